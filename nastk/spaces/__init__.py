@@ -1,0 +1,23 @@
+"""Search spaces: each a frozen value that turns a row of choices into a genotype. Loads no torch."""
+
+from nastk.spaces.darts import DARTS_OPS, DartsSpace
+from nastk.spaces.nasbench201 import NASBENCH201_OPS, NasBench201Space, from_arch_string, to_arch_string
+from nastk.spaces.nasnet import NASNET_OPS, NasnetSpace
+from nastk.spaces.space import KNOWN_OPS, Choose, Space, Value, random_genotype, replay
+
+__all__ = [
+    "DARTS_OPS",
+    "KNOWN_OPS",
+    "NASBENCH201_OPS",
+    "NASNET_OPS",
+    "Choose",
+    "DartsSpace",
+    "NasBench201Space",
+    "NasnetSpace",
+    "Space",
+    "Value",
+    "from_arch_string",
+    "random_genotype",
+    "replay",
+    "to_arch_string",
+]

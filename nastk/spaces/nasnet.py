@@ -1,0 +1,76 @@
+"""The NASNet search space: two cells of B blocks, each block two states, an op for each and a way to combine them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from nastk.genotype import COMBINES, SKELETON_CELLS, Cell, Combine, Edge, Genotype, Node
+from nastk.spaces.space import KNOWN_OPS, Choose, ask_name, ask_state, checked_count, checked_names
+
+INPUTS = 2
+
+NASNET_OPS: tuple[str, ...] = (
+    "identity",
+    "conv_1x3_3x1",
+    "conv_1x7_7x1",
+    "dil_conv_3x3",
+    "avg_pool_3x3",
+    "max_pool_3x3",
+    "max_pool_5x5",
+    "max_pool_7x7",
+    "conv_1x1",
+    "conv_3x3",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "sep_conv_7x7",
+)
+
+
+@dataclass(frozen=True)
+class NasnetSpace:
+    """Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition", CVPR 2018.
+
+    A cell's output concatenates the states that no block reads. The paper's text says so of the states "generated in
+    the cell"; here a cell input that no block reads counts as well, as in its reference implementation, whose list of
+    states to concatenate covers the inputs, so that no layer of a network is without effect. The paper's NASNet-A
+    goes further still: its normal cell concatenates h_{i-1} although blocks read it, so it is a genotype of the same
+    form that this space does not propose.
+
+    Choices, in order, for each cell and block b: "normal/b/left_state", "left_op", "right_state", "right_op",
+    "combine"; 5 blocks make 2 x 5 x 5 = 50.
+
+    Attributes:
+        blocks: B, blocks a cell; the paper's 5 by default.
+        ops: names of operations; the paper's 13 by default.
+        combine: ways to combine the two results of a block, of "add" and "concat".
+
+    Raises:
+        UserError: a field that cannot be.
+    """
+
+    blocks: int = 5
+    ops: tuple[str, ...] = NASNET_OPS
+    combine: tuple[str, ...] = COMBINES
+
+    def __post_init__(self) -> None:
+        checked_count("space: blocks", self.blocks, 1)
+        object.__setattr__(self, "ops", checked_names("space: ops", "op", self.ops, KNOWN_OPS))
+        combine = checked_names("space: combine", "way to combine", self.combine, COMBINES)
+        object.__setattr__(self, "combine", combine)
+
+    def genotype(self, choose: Choose) -> Genotype:
+        """Returns the genotype that the answers of `choose` make."""
+        return Genotype("nasnet", tuple((name, self._cell(choose, name)) for name in SKELETON_CELLS["nasnet"]))
+
+    def _cell(self, choose: Choose, cell: str) -> Cell:
+        nodes = tuple(self._block(choose, f"{cell}/{block}", INPUTS + block) for block in range(self.blocks))
+        read = {edge.state for node in nodes for edge in node.edges}
+        return Cell(INPUTS, nodes, tuple(state for state in range(INPUTS + self.blocks) if state not in read))
+
+    def _block(self, choose: Choose, at: str, states: int) -> Node:
+        edges = tuple(
+            Edge(ask_state(choose, f"{at}/{side}_state", states), ask_name(choose, f"{at}/{side}_op", self.ops))
+            for side in ("left", "right")
+        )
+        return Node(edges, cast(Combine, ask_name(choose, f"{at}/combine", self.combine)))
