@@ -1,4 +1,4 @@
-"""The one exception for a user's mistake: a single line that says what was found, what was expected, what is nearest."""
+"""The one exception for a user's mistake: a line that says what was found, what was expected and what is nearest."""
 
 from __future__ import annotations
 

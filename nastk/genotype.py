@@ -39,7 +39,7 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True)
 class Node:
-    """A hidden state: its edges' results, added or concatenated along channels (NASNet calls a pair of edges a block)."""
+    """A hidden state: its edges' results, added or concatenated along channels (NASNet's block)."""
 
     edges: tuple[Edge, ...]
     combine: Combine = "add"

@@ -1,0 +1,157 @@
+"""Finds the shipped configuration, and is the one place where a configuration becomes an object."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typeguard
+from hydra.core.config_store import ConfigStore
+from hydra.utils import get_object
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from nastk.errors import UserError, unknown
+
+ALLOWED_TARGETS = ("nastk.", "optuna.", "torch.")
+
+
+def shipped(folder: str) -> Path:
+    """Returns where "conf" or "search_spaces" lies: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    for place in (package / "shipped" / folder, package.parent / folder):
+        if place.is_dir():
+            return place
+    raise FileNotFoundError(f"{folder}/ is neither in {package / 'shipped'} nor in {package.parent}")
+
+
+def shipped_spaces() -> list[str]:
+    """Returns the names of the search spaces that come with nastk."""
+    return sorted(path.stem for path in shipped("search_spaces").glob("*.yaml"))
+
+
+def register_spaces() -> None:
+    """Enters every shipped search space into Hydra's store as group `space`, so that `+space=nasnet` finds it."""
+    store = ConfigStore.instance()
+    for path in sorted(shipped("search_spaces").glob("*.yaml")):
+        store.store(group="space", name=path.stem, node=OmegaConf.load(path), provider="nastk")
+
+
+def plain(node: Any) -> Any:
+    """Returns a configuration node as dicts, tuples and scalars, interpolations resolved."""
+    if isinstance(node, DictConfig | ListConfig):
+        node = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    if isinstance(node, Mapping):
+        return {str(key): plain(value) for key, value in node.items()}
+    if isinstance(node, Sequence) and not isinstance(node, str | bytes):
+        return tuple(plain(value) for value in node)
+    return node
+
+
+def load_yaml(path: Path) -> DictConfig:
+    """Reads a YAML file that holds a mapping; raises UserError where it does not."""
+    try:
+        node = OmegaConf.load(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:
+        raise UserError(f"{path}: not a YAML configuration ({error})") from None
+    if not isinstance(node, DictConfig):
+        raise UserError(f"{path}: holds no settings, expected a YAML mapping")
+    return node
+
+
+def build(node: Any, where: str, **given: Any) -> Any:
+    """Builds the object that a node names with `_target_`, its fields checked against the target's annotations.
+
+    Args:
+        node: a mapping with `_target_` and fields; nested mappings with a `_target_` are built first.
+        where: the node's place in the configuration, for messages ("controller").
+        given: fields that the caller knows and the configuration does not; those the target lacks are left out.
+
+    Raises:
+        UserError: no or a forbidden target, a field the target lacks, a missing field, or a value of the wrong type.
+    """
+    fields = plain(node)
+    if not isinstance(fields, dict) or not isinstance(fields.get("_target_"), str):
+        raise UserError(f"{where}: {str(fields)[:60]!r} has no _target_, expected the name of a class")
+    target = _locate(fields.pop("_target_"), where)
+    signature = inspect.signature(target)
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
+    names = [name for name, parameter in signature.parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    hints = _hints(target)
+    for name, value in fields.items():
+        if name not in names and not takes_any:
+            raise unknown(f"setting in {where}", name, [other for other in names if other not in given])
+        if isinstance(value, dict) and "_target_" in value:
+            fields[name] = build(value, f"{where}.{name}")
+        elif name in hints:
+            check_type(value, hints[name], f"{where}.{name}")
+    for name, value in given.items():
+        if name in names or takes_any:
+            fields.setdefault(name, value)
+    for name, parameter in signature.parameters.items():
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD and name not in fields:
+            raise UserError(f"{where}.{name}: not given, expected {_spelled(hints.get(name, Any))}")
+    return target(**fields)
+
+
+def settings(kind: type[Any], node: Any, where: str = "") -> Any:
+    """Builds a dataclass of settings from the node's fields of the same names, checked as in `build`.
+
+    Fields of the node that the dataclass lacks are another part's and left alone.
+    """
+    fields = plain(node)
+    hints = _hints(kind)
+    names = [name for name in inspect.signature(kind).parameters if name in fields]
+    for name in names:
+        check_type(fields[name], hints[name], f"{where}{name}")
+    return kind(**{name: fields[name] for name in names})
+
+
+def check_type(value: Any, hint: Any, where: str) -> None:
+    """Raises UserError unless `value` is of the annotated type (a whole number passes for a float)."""
+    is_flag = isinstance(value, bool) and bool not in _members(hint) and Any not in _members(hint)
+    try:
+        typeguard.check_type(value, hint, collection_check_strategy=typeguard.CollectionCheckStrategy.ALL_ITEMS)
+    except typeguard.TypeCheckError:
+        is_flag = True
+    if is_flag:
+        raise UserError(f"{where}={value!r}: {type(value).__name__}, expected {_spelled(hint)}")
+
+
+def _members(hint: Any) -> set[Any]:
+    parts = typing.get_args(hint)
+    return {hint}.union(*(_members(part) for part in parts)) if parts else {hint}
+
+
+def _spelled(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint).replace("typing.", "")
+
+
+def _hints(target: Any) -> dict[str, Any]:
+    function = target.__init__ if isinstance(target, type) else target
+    try:
+        return typing.get_type_hints(function)
+    except NameError:
+        return {}
+
+
+def _locate(name: str, where: str) -> Any:
+    if not name.startswith(ALLOWED_TARGETS):
+        raise UserError(
+            f"{where}._target_={name!r}: expected a name that starts with {', '.join(ALLOWED_TARGETS)}; nothing was run"
+        )
+    try:
+        target = get_object(name)
+    except Exception as error:
+        raise UserError(f"{where}._target_={name!r}: not found ({' '.join(str(error).split())[:120]})") from None
+    if not callable(target):
+        raise UserError(f"{where}._target_={name!r}: not a class or function")
+    if not isinstance(target, type) and not inspect.isfunction(target):
+        raise UserError(f"{where}._target_={name!r}: expected a class or function")
+    return target

@@ -1,0 +1,63 @@
+"""Makes the parts that a configuration names: space, data, controller, evaluator, objective, target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from nastk.config import build, load_yaml, shipped_spaces
+from nastk.errors import UserError
+from nastk.evaluators import Evaluator
+from nastk.genotype import Genotype
+from nastk.objective import Objective
+from nastk.runs import existing_run
+from nastk.spaces import Space
+
+
+def make_space(config: DictConfig) -> Space:
+    """Returns the search space; without one, raises UserError with those there are."""
+    if OmegaConf.select(config, "space") is None:
+        names = ", ".join(shipped_spaces())
+        raise UserError(f"no search space: give +space=NAME, e.g. +space=nasnet; there are: {names}")
+    space: Space = build(config.space, "space")
+    if not callable(getattr(space, "genotype", None)):
+        raise UserError(
+            f"space._target_={config.space._target_!r}: expected a search space, e.g. nastk.spaces.NasnetSpace"
+        )
+    return space
+
+
+def make_data(config: DictConfig) -> Any:
+    """Returns the data source of a configuration."""
+    return build(config.data, "data")
+
+
+def make_objective(config: DictConfig) -> Objective:
+    """Returns the objective of a configuration."""
+    objective: Objective = build(config.objective, "objective")
+    return objective
+
+
+def make_evaluator(config: DictConfig) -> Evaluator:
+    """Returns the evaluator; it gets the data source where it takes one."""
+    data = make_data(config) if "data" in config else None
+    evaluator: Evaluator = build(config.evaluator, "evaluator", data=data, seed=config.seed)
+    return evaluator
+
+
+def make_cost(config: DictConfig, evaluator: Evaluator) -> Callable[[Genotype], Mapping[str, float]]:
+    """Returns what measures an untrained genotype: the evaluator where it knows the cost, else the target."""
+    known: Callable[[Genotype], Mapping[str, float]] | None = getattr(evaluator, "cost", None)
+    if known is not None:
+        return known
+    target = build(config.target, "target")
+    network = evaluator.network_config
+    return lambda genotype: target.cost(genotype, network)
+
+
+def run_config(config: DictConfig) -> tuple[Any, DictConfig]:
+    """Returns the folder of the run that a later step works on, and what its config.yaml holds."""
+    folder = existing_run(config.run, config.runs)
+    return folder, load_yaml(folder / "config.yaml")

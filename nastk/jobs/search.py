@@ -1,0 +1,114 @@
+"""The search as a step: a run folder in, the study and its public files out."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from nastk.config import build, settings
+from nastk.errors import UserError
+from nastk.jobs.parts import make_cost, make_data, make_evaluator, make_objective, make_space
+from nastk.progress import SearchProgress
+from nastk.results import append_row, write_choice, write_rows
+from nastk.runs import held, mend_journal, named_run, new_run, record_config, space_name
+from nastk.search_loop import Budget, search
+from nastk.study import Row, SearchStudy, journal
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """The settings of a search outside its groups: which run folder, where, and the seed."""
+
+    run: str | None = None
+    runs: str = "runs"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed={self.seed}: expected 0 to {2**32 - 1}")
+
+
+def run_search(config: DictConfig) -> Path:
+    """Searches, or goes on with a search that was stopped; returns the run folder.
+
+    Raises:
+        UserError: a setting is wrong (before the run folder is made), the folder belongs to another configuration,
+            or no candidate could be trained.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    chosen: SearchSettings = settings(SearchSettings, config)
+    budget: Budget = settings(Budget, config)
+    space, objective = make_space(config), make_objective(config)
+    sampler = build(config.controller, "controller", seed=chosen.seed)
+    if not isinstance(sampler, optuna.samplers.BaseSampler):
+        raise UserError(f"controller._target_={config.controller._target_!r}: expected an optuna sampler")
+    evaluator = make_evaluator(config)
+    cost = make_cost(config, evaluator)
+    if "data" in config and hasattr(evaluator, "data"):
+        make_data(config).train()  # a wrong file is found here, before anything is made
+    folder = _folder(chosen)
+    with held(folder):
+        said = record_config(folder, config)
+        said += [line for line in [mend_journal(folder)] if line]
+        for line in said:
+            print(f"nastk: {line}", file=sys.stderr)
+        study = SearchStudy(journal(folder), sampler, space, objective)
+        write_rows(folder, study.rows)
+        if study.rows:
+            print(f"{folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr)
+        with SearchProgress(folder, budget.trials, study.rows) as progress:
+
+            def finished(row: Row) -> None:
+                append_row(folder, row)
+                progress.show(row, study.trained)
+
+            try:
+                ended = search(study, evaluator, cost, budget, finished)
+            finally:
+                write_rows(folder, study.rows)
+                best = write_choice(folder, study.rows, objective)
+    if best is None:
+        raise UserError(f"{folder}: no candidate was trained; {ended}")
+    if ended is not None:
+        print(f"The search ended early: {ended}")
+    _tell_result(folder, study, best)
+    return folder
+
+
+def _folder(chosen: SearchSettings) -> Path:
+    hydra = HydraConfig.get() if HydraConfig.initialized() else None
+    sweeping = hydra is not None and hydra.mode == RunMode.MULTIRUN
+    runs = str(Path(hydra.sweep.dir)) if hydra is not None and sweeping else chosen.runs
+    if sweeping and chosen.run is not None and hydra is not None:
+        return _made(Path(runs) / f"{chosen.run}-{hydra.job.num}")
+    if chosen.run is None:
+        return new_run(runs, space_name(list(hydra.overrides.task)) if hydra is not None else "search")
+    return _made(named_run(chosen.run, runs))
+
+
+def _made(folder: Path) -> Path:
+    from nastk.files import cannot_write
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    if any(folder.iterdir()) and not any((folder / name).exists() for name in ("config.yaml", ".held")):
+        raise UserError(f"{folder}: holds files but no run; give another run=, nothing was changed")
+    return folder
+
+
+def _tell_result(folder: Path, study: SearchStudy, best: Row) -> None:
+    counts = {state: sum(row.state == state for row in study.rows) for state in ("duplicate", "rejected", "failed")}
+    others = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    facts = ", ".join(
+        f"{name} {best.metrics[name]:.4g}" for name in ("accuracy", "latency_ms", "params") if name in best.metrics
+    )
+    print(f"{study.trained} candidates trained{f' ({others})' if others else ''}; best is trial {best.number}: {facts}")
+    print(f"Run folder: {folder}")

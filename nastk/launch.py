@@ -1,0 +1,123 @@
+"""Runs an entry point under Hydra, and turns what a user can get wrong into one line and exit code 2."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+
+from nastk.config import register_spaces, shipped, shipped_spaces
+from nastk.errors import UserError, nearest
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
+    """Composes the configuration from the command line and runs `job` on it.
+
+    Exits with 2 and one line on a user's mistake, with 130 and how to go on after Ctrl-C; a bug keeps its traceback.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and the lines below are ours
+    quiet()
+    register_spaces()
+    sys.argv[1:] = [_with_plus(argument) for argument in sys.argv[1:]]
+    entry = hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=config_name)(job)
+    try:
+        entry()
+    except UserError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        print("\nstopped; nothing finished is lost. Give run=<name> with the same command to go on.", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        if isinstance(error, HydraException):
+            _fail(_explain(error, config_name))
+        if error.errno not in NO_ROOM:
+            raise
+        _fail(f"{error.filename or 'a file'}: cannot be written ({error.strerror}); what was there is unchanged")
+    except (HydraException, OmegaConfBaseException) as error:
+        _fail(_explain(error, config_name))
+
+
+def quiet() -> None:
+    """Silences the libraries' informational output: what a user reads is nastk's."""
+    warnings.filterwarnings("ignore", module=r"(hydra|optuna|lightning|pytorch_lightning|torch|onnx)\b.*")
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning", "optuna", "onnxruntime", "torch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _with_plus(argument: str) -> str:
+    """`space=` is not in the defaults list, so Hydra wants a plus; whoever forgets it means the same."""
+    return f"+{argument}" if argument.startswith("space=") else argument
+
+
+def _fail(message: str) -> None:
+    print(f"nastk: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _explain(error: BaseException, config_name: str) -> str:
+    cause = error.__cause__ if isinstance(error.__cause__, Exception) else None
+    text = str(error)
+    if isinstance(error, MissingConfigException):
+        return _explain_missing(error, text)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override!r}: not understood ({' '.join(text.split())[:160]}), expected name=value"
+    if isinstance(error, MissingMandatoryValue) or isinstance(cause, MissingMandatoryValue):
+        match = re.search(r"full_key: (\S+)|Missing mandatory value: (\S+)", f"{text} {cause}")
+        name = next((group for group in match.groups() if group), "a setting") if match else "a setting"
+        return f"{name}: not given, expected {name}=VALUE on the command line"
+    match = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text)
+    if match or isinstance(error, ConfigKeyError | ConfigAttributeError):
+        name = match.group(1).lstrip("+") if match else str(getattr(error, "full_key", "?"))
+        return _unknown_setting(name, config_name)
+    return f"configuration: {' '.join(text.split())[:300]}"
+
+
+def _explain_missing(error: MissingConfigException, text: str) -> str:
+    missing = error.missing_cfg_file or ""
+    match = re.search(r"Could not find '([^']+)'", text)
+    group, _, name = (match.group(1) if match else missing).rpartition("/")
+    if group == "space":
+        options = shipped_spaces()
+    else:
+        options = list(error.options or [])
+    if not options:
+        return f"{missing or text}: no such configuration"
+    names = nearest(name, options)
+    return f"unknown {group or 'configuration'} {name!r}; nearest is {names[0]!r}, there are: {', '.join(names)}"
+
+
+def _unknown_setting(name: str, config_name: str) -> str:
+    names = setting_names(config_name)
+    names += [path.name for path in shipped("conf").iterdir() if path.is_dir() and path.name != "hydra"] + ["space"]
+    closest = nearest(name, names)[:3]
+    return f"unknown setting {name!r}; nearest is {closest[0]!r}, then {', '.join(closest[1:])}; --help lists all"
+
+
+def setting_names(config_name: str) -> list[str]:
+    """Returns the dotted names of all settings that the entry point's defaults have."""
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
+        config = OmegaConf.to_container(hydra.compose(config_name), resolve=False)
+    return sorted(_dotted(config, ""))
+
+
+def _dotted(node: Any, prefix: str) -> list[str]:
+    if not isinstance(node, dict):
+        return [prefix[:-1]]
+    return [prefix[:-1]] * bool(prefix) + [
+        name for key, part in node.items() for name in _dotted(part, f"{prefix}{key}.")
+    ]

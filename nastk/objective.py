@@ -1,0 +1,127 @@
+"""What a search wants: metrics to maximize and minimize, and limits that a candidate must meet before it is trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from nastk.errors import UserError, unknown
+
+Metrics = Mapping[str, float]
+LIMITED = ("latency_ms", "params", "macs", "memory_mb")
+KNOWN_METRICS = ("accuracy", "loss", *LIMITED)
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A limit that a candidate breaks.
+
+    Attributes:
+        amount: by how much, relative to the limit; over several broken limits, their sum.
+        reason: one line for people.
+    """
+
+    amount: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Metrics to optimize and limits on the cost; each limit is checked on the untrained candidate.
+
+    Attributes:
+        maximize: metrics to maximize, in this order before `minimize`.
+        minimize: metrics to minimize; with two metrics or more a search looks for the Pareto front.
+        max_latency_ms: p50 on the target, in milliseconds.
+        max_params: number of parameters.
+        max_macs: multiply-accumulates of one image.
+        max_memory_mb: peak activation memory of one image, in megabytes.
+
+    Raises:
+        UserError: no metric, an unknown one, one named twice, or a limit that is not above 0.
+    """
+
+    maximize: tuple[str, ...] = ("accuracy",)
+    minimize: tuple[str, ...] = ()
+    max_latency_ms: float | None = None
+    max_params: float | None = None
+    max_macs: float | None = None
+    max_memory_mb: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            raise UserError("objective: nothing to maximize or minimize, expected at least one metric")
+        for name in self.names:
+            if name not in KNOWN_METRICS:
+                raise unknown("metric in objective", name, KNOWN_METRICS)
+        if len(set(self.names)) != len(self.names):
+            raise UserError(f"objective: {list(self.names)} names a metric twice")
+        for name, limit in self.limits.items():
+            if not limit > 0:
+                raise UserError(f"objective.max_{name}={limit}: expected a number above 0")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The metrics that are optimized, in the order of the study's values."""
+        return (*self.maximize, *self.minimize)
+
+    @property
+    def directions(self) -> list[str]:
+        """Optuna's directions, one a metric."""
+        return ["maximize"] * len(self.maximize) + ["minimize"] * len(self.minimize)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that are set, by metric."""
+        every = {name: getattr(self, f"max_{name}") for name in LIMITED}
+        return {name: limit for name, limit in every.items() if limit is not None}
+
+    def values(self, metrics: Metrics) -> list[float]:
+        """Returns the study's values for a candidate's metrics.
+
+        Raises:
+            UserError: the evaluator or target does not report a metric that is optimized.
+        """
+        for name in self.names:
+            if name not in metrics:
+                raise unknown("metric for this evaluator and target: objective names", name, metrics)
+        return [float(metrics[name]) for name in self.names]
+
+    def violation(self, cost: Metrics) -> Violation | None:
+        """Returns what breaks the limits, or None; raises UserError where a limited metric is not measured."""
+        broken = []
+        for name, limit in self.limits.items():
+            if name not in cost:
+                raise UserError(
+                    f"objective.max_{name}={limit:g}: this evaluator and target do not measure {name}, "
+                    f"they measure {', '.join(sorted(cost)) or 'no cost'}"
+                )
+            if cost[name] > limit:
+                broken.append((cost[name] / limit - 1, f"{name} {cost[name]:.4g} is over {limit:.4g}"))
+        if not broken:
+            return None
+        return Violation(sum(amount for amount, _ in broken), ", ".join(reason for _, reason in broken))
+
+    def front(self, rows: Sequence[tuple[Row, Metrics]]) -> list[Row]:
+        """Returns the rows that no other dominates, the best in the first metric first.
+
+        With one metric to maximize and a measured latency, the front is over both: that is what a user chooses from.
+        """
+        names, signs = list(self.names), [-1.0] * len(self.maximize) + [1.0] * len(self.minimize)
+        if len(names) == 1 and "latency_ms" not in names and all("latency_ms" in metrics for _, metrics in rows):
+            names, signs = [*names, "latency_ms"], [*signs, 1.0]
+        points = [[sign * metrics[name] for name, sign in zip(names, signs, strict=True)] for _, metrics in rows]
+        order = sorted(range(len(rows)), key=lambda index: points[index])
+        kept: list[int] = []
+        for index in order:
+            if not any(all(a <= b for a, b in zip(points[other], points[index], strict=True)) for other in kept):
+                kept.append(index)
+        return [rows[index][0] for index in kept]
+
+
+def is_finite(metrics: Mapping[str, Any]) -> bool:
+    """Says whether every number in `metrics` is finite."""
+    return all(math.isfinite(value) for value in metrics.values() if isinstance(value, int | float))

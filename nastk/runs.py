@@ -1,0 +1,220 @@
+"""The run folder: made once, held by one process at a time, and never mixed with another configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+import nastk
+from nastk.config import load_yaml, plain
+from nastk.errors import UserError, nearest
+from nastk.files import cannot_write, write_text
+
+FREE_SETTINGS = frozenset({"run", "runs", "trials", "controller", "seconds", "progress"})
+
+
+def new_run(runs: str, space: str) -> Path:
+    """Makes a run folder named by time and space; two processes that start at once get two folders."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1000):
+        path = Path(runs) / f"{stamp}-{space}{f'-{attempt}' if attempt else ''}"
+        try:
+            path.mkdir(parents=True, exist_ok=False)
+            return path
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise cannot_write(path, error) from None
+    raise UserError(f"{runs}: a thousand runs started in one second; give run=<name>")
+
+
+def named_run(run: str, runs: str) -> Path:
+    """Returns the folder that `run=` means: a path, or a name below `runs`."""
+    if not run or run.strip() != run or "\0" in run:
+        raise UserError(f"run={run!r}: expected a name or a path")
+    path = Path(run)
+    return path if path.parent != Path() or path.is_absolute() else Path(runs) / run
+
+
+def existing_run(run: str | None, runs: str) -> Path:
+    """Returns the folder of a search that has run.
+
+    Raises:
+        UserError: none was named, or it is not there, or it is not a run folder; names those there are.
+    """
+    there = sorted(path.parent.name for path in Path(runs).glob("*/config.yaml"))
+    if run is None:
+        hint = f"; the latest is run={there[-1]}" if there else ""
+        raise UserError(f"run: not given, expected run=<name> of a search in {runs}/{hint}")
+    path = named_run(run, runs)
+    if not (path / "config.yaml").is_file():
+        hint = f"; nearest is {nearest(run, there)[0]!r}" if there else ""
+        raise UserError(f"run={run!r}: {path} is not the folder of a run (no config.yaml){hint}")
+    return path
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Holds a run folder for this process; the system lets go of it however the process ends.
+
+    Raises:
+        UserError: another process holds it, or it cannot be written.
+    """
+    path = folder / ".held"
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.read(handle, 32).decode(errors="replace").strip() or "?"
+            raise UserError(f"{folder}: in use by process {owner}; wait for it, or give another run=") from None
+        os.ftruncate(handle, 0)
+        os.write(handle, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(handle)
+
+
+def record_config(folder: Path, config: DictConfig) -> list[str]:
+    """Writes config.yaml, or checks that the folder's is the same but for what may change on resuming.
+
+    Returns:
+        one line for each setting that changed and may.
+
+    Raises:
+        UserError: another setting differs; names the first.
+    """
+    path = folder / "config.yaml"
+    settings = plain(config)
+    changed = []
+    if path.exists():
+        before = plain(load_yaml(path))
+        before.pop("made_by", None)
+        for name, old, new in _differences(before, settings, ""):
+            if name.split(".")[0] not in FREE_SETTINGS:
+                raise UserError(
+                    f"{folder}: holds a run with {name}={old!r}, this command has {new!r}; "
+                    f"use the same settings to go on, or another run="
+                )
+            changed.append(f"{name}: {old!r} before, {new!r} now")
+        if not changed:
+            return []
+    elif any(folder.glob("study.journal*")):
+        raise UserError(f"{folder}: has a study but no config.yaml; it is damaged, give another run=")
+    text = OmegaConf.to_yaml(OmegaConf.create({**_jsonable(settings), "made_by": made_by()}))
+    write_text(path, text)
+    return changed
+
+
+def made_by() -> dict[str, str]:
+    """Returns versions of what runs: nastk and its git commit, Python, torch, Optuna, ONNX Runtime, the machine."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    facts = {"nastk": nastk.__version__, "commit": git_commit(), "python": platform.python_version()}
+    for package in ("torch", "pytorch-lightning", "optuna", "onnx", "onnxruntime"):
+        with contextlib.suppress(PackageNotFoundError):
+            facts[package] = version(package)
+    facts["machine"] = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return facts
+
+
+def git_commit() -> str:
+    """Returns the commit of the checkout that nastk runs from, "+changes" if it was edited, or "unknown"."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return "unknown"
+    try:
+        commit = _git(root, "rev-parse", "--short=12", "HEAD")
+        dirty = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return commit + ("+changes" if dirty else "")
+
+
+def mend_journal(folder: Path) -> str | None:
+    """Checks the study's journal before Optuna reads it, and cuts off a last line that a kill left unfinished.
+
+    Returns:
+        what was mended, or None.
+
+    Raises:
+        UserError: the journal is damaged elsewhere, or lacks trials that trials.jsonl has; nothing is changed then.
+    """
+    path = folder / "study.journal"
+    reported = _row_count(folder / "trials.jsonl")
+    if not path.exists():
+        if reported:
+            raise UserError(
+                f"{path}: missing, but trials.jsonl has {reported} trials; put it back, or give another run="
+            )
+        return None
+    data = path.read_bytes()
+    *lines, rest = data.split(b"\n")
+    finished = 0
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+            finished += isinstance(entry, dict) and entry.get("op_code") == 6 and entry.get("state") in (1, 2, 3)
+        except ValueError:
+            raise UserError(f"{path}: line {number} is damaged; put back a copy, or give another run=") from None
+    if finished < reported:
+        raise UserError(
+            f"{path}: cut short, it has {finished} finished trials where trials.jsonl has {reported}; "
+            "put back a copy, or give another run="
+        )
+    for lock in folder.glob("study.journal.lock*"):  # left by a killed process: this one holds the folder
+        lock.unlink(missing_ok=True)
+    if not rest:
+        return None
+    with path.open("r+b") as file:
+        file.truncate(len(data) - len(rest))
+    return f"the last line of {path.name} was unfinished ({len(rest)} bytes, left by a kill): taken off"
+
+
+def _row_count(path: Path) -> int:
+    try:
+        return sum(1 for line in path.read_bytes().split(b"\n")[:-1] if line.strip())
+    except FileNotFoundError:
+        return 0
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _jsonable(part) for key, part in value.items()}
+    return [_jsonable(part) for part in value] if isinstance(value, tuple) else value
+
+
+def _differences(before: Any, after: Any, prefix: str) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in {**before, **after}:
+            yield from _differences(before.get(name), after.get(name), f"{prefix}{name}.")
+    elif before != after:
+        yield prefix[:-1], before, after
+
+
+def space_name(overrides: list[str]) -> str:
+    """Returns the name given by `+space=`, for the run folder; "search" where there is none."""
+    for override in overrides:
+        match = re.fullmatch(r"\+?space=([\w.-]+)", override)
+        if match:
+            return match.group(1)
+    return "search"

@@ -1,0 +1,24 @@
+"""`python -m nastk.search +space=nasnet`: searches for the most accurate cells within the limits."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from nastk.launch import launch
+
+
+def main() -> None:
+    """Entry point; settings are in conf/search.yaml."""
+    launch("search", search)
+
+
+def search(config: DictConfig) -> None:
+    """Searches, then says what to do next."""
+    from nastk.jobs.search import run_search
+
+    folder = run_search(config)
+    print(f"Next: python -m nastk.transfer run={folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,257 @@
+"""The study of a search: every candidate an Optuna trial, resumed where it was killed, no key trained twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from nastk.errors import UserError
+from nastk.genotype import Genotype
+from nastk.objective import Objective, Violation, is_finite
+from nastk.spaces import Space
+
+STUDY_NAME = "search"
+SCHEMA = 1
+
+State = Literal["complete", "duplicate", "rejected", "pruned", "failed"]
+OPTUNA_STATE: dict[str, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "rejected": TrialState.PRUNED,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One finished trial, a line of trials.jsonl.
+
+    Attributes:
+        number: Optuna's, from 0.
+        state: what became of it; a duplicate has the metrics of the trial that it repeats.
+        key: the genotype's canonical key.
+        genotype: in its JSON form.
+        metrics: of the evaluator and the cost; what was measured before a rejection or failure.
+        seconds: from proposal to result.
+        reason: why it was rejected, pruned or failed, or which trial it repeats.
+        choices: the controller's choices by name.
+    """
+
+    number: int
+    state: State
+    key: str
+    genotype: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    seconds: float
+    reason: str
+    choices: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the line of trials.jsonl."""
+        return {
+            "schema": SCHEMA,
+            "number": self.number,
+            "state": self.state,
+            "key": self.key,
+            "genotype": dict(self.genotype),
+            "metrics": dict(self.metrics),
+            "seconds": round(self.seconds, 3),
+            "reason": self.reason,
+            "choices": dict(self.choices),
+        }
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A genotype that the controller proposed, with its open trial."""
+
+    trial: Trial
+    genotype: Genotype
+
+    @property
+    def number(self) -> int:
+        """The trial's number, from 0."""
+        return self.trial.number
+
+
+class SearchStudy:
+    """The Optuna study named "search" and what has been learnt from it.
+
+    Args:
+        storage: where the study lives.
+        sampler: the controller.
+        space: turns choices into genotypes.
+        objective: turns metrics into the study's values.
+
+    Raises:
+        UserError: the storage holds a study with other objectives.
+    """
+
+    def __init__(self, storage: BaseStorage, sampler: BaseSampler, space: Space, objective: Objective) -> None:
+        self.space = space
+        self.objective = objective
+        self.study = optuna.create_study(
+            storage=storage,
+            study_name=STUDY_NAME,
+            sampler=sampler,
+            directions=objective.directions,
+            load_if_exists=True,
+        )
+        expected = [StudyDirection[name.upper()] for name in objective.directions]
+        if self.study.directions != expected:
+            found = [direction.name.lower() for direction in self.study.directions]
+            raise UserError(
+                f"the study has the objectives {found}, this command {objective.directions}; give another run="
+            )
+        trials = self.study.get_trials(deepcopy=False)
+        self.rows: list[Row] = [
+            _row(trial) for trial in trials if trial.state.is_finished() and "key" in trial.user_attrs
+        ]
+        self._seen: dict[str, Row] = {}
+        for row in self.rows:
+            self._remember(row)
+        self._open = [trial for trial in trials if trial.state == TrialState.RUNNING]
+
+    @property
+    def trained(self) -> int:
+        """How many different candidates were trained to a result."""
+        return sum(row.state in ("complete", "pruned") for row in self.rows)
+
+    def unfinished(self) -> Iterator[Row]:
+        """Finishes trials that had their result but were killed before the study took it; yields their rows."""
+        for trial in [trial for trial in self._open if "outcome" in trial.user_attrs]:
+            self._open.remove(trial)
+            yield self._finish(Trial(self.study, trial._trial_id), _row(trial))
+
+    def ask(self) -> Candidate:
+        """Returns the controller's next proposal; one that a kill interrupted comes first, under its old number."""
+        if self._open:
+            trial = Trial(self.study, self._open.pop(0)._trial_id)
+        else:
+            trial = self.study.ask()
+
+        def choose(name: str, options: Any) -> Any:
+            return trial.suggest_categorical(name, tuple(options))
+
+        return Candidate(trial, self.space.genotype(choose))
+
+    def twin(self, candidate: Candidate) -> Row | None:
+        """Returns the row of an earlier trial with the same key, or None."""
+        return self._seen.get(candidate.genotype.key)
+
+    def tell_complete(self, candidate: Candidate, metrics: Mapping[str, float], seconds: float) -> Row:
+        """Records a trained candidate; metrics that are not finite make it a failed one."""
+        if not is_finite(metrics):
+            bad = ", ".join(f"{name}={value}" for name, value in metrics.items() if not is_finite({name: value}))
+            finite = {name: value for name, value in metrics.items() if is_finite({name: value})}
+            return self._tell(candidate, "failed", finite, seconds, f"not a finite number: {bad}")
+        self.objective.values(metrics)
+        return self._tell(candidate, "complete", metrics, seconds, "")
+
+    def tell_duplicate(self, candidate: Candidate, twin: Row, seconds: float) -> Row:
+        """Copies the result of an earlier trial with the same key."""
+        reason = f"the same cell as trial {twin.number}" + (f" ({twin.state}: {twin.reason})" if twin.reason else "")
+        return self._tell(candidate, "duplicate", twin.metrics, seconds, reason, like=twin.state)
+
+    def tell_rejected(
+        self, candidate: Candidate, cost: Mapping[str, float], violation: Violation, seconds: float
+    ) -> Row:
+        """Records a candidate that breaks a limit and was not trained."""
+        candidate.trial.set_user_attr("violation", violation.amount)
+        return self._tell(candidate, "rejected", cost, seconds, violation.reason)
+
+    def tell_stopped(
+        self, candidate: Candidate, state: State, metrics: Mapping[str, float], seconds: float, reason: str
+    ) -> Row:
+        """Records a candidate that was pruned or failed, and why."""
+        return self._tell(candidate, state, metrics, seconds, reason)
+
+    def _tell(
+        self,
+        candidate: Candidate,
+        state: State,
+        metrics: Mapping[str, float],
+        seconds: float,
+        reason: str,
+        like: str | None = None,
+    ) -> Row:
+        trial, genotype = candidate.trial, candidate.genotype
+        row = Row(
+            trial.number, state, genotype.key, genotype.to_dict(), dict(metrics), seconds, reason, dict(trial.params)
+        )
+        trial.set_user_attr("key", row.key)
+        trial.set_user_attr("state", state)
+        trial.set_user_attr("metrics", dict(metrics))
+        if state == "duplicate" and like == "rejected":
+            twin = self._seen[row.key]
+            first = self.study.get_trials(deepcopy=False)[twin.number]
+            trial.set_user_attr("violation", first.user_attrs["violation"])
+        outcome = {"like": like or state, "seconds": seconds, "reason": reason, "genotype": row.genotype}
+        trial.set_user_attr("outcome", outcome)  # last: with it the row is whole, and a kill from here on costs nothing
+        return self._finish(trial, row, like)
+
+    def _finish(self, trial: Trial, row: Row, like: str | None = None) -> Row:
+        state = OPTUNA_STATE[like or trial.user_attrs["outcome"]["like"]]
+        values = self.objective.values(row.metrics) if state == TrialState.COMPLETE else None
+        self.study.tell(trial, values, state=state)
+        self.rows.append(row)
+        self._remember(row)
+        return row
+
+    def _remember(self, row: Row) -> None:
+        if row.state != "duplicate":
+            self._seen.setdefault(row.key, row)
+
+
+def journal(folder: Path) -> JournalStorage:
+    """Opens the study's journal in a run folder, or makes it."""
+    return JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+
+
+def finished_rows(folder: Path) -> list[Row]:
+    """Reads the rows of a run folder's trials.jsonl.
+
+    Raises:
+        UserError: the file is missing, or a line is not a row; names the line.
+    """
+    path = folder / "trials.jsonl"
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        raise UserError(f"{path}: missing; has the search run? python -m nastk.search +space=nasnet run=...") from None
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            data = json.loads(line)
+            data.pop("schema")
+            rows.append(Row(**data))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise UserError(
+                f"{path}: line {number} is not a trial; continue the search to write the file anew"
+            ) from None
+    return rows
+
+
+def _row(trial: FrozenTrial) -> Row:
+    attributes = trial.user_attrs
+    outcome = attributes["outcome"]
+    return Row(
+        trial.number,
+        attributes["state"],
+        attributes["key"],
+        outcome["genotype"],
+        attributes["metrics"],
+        outcome["seconds"],
+        outcome["reason"],
+        dict(trial.params),
+    )
