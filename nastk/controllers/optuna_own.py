@@ -9,6 +9,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
+from optuna.samplers._ga import BaseGASampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -56,7 +57,12 @@ class PerTrial(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self._inner(trial.number, "relative").sample_relative(study, trial, search_space)
+        inner = self._inner(trial.number, "relative")
+        if isinstance(inner, BaseGASampler):
+            # The first to ask for a generation's parents gets them by rank, all later ones by number: be a later one.
+            inner.get_parent_population(study, inner.get_trial_generation(study, trial))
+            trial = study._storage.get_trial(trial._trial_id)
+        return inner.sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
