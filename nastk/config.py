@@ -134,7 +134,7 @@ def _spelled(hint: Any) -> str:
 
 
 def _hints(target: Any) -> dict[str, Any]:
-    function = target.__init__ if isinstance(target, type) else target
+    function = vars(target).get("__init__", target) if isinstance(target, type) else target
     try:
         return typing.get_type_hints(function)
     except NameError:

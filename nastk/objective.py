@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from nastk.errors import UserError, unknown
 
@@ -69,9 +69,10 @@ class Objective:
         return (*self.maximize, *self.minimize)
 
     @property
-    def directions(self) -> list[str]:
+    def directions(self) -> list[Literal["maximize", "minimize"]]:
         """Optuna's directions, one a metric."""
-        return ["maximize"] * len(self.maximize) + ["minimize"] * len(self.minimize)
+        maximize: list[Literal["maximize", "minimize"]] = ["maximize"] * len(self.maximize)
+        return [*maximize, *["minimize" for _ in self.minimize]]
 
     @property
     def limits(self) -> dict[str, float]:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned
 from nastk.genotype import Genotype
 from nastk.study import Candidate, Row, SearchStudy
 
-
-class CostModel(Protocol):
-    """Says what an untrained genotype costs where it will run."""
-
-    def __call__(self, genotype: Genotype) -> Mapping[str, float]: ...
+CostModel = Callable[[Genotype], Mapping[str, float]]
+"""Says what an untrained genotype costs where it will run."""
 
 
 @dataclass(frozen=True)

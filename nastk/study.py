@@ -114,9 +114,7 @@ class SearchStudy:
                 f"the study has the objectives {found}, this command {objective.directions}; give another run="
             )
         trials = self.study.get_trials(deepcopy=False)
-        self.rows: list[Row] = [
-            _row(trial) for trial in trials if trial.state.is_finished() and "key" in trial.user_attrs
-        ]
+        self.rows: list[Row] = [_row(trial) for trial in trials if trial.state.is_finished()]
         self._seen: dict[str, Row] = {}
         for row in self.rows:
             self._remember(row)
