@@ -71,8 +71,7 @@ class Objective:
     @property
     def directions(self) -> list[Literal["maximize", "minimize"]]:
         """Optuna's directions, one a metric."""
-        maximize: list[Literal["maximize", "minimize"]] = ["maximize"] * len(self.maximize)
-        return [*maximize, *["minimize" for _ in self.minimize]]
+        return ["maximize" if name in self.maximize else "minimize" for name in self.names]
 
     @property
     def limits(self) -> dict[str, float]:

@@ -52,8 +52,10 @@ def make_cost(config: DictConfig, evaluator: Evaluator) -> Callable[[Genotype], 
     known: Callable[[Genotype], Mapping[str, float]] | None = getattr(evaluator, "cost", None)
     if known is not None:
         return known
+    network = getattr(evaluator, "network_config", None)
+    if network is None:
+        raise UserError(f"evaluator {type(evaluator).__name__}: tells neither the cost nor the network of a genotype")
     target = build(config.target, "target")
-    network = evaluator.network_config
     return lambda genotype: target.cost(genotype, network)
 
 
