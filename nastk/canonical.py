@@ -104,18 +104,24 @@ def canonical_cell(cell: Cell, kind: str = "normal", merge_parameterless: bool =
     order = canonical_order(graph.labels, graph.arcs)
     place = {vertex: index for index, vertex in enumerate(order)}
     rows = [[graph.labels[v], sorted([place[head], times] for head, times in graph.arcs[v].items())] for v in order]
-    live = sorted(graph.atoms, key=lambda atom: place[graph.atoms[atom]])
-    live = [atom for atom in live if atom >= cell.inputs]
-    number = {atom: cell.inputs + index for index, atom in enumerate(live)} | {i: i for i in range(cell.inputs)}
+    live = sorted((atom for atom in graph.atoms if atom >= cell.inputs), key=lambda atom: place[graph.atoms[atom]])
+    number = {state: state for state in range(cell.inputs)}
+    number.update((atom, cell.inputs + index) for index, atom in enumerate(live))
+    renumbered: dict[int, tuple[Piece, ...]] = {}
 
-    def renumber(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
-        return tuple(tuple(sorted((number[atom], times) for atom, times in piece)) for piece in pieces)
+    def renumber(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+        if id(pieces) not in renumbered:
+            renumbered[id(pieces)] = tuple(
+                tuple(sorted((number[atom], times) for atom, times in piece)) for piece in pieces
+            )
+        return renumbered[id(pieces)]
 
-    instances = []
-    for atom in live:
-        found = values.instances[atom - cell.inputs]
-        instances.append(Instance(found.op, found.node, found.edge, renumber(found.source)))
-    return CanonicalCell(json.dumps(rows, separators=(",", ":")), tuple(instances), renumber(values.output))
+    found = [values.instances[atom - cell.inputs] for atom in live]
+    return CanonicalCell(
+        text=json.dumps(rows, separators=(",", ":")),
+        instances=tuple(Instance(one.op, one.node, one.edge, renumber(one.source)) for one in found),
+        output=renumber(values.output),
+    )
 
 
 @dataclass
@@ -182,59 +188,51 @@ class _Graph:
         self.labels: list[str] = []
         self.arcs: list[dict[int, int]] = []
         self.atoms: dict[int, int] = {}
-        self._inputs = values.cell.inputs
         self._instances = values.instances
+        self._inputs = values.cell.inputs
         self._vertices: dict[object, int] = {}
+        self._sources: dict[int, int] = {}
         for state in range(self._inputs):
             self.atoms[state] = self._vertex(f"input:{state}")
-        # An instance's source has only instances before it, so one backward pass meets every reader first.
-        output = self._vertex("output")
-        pending = self._connect(output, values.output)
+        self._concatenation("output", values.output)
+        # What an instance reads comes before it, so that going backwards meets all readers of an instance first.
         for index in range(len(self._instances) - 1, -1, -1):
-            atom = self._inputs + index
-            if atom in pending:
-                source = self._instances[index].source
-                vertex = self.atoms[atom]
-                if len(source) == 1:
-                    head, atoms = self._piece(source[0])
-                else:
-                    head, atoms = self._concatenation(source)
-                self.arcs[vertex] = {head: 1}
-                pending |= atoms
+            vertex = self.atoms.get(self._inputs + index)
+            if vertex is not None:
+                self.arcs[vertex] = {self._source(self._instances[index].source): 1}
 
     def _vertex(self, label: str) -> int:
         self.labels.append(label)
         self.arcs.append({})
         return len(self.labels) - 1
 
+    def _source(self, pieces: tuple[Piece, ...]) -> int:
+        # By identity first: the readers of a state share one object, and a long one takes long to hash.
+        if id(pieces) not in self._sources:
+            content = tuple(sorted(pieces))
+            if len(pieces) == 1:
+                self._sources[id(pieces)] = self._piece(pieces[0])
+            elif content in self._vertices:
+                self._sources[id(pieces)] = self._vertices[content]
+            else:
+                self._sources[id(pieces)] = self._vertices[content] = self._concatenation("concat", pieces)
+        return self._sources[id(pieces)]
+
+    def _concatenation(self, label: str, pieces: tuple[Piece, ...]) -> int:
+        vertex = self._vertex(label)
+        self.arcs[vertex] = dict(Counter(self._piece(piece) for piece in pieces))
+        return vertex
+
+    def _piece(self, piece: Piece) -> int:
+        if len(piece) == 1 and piece[0][1] == 1:
+            return self._atom(piece[0][0])
+        content = ("sum", piece)
+        if content not in self._vertices:
+            vertex = self._vertices[content] = self._vertex("sum" if piece else "zero")
+            self.arcs[vertex] = {self._atom(atom): times for atom, times in piece}
+        return self._vertices[content]
+
     def _atom(self, atom: int) -> int:
         if atom not in self.atoms:
             self.atoms[atom] = self._vertex(f"op:{self._instances[atom - self._inputs].op}")
         return self.atoms[atom]
-
-    def _piece(self, piece: Piece) -> tuple[int, set[int]]:
-        atoms = {atom for atom, _ in piece}
-        if len(piece) == 1 and piece[0][1] == 1:
-            return self._atom(piece[0][0]), atoms
-        if piece not in self._vertices:
-            self._vertices[piece] = self._vertex("sum" if piece else "zero")
-            self.arcs[self._vertices[piece]] = {self._atom(atom): times for atom, times in piece}
-        return self._vertices[piece], atoms
-
-    def _concatenation(self, pieces: tuple[Piece, ...]) -> tuple[int, set[int]]:
-        content = ("concat", tuple(sorted(pieces)))
-        atoms = {atom for piece in pieces for atom, _ in piece}
-        if content not in self._vertices:
-            self._vertices[content] = self._vertex("concat")
-            self._connect(self._vertices[content], pieces)
-        return self._vertices[content], atoms
-
-    def _connect(self, vertex: int, pieces: tuple[Piece, ...]) -> set[int]:
-        heads: Counter[int] = Counter()
-        atoms: set[int] = set()
-        for piece in pieces:
-            head, found = self._piece(piece)
-            heads[head] += 1
-            atoms |= found
-        self.arcs[vertex] = dict(heads)
-        return atoms
