@@ -134,7 +134,7 @@ def _spelled(hint: Any) -> str:
 
 
 def _hints(target: Any) -> dict[str, Any]:
-    function = vars(target).get("__init__", target) if isinstance(target, type) else target
+    function = inspect.getattr_static(target, "__init__")
     try:
         return typing.get_type_hints(function)
     except NameError:
@@ -150,8 +150,6 @@ def _locate(name: str, where: str) -> Any:
         target = get_object(name)
     except Exception as error:
         raise UserError(f"{where}._target_={name!r}: not found ({' '.join(str(error).split())[:120]})") from None
-    if not callable(target):
-        raise UserError(f"{where}._target_={name!r}: not a class or function")
-    if not isinstance(target, type) and not inspect.isfunction(target):
-        raise UserError(f"{where}._target_={name!r}: expected a class or function")
+    if not isinstance(target, type) or not target.__module__.startswith(ALLOWED_TARGETS):
+        raise UserError(f"{where}._target_={name!r}: expected a class of {', '.join(ALLOWED_TARGETS)}; nothing was run")
     return target

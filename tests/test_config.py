@@ -1,0 +1,87 @@
+"""Configuration becomes objects: checked types, names, and targets that a stranger cannot choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from omegaconf import OmegaConf
+
+from nastk.config import build, settings, shipped_spaces
+from nastk.errors import UserError
+from nastk.objective import Objective
+from nastk.spaces import NasnetSpace
+
+OBJECTIVE = "nastk.objective.Objective"
+
+
+def test_a_node_becomes_the_object_that_it_names() -> None:
+    node = OmegaConf.create({"_target_": OBJECTIVE, "maximize": ["accuracy"], "max_latency_ms": 2})
+    assert build(node, "objective") == Objective(max_latency_ms=2)
+
+
+def test_what_the_caller_gives_goes_where_the_target_takes_it_and_is_left_out_elsewhere() -> None:
+    node = {"_target_": "nastk.controllers.PerTrial", "sampler": "optuna.samplers.RandomSampler"}
+    assert build(node, "controller", seed=5)._seed == 5
+    assert build({"_target_": OBJECTIVE}, "objective", seed=5) == Objective()
+
+
+@pytest.mark.parametrize(
+    "target", ["os.system", "subprocess.run", "builtins.eval", "nastkx.evil", "importlib.import_module", ".os", ""]
+)
+def test_a_target_outside_the_allowed_packages_is_never_imported_or_called(target: str) -> None:
+    with pytest.raises(UserError, match="nothing was run"):
+        build({"_target_": target, "command": "touch /tmp/owned"}, "evaluator")
+
+
+@pytest.mark.parametrize(
+    "target", ["nastk.config.os.system", "torch.os.system", "torch.hub.os.system", "nastk.nothing", "torch.hub.load"]
+)
+def test_a_target_that_reaches_through_a_package_to_something_else_is_refused(target: str) -> None:
+    with pytest.raises(UserError):
+        build({"_target_": target, "command": "true"}, "evaluator")
+
+
+def test_a_misspelt_field_names_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"setting in objective 'max_latncy_ms'; nearest is 'max_latency_ms'"):
+        build({"_target_": OBJECTIVE, "max_latncy_ms": 2}, "objective")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("max_latency_ms", "fast"),
+        ("max_latency_ms", True),
+        ("maximize", "accuracy"),
+        ("maximize", [1]),
+        ("maximize", {}),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named_with_what_was_expected(field: str, value: object) -> None:
+    with pytest.raises(UserError, match=f"objective.{field}=.*expected"):
+        build({"_target_": OBJECTIVE, field: value}, "objective")
+
+
+def test_a_field_without_a_default_must_be_given() -> None:
+    with pytest.raises(UserError, match="controller.sampler: not given"):
+        build({"_target_": "nastk.controllers.PerTrial"}, "controller")
+
+
+def test_settings_take_their_own_fields_and_check_them() -> None:
+    @dataclass
+    class Mine:
+        trials: int = 3
+        rate: float = 0.5
+
+    assert settings(Mine, {"trials": 7, "rate": 1, "other": "x"}) == Mine(7, 1)
+    with pytest.raises(UserError, match="trials='many': str, expected int"):
+        settings(Mine, {"trials": "many"})
+
+
+def test_every_shipped_space_builds() -> None:
+    from nastk.config import load_yaml, shipped
+
+    assert {"nasnet", "nasnet_paper", "nasbench201", "darts"} <= set(shipped_spaces())
+    spaces = {name: build(load_yaml(shipped("search_spaces") / f"{name}.yaml"), "space") for name in shipped_spaces()}
+    assert isinstance(spaces["nasnet"], NasnetSpace)
+    assert spaces["nasnet"].blocks == 5
