@@ -1,0 +1,43 @@
+"""Parameters and multiply-accumulates of a network, counted without computing anything."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
+
+from nastk.networks.config import NetworkConfig
+
+
+def count_parameters(module: nn.Module, auxiliary: bool) -> int:
+    """Returns the number of weights that training changes.
+
+    Args:
+        module: the network.
+        auxiliary: count those of the auxiliary head too; published counts leave them out.
+    """
+    named = module.named_parameters()
+    return sum(weight.numel() for name, weight in named if auxiliary or not name.startswith("auxiliary."))
+
+
+def count_macs(module: nn.Module, config: NetworkConfig) -> int:
+    """Returns the multiply-accumulates of one image in eval mode: convolutions and matrix products.
+
+    That is what published counts are of (NASNet's 564 M, say): normalisation is folded, pooling and sums are left out,
+    and so is the auxiliary head. The counter is torch's own, on tensors without content; the module is left as it was.
+    """
+    training = [part for part in module.modules() if part.training]
+    tensors: dict[str, Tensor] = {
+        name: tensor.detach().to("meta") for name, tensor in (*module.named_parameters(), *module.named_buffers())
+    }
+    image = torch.empty(1, config.channels, config.size, config.size, device="meta")
+    counter = FlopCounterMode(display=False)
+    module.eval()
+    try:
+        with torch.no_grad(), counter:
+            functional_call(module, tensors, (image,))
+    finally:
+        for part in training:
+            part.training = True
+    return int(counter.get_total_flops()) // 2

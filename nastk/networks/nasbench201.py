@@ -1,0 +1,60 @@
+"""NAS-Bench-201's skeleton: stacks of one-input cells with residual blocks between them."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from nastk.errors import UserError
+from nastk.genotype import Genotype
+from nastk.networks.cell import CellModule
+from nastk.networks.config import NetworkConfig
+from nastk.networks.heads import auxiliary_head, head
+from nastk.networks.network import Network
+from nastk.networks.skeleton import STACKS, cifar_stem, halved, plan
+from nastk.ops.conv import batch_norm, convolution, relu_conv_bn
+
+
+class ResidualBlock(nn.Module):
+    """Halves the resolution and widens: two 3x3 convolutions beside average pooling and a 1x1 convolution.
+
+    Shapes: latest (N, channels_in, H, W) to (N, channels_out, ceil(H / 2), ceil(W / 2)); previous is not read.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        first = relu_conv_bn(channels_in, channels_out, 3, 2)
+        self.convolutions = nn.Sequential(*first, *relu_conv_bn(channels_out, channels_out, 3))
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2, 2, ceil_mode=True), convolution(channels_in, channels_out, 1))
+
+    def forward(self, previous: Tensor, latest: Tensor) -> Tensor:
+        convolved: Tensor = self.convolutions(latest)
+        shortcut: Tensor = self.shortcut(latest)
+        return shortcut + convolved
+
+
+def build_nasbench201(genotype: Genotype, config: NetworkConfig) -> Network:
+    """Returns the network of Dong, Yang, "NAS-Bench-201", ICLR 2020; theirs have F = 16 and N = 5.
+
+    The stem has F filters, whatever `stem_multiplier` says.
+
+    Raises:
+        UserError: the stem is not "cifar": the benchmark has no other.
+    """
+    if config.stem != "cifar":
+        raise UserError(f"network: stem={config.stem!r}, expected 'cifar' with skeleton 'nasbench201'")
+    filters, size = config.filters, config.size
+    stages: list[nn.Module] = []
+    auxiliary, auxiliary_after = None, -1
+    kinds = plan(config.cells)
+    for is_reduction in kinds:
+        if is_reduction:
+            if filters == config.filters * 2 ** (STACKS - 2) and config.auxiliary:
+                auxiliary, auxiliary_after = auxiliary_head(filters, config.classes, size), len(stages) - 1
+            stages.append(ResidualBlock(filters, 2 * filters))
+            filters, size = 2 * filters, halved(size)
+        else:
+            drop_path = config.drop_path * (len(stages) + 1) / len(kinds)
+            cell = CellModule(genotype["normal"], (nn.Identity(),), (filters,), filters, drop_path=drop_path)
+            stages.append(cell)
+    end = head(filters, config.classes, batch_norm(filters), nn.ReLU())
+    return Network(cifar_stem(config, config.filters), stages, end, auxiliary, auxiliary_after)

@@ -1,0 +1,60 @@
+"""NASNet's skeletons for CIFAR and for ImageNet."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from nastk.errors import UserError
+from nastk.genotype import Genotype
+from nastk.networks.config import NetworkConfig
+from nastk.networks.heads import head
+from nastk.networks.network import Network, Stem
+from nastk.networks.skeleton import Stacking, cifar_stem, plan
+from nastk.ops.conv import batch_norm
+
+STEM_KERNEL = 3
+STEM_CELLS = 2
+
+
+def build_nasnet(genotype: Genotype, config: NetworkConfig) -> Network:
+    """Returns the network of Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition".
+
+    CIFAR: 3x3 stem; N normal cells, a reduction, N, a reduction, N; ReLU, global average pool, linear. ImageNet: 3x3
+    stem of stride 2, unpadded; two reduction cells at F/4 and F/2; the rest as for CIFAR. A cell's inputs go through
+    ReLU, 1x1 convolution and batch normalisation to F channels, the older one through a factorized reduction where its
+    resolution differs.
+
+    The very first cell has no older input and gets the stem's output in its place. The ImageNet stem's cell takes it as
+    it is, as the reference does (published counts depend on it). CIFAR's cell takes it through a 1x1 convolution
+    instead, so that an identity edge is one in the first cell too and equal genotype keys mean equal functions; that
+    saves some thousand parameters. The reference's large network lets the normal cell after a reduction skip one
+    more input than its others do; here all do as the others. No count depends on that.
+
+    Raises:
+        UserError: filters or size that the ImageNet stem cannot work with.
+    """
+    if config.stem == "cifar":
+        filters = config.stem_multiplier * config.filters
+        stem = cifar_stem(config, filters)
+        stacking = Stacking(genotype, config, (filters, filters), config.size, len(plan(config.cells)))
+    else:
+        stem, stacking = _imagenet(genotype, config)
+    stacking.add_stacks()
+    return stacking.network(stem, head(stacking.channels[1], config.classes, nn.ReLU()))
+
+
+def _imagenet(genotype: Genotype, config: NetworkConfig) -> tuple[Stem, Stacking]:
+    quarter, rest = divmod(config.filters, 4)
+    if rest or quarter < 2:
+        raise UserError(
+            f"network: filters={config.filters}, expected a multiple of 4, at least 8, with stem='imagenet'"
+        )
+    if config.size < STEM_KERNEL:
+        raise UserError(f"network: size={config.size}, expected at least {STEM_KERNEL} with stem='imagenet'")
+    width = config.stem_filters
+    conv = nn.Conv2d(config.channels, width, STEM_KERNEL, stride=2, bias=False)
+    size = (config.size - STEM_KERNEL) // 2 + 1
+    stacking = Stacking(genotype, config, (width, width), size, len(plan(config.cells)) + STEM_CELLS)
+    stacking.add(quarter, is_reduction=True, raw_previous=True)
+    stacking.add(2 * quarter, is_reduction=True)
+    return Stem(nn.Sequential(conv, batch_norm(width))), stacking

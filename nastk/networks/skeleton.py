@@ -1,0 +1,111 @@
+"""How cells are stacked: three stacks of normal cells, a reduction between two, each cell reading the two before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from nastk.genotype import Genotype
+from nastk.networks.cell import CellModule
+from nastk.networks.config import NetworkConfig
+from nastk.networks.heads import auxiliary_head
+from nastk.networks.network import Network, Stem
+from nastk.ops.conv import conv_bn, relu_conv_bn
+from nastk.ops.identity import FactorizedReduction
+
+STACKS = 3
+
+
+def halved(size: int, times: int = 1) -> int:
+    """Returns the pixels a side after so many reductions, each rounding up."""
+    for _ in range(times):
+        size = (size + 1) // 2
+    return size
+
+
+def plan(cells: int) -> list[bool]:
+    """Returns whether each stage is a reduction: N normal cells, a reduction, N, a reduction, N."""
+    return ([False] * cells + [True]) * (STACKS - 1) + [False] * cells
+
+
+def projection(channels_in: int, channels_out: int) -> nn.Module:
+    """Returns ReLU, 1x1 convolution, batch normalisation."""
+    return relu_conv_bn(channels_in, channels_out, 1)
+
+
+def reduction(channels_in: int, channels_out: int) -> nn.Module:
+    """Returns ReLU and a factorized reduction."""
+    return nn.Sequential(nn.ReLU(), FactorizedReduction(channels_in, channels_out))
+
+
+def cifar_stem(config: NetworkConfig, filters: int) -> Stem:
+    """Returns a 3x3 convolution and batch normalisation."""
+    return Stem(nn.Sequential(*conv_bn(config.channels, filters, 3)))
+
+
+@dataclass
+class Stacking:
+    """Builds a network's cells one after the other and keeps track of what comes out of the last two.
+
+    Attributes:
+        genotype: of the network.
+        config: of the network.
+        channels: out of the last two stages (or the stem), the older first.
+        behind: whether the older one still has twice the resolution of the latest.
+        size: pixels a side of the latest.
+        total: cells there will be, for drop path.
+        match_latest, match_previous: whether an input that has the cell's filters already gets a 1x1 convolution.
+    """
+
+    genotype: Genotype
+    config: NetworkConfig
+    channels: tuple[int, int]
+    size: int
+    total: int
+    behind: bool = False
+    match_previous: bool = False
+    stages: list[nn.Module] = field(default_factory=list)
+    auxiliary: nn.Module | None = None
+    auxiliary_after: int = -1
+
+    def add(self, filters: int, is_reduction: bool, raw_previous: bool = False) -> None:
+        """Adds a cell; with `raw_previous` the older input goes in as it is, whatever its channels."""
+        previous, latest = self.channels
+        make: nn.Module = nn.Identity()
+        made = previous
+        if not raw_previous and (self.behind or self.match_previous or previous != filters):
+            make = (reduction if self.behind else projection)(previous, filters)
+            made = filters
+        cell = CellModule(
+            self.genotype["reduction" if is_reduction else "normal"],
+            (make, projection(latest, filters)),
+            (made, filters),
+            filters,
+            2 if is_reduction else 1,
+            self.config.drop_path * (len(self.stages) + 1) / self.total,
+        )
+        self.stages.append(cell)
+        self.channels = (latest, cell.channels_out)
+        self.behind = is_reduction
+        self.size = halved(self.size) if is_reduction else self.size
+
+    def add_stacks(self) -> None:
+        """Adds the three stacks; filters double at each reduction."""
+        reductions = 0
+        for is_reduction in plan(self.config.cells):
+            if is_reduction:
+                reductions += 1
+                if reductions == STACKS - 1:
+                    self._add_auxiliary()
+            self.add(self.config.filters * 2**reductions, is_reduction)
+
+    def _add_auxiliary(self) -> None:
+        """Puts the auxiliary head at the end of the second stack, two thirds of the depth."""
+        if self.config.auxiliary:
+            self.auxiliary = auxiliary_head(self.channels[1], self.config.classes, self.size)
+            self.auxiliary_after = len(self.stages) - 1
+
+    def network(self, stem: Stem, head: nn.Module) -> Network:
+        """Returns the network of the cells so far."""
+        return Network(stem, self.stages, head, self.auxiliary, self.auxiliary_after)

@@ -1,0 +1,70 @@
+"""Operations that hand on what they are given, and the one that hands on nothing."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nastk.ops.conv import conv_bn, relu_conv_bn
+from nastk.ops.op import op
+
+
+class FactorizedReduction(nn.Module):
+    """Halves the resolution by two 1x1 convolutions of stride 2, the second one pixel further right and down.
+
+    Between them they read two of every four pixels, where one strided convolution would read one. The NASNet reference
+    writes each path as 1x1 average pooling of stride 2 and a 1x1 convolution, which is the same function, and
+    normalises after concatenating; normalising each half before is also the same, and folds into its convolution when
+    the network is exported.
+
+    Shapes: (N, channels_in, H, W) to (N, channels_out, ceil(H / 2), ceil(W / 2)).
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        half = channels_out // 2
+        self.even = nn.Sequential(*conv_bn(channels_in, half, stride=2))
+        # Negative padding crops: the first row and column go, zeros come in on the other side.
+        shift = nn.ZeroPad2d((-1, 1, -1, 1))
+        self.odd = nn.Sequential(shift, *conv_bn(channels_in, channels_out - half, stride=2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat((self.even(x), self.odd(x)), 1)
+
+
+class Zero(nn.Module):
+    """Zeros of the shape that another operation would have given."""
+
+    def __init__(self, channels_out: int, stride: int) -> None:
+        super().__init__()
+        self.channels_out = channels_out
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        zeros = x[:, :1, :: self.stride, :: self.stride] * 0
+        return zeros.expand(-1, self.channels_out, -1, -1)
+
+
+@op("identity")
+def identity(channels_in: int, channels_out: int, stride: int) -> nn.Module:
+    """The state itself; where channels or resolution differ, ReLU, 1x1 convolution, batch normalisation."""
+    if channels_in == channels_out and stride == 1:
+        return nn.Identity()
+    return relu_conv_bn(channels_in, channels_out, 1, stride)
+
+
+@op("skip_connect")
+def skip_connect(channels_in: int, channels_out: int, stride: int) -> nn.Module:
+    """DARTS' identity: as `identity`, but a factorized reduction where the resolution differs.
+
+    Liu, Simonyan, Yang, "DARTS: Differentiable Architecture Search", ICLR 2019.
+    """
+    if stride == 1:
+        return identity(channels_in, channels_out, stride)
+    return nn.Sequential(nn.ReLU(), FactorizedReduction(channels_in, channels_out))
+
+
+@op("zero")
+def zero(channels_in: int, channels_out: int, stride: int) -> nn.Module:
+    """Nothing: zeros. A cell leaves such an edge out of its sums."""
+    return Zero(channels_out, stride)
