@@ -1,0 +1,179 @@
+"""Scores a genotype by training it for a few epochs on a part of the training images, validated on another part."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from nastk.errors import UserError, unknown
+from nastk.evaluators import EvaluationFailed, Report
+from nastk.genotype import Genotype
+from nastk.networks import NetworkConfig, build_network
+from nastk.training.augment import Augmentation
+from nastk.training.batches import Batches, in_order
+from nastk.training.data import DataSource, Images, Normalisation, split, statistics, subset
+from nastk.training.device import choose_device, place
+from nastk.training.failure import TrainingError, memory_errors_named
+from nastk.training.fit import fit
+from nastk.training.module import Classifier, score
+from nastk.training.recipe import Recipe, check_integer, check_number
+from nastk.training.seeds import derive_seed, isolated_rng, threads_set
+
+FROM_DATA = ("classes", "channels", "size")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingEvaluator:
+    """Trains each candidate alike: same images, same recipe, a seed of its own that follows from `seed` and its key.
+
+    So a candidate's result depends on nothing that was evaluated before it, and comes out the same again on one
+    machine. The data source's test images are not touched.
+
+    Attributes:
+        data: where the images come from.
+        network: fields of `NetworkConfig`, e.g. {"cells": 1, "filters": 8}; classes, channels and size are the data's.
+        subset: training images to use: how many, or which share of them.
+        validation: how many of these, or which share, are held out to score on.
+        seed: of the subset, of the split and of every candidate's training.
+        max_seconds: after which a candidate is given up, or None.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        threads: CPU threads to train with, or None to leave them as they are.
+        flip: whether to mirror images, or None for the data source's own word.
+        crop, cutout, padding: see `Augmentation`.
+        epochs and those after it: see `Recipe`.
+    """
+
+    data: DataSource
+    network: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    subset: int | float = 1.0
+    validation: int | float = 0.2
+    seed: int = 0
+    max_seconds: float | None = None
+    device: str = "auto"
+    threads: int | None = None
+    flip: bool | None = None
+    crop: float = 0.125
+    cutout: float = 0.0
+    padding: str = "reflect"
+    epochs: int = 8
+    batch: int = 64
+    learning_rate: float = 0.1
+    warmup: float = 0.2
+    decay: str = "cosine"
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    clip: float = 5.0
+    auxiliary: float = 0.4
+
+    def __post_init__(self) -> None:
+        """Checks every value and reads the training images; raises UserError, before anything is trained."""
+        check_integer("seed", self.seed, 0)
+        if self.threads is not None:
+            check_integer("threads", self.threads, 1, 1024)
+        if self.max_seconds is not None:
+            check_number("max_seconds", self.max_seconds, 0.0, math.inf, open_low=True)
+        if self._recipe.batch > len(self._parts[0]):
+            raise UserError(
+                f"batch={self.batch}, expected at most {len(self._parts[0])}: that many images a candidate is trained "
+                f"on (subset={self.subset}, validation={self.validation})"
+            )
+        _ = self.network_config, self._augmentation, self._device
+
+    @cached_property
+    def network_config(self) -> NetworkConfig:
+        """The network that candidates are built as; measure their cost on this one."""
+        for name in FROM_DATA:
+            if name in self.network:
+                raise UserError(f"network.{name}={self.network[name]!r}: follows from the data, leave it out")
+        valid = [field.name for field in dataclasses.fields(NetworkConfig) if field.name not in FROM_DATA]
+        for name in self.network:
+            if name not in valid:
+                raise unknown("field of network", name, valid)
+        data = self.data
+        return NetworkConfig(**self.network, classes=len(data.classes), channels=data.channels, size=data.size)
+
+    def evaluate(self, genotype: Genotype, report: Report) -> dict[str, float]:
+        """Trains and validates one candidate.
+
+        Args:
+            genotype: the candidate.
+            report: is called after each epoch with the number of epochs done and the validation accuracy.
+
+        Returns:
+            "accuracy" and "loss" on the validation part after the last epoch, "train_loss", "epochs",
+            "train_seconds" (training and validation, without building the network).
+
+        Raises:
+            EvaluationFailed: it diverged, ran out of memory or took longer than `max_seconds`.
+            Pruned: `report` raised it.
+        """
+        seed = derive_seed(self.seed, genotype.key)
+        try:
+            with threads_set(self.threads), isolated_rng(seed, self._device), memory_errors_named():
+                return self._train(genotype, report, seed)
+        except TrainingError as error:
+            raise EvaluationFailed(error.reason) from None
+
+    def _train(self, genotype: Genotype, report: Report, seed: int) -> dict[str, float]:
+        images, held = self._parts
+        network = build_network(genotype, self.network_config)
+        place(network, self._device)
+        batches = Batches(
+            images,
+            self._normalisation,
+            batch=self.batch,
+            augmentation=self._augmentation,
+            seed=seed,
+            device=self._device,
+        )
+        metrics: dict[str, float] = {}
+        start = time.perf_counter()
+
+        def after_epoch(epoch: int, loss: float) -> None:
+            accuracy, held_loss = score(network, in_order(held, self._normalisation, self._device))
+            if not math.isfinite(held_loss):
+                raise TrainingError(f"diverged: the validation loss is {held_loss} in epoch {epoch}")
+            metrics.update(
+                accuracy=accuracy,
+                loss=held_loss,
+                train_loss=loss,
+                epochs=float(epoch),
+                train_seconds=time.perf_counter() - start,
+            )
+            report(epoch, accuracy)
+
+        module = Classifier(
+            network, batches, self._recipe, seed=seed, after_epoch=after_epoch, max_seconds=self.max_seconds
+        )
+        fit(module, self._device)
+        return metrics
+
+    @cached_property
+    def _parts(self) -> tuple[Images, Images]:
+        drawn = subset(self.data.train(), self.subset, derive_seed(self.seed, "subset"))
+        train, held = split(drawn, self.validation, derive_seed(self.seed, "validation"))
+        return train.to(self._device), held.to(self._device)
+
+    @cached_property
+    def _normalisation(self) -> Normalisation:
+        return statistics(self._parts[0])
+
+    @cached_property
+    def _device(self) -> torch.device:
+        return choose_device(self.device)
+
+    @cached_property
+    def _recipe(self) -> Recipe:
+        return Recipe(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Recipe)})
+
+    @cached_property
+    def _augmentation(self) -> Augmentation:
+        flip = self.data.flip if self.flip is None else self.flip
+        return Augmentation(crop=self.crop, flip=flip, cutout=self.cutout, padding=self.padding)

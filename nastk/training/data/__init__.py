@@ -1,0 +1,56 @@
+"""Data sources by name, and what is done to their images: subsets, splits, statistics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nastk.errors import UserError, unknown
+from nastk.training.data.cifar10 import Cifar10
+from nastk.training.data.digits import Digits
+from nastk.training.data.fashion_mnist import FashionMnist
+from nastk.training.data.images import DataSource, Images
+from nastk.training.data.npz import Npz
+from nastk.training.data.statistics import Normalisation, statistics
+from nastk.training.data.subsets import split, subset
+
+SOURCES: dict[str, type[Any]] = {source.name: source for source in (Digits, FashionMnist, Cifar10, Npz)}
+
+__all__ = [
+    "SOURCES",
+    "Cifar10",
+    "DataSource",
+    "Digits",
+    "FashionMnist",
+    "Images",
+    "Normalisation",
+    "Npz",
+    "load_data",
+    "split",
+    "statistics",
+    "subset",
+]
+
+
+def load_data(name: str, root: str | None = None, **fields: Any) -> DataSource:
+    """Returns the data source called `name`.
+
+    Args:
+        name: one of `SOURCES`.
+        root: its folder or file; "digits" has none.
+        fields: other fields of the source, e.g. `flip`.
+
+    Raises:
+        UserError: an unknown name or field. Files are checked when they are read.
+    """
+    if name not in SOURCES:
+        raise unknown("data source", name, SOURCES)
+    source = SOURCES[name]
+    valid = source.__dataclass_fields__
+    given = fields if root is None else {"root": root, **fields}
+    for field in given:
+        if field not in valid:
+            raise unknown(f"field of data source {name}", field, valid)
+    if not isinstance(given.get("flip", False), bool):
+        raise UserError(f"data {name}: flip={given['flip']!r}, expected true or false")
+    made: DataSource = source(**given)
+    return made

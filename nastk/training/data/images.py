@@ -1,0 +1,116 @@
+"""A set of labelled images in memory, what a data source is, and the checks that every source's arrays pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nastk.errors import UserError
+
+MAX_CLASSES = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Labelled images.
+
+    Attributes:
+        x: uint8 tensor (n, channels, height, width), 0..255.
+        y: int64 tensor (n,), classes counted from 0.
+    """
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, indices: Tensor) -> Images:
+        """Returns the images at `indices` (int64), in that order."""
+        return Images(self.x[indices], self.y[indices])
+
+    def to(self, device: torch.device) -> Images:
+        """Returns the same images on `device`."""
+        return Images(self.x.to(device), self.y.to(device))
+
+
+class DataSource(Protocol):
+    """Where images come from. Sources are frozen dataclasses built from `conf/data/*.yaml`; a new one is a file here.
+
+    Attributes:
+        name: as in `load_data`.
+        classes: names of the classes, in the order of the labels.
+        channels: 1 for grey, 3 for RGB.
+        size: height and width in pixels.
+        flip: whether a mirrored image still belongs to its class, the default of `flip` in training.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def flip(self) -> bool: ...
+
+    def train(self) -> Images:
+        """Returns all training images; raises UserError where the files are not what they should be."""
+        ...
+
+    def test(self) -> Images:
+        """Returns the test images, whose files nothing else opens; raises UserError as `train`."""
+        ...
+
+
+def checked(where: str, x: NDArray[Any], y: NDArray[Any], classes: int) -> Images:
+    """Makes `Images` of a source's arrays.
+
+    Args:
+        where: what the messages call the arrays, e.g. "data.npz: x_train, y_train".
+        x: uint8 (n, size, size), (n, size, size, 1) or (n, size, size, 3).
+        y: integers (n,), 0..classes - 1.
+        classes: how many there are.
+
+    Raises:
+        UserError: shape, type or labels are off, or a class has no image.
+    """
+    if x.dtype != np.uint8:
+        raise UserError(f"{where}: images of type {x.dtype}, expected uint8 (0..255)")
+    if x.ndim == 3:
+        x = x[..., None]
+    if x.ndim != 4 or x.shape[3] not in (1, 3):
+        raise UserError(f"{where}: images of shape {x.shape}, expected (n, size, size) or (n, size, size, 1 or 3)")
+    if x.shape[1] != x.shape[2] or x.shape[1] < 1:
+        raise UserError(f"{where}: images of {x.shape[1]}x{x.shape[2]} pixels, expected square ones")
+    if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
+        raise UserError(f"{where}: labels of shape {y.shape} and type {y.dtype}, expected whole numbers (n,)")
+    if len(x) != len(y):
+        raise UserError(f"{where}: {len(x)} images and {len(y)} labels, expected as many of both")
+    if not len(y):
+        raise UserError(f"{where}: no image in it")
+    if not 2 <= classes <= MAX_CLASSES:
+        raise UserError(f"{where}: {classes} class(es), expected 2 to {MAX_CLASSES}")
+    low, high = int(y.min()), int(y.max())
+    if low < 0 or high >= classes:
+        raise UserError(f"{where}: label {low if low < 0 else high}, expected 0 to {classes - 1}")
+    empty = np.flatnonzero(np.bincount(y, minlength=classes) == 0)
+    if len(empty):
+        raise UserError(f"{where}: class {int(empty[0])} of {classes} has no image, expected at least one of each")
+    pixels = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    return Images(torch.from_numpy(pixels), torch.from_numpy(y.astype(np.int64)))
+
+
+def same_kind(where: str, images: Images, channels: int, size: int) -> Images:
+    """Returns `images` where they have the given channels and size; raises UserError elsewhere."""
+    found = tuple(images.x.shape[1:])
+    if found != (channels, size, size):
+        raise UserError(f"{where}: images of shape {found}, expected {(channels, size, size)} as in the training part")
+    return images

@@ -1,0 +1,103 @@
+"""Anyone's images from one .npz file with x_train, y_train, x_test and y_test."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nastk.errors import UserError
+from nastk.training.data.images import MAX_CLASSES, Images, checked, same_kind
+
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+@dataclass(frozen=True)
+class Npz:
+    """Square images, grey (n, size, size) or RGB (n, size, size, 3), uint8, with labels 0, 1, 2, ...
+
+    Attributes:
+        root: the .npz file. It may hold `classes` too, an array of class names.
+        flip: whether training may mirror images.
+    """
+
+    root: str | None = None
+    flip: bool = False
+
+    name: ClassVar[str] = "npz"
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes: the file's own, or the labels as text."""
+        labels = self._array("y_train")
+        if not np.issubdtype(labels.dtype, np.integer) or not labels.size:
+            return ()
+        count = int(labels.max()) + 1
+        if "classes" not in self._contents[1]:
+            return tuple(str(label) for label in range(min(count, MAX_CLASSES + 1)))
+        names = self._array("classes")
+        if names.ndim != 1 or names.dtype.kind != "U" or len(set(names.tolist())) != count:
+            raise UserError(f"data npz: {self.root}: classes is {names.dtype} {names.shape}, expected {count} names")
+        return tuple(str(name) for name in names)
+
+    @property
+    def channels(self) -> int:
+        """1 or 3, as the training images."""
+        return int(self._train.x.shape[1])
+
+    @property
+    def size(self) -> int:
+        """Height and width of the training images in pixels."""
+        return int(self._train.x.shape[2])
+
+    def train(self) -> Images:
+        """Returns x_train and y_train."""
+        return self._train
+
+    def test(self) -> Images:
+        """Returns x_test and y_test."""
+        where = f"data npz: {self.root}: x_test, y_test"
+        images = checked(where, self._array("x_test"), self._array("y_test"), len(self.classes))
+        return same_kind(where, images, self.channels, self.size)
+
+    @cached_property
+    def _train(self) -> Images:
+        where = f"data npz: {self.root}: x_train, y_train"
+        return checked(where, self._array("x_train"), self._array("y_train"), len(self.classes))
+
+    @cached_property
+    def _contents(self) -> tuple[Path, frozenset[str]]:
+        if not self.root:
+            raise UserError("data npz: no root given, expected the .npz file (data.root=/path/images.npz)")
+        path = Path(self.root).expanduser()
+        if not path.is_file():
+            what = "not a file" if path.exists() else "no such file"
+            raise UserError(f"data npz: {path}: {what}, expected an .npz file with {', '.join(ARRAYS)}")
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = frozenset(name.removesuffix(".npy") for name in archive.namelist())
+        except (OSError, zipfile.BadZipFile):
+            raise UserError(f"data npz: {path}: not an .npz file, or cut short") from None
+        for name in ARRAYS:
+            if name not in names:
+                raise UserError(f"data npz: {path}: no array {name} in it, there are: {', '.join(sorted(names))}")
+        return path, names
+
+    def _array(self, name: str) -> NDArray[Any]:
+        path, _ = self._contents
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                array: NDArray[Any] = archive[name]
+                return array
+        except ValueError as error:
+            if "allow_pickle" in str(error):
+                raise UserError(f"data npz: {self.root}: {name} holds Python objects, expected numbers") from None
+            raise UserError(f"data npz: {self.root}: {name} cannot be read ({error})") from None
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise UserError(f"data npz: {self.root}: {name} is cut short or damaged ({error})") from None

@@ -1,0 +1,73 @@
+"""Running a Lightning training with everything off that costs time on small networks."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
+from nastk.training.failure import memory_errors_named
+from nastk.training.module import Classifier
+
+
+def fit(
+    module: Classifier,
+    device: torch.device,
+    callbacks: Sequence[pl.Callback] = (),
+    checkpoint: Path | None = None,
+) -> None:
+    """Trains `module` for its recipe's epochs.
+
+    Args:
+        module: what to train; its network ends on `device`, or where Lightning left it if the training fails.
+        device: CPU, or a GPU with bfloat16 autocast.
+        callbacks: Lightning callbacks.
+        checkpoint: where to go on from, read with `weights_only=True`.
+
+    Raises:
+        TrainingError: diverged, out of memory or out of time.
+        KeyboardInterrupt: as it came; Lightning would have made an exit of it.
+    """
+    on_gpu = device.type == "cuda"
+    with quiet():
+        trainer = pl.Trainer(
+            accelerator="gpu" if on_gpu else "cpu",
+            devices=[device.index or 0] if on_gpu else 1,
+            precision="bf16-mixed" if on_gpu else "32-true",
+            max_epochs=module.recipe.epochs,
+            gradient_clip_val=module.recipe.clip or None,
+            callbacks=list(callbacks),
+            # Without it Lightning looks for SLURM and others in the environment, and trains as one rank of many.
+            plugins=[LightningEnvironment()],
+            barebones=True,
+        )
+        try:
+            with memory_errors_named(), torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+                trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps Lightning's notices and warnings off the terminal: none of them is about what the user did."""
+    logger = logging.getLogger("pytorch_lightning")
+    names = [logger, *(logging.getLogger(f"pytorch_lightning.{part}") for part in ("utilities.rank_zero", "trainer"))]
+    levels = [logger.level for logger in names]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torch)\b")
+        for logger in names:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(names, levels, strict=True):
+                logger.setLevel(level)

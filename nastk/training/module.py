@@ -1,0 +1,119 @@
+"""The LightningModule: one training step, metrics that stay on the device, one report an epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nastk.training.batches import Batches
+from nastk.training.failure import TrainingError
+from nastk.training.recipe import Recipe
+from nastk.training.seeds import derive_seed
+
+AfterEpoch = Callable[[int, float], None]
+
+
+class Classifier(pl.LightningModule):
+    """A network in training.
+
+    Learning rate, drop path and what chance decides are functions of the step and the epoch, not of a state that
+    would have to be stored: a resumed training goes on as an unbroken one.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        batches: Batches,
+        recipe: Recipe,
+        *,
+        seed: int,
+        after_epoch: AfterEpoch,
+        max_seconds: float | None = None,
+    ) -> None:
+        """Prepares a training.
+
+        Args:
+            network: gives logits, or (logits, auxiliary logits) in training mode.
+            batches: what it is trained on.
+            recipe: how.
+            seed: of drop path and whatever else the network draws.
+            after_epoch: is called with the number of epochs done and the mean training loss; may raise to end it.
+            max_seconds: from now, after which no step starts; None for no limit.
+        """
+        super().__init__()
+        self.network = network
+        self.batches = batches
+        self.recipe = recipe
+        self.steps = recipe.epochs * len(batches)
+        self._seed = seed
+        self._after_epoch = after_epoch
+        self._max_seconds = max_seconds
+        self._deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
+        self._loss_sum = torch.zeros(())
+        self._progress: Callable[[float], None] | None = getattr(network, "set_drop_path_progress", None)
+
+    def train_dataloader(self) -> Batches:
+        """Returns the batches; they are on the device already."""
+        return self.batches
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Returns the recipe's optimizer."""
+        return self.recipe.optimizer(self.network)
+
+    def on_train_epoch_start(self) -> None:
+        """Sets everything random of the epoch."""
+        torch.manual_seed(derive_seed(self._seed, "epoch", self.current_epoch))
+        self.batches.epoch = self.current_epoch
+        self._loss_sum = torch.zeros((), device=self.device)
+
+    def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Sets the step's learning rate and drop path."""
+        if time.monotonic() > self._deadline:
+            raise TrainingError(f"took longer than max_seconds={self._max_seconds:g}")
+        step = self.global_step
+        rate = self.recipe.rate(step, self.steps)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+        if self._progress is not None:
+            self._progress(step / self.steps)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Returns the loss of a batch."""
+        x, y = batch
+        output = self.network(x)
+        logits, auxiliary = output if isinstance(output, tuple) else (output, None)
+        loss = cross_entropy(logits, y, label_smoothing=self.recipe.label_smoothing)
+        self._loss_sum += loss.detach()
+        if auxiliary is not None:
+            extra = cross_entropy(auxiliary, y, label_smoothing=self.recipe.label_smoothing)
+            loss = loss + self.recipe.auxiliary * extra
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Reads the epoch's loss, the only time that the host waits for the device, and hands it on."""
+        loss = float(self._loss_sum) / len(self.batches)
+        if not math.isfinite(loss):
+            raise TrainingError(f"diverged: the training loss is {loss} in epoch {self.current_epoch + 1}")
+        self._after_epoch(self.current_epoch + 1, loss)
+
+
+def score(network: nn.Module, batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[float, float]:
+    """Returns accuracy (0..1) and mean cross-entropy over `batches`, in eval mode; the mode is then as before."""
+    training = network.training
+    network.eval()
+    correct = loss = torch.zeros(())
+    count = 0
+    with torch.inference_mode():
+        for x, y in batches:
+            logits = network(x).float()
+            correct = correct.to(y.device) + (logits.argmax(1) == y).sum()
+            loss = loss.to(y.device) + cross_entropy(logits, y, reduction="sum")
+            count += len(y)
+    network.train(training)
+    return float(correct) / count, float(loss) / count

@@ -1,0 +1,98 @@
+"""How a network is trained: epochs, batch, schedule and regularisation, checked where they are written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from nastk.errors import UserError, unknown
+
+DECAYS = ("cosine", "linear")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Stochastic gradient descent with Nesterov momentum, and what goes with it.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch: images a step.
+        learning_rate: the highest one.
+        warmup: share of the steps in which it rises linearly from zero.
+        decay: how it then falls to zero, "cosine" or "linear" (with a warm-up, the one-cycle triangle).
+        momentum: Nesterov's, 0 for none.
+        weight_decay: of weights with two dimensions or more; norms and biases have none.
+        label_smoothing: share of the target spread over all classes.
+        clip: greatest norm of the gradient, 0 for no limit.
+        auxiliary: weight of the auxiliary head's loss, where the network has one.
+    """
+
+    epochs: int = 8
+    batch: int = 64
+    learning_rate: float = 0.1
+    warmup: float = 0.2
+    decay: str = "cosine"
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    clip: float = 5.0
+    auxiliary: float = 0.4
+
+    def __post_init__(self) -> None:
+        check_integer("epochs", self.epochs, 1)
+        check_integer("batch", self.batch, 2)
+        check_number("learning_rate", self.learning_rate, 0.0, math.inf, open_low=True)
+        check_number("warmup", self.warmup, 0.0, 1.0)
+        check_number("momentum", self.momentum, 0.0, 1.0, open_high=True)
+        check_number("weight_decay", self.weight_decay, 0.0, math.inf)
+        check_number("label_smoothing", self.label_smoothing, 0.0, 1.0, open_high=True)
+        check_number("clip", self.clip, 0.0, math.inf)
+        check_number("auxiliary", self.auxiliary, 0.0, math.inf)
+        if self.decay not in DECAYS:
+            raise unknown("decay", self.decay, DECAYS)
+
+    def rate(self, step: int, steps: int) -> float:
+        """Returns the learning rate of step `step` of `steps`, counted from 0."""
+        rise = self.warmup * steps
+        if step + 1 < rise:
+            return self.learning_rate * (step + 1) / rise
+        rest = (step - rise + 1) / max(1.0, steps - rise + 1)
+        rest = min(1.0, max(0.0, rest))
+        falling = 0.5 * (1 + math.cos(math.pi * rest)) if self.decay == "cosine" else 1.0 - rest
+        return self.learning_rate * falling
+
+    def optimizer(self, network: nn.Module) -> torch.optim.SGD:
+        """Returns the optimizer of all of the network's parameters, in two groups: with weight decay and without."""
+        parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": self.weight_decay},
+            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        groups = [group for group in groups if group["params"]]
+        return torch.optim.SGD(
+            groups, lr=self.learning_rate, momentum=self.momentum, nesterov=self.momentum > 0, fused=True
+        )
+
+
+def check_integer(name: str, value: Any, low: int, high: float = math.inf) -> None:
+    """Raises UserError where `value` is not a whole number from `low` to `high`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        bound = f"of at least {low}" if high == math.inf else f"from {low} to {high:g}"
+        raise UserError(f"{name}={value!r}, expected a whole number {bound}")
+
+
+def check_number(
+    name: str, value: Any, low: float, high: float, *, open_low: bool = False, open_high: bool = False
+) -> None:
+    """Raises UserError where `value` is not a finite number from `low` to `high`, the ends excluded where open."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if number and low <= value <= high and not (open_low and value == low) and not (open_high and value == high):
+        return
+    bounds = f"{'above' if open_low else 'at least'} {low:g}"
+    if high != math.inf:
+        bounds += f" and {'below' if open_high else 'at most'} {high:g}"
+    raise UserError(f"{name}={value!r}, expected a number {bounds}")

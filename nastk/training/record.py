@@ -1,0 +1,71 @@
+"""What a folder's training is made of, written into it first, so that no other training goes on in it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nastk.errors import UserError
+from nastk.files import cannot_write, read_json, write_json
+from nastk.genotype import Genotype
+from nastk.networks import NetworkConfig
+from nastk.training.data import DataSource, Images
+from nastk.training.transfer_settings import TransferSettings
+
+SCHEMA = 1
+RECORD = "training.json"
+# Where a training runs is no part of what it is: it may be resumed elsewhere.
+ELSEWHERE = ("device", "threads")
+
+
+def training_record(
+    genotype: Genotype, config: NetworkConfig, data: DataSource, train: Images, settings: TransferSettings
+) -> dict[str, Any]:
+    """Returns, as plain values, all that the result depends on; raises UserError where network and data do not fit."""
+    expected = {"classes": len(data.classes), "channels": data.channels, "size": data.size}
+    for name, value in expected.items():
+        if getattr(config, name) != value:
+            raise UserError(f"network: {name}={getattr(config, name)}, expected {value} as in the data {data.name}")
+    digest = hashlib.sha256(train.x.numpy().tobytes())
+    digest.update(train.y.numpy().tobytes())
+    return {
+        "schema": SCHEMA,
+        "genotype": genotype.to_dict(),
+        "network": config.to_dict(),
+        "data": {"name": data.name, "train_sha256": digest.hexdigest(), "flip": data.flip},
+        "settings": {name: value for name, value in asdict(settings).items() if name not in ELSEWHERE},
+    }
+
+
+def claim_folder(folder: Path, record: Mapping[str, Any]) -> None:
+    """Makes `folder` with the record in it, or finds the same record there.
+
+    Raises:
+        UserError: the folder holds another training or other files, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    if RECORD not in names:
+        if names:
+            raise UserError(f"{folder}: holds {names[0]} but no {RECORD}, expected an empty folder or a training's own")
+        write_json(folder / RECORD, record)
+        return
+    found = read_json(folder / RECORD)
+    if found != record:
+        raise UserError(f"{folder}: belongs to another training ({_difference(found, record)}); give another folder")
+
+
+def _difference(found: Any, wanted: Any, where: str = "") -> str:
+    if isinstance(found, dict) and isinstance(wanted, Mapping):
+        for name in [*wanted, *found]:
+            if found.get(name) != wanted.get(name):
+                return _difference(found.get(name), wanted.get(name), f"{where}.{name}" if where else name)
+    if where.startswith("genotype") or where.endswith("sha256"):
+        return "another genotype" if where.startswith("genotype") else "other training images"
+    return f"{where} is {found!r} there and {wanted!r} here"
