@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from nastk.networks.config import NetworkConfig
+
+
+class _SkipUncounted(TorchFunctionMode):
+    """Leaves out what keeps the shape and counts nothing, but takes most of the time where tensors have no content."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func in (functional.batch_norm, functional.relu, torch.sigmoid):
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def count_parameters(module: nn.Module, auxiliary: bool) -> int:
@@ -35,7 +55,7 @@ def count_macs(module: nn.Module, config: NetworkConfig) -> int:
     counter = FlopCounterMode(display=False)
     module.eval()
     try:
-        with torch.no_grad(), counter:
+        with torch.no_grad(), _SkipUncounted(), counter:
             functional_call(module, tensors, (image,))
     finally:
         for part in training:
