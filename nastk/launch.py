@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import logging
 import os
 import re
@@ -13,7 +14,9 @@ from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
@@ -32,22 +35,34 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
     quiet()
     register_spaces()
     sys.argv[1:] = [_with_plus(argument) for argument in sys.argv[1:]]
-    entry = hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=config_name)(job)
+    mistakes: list[UserError | OSError] = []
+
+    @functools.wraps(job)
+    def kept_from_hydra(config: DictConfig) -> None:
+        """In a single run Hydra would print a line of its own about the exception; in a sweep it has to see it."""
+        try:
+            job(config)
+        except (UserError, OSError) as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            mistakes.append(error)
+
+    entry = hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=config_name)(kept_from_hydra)
     try:
         entry()
+        if mistakes:
+            raise mistakes[0]
     except UserError as error:
         _fail(str(error))
     except KeyboardInterrupt:
         print("\nstopped; nothing finished is lost. Give run=<name> with the same command to go on.", file=sys.stderr)
         sys.exit(130)
+    except (HydraException, OmegaConfBaseException) as error:
+        _fail(_explain(error, config_name))
     except OSError as error:
-        if isinstance(error, HydraException):
-            _fail(_explain(error, config_name))
         if error.errno not in NO_ROOM:
             raise
         _fail(f"{error.filename or 'a file'}: cannot be written ({error.strerror}); what was there is unchanged")
-    except (HydraException, OmegaConfBaseException) as error:
-        _fail(_explain(error, config_name))
 
 
 def quiet() -> None:
@@ -74,7 +89,9 @@ def _explain(error: BaseException, config_name: str) -> str:
     if isinstance(error, MissingConfigException):
         return _explain_missing(error, text)
     if isinstance(error, OverrideParseException):
-        return f"{error.override!r}: not understood ({' '.join(text.split())[:160]}), expected name=value"
+        return (
+            f"{error.override!r}: not understood ({' '.join(text.partition('See https')[0].split())}), expected name=value"
+        )
     if isinstance(error, MissingMandatoryValue) or isinstance(cause, MissingMandatoryValue):
         match = re.search(r"full_key: (\S+)|Missing mandatory value: (\S+)", f"{text} {cause}")
         name = next((group for group in match.groups() if group), "a setting") if match else "a setting"
@@ -101,17 +118,18 @@ def _explain_missing(error: MissingConfigException, text: str) -> str:
 
 
 def _unknown_setting(name: str, config_name: str) -> str:
-    names = setting_names(config_name)
-    names += [path.name for path in shipped("conf").iterdir() if path.is_dir() and path.name != "hydra"] + ["space"]
+    groups = [path.name for path in shipped("conf").iterdir() if path.is_dir() and path.name != "hydra"] + ["space"]
+    chosen = [argument for argument in sys.argv[1:] if argument.lstrip("+").split("=")[0] in groups]
+    names = groups + setting_names(config_name, [argument for argument in chosen if "," not in argument])
     closest = nearest(name, names)[:3]
     return f"unknown setting {name!r}; nearest is {closest[0]!r}, then {', '.join(closest[1:])}; --help lists all"
 
 
-def setting_names(config_name: str) -> list[str]:
-    """Returns the dotted names of all settings that the entry point's defaults have."""
+def setting_names(config_name: str, overrides: list[str]) -> list[str]:
+    """Returns the dotted names of all settings that the entry point has with these choices of groups."""
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
-        config = OmegaConf.to_container(hydra.compose(config_name), resolve=False)
+        config = OmegaConf.to_container(hydra.compose(config_name, overrides), resolve=False)
     return sorted(_dotted(config, ""))
 
 

@@ -21,7 +21,7 @@ from nastk.config import load_yaml, plain
 from nastk.errors import UserError, nearest
 from nastk.files import cannot_write, write_text
 
-FREE_SETTINGS = frozenset({"run", "runs", "trials", "controller", "seconds", "progress"})
+FREE_SETTINGS = frozenset({"run", "runs", "trials", "controller", "max_duplicates", "max_rejections", "max_failures"})
 
 
 def new_run(runs: str, space: str) -> Path:

@@ -1,4 +1,4 @@
-"""Study and search loop: nothing trained twice, limits before training, reasons to end, kills at every line of the journal."""
+"""Study and search loop: nothing trained twice, limits before training, reasons to end, kills at every line."""
 
 from __future__ import annotations
 

@@ -5,20 +5,27 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import optuna
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from nastk.config import build, settings
 from nastk.errors import UserError
-from nastk.jobs.parts import make_cost, make_data, make_evaluator, make_objective, make_space
+from nastk.files import cannot_write
+from nastk.jobs.parts import make_cost, make_evaluator, make_objective, make_space
 from nastk.progress import SearchProgress
 from nastk.results import append_row, write_choice, write_rows
 from nastk.runs import held, mend_journal, named_run, new_run, record_config, space_name
 from nastk.search_loop import Budget, search
 from nastk.study import Row, SearchStudy, journal
+
+PARTS = (
+    *("space", "controller", "evaluator", "objective", "target", "data"),
+    *("run", "runs", "seed", "trials", "max_duplicates", "max_rejections", "max_failures"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,11 +57,9 @@ def run_search(config: DictConfig) -> Path:
         raise UserError(f"controller._target_={config.controller._target_!r}: expected an optuna sampler")
     evaluator = make_evaluator(config)
     cost = make_cost(config, evaluator)
-    if "data" in config and hasattr(evaluator, "data"):
-        make_data(config).train()  # a wrong file is found here, before anything is made
     folder = _folder(chosen)
     with held(folder):
-        said = record_config(folder, config)
+        said = record_config(folder, _search_part(config))
         said += [line for line in [mend_journal(folder)] if line]
         for line in said:
             print(f"nastk: {line}", file=sys.stderr)
@@ -81,6 +86,11 @@ def run_search(config: DictConfig) -> Path:
     return folder
 
 
+def _search_part(config: DictConfig) -> DictConfig:
+    """The pipeline's configuration has the later steps' settings too, which may change from one call to the next."""
+    return cast(DictConfig, OmegaConf.masked_copy(config, [name for name in PARTS if name in config]))
+
+
 def _folder(chosen: SearchSettings) -> Path:
     hydra = HydraConfig.get() if HydraConfig.initialized() else None
     sweeping = hydra is not None and hydra.mode == RunMode.MULTIRUN
@@ -93,8 +103,6 @@ def _folder(chosen: SearchSettings) -> Path:
 
 
 def _made(folder: Path) -> Path:
-    from nastk.files import cannot_write
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,0 +1,36 @@
+"""All steps on one run folder, each taking up what the one before left there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from omegaconf import DictConfig, open_dict
+
+from nastk.jobs.bench import run_bench
+from nastk.jobs.export import run_export
+from nastk.jobs.report import run_report
+from nastk.jobs.search import run_search
+from nastk.jobs.transfer import run_transfer
+from nastk.report import final_table_text
+
+Result = TypeVar("Result")
+
+
+def run_pipeline(config: DictConfig) -> tuple[str, Path]:
+    """Returns the final table as text, and the path of the report."""
+    with open_dict(config):
+        config.run = str(_step("1/5 search", run_search, config))
+        config.model = None
+    _step("2/5 transfer", run_transfer, config)
+    _step("3/5 quantize and export", run_export, config)
+    _step("4/5 bench", run_bench, config)
+    page = _step("5/5 report", run_report, config)
+    return final_table_text(Path(config.run)), page
+
+
+def _step(title: str, job: Callable[[DictConfig], Result], config: DictConfig) -> Result:
+    print(f"[{title}]", file=sys.stderr, flush=True)
+    return job(config)

@@ -1,0 +1,23 @@
+"""The report as a step: what lies in a run folder, or in a sweep's, as one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from nastk.errors import UserError
+from nastk.report import write_report, write_sweep_report
+from nastk.runs import existing_run
+
+
+def run_report(config: DictConfig) -> Path:
+    """Returns the path of the page written for `config.run` or `config.sweep`."""
+    if config.get("sweep") is not None:
+        if config.run is not None:
+            raise UserError(f"run={config.run!r} and sweep={config.sweep!r}: expected one of them")
+        folder = Path(config.sweep)
+        if not folder.is_dir():
+            raise UserError(f"sweep={config.sweep!r}: no such folder")
+        return write_sweep_report(folder)
+    return write_report(existing_run(config.run, config.runs))

@@ -1,0 +1,24 @@
+"""`python -m nastk.pipeline +space=nasnet`: search, transfer, quantize, export, measure, report, in one command."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from nastk.launch import launch
+
+
+def main() -> None:
+    """Entry point; settings are in conf/pipeline.yaml."""
+    launch("pipeline", pipeline)
+
+
+def pipeline(config: DictConfig) -> None:
+    """Runs every step on one run folder and ends with the table; steps that are done already are not done again."""
+    from nastk.jobs.pipeline import run_pipeline
+
+    table, page = run_pipeline(config)
+    print(f"\n{table}\n\nReport: {page}")
+
+
+if __name__ == "__main__":
+    main()
