@@ -11,16 +11,20 @@ Taken as the same:
   * sums of sums, and the sum of their terms;
   * a node with a single edge, whether it adds or concatenates;
   * dead edges, which do not reach the output, and zero edges in a sum;
-  * an op on a value that is all zero, and zero. (Its normalisation may learn a constant there; the key takes the
-    branch for dead, as NAS-Bench-201 counts do.)
-  * identity where it cannot pass its input on, because it reads a concatenation or because it halves the resolution
-    in a reduction cell, and conv_1x1: both are ReLU, 1x1 convolution, normalisation.
+  * an op on a value that is all zero, and zero: networks leave such branches out, as they do zero edges;
+  * an identity that cannot pass its input on, because it reads a concatenation or because it halves the resolution in
+    a reduction cell, and conv_1x1: both are ReLU, 1x1 convolution, normalisation. (DARTS' skip_connect is that only on
+    a concatenation; where it halves the resolution it is an op of its own.)
 
-Not taken as the same, though an algebraist might: twice the same op without weights on one value (`merge_parameterless`
-asks for that), an average of a sum and the sum of averages, a zero piece of a concatenation and no piece (its readers
-have weights for its channels), convolutions that training could make equal. Cells are compared one by one, and the
-skeleton's name with them: an input or a whole cell that the skeleton leaves without effect still counts. Edges of a
-reduction cell that read a cell input have stride 2, and its inputs enter its output through a factorized reduction.
+Not taken as the same, though algebra or training could make them so: twice the same op without weights on one value
+(`merge_parameterless` asks for that); max_pool_3x3 twice and max_pool_5x5; an average of a sum and the sum of averages;
+a state added to itself and the state; a zero piece of a concatenation or of the output and no piece, as what reads it
+has weights for its channels. Cells are compared one by one, and the skeleton's name with them, so an input or a whole
+cell that a network leaves without effect still counts. The key is about trained networks: drop path, in training, may
+drop other edges in one spelling than in another.
+
+Edges of a reduction cell that read a cell input have stride 2, and a cell input that its output names enters through a
+factorized reduction.
 """
 
 from __future__ import annotations
@@ -156,7 +160,7 @@ class _Values:
         single = len(source) == 1
         if op in IDENTITY_OPS and single and not strided:
             return source[0]
-        if op == "identity":
+        if op == "identity" or (op in IDENTITY_OPS and not strided):
             op = PROJECTION
         if self.merge_parameterless and op in PARAMETERLESS_OPS and single:
             if (op, source) not in self.merged:
