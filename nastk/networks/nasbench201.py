@@ -17,14 +17,16 @@ from nastk.ops.conv import batch_norm, convolution, relu_conv_bn
 class ResidualBlock(nn.Module):
     """Halves the resolution and widens: two 3x3 convolutions beside average pooling and a 1x1 convolution.
 
-    Shapes: latest (N, channels_in, H, W) to (N, channels_out, ceil(H / 2), ceil(W / 2)); previous is not read.
+    Shapes: latest (N, channels_in, size, size) to (N, channels_out, ceil(size / 2), ceil(size / 2)); previous is not read.
     """
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, size: int) -> None:
         super().__init__()
         first = relu_conv_bn(channels_in, channels_out, 3, 2)
         self.convolutions = nn.Sequential(*first, *relu_conv_bn(channels_out, channels_out, 3))
-        self.shortcut = nn.Sequential(nn.AvgPool2d(2, 2, ceil_mode=True), convolution(channels_in, channels_out, 1))
+        # Padding, not ceil_mode, for an odd size: torch and ONNX take that differently.
+        pool = nn.AvgPool2d(2, 2, padding=size % 2, count_include_pad=False)
+        self.shortcut = nn.Sequential(pool, convolution(channels_in, channels_out, 1))
 
     def forward(self, previous: Tensor, latest: Tensor) -> Tensor:
         convolved: Tensor = self.convolutions(latest)
@@ -50,7 +52,7 @@ def build_nasbench201(genotype: Genotype, config: NetworkConfig) -> Network:
         if is_reduction:
             if filters == config.filters * 2 ** (STACKS - 2) and config.auxiliary:
                 auxiliary, auxiliary_after = auxiliary_head(filters, config.classes, size), len(stages) - 1
-            stages.append(ResidualBlock(filters, 2 * filters))
+            stages.append(ResidualBlock(filters, 2 * filters, size))
             filters, size = 2 * filters, halved(size)
         else:
             drop_path = config.drop_path * (len(stages) + 1) / len(kinds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from nastk.ops.conv import conv_bn
@@ -10,6 +11,7 @@ from nastk.ops.pooling import average_pool
 
 REDUCTION = 4
 LEAST_HIDDEN = 4
+ALIVE = 0.5
 
 
 class Gate(nn.Module):
@@ -25,13 +27,11 @@ class Gate(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         hidden = max(channels // REDUCTION, LEAST_HIDDEN)
-        self.weigh = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1),
-            nn.Conv2d(channels, hidden, 1),
-            nn.ReLU(),
-            nn.Conv2d(hidden, channels, 1),
-            nn.Sigmoid(),
-        )
+        squeeze, excite = nn.Conv2d(channels, hidden, 1), nn.Conv2d(hidden, channels, 1)
+        # The means of a normalised state are near zero, so the bias alone would decide which of the few hidden units
+        # are alive, and with torch's initial values all of them are dead in one gate of sixteen.
+        squeeze.bias = nn.Parameter(torch.full((hidden,), ALIVE))
+        self.weigh = nn.Sequential(nn.AdaptiveAvgPool2d(1), squeeze, nn.ReLU(), excite, nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
         weights: Tensor = self.weigh(x)
