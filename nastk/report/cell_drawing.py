@@ -1,4 +1,4 @@
-"""Draws a cell as an SVG graph: hidden states left to right, operations as coloured boxes, ways to combine as circles."""
+"""Draws a cell as an SVG graph: hidden states left to right, operations as coloured boxes, joins as circles."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _state_name(cell: Cell, state: int) -> str:
     if state >= cell.inputs:
         return f"h{state}"
     older = cell.inputs - 1 - state
-    return f"h[i−{older}]" if older else "h[i]"
+    return f"h[i-{older}]" if older else "h[i]"
 
 
 def _flow(cell: Cell, state: int) -> str:
@@ -176,7 +176,8 @@ def _legend(used: list[Family], y: float) -> str:
     parts, x = [], MARGIN
     for kind in used:
         parts.append(
-            f'<rect class="box-{kind.name}" x="{x:.1f}" y="{y - 10:.1f}" width="12" height="12" rx="3" fill="{kind.fill}"/>'
+            f'<rect class="box-{kind.name}" x="{x:.1f}" y="{y - 10:.1f}" width="12" height="12" rx="3" '
+            f'fill="{kind.fill}"/>'
             f'<text class="dim" x="{x + 17:.1f}" y="{y:.1f}" style="font-size:11px">{kind.name}</text>'
         )
         x += 30 + len(kind.name) * LETTER

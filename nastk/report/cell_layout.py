@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from nastk.genotype import Cell
 
@@ -144,7 +145,7 @@ def _swap_neighbours(order: list[list[Item]]) -> None:
 
 def _crossings(order: Sequence[Sequence[Item]]) -> int:
     count = 0
-    for left, right in zip(order, order[1:], strict=False):
+    for left, right in pairwise(order):
         place = {item.state: index for index, item in enumerate(left)}
         starts = [place[item.sources[row]] for item in right for row in _rows(item, left) if item.sources[row] in place]
         count += sum(a > b for index, a in enumerate(starts) for b in starts[index + 1 :])
@@ -187,7 +188,7 @@ def _wish(order: list[list[Item]], heights: list[list[float]], index: int, place
 def _spread(column: Sequence[Item], wished: Sequence[float]) -> list[float]:
     """The heights nearest to the wished ones, by least squares, that keep order and distance (isotonic regression)."""
     offsets = [0.0]
-    for above, below in zip(column, column[1:], strict=False):
+    for above, below in pairwise(column):
         gap = LANE_GAP if above.lane or below.lane else BOX_GAP
         offsets.append(offsets[-1] + (above.height + below.height) / 2 + gap)
     pools: list[tuple[float, int]] = []

@@ -55,6 +55,7 @@ PREFIXES: tuple[tuple[str, Family], ...] = (
     ("zero", ZERO),
 )
 
+TIMES = "\N{MULTIPLICATION SIGN}"
 WORDS = {"sep": "sep", "dil": "dilated", "dw": "depthwise", "avg": "avg", "max": "max", "squeeze": "squeeze-excite"}
 DROPPED = {"excitation"}
 
@@ -69,5 +70,5 @@ def label(op: str) -> str:
     words = [word for word in op.split("_") if word not in DROPPED]
     if len(words) > 2 and words[0] in ("sep", "dil", "dw"):
         words = [word for word in words if word != "conv"]
-    spelled = [re.sub(r"^(\d+)x(\d+)$", r"\1×\2", WORDS.get(word, word)) for word in words if word]
+    spelled = [re.sub(r"^(\d+)x(\d+)$", rf"\1{TIMES}\2", WORDS.get(word, word)) for word in words if word]
     return " ".join(spelled) or op

@@ -1,0 +1,8 @@
+"""Reports of what a run folder or a sweep of them holds: pages, charts, cell drawings and the final table."""
+
+from nastk.report.cell_drawing import draw_cell
+from nastk.report.final_table import FinalRow, final_table
+from nastk.report.run_report import write_report
+from nastk.report.table_text import format_table
+
+__all__ = ["FinalRow", "draw_cell", "final_table", "format_table", "write_report"]

@@ -1,0 +1,89 @@
+"""The final table: what each network weighs, how accurate and how fast each of its files is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nastk.report.run_files import Candidate, Run, number_in, read_run
+from nastk.report.shipped import Shipped, read_shipped
+
+
+@dataclass(frozen=True)
+class FinalRow:
+    """A network of the final table.
+
+    Attributes:
+        key: of its genotype.
+        stage: how far it came: "search", "transferred" or "exported"; a network of the search is smaller.
+        params: parameters.
+        macs: multiply-accumulates of one image.
+        search_accuracy: on the search's validation images, 0 to 1.
+        accuracy: on the test set by precision, 0 to 1.
+        latency_ms: p50 by precision.
+        size_bytes: of the file by precision.
+        recommended: the precision to ship.
+        file: the recommended file.
+    """
+
+    key: str
+    stage: str
+    params: float | None = None
+    macs: float | None = None
+    search_accuracy: float | None = None
+    accuracy: Mapping[str, float] = field(default_factory=dict)
+    latency_ms: Mapping[str, float] = field(default_factory=dict)
+    size_bytes: Mapping[str, float] = field(default_factory=dict)
+    recommended: str | None = None
+    file: Path | None = None
+
+
+def final_table(run: Path | Run) -> list[FinalRow]:
+    """Returns the networks that were transferred or exported, the chosen one first; where none was, the chosen one.
+
+    Raises:
+        UserError: a file of the run folder is malformed.
+    """
+    run = run if isinstance(run, Run) else read_run(run)
+    known: dict[str, Candidate] = {trial.key: trial for trial in reversed(run.trained)}
+    known |= {candidate.key: candidate for candidate in run.front}
+    first = run.best.key if run.best is not None else ""
+    rows = [_made(run, key, known.get(key)) for key in {**run.transfers, **run.exports}]
+    if not rows and run.best is not None:
+        rows = [_searched(run.best)]
+    return sorted(rows, key=lambda row: (row.key != first, -row.accuracy.get("fp32", 0.0), row.key))
+
+
+def _searched(best: Candidate) -> FinalRow:
+    metrics = best.metrics
+    latency = {"fp32": metrics["latency_ms"]} if "latency_ms" in metrics else {}
+    return FinalRow(
+        best.key, "search", metrics.get("params"), metrics.get("macs"), metrics.get("accuracy"), latency_ms=latency
+    )
+
+
+def _made(run: Run, key: str, candidate: Candidate | None) -> FinalRow:
+    where = f"{run.folder / 'transfer' / key / 'metrics.json'}"
+    metrics = run.transfers.get(key, {})
+    measured = number_in(metrics, "accuracy", where)
+    accuracy = {} if measured is None else {"fp32": measured}
+    shipped = Shipped()
+    if key in run.exports:
+        shipped = read_shipped(run.exports[key], run.folder / "export" / key)
+    return FinalRow(
+        key=key,
+        stage="exported" if key in run.exports else "transferred",
+        params=_first(number_in(metrics, "params", where), shipped.params),
+        macs=_first(number_in(metrics, "macs", where), shipped.macs),
+        search_accuracy=candidate.metrics.get("accuracy") if candidate is not None else None,
+        accuracy=accuracy | {file.precision: file.accuracy for file in shipped.files if file.accuracy is not None},
+        latency_ms={file.precision: file.p50_ms for file in shipped.files if file.p50_ms is not None},
+        size_bytes={file.precision: file.size_bytes for file in shipped.files if file.size_bytes is not None},
+        recommended=shipped.recommended,
+        file=shipped.recommended_path,
+    )
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,215 @@
+"""The sections of a run's page, each made of what the run folder holds and empty where it holds nothing."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nastk.report.final_table import FinalRow
+from nastk.report.page import card, command, facts, folded, paragraph, table
+from nastk.report.run_config import controller_name, made_by, run_seed
+from nastk.report.run_files import STATES, Object, Run
+from nastk.report.shipped import read_shipped
+from nastk.report.table_text import NONE, SHOWN_KEY, count, group_spans, milliseconds, share, size, table_columns
+
+MOST_REASONS = 12
+WHAT_STATES_MEAN = {
+    "complete": "trained to a result",
+    "duplicate": "the same cell as an earlier trial, result copied",
+    "rejected": "over the budget, not trained",
+    "pruned": "training stopped early",
+    "failed": "training failed",
+}
+
+
+def duration(seconds: float) -> str:
+    """Returns a time in the unit that suits it."""
+    for unit, name in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.1f} s"
+
+
+def subtitle(run: Run, config: Mapping[str, Any]) -> str:
+    """Returns a line on how the search was done."""
+    parts = []
+    if config.get("controller"):
+        parts.append(f"controller {controller_name(config)}")
+    if run_seed(config) is not None:
+        parts.append(f"seed {run_seed(config)}")
+    parts.append(f"{len(run.trained)} candidates trained in {len(run.trials)} trials")
+    parts.append(f"{duration(sum(trial.seconds for trial in run.trials))} of searching")
+    simulated = sum(trial.metrics.get("simulated_seconds", 0.0) for trial in run.trained)
+    if simulated:
+        parts.append(f"{duration(simulated)} of simulated training time")
+    return ", ".join(parts)
+
+
+def headline(run: Run, rows: Sequence[FinalRow]) -> str:
+    """Returns the best network in four numbers, and what the export warns of."""
+    if not rows:
+        return card("Result", paragraph("No candidate has been trained yet."))
+    best = rows[0]
+    precision = best.recommended or "fp32"
+    accuracy = best.accuracy.get(precision)
+    told = (
+        (f"{share(accuracy)} %", f"test accuracy, {precision}")
+        if accuracy is not None
+        else (f"{share(best.search_accuracy)} %", "accuracy in the search (validation images)")
+    )
+    latency = best.latency_ms.get(precision)
+    network = "small network of the search" if best.stage == "search" else precision
+    shown = [
+        (best.key[:SHOWN_KEY], f"best network, {count(best.params)} parameters"),
+        told,
+        (f"{milliseconds(latency)} ms" if latency is not None else NONE, f"latency p50, {network}"),
+    ]
+    if best.file is not None:
+        shown.append((best.file.name, f"recommended file, {size(best.size_bytes.get(precision))}"))
+    text = ""
+    if best.file is not None:
+        text = paragraph(f"Ship {_relative(best.file, run.folder)} with the labels.json beside it.")
+        for warning in read_shipped(run.exports[best.key], run.folder / "export" / best.key).warnings:
+            text += f'<div class="warning">{paragraph(warning)}</div>'
+    return card("Result", facts(shown), text)
+
+
+def networks(rows: Sequence[FinalRow]) -> str:
+    """Returns the final table."""
+    if not rows:
+        return ""
+    columns = table_columns(rows)
+    heads = [column.name for column in columns]
+    texts = list(zip(*(column.cells for column in columns), strict=True))
+    left = [index for index, column in enumerate(columns) if column.left]
+    note = (
+        "Not transferred yet: parameters, MACs and latency are those of the small network of the search."
+        if rows[0].stage == "search"
+        else "Accuracy per precision is that of the test images; search is the small network on validation images."
+    )
+    grid = table(heads, texts, left, groups=group_spans(columns), first=True)
+    return card("Networks", grid, paragraph(note, "dim small"))
+
+
+def precisions(run: Run, rows: Sequence[FinalRow]) -> str:
+    """Returns one line a file that was exported."""
+    lines = []
+    for row in rows:
+        if row.key not in run.exports:
+            continue
+        for file in read_shipped(run.exports[row.key], run.folder / "export" / row.key).files:
+            times = [milliseconds(value) for value in (file.p50_ms, file.p90_ms, file.p99_ms)]
+            shares = [share(file.accuracy), share(file.agreement)]
+            lines.append([row.key[:SHOWN_KEY], file.precision, file.file, size(file.size_bytes), *shares, *times])
+    heads = [
+        "network",
+        "precision",
+        "file",
+        "size",
+        "accuracy (%)",
+        "agreement (%)",
+        "p50 (ms)",
+        "p90 (ms)",
+        "p99 (ms)",
+    ]
+    note = paragraph(
+        "Agreement: test images to which the file gives the same class as the trained network.", "dim small"
+    )
+    return card("Files", table(heads, lines, (0, 1, 2)), note) if lines else ""
+
+
+def states(run: Run) -> str:
+    """Returns how many trials ended in each state, and why those that were not trained were not."""
+    counts = Counter(trial.state for trial in run.trials)
+    lines = [[state, str(counts[state]), WHAT_STATES_MEAN[state]] for state in STATES if counts[state]]
+    reasons = Counter(
+        (trial.state, trial.reason) for trial in run.trials if trial.state in ("rejected", "pruned", "failed")
+    )
+    shown = reasons.most_common(MOST_REASONS)
+    why = [[state, str(times), reason or "no reason recorded"] for (state, reason), times in shown]
+    left_out = len(reasons) - len(shown)
+    parts = [table(["state", "trials", "meaning"], lines, (0, 2), wrap=(2,))]
+    if why:
+        parts.append("<p></p>" + table(["state", "trials", "reason"], why, (0, 2), wrap=(2,)))
+    if left_out:
+        parts.append(paragraph(f"and {left_out} more reasons in trials.csv", "dim small"))
+    return card("What became of the trials", *parts) if run.trials else ""
+
+
+def bench(run: Run) -> str:
+    """Returns the measured latencies of bench.json, one line a measurement, with the columns that it has."""
+    entries: list[Object] = next((part for part in (run.bench or {}).values() if _is_table(part)), [])
+    flat = [_flat(entry) for entry in entries]
+    heads = list(dict.fromkeys(name for entry in flat for name in entry))
+    lines = [[_shown(entry.get(name)) for name in heads] for entry in flat]
+    words = [index for index, name in enumerate(heads) if any(isinstance(entry.get(name), str) for entry in flat)]
+    return folded("Measured latencies", table(heads, lines, words)) if lines else ""
+
+
+def machine(run: Run, config: Mapping[str, Any]) -> str:
+    """Returns where and with what it ran, as the search and the measurements recorded it."""
+    found: dict[str, Any] = dict(made_by(config))
+    for source in (run.bench, *run.exports.values()):
+        for name in ("machine", "versions"):
+            part = (source or {}).get(name)
+            found |= _flat(part) if isinstance(part, Mapping) else {name: part} if part else {}
+    lines = [[name.replace("_", " "), _shown(value)] for name, value in found.items()]
+    return folded("Machine and versions", table(["what", "value"], lines, (0, 1), wrap=(1,))) if lines else ""
+
+
+def configuration(run: Run) -> str:
+    """Returns config.yaml and audit.json as they are."""
+    parts = folded("Configuration", command(run.config_text.strip())) if run.config_text else ""
+    return parts + (folded("Audit", command(json.dumps(run.audit, indent=2))) if run.audit else "")
+
+
+def next_steps(run: Run, rows: Sequence[FinalRow]) -> str:
+    """Returns the command lines that go on from here."""
+    at = shlex.quote(run_argument(run.folder))
+    stage = rows[0].stage if rows else None
+    steps = []
+    if stage == "search":
+        steps.append(("Train the chosen cells larger, on all training images:", f"python -m nastk.transfer run={at}"))
+    if stage in ("search", "transferred"):
+        steps.append(("Quantize, export and check:", f"python -m nastk.export run={at}"))
+    if stage is not None and run.bench is None:
+        steps.append(("Measure the files on this machine:", f"python -m nastk.bench run={at}"))
+    more = f"python -m nastk.search <the same settings> run={at} trials={max(2 * len(run.trained), 16)}"
+    steps.append(("Search longer; what is there is kept:", more))
+    steps.append(("Make this page anew:", f"python -m nastk.report run={at}"))
+    return card("What next", *(paragraph(text) + command(line) for text, line in steps))
+
+
+def run_argument(folder: Path) -> str:
+    """Returns what `run=` must be to mean this folder: a bare name would be looked up in runs/."""
+    if folder.parent == Path("runs"):
+        return folder.name
+    return str(folder if folder.parent != Path() else folder.resolve())
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+
+
+def _is_table(part: Any) -> bool:
+    return isinstance(part, list) and bool(part) and all(isinstance(entry, Mapping) for entry in part)
+
+
+def _flat(entry: Object) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in entry.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name} {part}": inner for part, inner in value.items()}
+        else:
+            flat[str(name)] = value
+    return flat
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return NONE
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

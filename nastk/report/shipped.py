@@ -1,0 +1,86 @@
+"""What an export's manifest.json says of each file: precision, size, accuracy, latency, and which one to ship."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nastk.errors import UserError
+from nastk.report.run_files import Object, number_in
+
+
+@dataclass(frozen=True)
+class ShippedFile:
+    """A model file of one precision; accuracy and agreement with the fp32 network on the test set, 0 to 1."""
+
+    precision: str
+    file: str
+    size_bytes: float | None
+    accuracy: float | None
+    agreement: float | None
+    p50_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """An export: its files, the precision that is recommended and where that file lies, and what it warns of."""
+
+    files: tuple[ShippedFile, ...] = ()
+    recommended: str | None = None
+    recommended_path: Path | None = None
+    params: float | None = None
+    macs: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def read_shipped(manifest: Object, folder: Path) -> Shipped:
+    """Reads a manifest.
+
+    Args:
+        manifest: manifest.json, an object of schema 1.
+        folder: where it lies.
+
+    Raises:
+        UserError: a field is not of the form that the export writes; names the field.
+    """
+    path = folder / "manifest.json"
+    entries = manifest.get("precisions")
+    if not isinstance(entries, Mapping):
+        raise UserError(f"{path}: precisions {entries!r:.60}, expected an object with one entry a precision")
+    files = tuple(_file(name, entry, f"{path}: precision {name!r}") for name, entry in entries.items())
+    recommended = manifest.get("recommended")
+    chosen = next((file for file in files if recommended in (file.precision, file.file)), None)
+    if recommended is not None and chosen is None:
+        raise UserError(f"{path}: recommended {recommended!r:.60}, expected one of {[file.file for file in files]}")
+    warnings = manifest.get("warnings") or ()
+    if not isinstance(warnings, list | tuple):
+        raise UserError(f"{path}: warnings {warnings!r:.60}, expected a list")
+    return Shipped(
+        files,
+        chosen.precision if chosen else None,
+        folder / chosen.file if chosen else None,
+        number_in(manifest, "params", str(path)),
+        number_in(manifest, "macs", str(path)),
+        tuple(str(warning) for warning in warnings),
+    )
+
+
+def _file(precision: str, entry: Any, where: str) -> ShippedFile:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("file"), str):
+        raise UserError(f"{where}: {entry!r:.60}, expected an object with a file name")
+    latency = entry.get("latency_ms") or {}
+    if not isinstance(latency, Mapping):
+        raise UserError(f"{where}: latency_ms {latency!r:.60}, expected an object with p50")
+    size = number_in(entry, "size_bytes", where)
+    return ShippedFile(
+        precision,
+        entry["file"],
+        size,
+        number_in(entry, "accuracy", where),
+        number_in(entry, "agreement", where),
+        *(number_in(latency, name, where) for name in ("p50", "p90", "p99")),
+    )
