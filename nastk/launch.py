@@ -59,6 +59,9 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
         sys.exit(130)
     except (HydraException, OmegaConfBaseException) as error:
         _fail(_explain(error, config_name))
+    except BrokenPipeError:  # whoever read our output has left, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
@@ -89,9 +92,8 @@ def _explain(error: BaseException, config_name: str) -> str:
     if isinstance(error, MissingConfigException):
         return _explain_missing(error, text)
     if isinstance(error, OverrideParseException):
-        return (
-            f"{error.override!r}: not understood ({' '.join(text.partition('See https')[0].split())}), expected name=value"
-        )
+        why = " ".join(text.partition("See https")[0].split())
+        return f"{error.override!r}: not understood ({why}), expected name=value"
     if isinstance(error, MissingMandatoryValue) or isinstance(cause, MissingMandatoryValue):
         match = re.search(r"full_key: (\S+)|Missing mandatory value: (\S+)", f"{text} {cause}")
         name = next((group for group in match.groups() if group), "a setting") if match else "a setting"
