@@ -17,7 +17,7 @@ from nastk.ops.conv import batch_norm, convolution, relu_conv_bn
 class ResidualBlock(nn.Module):
     """Halves the resolution and widens: two 3x3 convolutions beside average pooling and a 1x1 convolution.
 
-    Shapes: latest (N, channels_in, size, size) to (N, channels_out, ceil(size / 2), ceil(size / 2)); previous is not read.
+    Shapes: latest (N, channels_in, size, size) to (N, channels_out, half, half), half rounded up; previous is not read.
     """
 
     def __init__(self, channels_in: int, channels_out: int, size: int) -> None:
