@@ -3,5 +3,6 @@
 from nastk.controllers.evolution import RegularizedEvolution
 from nastk.controllers.local_search import LocalSearch
 from nastk.controllers.optuna_own import PerTrial
+from nastk.controllers.policy_gradient import PPO, Reinforce
 
-__all__ = ["LocalSearch", "PerTrial", "RegularizedEvolution"]
+__all__ = ["PPO", "LocalSearch", "PerTrial", "RegularizedEvolution", "Reinforce"]

@@ -26,7 +26,7 @@ class RegularizedEvolution(ChoicesController):
         sample: how many of them compete to be the parent.
     """
 
-    def __init__(self, seed: int | None = None, population: int = 10, sample: int = 3) -> None:
+    def __init__(self, seed: int | None = None, population: int = 30, sample: int = 10) -> None:
         super().__init__(seed)
         if not 1 <= sample <= population:
             raise UserError(f"controller.sample={sample}: expected 1 to controller.population={population}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -32,12 +32,17 @@ class PerTrial(BaseSampler):
         UserError: no such class, or a setting it lacks.
     """
 
-    def __init__(self, sampler: str | Callable[..., BaseSampler], seed: int | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        sampler: str | Callable[..., BaseSampler],
+        seed: int | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         self._build = _located(sampler) if isinstance(sampler, str) else sampler
         self._seed = fresh_seed() if seed is None else seed
-        self._settings = settings
+        self._settings = dict(settings or {})
         names = inspect.signature(self._build).parameters
-        for name in settings:
+        for name in self._settings:
             if name not in names:
                 raise unknown(f"setting of {getattr(self._build, '__name__', 'sampler')}", name, names)
         self._inner(0, "check")
