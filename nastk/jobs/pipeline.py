@@ -14,7 +14,7 @@ from nastk.jobs.export import run_export
 from nastk.jobs.report import run_report
 from nastk.jobs.search import run_search
 from nastk.jobs.transfer import run_transfer
-from nastk.report import final_table_text
+from nastk.report import final_table, format_table
 
 Result = TypeVar("Result")
 
@@ -28,7 +28,7 @@ def run_pipeline(config: DictConfig) -> tuple[str, Path]:
     _step("3/5 quantize and export", run_export, config)
     _step("4/5 bench", run_bench, config)
     page = _step("5/5 report", run_report, config)
-    return final_table_text(Path(config.run)), page
+    return format_table(final_table(Path(config.run))), page
 
 
 def _step(title: str, job: Callable[[DictConfig], Result], config: DictConfig) -> Result:
