@@ -111,10 +111,13 @@ def _pair(size: Any) -> tuple[int, int]:
 
 
 def _window(kernel: Any, stride: Any, padding: Any, ceil_mode: bool = False) -> dict[str, Any]:
-    if ceil_mode:
-        raise UnsupportedError("ceil_mode: ONNX and torch differ on windows that begin in the padding")
     steps = _pair(kernel if stride in (None, [], ()) else stride)
-    return {"kernel_shape": [*_pair(kernel)], "strides": [*steps], "pads": [*_pair(padding), *_pair(padding)]}
+    window = {"kernel_shape": [*_pair(kernel)], "strides": [*steps], "pads": [*_pair(padding), *_pair(padding)]}
+    if not ceil_mode:
+        return window
+    if any(window["pads"]) or any(step > width for step, width in zip(steps, _pair(kernel), strict=True)):
+        raise UnsupportedError("ceil_mode: ONNX and torch differ on windows that begin in the padding")
+    return {**window, "ceil_mode": 1}
 
 
 @emits(nn.AvgPool2d)
@@ -138,7 +141,9 @@ def _average_pool(
     if divisor_override is not None:
         raise UnsupportedError("average pooling with divisor_override")
     window = _window(kernel_size, stride, padding, ceil_mode)
-    return call.node("AveragePool", input, **window, count_include_pad=int(count_include_pad))
+    # Pixels that ceil_mode adds beyond the edge count in neither; without padding there are no others.
+    counted = count_include_pad and not ceil_mode
+    return call.node("AveragePool", input, **window, count_include_pad=int(counted))
 
 
 @emits(nn.MaxPool2d)
@@ -234,6 +239,14 @@ def _cat(call: Call, tensors: Sequence[Value], dim: int = 0) -> Value:
     if not tensors or not all(isinstance(part, Value) for part in tensors):
         raise UnsupportedError("concatenation of something other than tensors of the graph")
     return tensors[0] if len(tensors) == 1 else call.node("Concat", *tensors, axis=dim % tensors[0].rank)
+
+
+@emits("expand")
+def _expand(call: Call, input: Value, *sizes: int) -> Value:
+    if len(sizes) != input.rank or not all(isinstance(size, int) for size in sizes):
+        raise UnsupportedError(f"expand to {sizes!r}")
+    # torch's -1 keeps a dimension, ONNX's 1 does.
+    return call.node("Expand", input, call.integers([max(size, 1) for size in sizes], "shape"))
 
 
 @emits(nn.ZeroPad2d)

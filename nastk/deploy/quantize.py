@@ -1,0 +1,192 @@
+"""Writes a float32 ONNX file as int8: static QDQ, in the form that ONNX Runtime fuses into int8 kernels on x86."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from nastk.deploy.calibrate import Ranges, check_images, tensor_ranges
+from nastk.deploy.graph import INPUT, OUTPUT
+from nastk.deploy.onnx import serialise
+from nastk.deploy.validate import validate_model
+from nastk.files import write_bytes
+
+WEIGHTED = ("Conv", "Gemm")
+# Their result has the values, so also the scale, of what they are given; ONNX Runtime runs them in int8 only then.
+SELECTING = ("MaxPool", "Flatten", "Slice", "Pad", "Expand", "Reshape", "Transpose")
+COMPUTING = ("Relu", "Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "Sigmoid")
+QUANTIZED = frozenset((*WEIGHTED, *SELECTING, *COMPUTING))
+# Narrower than this a range is taken for a constant: a scale must not fall out of float32.
+LEAST_RANGE = 1e-18
+# A bias is int32 in units of input scale x weight scale; half of the type's range leaves room for the products.
+GREATEST_BIAS = 2**30
+
+
+def quantize_int8(onnx_path: Path, out_path: Path, calibration: NDArray[Any]) -> None:
+    """Quantizes a file that `write_onnx` wrote.
+
+    Activations are asymmetric uint8 a tensor, weights symmetric int8 a channel, biases int32; the logits stay float32.
+
+    Args:
+        onnx_path: float32 model.
+        out_path: replaced at once; equal inputs give equal bytes.
+        calibration: (n, C, H, W) normalised images, some hundred training images, from which ranges are taken.
+
+    Raises:
+        UserError: the file is no such model, the images do not fit it or are not finite, or it cannot be written.
+    """
+    checked = validate_model(onnx_path)
+    model = onnx.ModelProto.FromString(checked.data)
+    ranges = tensor_ranges(model, check_images(calibration, checked.shape))
+    write_bytes(out_path, serialise(quantized_model(model, ranges)))
+
+
+def quantized_model(model: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
+    """Returns the model with quantize-dequantize pairs around every operator that has an int8 kernel.
+
+    Scheme: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+    Inference", CVPR 2018.
+
+    Args:
+        model: float32; left as it is.
+        ranges: of its tensors, from `tensor_ranges`.
+    """
+    return _Quantizer(model, ranges).model()
+
+
+def assumed_ranges(model: onnx.ModelProto) -> Ranges:
+    """Returns ranges for a network that nothing is known of: int8 kernels take the same time whatever the values.
+
+    Only where a range begins at zero matters, since there quantizing does a ReLU's work.
+    """
+    ranges = {INPUT: (-1.0, 1.0)}
+    for node in model.graph.node:
+        ranges[node.output[0]] = (0.0 if node.op_type in ("Relu", "Sigmoid") else -1.0, 1.0)
+    return ranges
+
+
+class _Quantizer:
+    def __init__(self, model: onnx.ModelProto, ranges: Ranges) -> None:
+        self.source = model
+        self.ranges = ranges
+        self.floats = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+        self.readers = Counter(name for node in model.graph.node for name in node.input)
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, NDArray[Any]] = {}
+        self.scales: dict[str, tuple[np.float32, np.uint8]] = {}
+        self.dequantized: dict[str, str] = {}
+
+    def model(self) -> onnx.ModelProto:
+        clipped = self._clipped_by_relu()
+        if any(INPUT in node.input and node.op_type in QUANTIZED for node in self.source.graph.node):
+            self._requantize(INPUT, None)
+        for node in self.source.graph.node:
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            copy.input[:] = [self._input(node, index) for index in range(len(node.input))]
+            self.nodes.append(copy)
+            output = node.output[0]
+            if node.op_type in QUANTIZED and output != OUTPUT and output not in clipped:
+                self._requantize(output, node.input[0] if node.op_type in SELECTING else None)
+        model = onnx.ModelProto()
+        model.CopyFrom(self.source)
+        del model.graph.node[:], model.graph.initializer[:], model.graph.value_info[:]
+        model.graph.node.extend(self.nodes)
+        read = {name for node in self.nodes for name in node.input}
+        constants = {**self.floats, **self.constants}
+        model.graph.initializer.extend(
+            numpy_helper.from_array(value, name) for name, value in constants.items() if name in read
+        )
+        return model
+
+    def _clipped_by_relu(self) -> set[str]:
+        """Tensors that only a ReLU reads: quantizing its result, which begins at zero, does the ReLU's work."""
+        return {
+            node.input[0]
+            for node in self.source.graph.node
+            if node.op_type == "Relu" and self.readers[node.input[0]] == 1 and node.input[0] != INPUT
+        }
+
+    def _input(self, node: onnx.NodeProto, index: int) -> str:
+        name = str(node.input[index])
+        if name not in self.floats:
+            return self.dequantized.get(name, name)
+        if node.op_type in WEIGHTED and index == 1:
+            return self._weight(node)
+        if node.op_type in WEIGHTED and index == 2:
+            return self._bias(node)
+        if node.op_type in ("Add", "Mul", "Concat"):
+            return self._constant(name)
+        return name
+
+    def _requantize(self, name: str, like: str | None) -> None:
+        """Puts a pair behind a tensor; with `like`, by the scale of that tensor."""
+        known = None if like is None else self.scales.get(like)
+        scale, zero = self.scales[name] = known or _scale_and_zero(*self.ranges[name])
+        parameters = self._parameters(name, scale, zero)
+        quantized, dequantized = f"{name}.uint8", f"{name}.dequantized"
+        self.nodes.append(_node("QuantizeLinear", [name, *parameters], quantized))
+        self.nodes.append(_node("DequantizeLinear", [quantized, *parameters], dequantized))
+        self.dequantized[name] = dequantized
+
+    def _parameters(self, name: str, scale: Any, zero: Any) -> list[str]:
+        names = [f"{name}.scale", f"{name}.zero"]
+        self.constants[names[0]], self.constants[names[1]] = np.asarray(scale), np.asarray(zero)
+        return names
+
+    def _weight(self, node: onnx.NodeProto) -> str:
+        name = node.input[1]
+        output = f"{node.output[0]}.weight.dequantized"
+        weight = self.floats[name].astype(np.float64)
+        greatest = np.abs(weight).reshape(len(weight), -1).max(axis=1)
+        scale = np.where(greatest > 0, greatest, 1.0) / 127
+        if len(node.input) > 2 and (source := self.scales.get(node.input[0])) is not None:
+            # A channel of nearly no weight but some bias: a bias in units that small would not fit into int32.
+            scale = np.maximum(scale, np.abs(self.floats[node.input[2]]) / (GREATEST_BIAS * float(source[0])))
+        scale = scale.astype(np.float32)
+        units = np.rint(weight / scale.reshape(-1, *[1] * (weight.ndim - 1)))
+        quantized = f"{node.output[0]}.weight.int8"
+        self.constants[quantized] = np.clip(units, -127, 127).astype(np.int8)
+        parameters = self._parameters(f"{node.output[0]}.weight", scale, np.zeros(len(scale), np.int8))
+        self.nodes.append(_node("DequantizeLinear", [quantized, *parameters], output, axis=0))
+        return output
+
+    def _bias(self, node: onnx.NodeProto) -> str:
+        source = self.scales.get(node.input[0])
+        if source is None:
+            return str(node.input[2])
+        scale = self.constants[f"{node.output[0]}.weight.scale"] * source[0]
+        quantized, output = f"{node.output[0]}.bias.int32", f"{node.output[0]}.bias.dequantized"
+        units = np.rint(self.floats[node.input[2]].astype(np.float64) / scale)
+        self.constants[quantized] = units.astype(np.int32)
+        parameters = self._parameters(f"{node.output[0]}.bias", scale, np.zeros(len(scale), np.int32))
+        self.nodes.append(_node("DequantizeLinear", [quantized, *parameters], output, axis=0))
+        return output
+
+    def _constant(self, name: str) -> str:
+        if name not in self.dequantized:
+            value = self.floats[name]
+            scale, zero = _scale_and_zero(float(value.min()), float(value.max()))
+            quantized, output = f"{name}.uint8", f"{name}.dequantized"
+            self.constants[quantized] = np.clip(np.rint(value / scale) + float(zero), 0, 255).astype(np.uint8)
+            parameters = self._parameters(name, scale, zero)
+            self.nodes.append(_node("DequantizeLinear", [quantized, *parameters], output))
+            self.dequantized[name] = output
+        return self.dequantized[name]
+
+
+def _scale_and_zero(low: float, high: float) -> tuple[np.float32, np.uint8]:
+    """Returns step and zero point of uint8 over a range, widened to hold 0, which padding and ReLU need exact."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = np.float32(max(high - low, LEAST_RANGE) / 255)
+    return scale, np.uint8(np.clip(np.rint(-low / float(scale)), 0, 255))
+
+
+def _node(op: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:
+    return helper.make_node(op, inputs, [output], name=output, **attributes)

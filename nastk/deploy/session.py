@@ -1,0 +1,55 @@
+"""Opens ONNX Runtime sessions, all with the same settings, so that what is measured is what is deployed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from nastk.deploy.graph import INPUT, OUTPUT
+from nastk.errors import UserError
+
+PROVIDER = "CPUExecutionProvider"
+# Warnings of ONNX Runtime are about its own choices (a constant not folded, say), errors come as exceptions.
+FATAL = 4
+
+
+def open_session(model: bytes, threads: int = 1, optimised: Path | None = None) -> onnxruntime.InferenceSession:
+    """Opens a session on the CPU.
+
+    Args:
+        model: content of an ONNX file; where it is not our own, of one that `validate_model` has passed.
+        threads: that compute one image together; 0 is all cores.
+        optimised: where ONNX Runtime shall write the graph that it really runs.
+
+    Raises:
+        UserError: ONNX Runtime cannot run this model.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or (os.cpu_count() or 1)
+    options.inter_op_num_threads = 1
+    options.log_severity_level = FATAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # Numbers near zero are slow on x86; an untrained network is full of them where a trained one is not.
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    # Waiting threads spin, which is quick, but after a run they would spin on in the time of the session beside it.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    if optimised is not None:
+        options.optimized_model_filepath = str(optimised)
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=[PROVIDER])
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"ONNX Runtime {onnxruntime.__version__} cannot run the model ({first[:200]})") from error
+
+
+def predict(session: onnxruntime.InferenceSession, images: NDArray[np.float32], batch: int = 64) -> NDArray[np.float32]:
+    """Returns the logits (n, classes) of normalised images (n, C, H, W)."""
+    parts = [
+        session.run([OUTPUT], {INPUT: np.ascontiguousarray(images[start : start + batch])})[0]
+        for start in range(0, len(images), batch)
+    ]
+    return np.concatenate(parts)
