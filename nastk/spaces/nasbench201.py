@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from nastk.errors import UserError, unknown
-from nastk.genotype import Cell, Edge, Genotype, Node
+from nastk.genotype import MAX_NODES, Cell, Edge, Genotype, Node
 from nastk.spaces.space import KNOWN_OPS, Choose, ask_name, checked_count, checked_names
 
 NASBENCH201_OPS: tuple[str, ...] = ("zero", "identity", "conv_1x1", "conv_3x3", "avg_pool_3x3")
@@ -42,7 +42,7 @@ class NasBench201Space:
     ops: tuple[str, ...] = NASBENCH201_OPS
 
     def __post_init__(self) -> None:
-        checked_count("space: nodes", self.nodes, 2)
+        checked_count("space: nodes", self.nodes, 2, MAX_NODES + 1)
         object.__setattr__(self, "ops", checked_names("space: ops", "op", self.ops, KNOWN_OPS))
 
     def genotype(self, choose: Choose) -> Genotype:
