@@ -29,7 +29,7 @@ def open_session(model: bytes, threads: int = 1, optimised: Path | None = None) 
         UserError: ONNX Runtime cannot run this model.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or (os.cpu_count() or 1)
+    options.intra_op_num_threads = threads or usable_cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = FATAL
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -44,6 +44,13 @@ def open_session(model: bytes, threads: int = 1, optimised: Path | None = None) 
     except Exception as error:  # onnxruntime's exceptions share no public base class
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"ONNX Runtime {onnxruntime.__version__} cannot run the model ({first[:200]})") from error
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may run on, which a container can make fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def predict(session: onnxruntime.InferenceSession, images: NDArray[np.float32], batch: int = 64) -> NDArray[np.float32]:

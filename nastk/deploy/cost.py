@@ -1,0 +1,99 @@
+"""What a genotype costs where it will run, known before a single step of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from nastk.deploy.calibrate import Ranges
+from nastk.deploy.latency import quick_latency
+from nastk.deploy.memory import peak_activation_bytes
+from nastk.deploy.onnx import onnx_model, serialise
+from nastk.deploy.quantize import assumed_ranges, quantized_model
+from nastk.deploy.session import open_session
+from nastk.errors import unknown
+from nastk.genotype import Genotype
+from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
+
+PRECISIONS = ("fp32", "int8")
+MEGABYTE = 1e6
+
+
+@dataclass(frozen=True)
+class Static:
+    """The costs that need no clock, and the file that the clock needs."""
+
+    params: int
+    macs: int
+    memory_mb: float
+    size_mb: float
+    file: bytes
+
+
+class Conditions(Protocol):
+    """Under which a candidate is measured; a target has these fields."""
+
+    @property
+    def precision(self) -> str: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+def measure_cost(genotype: Genotype, network_config: NetworkConfig, target: Conditions) -> dict[str, float]:
+    """Builds the network, writes it as it would be deployed, runs it.
+
+    Args:
+        genotype: the cells.
+        network_config: depth, width and image; the auxiliary head, which is not deployed, is left out.
+        target: `precision` "fp32" or "int8" (measured on a quantized file), `threads`, `batch`, and the `seconds` that
+            measuring the latency may take.
+
+    Returns:
+        `latency_ms` (p50), and, the same at every call, `params`, `macs`, `memory_mb` (peak activations of one image in
+        float32) and `size_mb` (of the file); a megabyte is 10^6 bytes.
+
+    Raises:
+        UserError: a precision that there is not, or a network that cannot be built or written.
+    """
+    static = static_cost(genotype, network_config, target.precision)
+    shape = target.batch, network_config.channels, network_config.size, network_config.size
+    images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    latency = quick_latency(open_session(static.file, target.threads), images, seconds=target.seconds)
+    return {
+        "latency_ms": latency,
+        "params": static.params,
+        "macs": static.macs,
+        "memory_mb": static.memory_mb,
+        "size_mb": static.size_mb,
+    }
+
+
+def static_cost(genotype: Genotype, network_config: NetworkConfig, precision: str = "fp32") -> Static:
+    """Returns the part of `measure_cost` that depends on nothing but its arguments."""
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    deployed = replace(network_config, auxiliary=False, drop_path=0.0)
+    # The weights are of no consequence, but the caller's random numbers are.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build_network(genotype, deployed).eval()
+    model = onnx_model(network, (1, deployed.channels, deployed.size, deployed.size))
+    memory = peak_activation_bytes(model)
+    if precision == "int8":
+        ranges: Ranges = assumed_ranges(model)
+        model = quantized_model(model, ranges)
+    file = serialise(model)
+    return Static(
+        params=count_parameters(network, auxiliary=False),
+        macs=count_macs(network, deployed),
+        memory_mb=memory / MEGABYTE,
+        size_mb=len(file) / MEGABYTE,
+        file=file,
+    )

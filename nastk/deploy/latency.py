@@ -1,0 +1,193 @@
+"""Measures how long ONNX Runtime takes for a batch: several files in turn, so that a change of clock hits all alike."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from nastk.deploy.graph import INPUT
+from nastk.deploy.session import open_session, usable_cores
+from nastk.deploy.validate import validate_model
+from nastk.errors import UserError
+
+REPEATS = 3
+STEADY = 0.05
+# A file's runs come in blocks, and each block's first is not counted: it finds the other file's weights in the cache.
+BLOCK = 10
+LEAST_WARMUP, LEAST_RUNS = 10, 200
+# Half the width of a 95 % confidence interval, in standard deviations.
+NORMAL_95 = 1.96
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long a batch takes.
+
+    Attributes:
+        p50_ms, p90_ms, p99_ms, min_ms: of all runs, in milliseconds.
+        runs: how many were timed.
+        spread: between the repeats: (greatest p50 - least p50) / p50 of all.
+        steady: whether the spread is at most 5 %; if not, the machine was busy with something else.
+        batch: images at a time.
+        threads: that compute together.
+    """
+
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    min_ms: float
+    runs: int
+    spread: float
+    steady: bool
+    batch: int
+    threads: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the JSON form."""
+        return asdict(self)
+
+
+def measure(
+    paths: Sequence[Path],
+    *,
+    batch: int = 1,
+    threads: int = 1,
+    warmup: int = LEAST_WARMUP,
+    runs: int = LEAST_RUNS,
+    seconds: float = 1.0,
+) -> list[Latency]:
+    """Measures files against each other, in three repeats.
+
+    Args:
+        paths: ONNX files from `image` to `logits`.
+        batch: images at a time.
+        threads: that compute together; 0 is all cores.
+        warmup: runs of each file before any is timed, at least 10.
+        runs: timed runs of each file, over all repeats, at least 200 ...
+        seconds: ... and at least so long.
+
+    Returns:
+        A `Latency` for each path, in order.
+
+    Raises:
+        UserError: a number that makes no sense, or a file that `validate_model` refuses.
+    """
+    if not paths:
+        raise UserError("latency: no file to measure")
+    _check("batch", batch, 1)
+    _check("threads", threads, 0)
+    _check("warmup", warmup, LEAST_WARMUP)
+    _check("runs", runs, LEAST_RUNS)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        raise UserError(f"latency: seconds={seconds!r}, expected a number of at least 0")
+    timers = [_Timer(path, batch, threads) for path in paths]
+    for timer in timers:
+        timer.run(warmup)
+    repeats = [_repeat(timers, math.ceil(runs / REPEATS), seconds / REPEATS) for _ in range(REPEATS)]
+    return [
+        _summary([repeat[index] for repeat in repeats], batch, threads or usable_cores()) for index in range(len(paths))
+    ]
+
+
+def measure_grid(
+    paths: Sequence[Path], *, batches: Sequence[int], threads: Sequence[int], runs: int = LEAST_RUNS, seconds: float = 1
+) -> list[tuple[Path, Latency]]:
+    """Measures every file at every batch size and number of threads; raises as `measure`."""
+    return [
+        (path, latency)
+        for count in threads
+        for batch in batches
+        for path, latency in zip(
+            paths, measure(paths, batch=batch, threads=count, runs=runs, seconds=seconds), strict=True
+        )
+    ]
+
+
+def quick_latency(
+    session: onnxruntime.InferenceSession, images: NDArray[np.float32], *, seconds: float = 0.3, precision: float = 0.02
+) -> float:
+    """Returns the p50 in milliseconds of a search candidate, measured no longer than needed.
+
+    Ends when the 95 % confidence interval of the median, from order statistics, is within `precision` of it.
+
+    Args:
+        session: of `open_session`.
+        images: the batch to run.
+        seconds: at most so long in all, warm-up included; five runs are timed whatever they take.
+        precision: half the width of the interval, as a share of the median.
+    """
+    start = time.perf_counter()
+    feeds = {INPUT: images}
+    for _ in range(LEAST_WARMUP):
+        session.run(None, feeds)
+        if time.perf_counter() - start > seconds / 3:
+            break
+    times: list[float] = []
+    while len(times) < 5 or time.perf_counter() - start < seconds:
+        before = time.perf_counter()
+        session.run(None, feeds)
+        times.append(time.perf_counter() - before)
+        if len(times) % BLOCK == 0 and _uncertainty(times) <= precision:
+            break
+    return float(np.median(times)) * 1000
+
+
+def _uncertainty(times: Sequence[float]) -> float:
+    """Returns half the width of the median's 95 % confidence interval, as a share of the median."""
+    ordered = sorted(times)
+    count = len(ordered)
+    reach = NORMAL_95 * math.sqrt(count) / 2
+    low, high = math.floor(count / 2 - reach), math.ceil(count / 2 + reach)
+    if low < 0 or high >= count:
+        return math.inf
+    return (ordered[high] - ordered[low]) / 2 / ordered[count // 2]
+
+
+class _Timer:
+    """One file's session and its input."""
+
+    def __init__(self, path: Path, batch: int, threads: int) -> None:
+        checked = validate_model(path)
+        self._session = open_session(checked.data, threads)
+        images = np.random.default_rng(0).standard_normal((batch, *checked.shape), dtype=np.float32)
+        self._feeds = {INPUT: images}
+
+    def run(self, count: int) -> list[float]:
+        """Returns the seconds of each of `count` runs."""
+        times = []
+        for _ in range(count):
+            start = time.perf_counter()
+            self._session.run(None, self._feeds)
+            times.append(time.perf_counter() - start)
+        return times
+
+
+def _repeat(timers: Sequence[_Timer], runs: int, seconds: float) -> list[list[float]]:
+    """Runs the files in turn until each has had its runs and its time."""
+    times: list[list[float]] = [[] for _ in timers]
+    while any(len(mine) < runs or sum(mine) < seconds for mine in times):
+        for timer, mine in zip(timers, times, strict=True):
+            mine.extend(timer.run(BLOCK + 1)[1:])
+    return times
+
+
+def _summary(repeats: Sequence[Sequence[float]], batch: int, threads: int) -> Latency:
+    milliseconds = np.concatenate([np.asarray(times) for times in repeats]) * 1000
+    p50, p90, p99 = (round(float(value), 4) for value in np.percentile(milliseconds, [50, 90, 99]))
+    medians = [float(np.median(times)) * 1000 for times in repeats]
+    spread = (max(medians) - min(medians)) / p50
+    least = round(float(milliseconds.min()), 4)
+    return Latency(p50, p90, p99, least, len(milliseconds), round(spread, 4), spread <= STEADY, batch, threads)
+
+
+def _check(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(f"latency: {name}={value!r}, expected a whole number of at least {least}")

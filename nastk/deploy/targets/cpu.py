@@ -1,0 +1,62 @@
+"""The CPU of this machine, through ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nastk.deploy.cost import PRECISIONS, measure_cost
+from nastk.deploy.latency import Latency, measure
+from nastk.deploy.manifest import MODEL, MODEL_INT8
+from nastk.errors import UserError, unknown
+from nastk.genotype import Genotype
+from nastk.networks import NetworkConfig
+
+
+@dataclass(frozen=True)
+class CpuTarget:
+    """ONNX Runtime on the CPU.
+
+    Attributes:
+        threads: that compute one batch together; 0 is all cores.
+        batch: images at a time.
+        precision: in which candidates are measured: "fp32" or "int8", as they are to be deployed.
+        seconds: that a candidate's latency measurement may take.
+
+    Raises:
+        UserError: a value that cannot be.
+    """
+
+    threads: int = 1
+    batch: int = 1
+    precision: str = "fp32"
+    seconds: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name, least in (("threads", 0), ("batch", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise UserError(f"target: {name}={value!r}, expected a whole number of at least {least}")
+        if self.precision not in PRECISIONS:
+            raise unknown("precision of target", self.precision, PRECISIONS)
+        if isinstance(self.seconds, bool) or not isinstance(self.seconds, int | float) or not 0 < self.seconds <= 60:
+            raise UserError(f"target: seconds={self.seconds!r}, expected a number above 0, at most 60")
+
+    @property
+    def name(self) -> str:
+        """What results are filed under."""
+        return "cpu"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files of an export that run here."""
+        return (MODEL, MODEL_INT8)
+
+    def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
+        """Returns latency_ms, params, macs, memory_mb and size_mb of the untrained network; see `measure_cost`."""
+        return measure_cost(genotype, config, self)
+
+    def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
+        """Returns the latency of each file, measured in turn; see `nastk.deploy.latency.measure`."""
+        return measure(paths, batch=self.batch, threads=self.threads, runs=runs, seconds=seconds)
