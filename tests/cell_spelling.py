@@ -117,7 +117,7 @@ def _dead_node(cell: Cell, reduction: bool, rng: Random) -> Cell:
 
 
 def _zero_branch(cell: Cell, reduction: bool, rng: Random) -> Cell:
-    """A sum gets a zero edge, or an op on a state that is zero, or the output an op that only dead nodes read."""
+    """A sum gets a zero edge, or an op on a state that is zero."""
     sums = [index for index, node in enumerate(cell.nodes) if node.combine == "add"]
     if not sums or len(cell.nodes) >= MAX_NODES:
         return cell

@@ -26,6 +26,7 @@ from nastk.canonical import (
     genotype_key,
 )
 from nastk.genotype import Cell, Edge, Genotype, Node
+from nastk.networks.cell import CellModule
 from nastk.ops import OPS, build_op
 from nastk.ops.identity import FactorizedReduction
 from nastk.spaces import NasBench201Space, NasnetSpace, random_genotype
@@ -132,6 +133,25 @@ def test_respelled_cell_has_the_same_text_and_computes_the_same_with_mapped_weig
         expected = run(cell, reduction, modules, images)
         found = run(spelled, reduction, mapped(modules, one, other, spelled, reduction), images)
     torch.testing.assert_close(found[:, places(one.output, other.output)], expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("reduction", [False, True])
+def test_networks_compute_cells_as_these_tests_do(reduction: bool) -> None:
+    rng = Random(1)
+    torch.manual_seed(1)
+    for _ in range(30):
+        cell = random_cell(rng, 2, rng.randint(1, 5), [op for op in SPELLED_OPS if op != "zero"])
+        modules = random_modules(cell, reduction)
+        inputs = (torch.nn.Identity(), torch.nn.Identity())
+        module = CellModule(cell, inputs, (FILTERS, FILTERS), FILTERS, 2 if reduction else 1).double().eval()
+        edges = [(index, edge) for index, node in enumerate(cell.nodes) for edge in range(len(node.edges))]
+        for own, edge in zip(module.edges, edges, strict=True):
+            own.load_state_dict(modules[edge].state_dict())
+        for name, own in module.outputs.items():
+            own.load_state_dict(modules[-1, int(name)].state_dict())
+        images = [torch.randn(2, FILTERS, 7, 7, dtype=torch.float64) for _ in range(2)]
+        with torch.no_grad():
+            torch.testing.assert_close(module(*images), run(cell, reduction, modules, images))
 
 
 def test_cells_with_different_texts_compute_different_functions_however_the_weights_are_mapped() -> None:

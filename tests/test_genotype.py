@@ -26,6 +26,7 @@ def small() -> Genotype:
 
 
 @given(space=st.sampled_from(SPACES), seed=st.integers(0, 2**31))
+@settings(deadline=None)
 def test_json_gives_back_an_equal_genotype(space: Space, seed: int) -> None:
     genotype = random_genotype(space, Random(seed))
     again = Genotype.from_json(genotype.to_json())
