@@ -4,5 +4,6 @@ from nastk.controllers.evolution import RegularizedEvolution
 from nastk.controllers.local_search import LocalSearch
 from nastk.controllers.optuna_own import PerTrial
 from nastk.controllers.policy_gradient import PPO, Reinforce
+from nastk.controllers.predictor import Predictor
 
-__all__ = ["PPO", "LocalSearch", "PerTrial", "RegularizedEvolution", "Reinforce"]
+__all__ = ["PPO", "LocalSearch", "PerTrial", "Predictor", "RegularizedEvolution", "Reinforce"]

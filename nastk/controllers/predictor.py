@@ -1,0 +1,182 @@
+"""Predictor-guided search: a model of what networks are worth chooses which one to try next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+from torch import Tensor
+
+from nastk.controllers.controller import ChoicesController
+from nastk.controllers.evolution import fitness
+from nastk.controllers.gaussian_process import MOST, GaussianProcesses, Inputs
+from nastk.controllers.history import Choices, Key, Record, key, running
+from nastk.controllers.mutation import mutated, unseen_mutation
+from nastk.controllers.seeds import derive, generator
+from nastk.errors import UserError
+
+Encode = Callable[[Choices], Any]
+
+PARENTS = 10
+
+
+class Predictor(ChoicesController):
+    """Bayesian optimization over networks, with an ensemble of Gaussian processes and expected improvement.
+
+    In the manner of BANANAS (White, Neiswanger, Savani, AAAI 2021): candidates are mutations of the best networks and
+    random ones; an ensemble predicts each one's value; the candidate with the largest expected improvement is tried.
+    Where trials were rejected or failed, it is multiplied by the predicted odds that the candidate keeps the limits.
+
+    Args:
+        seed: of all draws.
+        start: how many random networks come before the first prediction.
+        candidates: how many networks are compared for one proposal.
+        encode: describes the network that choices stand for by numbers, always as many; e.g. the paths of its cell. The
+            model then sees these beside the choices.
+        scores: zero-cost scores of the network that choices stand for, always as many.
+    """
+
+    def __init__(
+        self,
+        seed: int | None = None,
+        start: int = 10,
+        candidates: int = 300,
+        encode: Encode | None = None,
+        scores: Encode | None = None,
+    ) -> None:
+        super().__init__(seed)
+        if start < 2 or candidates < 2:
+            raise UserError(f"controller: start={start}, candidates={candidates}: expected both to be at least 2")
+        self.start, self.candidates = start, candidates
+        self._encoded, self._scored = Described(encode), Described(scores)
+
+    def propose(self, study: Study, trial: FrozenTrial, records: list[Record]) -> Choices:
+        fresh = [record for record in records if not record.duplicate and record.choices]
+        valued = [record for record in fresh if record.score is not None and not record.violation]
+        bad = [record for record in fresh if record.score is None or record.violation]
+        if len(fresh) < self.start:
+            return {}
+        under_way = running(study, trial)
+        seen: set[Key] = {record.key for record in records} | set(under_way)
+        rng = generator(self.seed, trial.number, "candidates")
+        best = sorted(valued or bad, key=fitness, reverse=True)
+        if len(valued) < 2:
+            return unseen_mutation(best[0], rng, seen)
+        candidates: dict[Key, Choices] = {}
+        for attempt in range(4 * self.candidates):
+            if len(candidates) >= self.candidates:
+                break
+            if attempt % 2:
+                candidate = mutated(rng.choice(best[:PARENTS]), rng, steps=rng.choice((1, 1, 2)))
+            else:
+                parent = rng.choice(fresh)
+                candidate = {name: rng.choice(parent.options[name]) for name in parent.choices}
+            if key(candidate) not in seen:
+                candidates[key(candidate)] = candidate
+        if not candidates:
+            return {}
+        options = list(candidates.values())
+        gain = self._gain(trial, _most(valued), options, [dict(row) for row in under_way])
+        if bad:
+            gain = gain + self._feasible(trial, _most(valued), _most(bad), options).log()
+        return options[int(gain.argmax())]
+
+    def _gain(
+        self, trial: FrozenTrial, valued: Sequence[Record], options: Sequence[Choices], pending: Sequence[Choices]
+    ) -> Tensor:
+        """Returns the logarithm of the expected improvement of every option."""
+        inputs, others = self._inputs(valued, options)
+        targets = stretched(torch.tensor([record.score for record in valued], dtype=torch.float64))
+        model = GaussianProcesses(inputs, targets, np.random.default_rng(derive(self.seed, trial.number, "model")))
+        gain = log_expected_improvement(*model.predict(others), targets.max())
+        return (gain + model.weights.log()[:, None]).logsumexp(0)
+
+    def _feasible(
+        self, trial: FrozenTrial, valued: Sequence[Record], bad: Sequence[Record], options: Sequence[Choices]
+    ) -> Tensor:
+        """Returns the odds of every option to keep the limits."""
+        inputs, others = self._inputs([*valued, *bad], options)
+        # A near miss says less against its neighbours than one far off.
+        margins = [1.0] * len(valued) + [-min(1.0, 0.2 + (record.violation or 1.0)) for record in bad]
+        rng = np.random.default_rng(derive(self.seed, trial.number, "limits"))
+        model = GaussianProcesses(inputs, torch.tensor(margins, dtype=torch.float64), rng)
+        mean, deviation = model.predict(others)
+        odds: Tensor = torch.special.ndtr(mean / (deviation.square() + 0.1).sqrt())
+        return (odds * model.weights[:, None]).sum(0).clamp(min=1e-12)
+
+    def _inputs(self, records: Sequence[Record], options: Sequence[Choices]) -> tuple[Inputs, Inputs]:
+        """Returns the records, and the options on the same scale."""
+        columns = _columns(records)
+        rows = [*(record.choices for record in records), *options]
+        codes = torch.tensor([[columns[name].get(row.get(name), -1) for name in columns] for row in rows])
+        encoded, scored = self._encoded.rows(rows), self._scored.rows(rows)
+        seen = len(records)
+        encoded = encoded / max(1e-9, float(np.sqrt(2.0 * encoded[:seen].var(0).sum())))
+        # Scores come in units as far apart as millions and fractions; paths are counts, and the rare ones matter less.
+        scored = (scored - scored[:seen].mean(0)) / (
+            scored[:seen].std(0) * np.sqrt(2.0 * max(1, scored.shape[1])) + 1e-9
+        )
+        features = torch.from_numpy(np.concatenate([encoded, scored], 1))
+        return Inputs(codes[:seen], features[:seen]), Inputs(codes[seen:], features[seen:])
+
+
+class Described:
+    """Numbers that a hook gives for choices, each asked for once."""
+
+    def __init__(self, hook: Encode | None) -> None:
+        self._hook = hook
+        self._known: dict[Key, np.ndarray[Any, Any]] = {}
+
+    def rows(self, rows: Sequence[Choices]) -> np.ndarray[Any, Any]:
+        """Returns the numbers of every row, (n, f), finite; f is 0 without a hook."""
+        if self._hook is None:
+            return np.zeros((len(rows), 0))
+        return np.stack([self._row(row, self._hook) for row in rows])
+
+    def _row(self, row: Choices, hook: Encode) -> np.ndarray[Any, Any]:
+        at = key(row)
+        if at not in self._known:
+            numbers = np.asarray(hook(row), dtype=np.float64).ravel()
+            # A degenerate network may score infinitely badly; one number must not drown all others.
+            self._known[at] = np.nan_to_num(numbers, nan=0.0, posinf=0.0, neginf=0.0)
+        return self._known[at]
+
+
+def stretched(values: Tensor) -> Tensor:
+    """Returns a logarithm of the regret, (n,), the larger the better: spreads the best apart and crowds the rest."""
+    regret = values.max() - values
+    unit = torch.quantile(regret, 0.25).clamp(min=1e-12)
+    return -torch.log(regret / unit + 0.3)
+
+
+def log_expected_improvement(mean: Tensor, deviation: Tensor, best: Tensor) -> Tensor:
+    """Returns the logarithm of the expected improvement on `best` under normal distributions, elementwise."""
+    z = (mean - best) / deviation
+    density = torch.exp(-0.5 * z.square()) / (2 * torch.pi) ** 0.5
+    plain = (density + z * torch.special.ndtr(z)).clamp(min=1e-300).log()
+    # Far below the best the terms cancel; there the expansion density / z^2 holds.
+    tail = -0.5 * z.square() - 0.5 * torch.log(torch.tensor(2 * torch.pi)) - 2 * torch.log(z.abs().clamp(min=1.0))
+    return deviation.log() + torch.where(z < -6, tail, plain)
+
+
+def _columns(records: Sequence[Record]) -> dict[str, dict[Any, int]]:
+    columns: dict[str, dict[Any, int]] = {}
+    for record in records:
+        for name, among in record.options.items():
+            codes = columns.setdefault(name, {})
+            for option in among:
+                codes.setdefault(option, len(codes))
+    return columns
+
+
+def _most(records: Sequence[Record]) -> list[Record]:
+    """Returns the records that the model is made of: all, or of very many the best and the latest."""
+    if len(records) <= MOST:
+        return list(records)
+    latest = list(records[-MOST // 2 :])
+    best = sorted(records[: -MOST // 2], key=fitness, reverse=True)[: MOST // 2]
+    return sorted([*best, *latest], key=lambda record: record.number)

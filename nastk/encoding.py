@@ -1,0 +1,58 @@
+"""A genotype as numbers: how often each path of operations leads from a cell's input to its output."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from functools import lru_cache
+
+from nastk.genotype import Cell, Genotype
+
+PASSING = ("identity", "skip_connect")
+DEAD = "zero"
+LONGEST = 3
+WIDTH = 256
+
+Path = tuple[str, ...]
+
+
+def path_encoding(genotype: Genotype, width: int = WIDTH, longest: int = LONGEST) -> list[float]:
+    """Returns the truncated path encoding: White, Neiswanger, Nolen, Savani, "A Study on Encodings for Neural
+    Architecture Search", NeurIPS 2020.
+
+    Counted are the sequences of operations on the paths from each input of a cell to its output; an identity adds
+    nothing to a path, and a zero ends it. So that the length does not depend on the space, paths are counted in
+    `width` places by a hash of theirs, and of long ones the last operations alone.
+
+    Args:
+        genotype: of any skeleton.
+        width: how many numbers to return.
+        longest: how many operations of a path are told apart.
+    """
+    encoding = [0.0] * width
+    for name, cell in genotype.cells:
+        for path, count in _paths(cell, longest).items():
+            encoding[_place((name, *path), width)] += count
+    return encoding
+
+
+def _paths(cell: Cell, longest: int) -> Counter[Path]:
+    states: list[Counter[Path]] = [Counter({(str(index),): 1}) for index in range(cell.inputs)]
+    for node in cell.nodes:
+        reached: Counter[Path] = Counter()
+        for edge in node.edges:
+            if edge.op == DEAD:
+                continue
+            for path, count in states[edge.state].items():
+                ops = path[1:] if edge.op in PASSING else (*path[1:], edge.op)
+                reached[(path[0], *ops[-longest:])] += count
+        states.append(reached)
+    total: Counter[Path] = Counter()
+    for state in cell.output:
+        total.update(states[state])
+    return total
+
+
+@lru_cache(maxsize=65536)
+def _place(path: Path, width: int) -> int:
+    return int.from_bytes(hashlib.blake2b("/".join(path).encode(), digest_size=8).digest(), "big") % width
