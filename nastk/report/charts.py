@@ -80,7 +80,7 @@ def search_chart(run: Run) -> Chart:
     _points(chart, run.trained, turns, 100 * low, "trained", "o", "trained candidate")
     axes.plot(
         turns,
-        percent(list(best_so_far(values))),
+        percent(best_so_far(values)),
         color=LIGHT["front"],
         linewidth=2.2,
         drawstyle="steps-post",
@@ -90,7 +90,7 @@ def search_chart(run: Run) -> Chart:
     if count >= FEWEST_FOR_RANDOM:
         axes.plot(
             turns,
-            percent(list(random_order(values))),
+            percent(random_order(values)),
             color=LIGHT["dim"],
             linewidth=1.4,
             linestyle=(0, (4, 3)),

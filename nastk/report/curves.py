@@ -18,8 +18,9 @@ def best_so_far(values: Sequence[float]) -> Floats:
 def random_order(values: Sequence[float]) -> Floats:
     """Returns the expected maximum of 1, 2, ... n of the values drawn at random without replacement, shape (n,).
 
-    A search whose best so far does not rise above this line had its luck early or late, but did not get better as it
-    went. Of N values the k-th smallest is the greatest of n with probability C(k-1, n-1) / C(N, n).
+    A best so far below this line means that the later candidates were better than the early ones, as when a controller
+    learns; along it, that their order made no difference, as in random search. Of N values
+    the k-th smallest is the greatest of n with probability C(k-1, n-1) / C(N, n).
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     total = len(ordered)

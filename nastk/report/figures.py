@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
 
@@ -53,7 +53,7 @@ DARK = {
     "series8": "#a7acb4",
 }
 SERIES = tuple(name for name in LIGHT if name.startswith("series"))
-DOTS_PER_INCH = 200
+DOTS_PER_INCH = 220
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Chart:
     """A figure with one set of axes.
 
     Attributes:
-        figure: 6 by 4.2 inches.
+        figure: half or all of the page wide.
         axes: its axes, in the report's style.
         label: what a screen reader says.
         tips: texts that show when the mouse rests on the artist whose gid `tip` gave.
@@ -78,9 +78,9 @@ class Chart:
         return f"tip-{len(self.tips) - 1}"
 
 
-def new_chart(x: str, y: str, label: str) -> Chart:
-    """Returns an empty chart with its axes named."""
-    figure = Figure(figsize=(6.0, 4.2), layout="constrained", facecolor=LIGHT["paper"])
+def new_chart(x: str, y: str, label: str, wide: bool = False) -> Chart:
+    """Returns an empty chart with its axes named; a wide one takes the page's whole width, others half of it."""
+    figure = Figure(figsize=(9.6, 4.6) if wide else (5.0, 3.9), layout="constrained", facecolor=LIGHT["paper"])
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_facecolor("none")
@@ -149,9 +149,9 @@ def series_colour(index: int) -> str:
     return LIGHT[SERIES[index % len(SERIES)]]
 
 
-def percent(values: Sequence[float]) -> list[float]:
+def percent(values: Iterable[float]) -> list[float]:
     """Returns shares as percentages."""
-    return [100.0 * value for value in values]
+    return [100.0 * float(value) for value in values]
 
 
 def _variable(colour: str, roles: dict[str, str]) -> str:

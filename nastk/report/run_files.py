@@ -177,11 +177,15 @@ def _candidate(data: Any, where: str) -> Candidate:
         raise UserError(f"{where}: {error}") from None
     found = _object(data.get("metrics"), f"{where}: metrics")
     metrics = {name: number_in(found, name, f"{where}: metrics") for name in found}
+    if not 0 <= (metrics.get("accuracy") or 0) <= 1:
+        raise UserError(f"{where}: metrics: accuracy {metrics['accuracy']:g}, expected 0 to 1")
     return Candidate(number, key, genotype, {name: value for name, value in metrics.items() if value is not None})
 
 
 def _by_key(folder: Path, name: str) -> dict[str, Object]:
-    return {path.parent.name: read_object(path) for path in sorted(folder.glob(f"*/{name}"))}
+    """A folder whose name starts with a dot is one that is being made, or was when its process was killed."""
+    paths = [path for path in sorted(folder.glob(f"*/{name}")) if not path.parent.name.startswith(".")]
+    return {path.parent.name: read_object(path) for path in paths}
 
 
 def _optional(path: Path) -> Object | None:

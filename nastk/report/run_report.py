@@ -86,8 +86,8 @@ def _charts(run: Run, pareto: str) -> str:
         "Search",
         to_svg(search_chart(run), "search"),
         paragraph(
-            "Dashed: what the same candidates would give on average in random order. A best so far that does not rise "
-            "above it late in the search says that the controller learnt nothing.",
+            "Dashed: what the same candidates would give on average in random order. Below it, the later candidates "
+            "were better than the early ones, as when a controller learns; one run proves little, a sweep more.",
             "dim small",
         ),
     )

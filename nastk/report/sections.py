@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -72,8 +73,10 @@ def headline(run: Run, rows: Sequence[FinalRow]) -> str:
         shown.append((best.file.name, f"recommended file, {size(best.size_bytes.get(precision))}"))
     text = ""
     if best.file is not None:
-        text = paragraph(f"Ship {_relative(best.file, run.folder)} with the labels.json beside it.")
-        for warning in read_shipped(run.exports[best.key], run.folder / "export" / best.key).warnings:
+        shipped = read_shipped(run.exports[best.key], run.folder / "export" / best.key)
+        why = f": {shipped.reason}" if shipped.reason else ""
+        text = paragraph(f"Ship {_relative(best.file, run.folder)} with the labels.json beside it{why}.")
+        for warning in shipped.warnings:
             text += f'<div class="warning">{paragraph(warning)}</div>'
     return card("Result", facts(shown), text)
 
@@ -126,12 +129,16 @@ def states(run: Run) -> str:
     """Returns how many trials ended in each state, and why those that were not trained were not."""
     counts = Counter(trial.state for trial in run.trials)
     lines = [[state, str(counts[state]), WHAT_STATES_MEAN[state]] for state in STATES if counts[state]]
-    reasons = Counter(
-        (trial.state, trial.reason) for trial in run.trials if trial.state in ("rejected", "pruned", "failed")
-    )
-    shown = reasons.most_common(MOST_REASONS)
-    why = [[state, str(times), reason or "no reason recorded"] for (state, reason), times in shown]
-    left_out = len(reasons) - len(shown)
+    stopped = [trial for trial in run.trials if trial.state in ("rejected", "pruned", "failed")]
+    # Reasons that differ in their numbers only are one, shown by the first of them.
+    alike = [(trial.state, re.sub(r"\d[\d.e+-]*", "#", trial.reason)) for trial in stopped]
+    examples = dict(zip(reversed(alike), [trial.reason for trial in reversed(stopped)], strict=True))
+    reasons = Counter(alike).most_common()
+    why = [
+        [state, str(times), ("e.g. " if times > 1 and "#" in kind else "") + (examples[state, kind] or "none recorded")]
+        for (state, kind), times in reasons[:MOST_REASONS]
+    ]
+    left_out = len(reasons) - len(why)
     parts = [table(["state", "trials", "meaning"], lines, (0, 2), wrap=(2,))]
     if why:
         parts.append("<p></p>" + table(["state", "trials", "reason"], why, (0, 2), wrap=(2,)))

@@ -1,4 +1,4 @@
-"""What an export's manifest.json says of each file: precision, size, accuracy, latency, and which one to ship."""
+"""What an export's manifest.json says of each file: precision, size, accuracy, latency, which one to ship and why."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ class ShippedFile:
 
 @dataclass(frozen=True)
 class Shipped:
-    """An export: its files, the precision that is recommended and where that file lies, and what it warns of."""
+    """An export: its files, the precision that is recommended, its file, why, and what to beware of."""
 
     files: tuple[ShippedFile, ...] = ()
     recommended: str | None = None
     recommended_path: Path | None = None
     params: float | None = None
     macs: float | None = None
+    reason: str = ""
     warnings: tuple[str, ...] = ()
 
 
@@ -65,6 +66,7 @@ def read_shipped(manifest: Object, folder: Path) -> Shipped:
         folder / chosen.file if chosen else None,
         number_in(manifest, "params", str(path)),
         number_in(manifest, "macs", str(path)),
+        str(manifest.get("reason") or ""),
         tuple(str(warning) for warning in warnings),
     )
 

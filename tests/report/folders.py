@@ -81,10 +81,12 @@ def write(path: Path, data: Any) -> None:
 
 
 def _front(complete: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    ordered = sorted(complete, key=lambda entry: (-entry["metrics"]["accuracy"], entry["metrics"]["latency_ms"]))
+    ordered = sorted(
+        complete, key=lambda entry: (-entry["metrics"]["accuracy"], entry["metrics"].get("latency_ms", 0.0))
+    )
     front: list[dict[str, Any]] = []
     for entry in ordered:
-        if not front or entry["metrics"]["latency_ms"] < front[-1]["metrics"]["latency_ms"]:
+        if not front or entry["metrics"].get("latency_ms", 0.0) < front[-1]["metrics"].get("latency_ms", 0.0):
             front.append(entry)
     return front
 

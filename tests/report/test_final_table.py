@@ -1,0 +1,120 @@
+"""The final table: what it takes from which file, and how it looks in a terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nastk.errors import UserError
+from nastk.report import final_table, format_table
+from nastk.report.final_table import FinalRow
+from nastk.report.run_files import read_run
+from nastk.report.table_text import count, size
+from tests.report import folders
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return folders.write_run(tmp_path / "run", folders.rows(40))
+
+
+def keys(run: Path) -> list[str]:
+    """Keys of the front, the chosen one first."""
+    return [candidate.key for candidate in read_run(run).front]
+
+
+def test_before_any_transfer_the_chosen_candidate_of_the_search_stands_alone(run: Path) -> None:
+    best = json.loads((run / "best.json").read_text())
+    [row] = final_table(run)
+    assert (row.key, row.stage) == (best["key"], "search")
+    assert row.search_accuracy == best["metrics"]["accuracy"]
+    assert row.latency_ms == {"fp32": best["metrics"]["latency_ms"]}
+    assert not row.accuracy, "an accuracy on validation images is not one on test images"
+    assert "(search)" in format_table([row])
+
+
+def test_an_export_gives_accuracy_latency_and_size_of_each_precision(run: Path) -> None:
+    key = keys(run)[0]
+    folders.transfer(run, key, accuracy=0.97)
+    folders.export(run, key)
+    [row] = final_table(run)
+    assert (row.stage, row.params, row.macs) == ("exported", 412_345, 21_500_000)
+    assert row.accuracy == {"fp32": 0.9812, "int8": 0.9789}
+    assert row.latency_ms == {"fp32": 0.912, "int8": 0.544}
+    assert row.size_bytes == {"fp32": 1_690_000, "int8": 498_000}
+    assert (row.recommended, row.file) == ("int8", run / "export" / key / "model.int8.onnx")
+
+
+def test_the_chosen_network_is_first_then_the_most_accurate(run: Path) -> None:
+    best, second, third = keys(run)[:3]
+    for key, accuracy in ((second, 0.98), (third, 0.99), (best, 0.95)):
+        folders.transfer(run, key, accuracy)
+    assert [row.key for row in final_table(run)] == [best, third, second]
+
+
+def test_an_export_that_is_being_made_is_not_there_yet(run: Path) -> None:
+    folders.export(run, f".{keys(run)[0]}.x1.partial")
+    assert [row.stage for row in final_table(run)] == ["search"]
+
+
+def test_a_run_without_a_trained_candidate_gives_no_row(tmp_path: Path) -> None:
+    rejected = [entry for entry in folders.rows(20) if entry["state"] == "rejected"]
+    empty = folders.write_run(tmp_path / "empty", rejected)
+    assert final_table(empty) == []
+    assert format_table([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"precisions": []}, r"manifest.json: precisions \[\], expected an object"),
+        ({"recommended": "model.tflite"}, r"recommended 'model.tflite', expected one of \['model.onnx'"),
+        ({"precisions": {"fp32": {"size_bytes": 3}}}, r"precision 'fp32': .* expected an object with a file name"),
+        ({"precisions": {"fp32": {"file": "a", "accuracy": "good"}}}, r"accuracy 'good', expected a finite number"),
+        ({"warnings": "none"}, r"warnings 'none', expected a list"),
+    ],
+)
+def test_a_malformed_manifest_is_named(run: Path, change: dict[str, object], said: str) -> None:
+    key = keys(run)[0]
+    folders.export(run, key)
+    path = run / "export" / key / "manifest.json"
+    folders.write(path, {**json.loads(path.read_text()), **change})
+    with pytest.raises(UserError, match=said):
+        final_table(run)
+
+
+def test_the_text_is_aligned_and_complete() -> None:
+    rows = [
+        FinalRow(
+            "0123456789abcdef",
+            "exported",
+            412_345,
+            21_500_000,
+            0.962,
+            {"fp32": 0.9812, "int8": 0.9789},
+            {"fp32": 0.912, "int8": 10.544},
+            {"fp32": 1_690_000, "int8": 498_000},
+            "int8",
+        ),
+        FinalRow("fedcba9876543210", "transferred", 5_290_000, 564_000_000, None, {"fp32": 0.74}),
+    ]
+    assert format_table(rows).splitlines() == [
+        "                                     accuracy (%)      latency p50 (ms)      file size",
+        "network     parameters     MACs  search   fp32   int8     fp32     int8     fp32      int8  ship",
+        "----------  ----------  -------  ------  -----  -----  -------  -------  -------  --------  ----",
+        "0123456789       412 k  21.50 M   96.20  98.12  97.89    0.912   10.544  1.69 MB  498.0 kB  int8",
+        "fedcba9876      5.29 M    564 M       -  74.00      -        -        -        -         -  -",
+    ]
+
+
+def test_numbers_are_written_as_people_do() -> None:
+    assert [count(value) for value in (None, 12, 9_999, 564_000_000, 23_800_000_000)] == [
+        "-",
+        "12",
+        "10.00 k",
+        "564 M",
+        "23.80 B",
+    ]
+    assert [size(value) for value in (None, 900, 1_690_000)] == ["-", "0.9 kB", "1.69 MB"]
