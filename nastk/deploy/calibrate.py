@@ -68,6 +68,9 @@ def tensor_ranges(model: onnx.ModelProto, images: NDArray[np.float32]) -> Ranges
     ]
     lows = np.min([bound[:, 0] for bound in bounds], axis=0)
     highs = np.max([bound[:, 1] for bound in bounds], axis=0)
+    # A map of one pixel, cropped, has no pixel left: its bounds come out crossed.
+    empty = lows > highs
+    lows[empty] = highs[empty] = 0
     for name, low, high in zip(names, lows, highs, strict=True):
         if not np.isfinite([low, high]).all():
             raise UserError(f"calibration: tensor {name!r} takes values from {low} to {high}; the network diverges")

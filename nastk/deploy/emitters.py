@@ -26,8 +26,18 @@ def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[NDArray[np.float64], NDArray[
     return scale, shift if norm.bias is None else shift + array(norm.bias)
 
 
-def convolution(call: Call, x: Value, conv: nn.Conv2d, norm: nn.BatchNorm2d | None) -> Value:
-    """Writes a convolution, with the batch normalisation that alone reads it folded into weight and bias."""
+def convolution(
+    call: Call, x: Value, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, padded: Sequence[int] = (0, 0, 0, 0)
+) -> Value:
+    """Writes a convolution, with the batch normalisation that alone reads it folded into weight and bias.
+
+    Args:
+        call: of the convolution.
+        x: what it reads.
+        conv: the convolution.
+        norm: the batch normalisation, if there is one.
+        padded: zeros to add around `x` beside the convolution's own: left, right, top, bottom, as torch lists them.
+    """
     if conv.padding_mode != "zeros" or isinstance(conv.padding, str):
         raise UnsupportedError(f"convolution with padding {conv.padding!r}, {conv.padding_mode}")
     weight = array(conv.weight)
@@ -40,6 +50,8 @@ def convolution(call: Call, x: Value, conv: nn.Conv2d, norm: nn.BatchNorm2d | No
     if bias is not None:
         constants.append(call.floats(bias, "bias"))
     window = _window(conv.kernel_size, conv.stride, conv.padding)
+    left, right, top, bottom = padded
+    window["pads"] = [own + more for own, more in zip(window["pads"], (top, left, bottom, right), strict=True)]
     return call.node("Conv", x, *constants, **window, dilations=[*_pair(conv.dilation)], group=conv.groups)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import logging
 import operator
@@ -99,7 +100,13 @@ def _write(node: fx.Node, graph: GraphBuilder, values: dict[fx.Node, Any], netwo
     if type(module) is nn.BatchNorm2d and _norm_after(node.all_input_nodes[0], network) is module:
         return args[0]
     if type(module) is nn.Conv2d:
-        return convolution(call, args[0], module, _norm_after(node, network))
+        before = node.all_input_nodes[0]
+        pad = _module(before, network)
+        # ONNX's convolution pads each side by itself, where a Pad beside it would run in float32.
+        source, padded = args[0], (0, 0, 0, 0)
+        if isinstance(pad, nn.ZeroPad2d) and min(pad.padding) >= 0:
+            source, padded = values[before.all_input_nodes[0]], pad.padding
+        return convolution(call, source, module, _norm_after(node, network), padded)
     return emit(node.target if module is None else type(module), call, args, kwargs)
 
 
@@ -160,14 +167,20 @@ def exported_model(
 def _pool_globally(model: onnx.ModelProto) -> None:
     """Rewrites the mean over height and width as GlobalAveragePool, which ONNX Runtime's quantizer knows."""
     constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    for index, node in enumerate(model.graph.node):
-        if node.op_type != "ReduceMean" or len(node.input) != 2 or node.input[1] not in constants:
-            continue
-        keep = next((attribute.i for attribute in node.attribute if attribute.name == "keepdims"), 1)
-        if not keep or {int(axis) for axis in constants[node.input[1]].flat} not in ({2, 3}, {-1, -2}):
-            continue
-        pool = onnx.helper.make_node("GlobalAveragePool", node.input[:1], node.output, name=node.name)
-        model.graph.node[index].CopyFrom(pool)
+    nodes = []
+    for node in model.graph.node:
+        axes = constants.get(node.input[1]) if node.op_type == "ReduceMean" and len(node.input) == 2 else None
+        if axes is None or sorted(int(axis) for axis in axes.flat) not in ([2, 3], [-2, -1]):
+            nodes.append(node)
+        elif any(attribute.name == "keepdims" and not attribute.i for attribute in node.attribute):
+            pooled = f"{node.output[0]}.pooled"
+            nodes.append(onnx.helper.make_node("GlobalAveragePool", node.input[:1], [pooled], name=pooled))
+            nodes.append(onnx.helper.make_node("Flatten", [pooled], node.output, name=node.name, axis=1))
+        else:
+            nodes.append(onnx.helper.make_node("GlobalAveragePool", node.input[:1], node.output, name=node.name))
+    copies = copy.deepcopy(nodes)
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
 
 
 @contextlib.contextmanager

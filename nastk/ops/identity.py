@@ -24,12 +24,13 @@ class FactorizedReduction(nn.Module):
         super().__init__()
         half = channels_out // 2
         self.even = nn.Sequential(*conv_bn(channels_in, half, stride=2))
-        # Negative padding crops: the first row and column go, zeros come in on the other side.
-        shift = nn.ZeroPad2d((-1, 1, -1, 1))
-        self.odd = nn.Sequential(shift, *conv_bn(channels_in, channels_out - half, stride=2))
+        # An odd size has one pixel less after the shift than it needs; padding and cropping apart, not by one negative
+        # padding, so that an exported convolution takes the padding over and the crop can be int8.
+        pad = nn.ZeroPad2d((0, 1, 0, 1))
+        self.odd = nn.Sequential(pad, *conv_bn(channels_in, channels_out - half, stride=2))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat((self.even(x), self.odd(x)), 1)
+        return torch.cat((self.even(x), self.odd(x[:, :, 1:, 1:])), 1)
 
 
 class Zero(nn.Module):
