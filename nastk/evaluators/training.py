@@ -61,9 +61,9 @@ class TrainingEvaluator:
     crop: float = 0.125
     cutout: float = 0.0
     padding: str = "reflect"
-    epochs: int = 8
+    epochs: int = 4
     batch: int = 64
-    learning_rate: float = 0.1
+    learning_rate: float = 0.2
     warmup: float = 0.2
     decay: str = "cosine"
     momentum: float = 0.9

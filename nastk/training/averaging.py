@@ -22,7 +22,8 @@ class AveragingClassifier(Classifier):
         self.averaged: AveragedModel | None = None
         if average > 0:
             decay = 1 - 1 / max(1.0, average * self.steps)
-            self.averaged = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+            average_of = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+            self.averaged = AveragedModel(self.network, multi_avg_fn=average_of, use_buffers=True)
             self.averaged.requires_grad_(False)
 
     @property

@@ -6,7 +6,7 @@ import os
 import pickle
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,10 @@ OURS = "nastk"
 
 
 class Checkpoints(pl.Callback):
-    """Stores the training after each epoch. A kill at any moment leaves a whole checkpoint, but before the first."""
+    """Writes the training to a folder. A kill at any moment leaves a whole checkpoint, but before the first."""
 
-    def __init__(self, folder: Path, facts: Callable[[], dict[str, Any]]) -> None:
-        """Stores in `folder`, with each checkpoint what `facts` gives at that moment (plain numbers and strings)."""
+    def __init__(self, folder: Path, facts: Mapping[str, float]) -> None:
+        """Stores in `folder`, and with each checkpoint what `facts` holds at that moment."""
         self._folder = folder
         self._facts = facts
 
@@ -32,10 +32,14 @@ class Checkpoints(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Adds the facts to a checkpoint."""
-        checkpoint[OURS] = self._facts()
+        checkpoint[OURS] = dict(self._facts)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Writes the checkpoint aside, then moves it into place, the last one becoming the one before."""
+    def write(self, trainer: pl.Trainer) -> None:
+        """Writes a checkpoint aside, then moves it into place, the last one becoming the one before.
+
+        Raises:
+            UserError: the folder cannot be written, or the disk is full; the checkpoints are as they were.
+        """
         writing, last = self._folder / WRITING, self._folder / LAST
         try:
             trainer.save_checkpoint(writing)

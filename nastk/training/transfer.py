@@ -119,16 +119,18 @@ def _train(
     path, before = found if found is not None else (None, {"seconds": 0.0, "train_loss": 0.0})
     start = time.perf_counter()
     outcome = dict(before)
+    checkpoints = Checkpoints(folder, outcome)
 
     def after_epoch(epoch: int, loss: float) -> None:
         outcome.update(seconds=before["seconds"] + time.perf_counter() - start, train_loss=loss)
+        checkpoints.write(module.trainer)
         if progress is not None:
             progress(epoch, settings.epochs, loss)
 
     module = AveragingClassifier(
         network, batches, settings, seed=batches.seed, after_epoch=after_epoch, average=settings.average
     )
-    fit(module, device, [Checkpoints(folder, lambda: outcome)], path)
+    fit(module, device, [checkpoints], path)
     result = module.result.to(device)
     return result, outcome
 

@@ -1,0 +1,200 @@
+"""The training evaluator: what it measures, that it repeats, and how candidates without a result are told."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+
+from nastk.config import build, load_yaml, shipped
+from nastk.errors import UserError
+from nastk.evaluators import EvaluationFailed, Pruned
+from nastk.evaluators.training import TrainingEvaluator
+from nastk.genotype import Genotype
+from nastk.training.data import Digits, Images
+from nastk.training.seeds import derive_seed
+from tests.training.small import genotype
+
+NETWORK = {"cells": 1, "filters": 4}
+
+
+def evaluator(**fields: Any) -> TrainingEvaluator:
+    settings: dict[str, Any] = {"network": NETWORK, "subset": 300, "epochs": 2, "device": "cpu", "threads": 1}
+    return TrainingEvaluator(**{"data": Digits(), **settings, **fields})
+
+
+def ignore(epoch: int, accuracy: float) -> None:
+    """A report that nobody reads."""
+
+
+def result(made: TrainingEvaluator, candidate: Genotype | None = None) -> dict[str, float]:
+    metrics = made.evaluate(candidate or genotype(), ignore)
+    return {name: value for name, value in metrics.items() if name != "train_seconds"}
+
+
+def test_training_beats_chance_by_far_and_reports_every_epoch() -> None:
+    reports: list[tuple[int, float]] = []
+    metrics = evaluator(subset=1.0, epochs=4, network={"cells": 1, "filters": 8}).evaluate(
+        genotype("sep_conv_3x3"), lambda epoch, accuracy: reports.append((epoch, accuracy))
+    )
+    assert metrics["accuracy"] > 0.7
+    assert [epoch for epoch, _ in reports] == [1, 2, 3, 4]
+    assert reports[-1][1] == metrics["accuracy"]
+    assert reports[0][1] < metrics["accuracy"]
+    assert metrics["epochs"] == 4
+    assert 0 < metrics["train_seconds"] < 120
+    assert 0 < metrics["loss"] < 2.3
+
+
+def test_a_result_repeats_bit_by_bit_whatever_ran_before() -> None:
+    first = result(evaluator())
+    made = evaluator()
+    result(made, genotype("conv_3x3"))
+    torch.rand(3)
+    assert result(made) == first
+    assert result(evaluator()) == first
+
+
+def test_a_result_repeats_in_another_process() -> None:
+    code = "import json; from tests.evaluators.test_training import *; print(json.dumps(result(evaluator())))"
+    other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert json.loads(other.stdout) == result(evaluator())
+    assert other.stderr == ""
+
+
+def test_another_seed_gives_another_result_on_other_images() -> None:
+    assert result(evaluator(seed=1)) != result(evaluator())
+
+
+def test_the_global_generator_and_the_threads_are_given_back() -> None:
+    torch.manual_seed(3)
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    result(evaluator(threads=threads + 1, epochs=1, subset=100))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+
+
+@dataclasses.dataclass(frozen=True)
+class NoTest:
+    """Digits whose test part must not be read."""
+
+    name: ClassVar[str] = "digits"
+    classes: ClassVar[tuple[str, ...]] = Digits.classes
+    channels: ClassVar[int] = 1
+    size: ClassVar[int] = 8
+    flip: ClassVar[bool] = False
+
+    def train(self) -> Images:
+        return Digits().train()
+
+    def test(self) -> Images:
+        raise AssertionError("the evaluator read the test images")
+
+
+def test_the_test_images_are_never_read() -> None:
+    assert result(evaluator(data=NoTest())) == result(evaluator())
+
+
+def test_a_candidate_that_diverges_fails_with_the_reason() -> None:
+    with pytest.raises(EvaluationFailed, match=r"diverged: the \w+ loss is (nan|inf) in epoch [12]$"):
+        evaluator(learning_rate=1e30, clip=0.0).evaluate(genotype(), ignore)
+
+
+def test_a_candidate_that_takes_too_long_fails_with_the_reason() -> None:
+    start = time.monotonic()
+    with pytest.raises(EvaluationFailed, match=r"took longer than max_seconds=0\.5$"):
+        evaluator(epochs=100_000, max_seconds=0.5).evaluate(genotype(), ignore)
+    assert time.monotonic() - start < 30
+
+
+def test_a_candidate_that_runs_out_of_memory_fails_with_the_reason() -> None:
+    # 1x1 weights of 6e6 x 6e6 floats are 144 TB: more than any address space of 47 bits holds.
+    network = {"cells": 1, "filters": 6_000_000, "stem_multiplier": 1}
+    with pytest.raises(EvaluationFailed, match="out of memory") as caught:
+        evaluator(network=network).evaluate(genotype(), ignore)
+    assert "\n" not in caught.value.reason
+
+
+def test_after_a_failure_the_next_candidate_is_as_ever() -> None:
+    expected = result(evaluator())
+    with pytest.raises(EvaluationFailed):
+        evaluator(learning_rate=1e30, clip=0.0).evaluate(genotype(), ignore)
+    assert result(evaluator()) == expected
+
+
+def test_a_report_can_end_the_training() -> None:
+    seen: list[int] = []
+
+    def prune(epoch: int, accuracy: float) -> None:
+        seen.append(epoch)
+        if epoch == 2:
+            raise Pruned("dominated")
+
+    with pytest.raises(Pruned, match="dominated"):
+        evaluator(epochs=5).evaluate(genotype(), prune)
+    assert seen == [1, 2]
+
+
+def test_ctrl_c_goes_through_as_it_is() -> None:
+    def interrupt(epoch: int, accuracy: float) -> None:
+        threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT)).start()
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        evaluator(epochs=100_000, max_seconds=60.0).evaluate(genotype(), interrupt)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    def broken(epoch: int, accuracy: float) -> None:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        evaluator().evaluate(genotype(), broken)
+
+
+def test_the_network_is_the_data_sources_in_channels_size_and_classes() -> None:
+    config = evaluator().network_config
+    assert (config.classes, config.channels, config.size, config.cells, config.filters) == (10, 1, 8, 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"epochs": 0}, "epochs=0"),
+        ({"seed": -1}, "seed=-1"),
+        ({"subset": 5000}, "subset=5000, expected 1 to 1437"),
+        ({"subset": 9}, "at least one of each of the 10 classes"),
+        ({"validation": 1.0}, "validation=1.0"),
+        ({"batch": 241}, "batch=241, expected at most 240"),
+        ({"max_seconds": 0.0}, "max_seconds=0.0"),
+        ({"threads": 0}, "threads=0"),
+        ({"device": "gpu"}, "device='gpu', expected auto or one of: cpu"),
+        ({"crop": 2.0}, "crop=2.0"),
+        ({"padding": "mirror"}, "unknown padding 'mirror'"),
+        ({"network": {"filters": -1}}, "filters=-1"),
+        ({"network": {"filter": 8}}, "unknown field of network 'filter'; nearest is 'filters'"),
+        ({"network": {"classes": 5}}, "network.classes=5: follows from the data"),
+    ],
+)
+def test_an_impossible_setting_is_refused_before_anything_is_trained(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        evaluator(**fields)
+
+
+def test_the_shipped_configuration_makes_it_and_a_small_candidate_trains(tmp_path: Path) -> None:
+    node = load_yaml(shipped("conf") / "evaluator" / "training.yaml")
+    node.epochs = 1
+    made = build(node, "evaluator", data=Digits(), seed=4)
+    assert isinstance(made, TrainingEvaluator)
+    assert made.seed == 4
+    assert derive_seed(made.seed, "subset") >= 0
+    assert made.evaluate(genotype(), ignore)["epochs"] == 1

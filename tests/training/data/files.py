@@ -1,0 +1,59 @@
+"""Small data sets in the layouts of the real ones, written for tests."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+
+
+def pictures(count: int, size: int, channels: int, seed: int = 0) -> np.ndarray:
+    """Random uint8 images (count, size, size, channels)."""
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, channels), dtype=np.uint8)
+
+
+def labels(count: int, classes: int = 10) -> np.ndarray:
+    """0, 1, ... classes - 1, 0, ... as uint8."""
+    return (np.arange(count) % classes).astype(np.uint8)
+
+
+def idx(array: np.ndarray) -> bytes:
+    """The IDX form of a uint8 array."""
+    header = bytes((0, 0, 8, array.ndim)) + b"".join(length.to_bytes(4, "big") for length in array.shape)
+    return header + array.tobytes()
+
+
+def write_fashion(folder: Path, packed: bool = False, train: int = 40, test: int = 20) -> Path:
+    """Writes the four IDX files; returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, count in (("train", train), ("t10k", test)):
+        files = {"images-idx3": idx(pictures(count, 28, 1)[..., 0]), "labels-idx1": idx(labels(count))}
+        for kind, data in files.items():
+            name = f"{part}-{kind}-ubyte"
+            if packed:
+                (folder / f"{name}.gz").write_bytes(gzip.compress(data))
+            else:
+                (folder / name).write_bytes(data)
+    return folder
+
+
+def write_cifar(folder: Path, count: int = 20) -> Path:
+    """Writes the six binary batches of `count` images each into the folder's cifar-10-batches-bin."""
+    inner = folder / "cifar-10-batches-bin"
+    inner.mkdir(parents=True)
+    for number, name in enumerate([*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]):
+        planes = pictures(count, 32, 3, number).transpose(0, 3, 1, 2).reshape(count, -1)
+        (inner / f"{name}.bin").write_bytes(np.concatenate([labels(count)[:, None], planes], 1).tobytes())
+    return folder
+
+
+def write_npz(path: Path, **changes: np.ndarray | None) -> Path:
+    """Writes an .npz of RGB 12x12 images in three classes; `changes` replace arrays, None leaves one out."""
+    arrays: dict[str, np.ndarray | None] = {
+        "x_train": pictures(30, 12, 3),
+        "y_train": labels(30, 3),
+        "x_test": pictures(12, 12, 3, 1),
+        "y_test": labels(12, 3),
+    }
+    arrays.update(changes)
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    return path

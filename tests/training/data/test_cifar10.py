@@ -1,0 +1,80 @@
+"""CIFAR-10's binary batches: what is read, and what is said of files that are not right."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nastk.errors import UserError
+from nastk.training.data import Cifar10
+from tests.training.data.files import pictures, write_cifar
+
+
+def test_planes_become_channels_in_the_order_of_the_batches(tmp_path: Path) -> None:
+    train = Cifar10(str(write_cifar(tmp_path))).train()
+    assert train.x.shape == (100, 3, 32, 32)
+    assert np.array_equal(train.x[20:40].numpy(), pictures(20, 32, 3, 1).transpose(0, 3, 1, 2))
+
+
+def test_the_folder_may_be_the_inner_one(tmp_path: Path) -> None:
+    write_cifar(tmp_path)
+    assert len(Cifar10(str(tmp_path / "cifar-10-batches-bin")).test()) == 20
+
+
+def test_the_test_file_is_opened_by_test_alone(tmp_path: Path) -> None:
+    source = Cifar10(str(write_cifar(tmp_path)))
+    (source.folder / "test_batch.bin").unlink()
+    assert len(source.train()) == 100
+    with pytest.raises(UserError, match=r"test_batch\.bin"):
+        source.test()
+
+
+def test_class_names_come_from_the_meta_file_where_there_is_one(tmp_path: Path) -> None:
+    source = Cifar10(str(write_cifar(tmp_path)))
+    assert source.classes[3] == "cat"
+    names = [f"kind {number}" for number in range(10)]
+    (source.folder / "batches.meta.txt").write_text("\n".join(names) + "\n\n")
+    assert Cifar10(str(tmp_path)).classes == tuple(names)
+
+
+def test_a_meta_file_of_another_number_of_classes_is_refused(tmp_path: Path) -> None:
+    source = Cifar10(str(write_cifar(tmp_path)))
+    (source.folder / "batches.meta.txt").write_text("a\nb\n")
+    with pytest.raises(UserError, match="2 class names, expected 10"):
+        _ = source.classes
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 3072, b"\0" * (3073 * 20 - 1)])
+def test_a_cut_short_batch_is_named(tmp_path: Path, content: bytes) -> None:
+    source = Cifar10(str(write_cifar(tmp_path)))
+    (source.folder / "data_batch_2.bin").write_bytes(content)
+    with pytest.raises(UserError, match=r"data_batch_2\.bin: \d+ bytes, expected a multiple of 3073"):
+        source.train()
+
+
+def test_a_missing_batch_is_named(tmp_path: Path) -> None:
+    source = Cifar10(str(write_cifar(tmp_path)))
+    (source.folder / "data_batch_5.bin").unlink()
+    with pytest.raises(UserError, match=r"no file data_batch_5\.bin"):
+        source.train()
+
+
+def test_a_label_out_of_range_is_named(tmp_path: Path) -> None:
+    source = Cifar10(str(write_cifar(tmp_path)))
+    path = source.folder / "data_batch_1.bin"
+    path.write_bytes(b"\x0a" + path.read_bytes()[1:])
+    with pytest.raises(UserError, match="label 10, expected 0 to 9"):
+        source.train()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("NASTK_DATA" not in os.environ, reason="NASTK_DATA is not set: no real CIFAR-10 here")
+def test_the_real_part_holds_18000_and_4500_images_in_equal_classes(tmp_path: Path) -> None:
+    folder = Path(os.environ["NASTK_DATA"]) / "cifar10"
+    subprocess.run([sys.executable, folder / "unpack.py", folder / "cifar10_18k4k5_webp.npz", tmp_path], check=True)
+    source = Cifar10(str(tmp_path))
+    assert source.train().y.bincount().tolist() == [1800] * 10
+    assert source.test().y.bincount().tolist() == [450] * 10
