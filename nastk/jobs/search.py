@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import optuna
 from hydra.core.hydra_config import HydraConfig
@@ -88,7 +87,7 @@ def run_search(config: DictConfig) -> Path:
 
 def _search_part(config: DictConfig) -> DictConfig:
     """The pipeline's configuration has the later steps' settings too, which may change from one call to the next."""
-    return cast(DictConfig, OmegaConf.masked_copy(config, [name for name in PARTS if name in config]))
+    return OmegaConf.masked_copy(config, [name for name in PARTS if name in config])
 
 
 def _folder(chosen: SearchSettings) -> Path:
