@@ -20,7 +20,8 @@ from nastk.errors import UserError
 
 REPEATS = 3
 STEADY = 0.05
-# A file's runs come in blocks, and each block's first is not counted: it finds the other file's weights in the cache.
+# Files take turns of this length; a turn's first run is not counted, for it finds another file's weights in the cache.
+TURN_SECONDS = 0.02
 BLOCK = 10
 LEAST_WARMUP, LEAST_RUNS = 10, 200
 # Half the width of a 95 % confidence interval, in standard deviations.
@@ -160,13 +161,15 @@ class _Timer:
         images = np.random.default_rng(0).standard_normal((batch, *checked.shape), dtype=np.float32)
         self._feeds = {INPUT: images}
 
-    def run(self, count: int) -> list[float]:
-        """Returns the seconds of each of `count` runs."""
-        times = []
-        for _ in range(count):
-            start = time.perf_counter()
+    def run(self, least: int, seconds: float = 0.0) -> list[float]:
+        """Returns the seconds of each run: at least so many runs, and for at least so long."""
+        times: list[float] = []
+        begin = before = time.perf_counter()
+        while len(times) < least or before - begin < seconds:
             self._session.run(None, self._feeds)
-            times.append(time.perf_counter() - start)
+            after = time.perf_counter()
+            times.append(after - before)
+            before = after
         return times
 
 
@@ -175,7 +178,7 @@ def _repeat(timers: Sequence[_Timer], runs: int, seconds: float) -> list[list[fl
     times: list[list[float]] = [[] for _ in timers]
     while any(len(mine) < runs or sum(mine) < seconds for mine in times):
         for timer, mine in zip(timers, times, strict=True):
-            mine.extend(timer.run(BLOCK + 1)[1:])
+            mine.extend(timer.run(2, TURN_SECONDS)[1:])
     return times
 
 

@@ -17,7 +17,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "key": str,
     "files": dict,
     "source": dict,
-    "input": dict,
+    "preprocessing": dict,
     "classes": list,
     "precisions": dict,
     "recommended": str,
@@ -78,7 +78,8 @@ def _check_form(path: Path, manifest: Any) -> None:
         ):
             raise UserError(f"{path}: file {name!r} has no sha256 and size_bytes")
     for precision, entry in manifest["precisions"].items():
-        if not isinstance(entry, dict) or entry.get("file") not in manifest["files"]:
+        name = entry.get("file") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or name not in manifest["files"]:
             raise UserError(f"{path}: precision {precision!r} names no file of files")
     if manifest["recommended"] not in manifest["files"]:
         raise UserError(f"{path}: recommended {manifest['recommended']!r} is no file of files")

@@ -128,8 +128,8 @@ def _fill(
             "calibration_images": min(settings.calibration, len(data.train().y)),
         },
         "files": files,
-        "input": {
-            "name": "image",
+        "preprocessing": {
+            "input": "image",
             "layout": "NCHW",
             "type": "float32",
             "channels": config.channels,
@@ -205,7 +205,12 @@ def _put_in_place(partial: Path, out_folder: Path) -> None:
         aside = partial.with_name(f"{partial.name}.old.partial")
         if out_folder.exists():
             out_folder.rename(aside)
-        partial.rename(out_folder)
+        try:
+            partial.rename(out_folder)
+        except OSError:
+            if aside.exists():
+                aside.rename(out_folder)
+            raise
         shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise cannot_write(out_folder, error) from None

@@ -22,8 +22,9 @@ WEIGHTED = ("Conv", "Gemm")
 SELECTING = ("MaxPool", "Flatten", "Slice", "Pad", "Expand", "Reshape", "Transpose")
 COMPUTING = ("Relu", "Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "Sigmoid")
 QUANTIZED = frozenset((*WEIGHTED, *SELECTING, *COMPUTING))
-# Narrower than this a range is taken for a constant: a scale must not fall out of float32.
+# Ranges and weights smaller than these are taken for zero: the product of both scales must not fall out of float32.
 LEAST_RANGE = 1e-18
+LEAST_WEIGHT_SCALE = 1e-16
 # A bias is int32 in units of input scale x weight scale; half of the type's range leaves room for the products.
 GREATEST_BIAS = 2**30
 
@@ -84,7 +85,8 @@ class _Quantizer:
 
     def model(self) -> onnx.ModelProto:
         clipped = self._clipped_by_relu()
-        if any(INPUT in node.input and node.op_type in QUANTIZED for node in self.source.graph.node):
+        wanted = self._wanted_in_int8() - clipped - {OUTPUT}
+        if INPUT in wanted:
             self._requantize(INPUT, None)
         for node in self.source.graph.node:
             copy = onnx.NodeProto()
@@ -92,7 +94,7 @@ class _Quantizer:
             copy.input[:] = [self._input(node, index) for index in range(len(node.input))]
             self.nodes.append(copy)
             output = node.output[0]
-            if node.op_type in QUANTIZED and output != OUTPUT and output not in clipped:
+            if output in wanted:
                 self._requantize(output, node.input[0] if node.op_type in SELECTING else None)
         model = onnx.ModelProto()
         model.CopyFrom(self.source)
@@ -104,6 +106,12 @@ class _Quantizer:
             numpy_helper.from_array(value, name) for name, value in constants.items() if name in read
         )
         return model
+
+    def _wanted_in_int8(self) -> set[str]:
+        """Tensors that an operator with an int8 kernel makes or reads."""
+        return {
+            name for node in self.source.graph.node if node.op_type in QUANTIZED for name in (*node.input, *node.output)
+        }
 
     def _clipped_by_relu(self) -> set[str]:
         """Tensors that only a ReLU reads: quantizing its result, which begins at zero, does the ReLU's work."""
@@ -145,7 +153,7 @@ class _Quantizer:
         output = f"{node.output[0]}.weight.dequantized"
         weight = self.floats[name].astype(np.float64)
         greatest = np.abs(weight).reshape(len(weight), -1).max(axis=1)
-        scale = np.where(greatest > 0, greatest, 1.0) / 127
+        scale = np.maximum(greatest / 127, LEAST_WEIGHT_SCALE)
         if len(node.input) > 2 and (source := self.scales.get(node.input[0])) is not None:
             # A channel of nearly no weight but some bias: a bias in units that small would not fit into int32.
             scale = np.maximum(scale, np.abs(self.floats[node.input[2]]) / (GREATEST_BIAS * float(source[0])))

@@ -1,1 +1,6 @@
-"""The machines that networks are made for, one file each: how a network costs, is written and is measured there."""
+"""The machines that networks are made for, one file each: what a network costs there and how it is measured."""
+
+from nastk.deploy.targets.cpu import CpuTarget
+from nastk.deploy.targets.target import Target
+
+__all__ = ["CpuTarget", "Target"]

@@ -1,0 +1,114 @@
+"""Latency: real sessions, told apart where they differ, alike where they do not."""
+
+import time
+
+import numpy as np
+import pytest
+from torch import nn
+
+from nastk.deploy.latency import _summary, _uncertainty, measure, measure_grid, quick_latency
+from nastk.deploy.machine import machine_facts, versions
+from nastk.deploy.onnx import write_onnx
+from nastk.deploy.session import open_session, usable_cores
+from nastk.errors import UserError
+from tests.deploy.networks import small
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A small network, its copy, and one of 16 times the work."""
+    folder = tmp_path_factory.mktemp("latency")
+    paths = [folder / name for name in ("small.onnx", "copy.onnx", "large.onnx")]
+    for path in paths[:2]:
+        write_onnx(small(), path, (1, 3, 16, 16))
+    layers = [nn.Conv2d(3, 64, 3, padding=1), nn.Conv2d(64, 64, 3, padding=1)]
+    write_onnx(
+        nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 4)), paths[2], (1, 3, 16, 16)
+    )
+    return paths
+
+
+def test_percentiles_are_in_order_and_runs_and_seconds_are_kept(files) -> None:
+    for latency in measure(files[1:], runs=200, seconds=0.2):
+        assert 0 < latency.min_ms <= latency.p50_ms <= latency.p90_ms <= latency.p99_ms
+        assert latency.runs >= 200
+        assert latency.runs * latency.p99_ms >= 200
+        assert latency.steady == (latency.spread <= 0.05)
+        assert (latency.batch, latency.threads) == (1, 1)
+        assert latency.to_dict()["p50_ms"] == latency.p50_ms
+
+
+def test_equal_files_are_measured_alike_and_a_larger_one_is_slower(files) -> None:
+    first, copy, large = measure(files, seconds=0.3)
+    assert first.min_ms == pytest.approx(copy.min_ms, rel=0.3)
+    assert large.p50_ms > 3 * first.p50_ms
+
+
+def test_batches_and_threads_make_a_grid(files) -> None:
+    grid = measure_grid(files[2:], batches=[1, 4], threads=[1, 0], seconds=0)
+    assert [(path, latency.batch, latency.threads) for path, latency in grid] == [
+        (files[2], batch, threads) for threads in (1, usable_cores()) for batch in (1, 4)
+    ]
+    assert grid[1][1].p50_ms > 2 * grid[0][1].p50_ms
+
+
+def test_quick_latency_agrees_with_the_long_measurement_and_keeps_its_time(files) -> None:
+    session = open_session(files[2].read_bytes())
+    images = np.zeros((1, 3, 16, 16), np.float32)
+    start = time.perf_counter()
+    quick = [quick_latency(session, images, seconds=0.2) for _ in range(3)]
+    assert time.perf_counter() - start < 3 * 0.4
+    long = measure(files[2:], seconds=0.2)[0]
+    assert long.min_ms * 0.9 <= min(quick) <= long.p90_ms * 1.1
+
+
+def test_the_interval_of_the_median_narrows_with_runs_and_is_none_for_few() -> None:
+    rng = np.random.default_rng(0)
+    assert _uncertainty([1.0, 1.0]) == float("inf")
+    assert _uncertainty([1.0] * 50) == 0
+    few, many = (_uncertainty(list(rng.normal(1, 0.1, count))) for count in (20, 2000))
+    # The standard error of a median is 1.253 sigma / sqrt(n).
+    assert many == pytest.approx(1.96 * 1.253 * 0.1 / np.sqrt(2000), rel=0.3)
+    assert few > 3 * many
+
+
+def test_repeats_that_differ_by_more_than_a_twentieth_are_flagged() -> None:
+    assert _summary([[1.0] * 9, [1.02] * 9, [1.04] * 9], 1, 1).steady
+    shaky = _summary([[1.0] * 9, [1.02] * 9, [1.08] * 9], 1, 1)
+    assert not shaky.steady and shaky.spread == pytest.approx(0.08 / 1.02, abs=1e-3)
+    assert shaky.p50_ms == pytest.approx(1020)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch": 0}, "batch=0"),
+        ({"batch": True}, "batch=True"),
+        ({"threads": -1}, "threads=-1"),
+        ({"warmup": 3}, "warmup=3, expected a whole number of at least 10"),
+        ({"runs": 10}, "runs=10, expected a whole number of at least 200"),
+        ({"seconds": -1.0}, "seconds=-1.0"),
+        ({"seconds": float("inf")}, "seconds=inf"),
+    ],
+)
+def test_numbers_that_make_no_sense(files, settings, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        measure(files, **settings)
+
+
+def test_no_file() -> None:
+    with pytest.raises(UserError, match="no file to measure"):
+        measure([])
+
+
+def test_a_model_that_onnx_runtime_cannot_run_is_a_users_mistake() -> None:
+    with pytest.raises(UserError, match="cannot run the model"):
+        open_session(b"no model")
+
+
+def test_the_machine_is_described() -> None:
+    facts = machine_facts()
+    assert facts["cores"] == usable_cores() >= 1
+    assert facts["provider"] == "CPUExecutionProvider"
+    assert set(facts) >= {"processor", "governor", "clock_mhz", "load", "architecture", "system"}
+    assert set(versions()) == {"nastk", "python", "torch", "onnx", "onnxruntime", "numpy"}
