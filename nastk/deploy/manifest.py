@@ -78,8 +78,8 @@ def _check_form(path: Path, manifest: Any) -> None:
         ):
             raise UserError(f"{path}: file {name!r} has no sha256 and size_bytes")
     for precision, entry in manifest["precisions"].items():
-        name = entry.get("file") if isinstance(entry, dict) else None
-        if not isinstance(name, str) or name not in manifest["files"]:
+        file = entry.get("file") if isinstance(entry, dict) else None
+        if not isinstance(file, str) or file not in manifest["files"]:
             raise UserError(f"{path}: precision {precision!r} names no file of files")
     if manifest["recommended"] not in manifest["files"]:
         raise UserError(f"{path}: recommended {manifest['recommended']!r} is no file of files")

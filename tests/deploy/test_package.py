@@ -241,7 +241,8 @@ from nastk.deploy.package import ExportSettings, export_model
 from tests.deploy.source import Source
 print("ready", flush=True)
 for count in itertools.count():
-    export_model(Path(sys.argv[1]), Path(sys.argv[2]), Source(), ExportSettings(seconds=0.0, calibration=10 + count % 2))
+    settings = ExportSettings(seconds=0.0, calibration=10 + count % 2)
+    export_model(Path(sys.argv[1]), Path(sys.argv[2]), Source(), settings)
 """
 
 
