@@ -40,10 +40,16 @@ def build_nasbench201(genotype: Genotype, config: NetworkConfig) -> Network:
     The stem has F filters, whatever `stem_multiplier` says.
 
     Raises:
-        UserError: the stem is not "cifar": the benchmark has no other.
+        UserError: the stem is not "cifar", which the benchmark alone has, or the cell's output is wider than F filters,
+            which its skeleton takes unchanged from cell to cell.
     """
     if config.stem != "cifar":
         raise UserError(f"network: stem={config.stem!r}, expected 'cifar' with skeleton 'nasbench201'")
+    cell = genotype["normal"]
+    if len(cell.output) != 1 or any(node.combine != "add" for node in cell.nodes):
+        raise UserError(
+            f"genotype: output {list(cell.output)}, expected one state and no concatenation in 'nasbench201'"
+        )
     filters, size = config.filters, config.size
     stages: list[nn.Module] = []
     auxiliary, auxiliary_after = None, -1
@@ -56,7 +62,7 @@ def build_nasbench201(genotype: Genotype, config: NetworkConfig) -> Network:
             filters, size = 2 * filters, halved(size)
         else:
             drop_path = config.drop_path * (len(stages) + 1) / len(kinds)
-            cell = CellModule(genotype["normal"], (nn.Identity(),), (filters,), filters, drop_path=drop_path)
-            stages.append(cell)
+            built = CellModule(cell, (nn.Identity(),), (filters,), filters, drop_path=drop_path)
+            stages.append(built)
     end = head(filters, config.classes, batch_norm(filters), nn.ReLU())
     return Network(cifar_stem(config, config.filters), stages, end, auxiliary, auxiliary_after)
