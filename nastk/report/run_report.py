@@ -8,7 +8,7 @@ from pathlib import Path
 from nastk.files import cannot_write, write_bytes, write_text
 from nastk.report import sections
 from nastk.report.cell_drawing import draw_cell
-from nastk.report.charts import cost_axis, pareto_chart, search_chart
+from nastk.report.charts import FEWEST_FOR_RANDOM, cost_axis, pareto_chart, search_chart
 from nastk.report.figures import to_png, to_svg
 from nastk.report.final_table import final_table
 from nastk.report.page import card, header, page, paragraph
@@ -17,6 +17,10 @@ from nastk.report.run_files import Candidate, Run, read_run
 from nastk.report.table_text import SHOWN_KEY, share
 
 DRAWN = 3
+RANDOM_ORDER = (
+    "Dashed: what the same candidates would give on average in random order. Below it, the later candidates were better "
+    "than the early ones, as when a controller learns; one run proves little, a sweep more."
+)
 
 
 def write_report(run: Path) -> Path:
@@ -82,15 +86,8 @@ def _cell_title(candidate: Candidate, name: str, place: int) -> str:
 def _charts(run: Run, pareto: str) -> str:
     if not run.trained:
         return ""
-    curve = card(
-        "Search",
-        to_svg(search_chart(run), "search"),
-        paragraph(
-            "Dashed: what the same candidates would give on average in random order. Below it, the later candidates "
-            "were better than the early ones, as when a controller learns; one run proves little, a sweep more.",
-            "dim small",
-        ),
-    )
+    told = paragraph(RANDOM_ORDER, "dim small") if len(run.trained) >= FEWEST_FOR_RANDOM else ""
+    curve = card("Search", to_svg(search_chart(run), "search"), told)
     if cost_axis(run) is None:
         return curve
     note = "Rest the mouse on a point to see which candidate it is."

@@ -53,7 +53,8 @@ def format_table(rows: Sequence[FinalRow]) -> str:
     spans = group_spans(columns)
     for start, count, group in spans:
         room = sum(widths[start : start + count]) + 2 * (count - 1)
-        widths[start] += max(0, len(group) - room)
+        for extra in range(len(group) - room):
+            widths[start + extra % count] += 1
     heads = [
         group.center(sum(widths[start : start + count]) + 2 * (count - 1)) if group else " " * widths[start]
         for start, count, group in spans
