@@ -18,8 +18,8 @@ from nastk.report.table_text import SHOWN_KEY, share
 
 DRAWN = 3
 RANDOM_ORDER = (
-    "Dashed: what the same candidates would give on average in random order. Below it, the later candidates were better "
-    "than the early ones, as when a controller learns; one run proves little, a sweep more."
+    "Dashed: what the same candidates would give on average in random order. Below it, the later candidates were "
+    "better than the early ones, as when a controller learns; one run proves little, a sweep more."
 )
 
 
