@@ -44,8 +44,7 @@ class TrainingEvaluator:
         max_seconds: after which a candidate is given up, or None.
         device: "auto", "cpu", "cuda" or "cuda:1".
         threads: CPU threads to train with, or None to leave them as they are.
-        flip: whether to mirror images, or None for the data source's own word.
-        crop, cutout, padding: see `Augmentation`.
+        crop, flip, cutout, padding: see `Augmentation`; None for the data source's own word on crop and flip.
         epochs and those after it: see `Recipe`.
     """
 
@@ -57,8 +56,8 @@ class TrainingEvaluator:
     max_seconds: float | None = None
     device: str = "auto"
     threads: int | None = None
+    crop: float | None = None
     flip: bool | None = None
-    crop: float = 0.125
     cutout: float = 0.0
     padding: str = "reflect"
     epochs: int = 4
@@ -175,5 +174,9 @@ class TrainingEvaluator:
 
     @cached_property
     def _augmentation(self) -> Augmentation:
-        flip = self.data.flip if self.flip is None else self.flip
-        return Augmentation(crop=self.crop, flip=flip, cutout=self.cutout, padding=self.padding)
+        return Augmentation(
+            crop=self.data.crop if self.crop is None else self.crop,
+            flip=self.data.flip if self.flip is None else self.flip,
+            cutout=self.cutout,
+            padding=self.padding,
+        )

@@ -35,7 +35,7 @@ def training_record(
         "schema": SCHEMA,
         "genotype": genotype.to_dict(),
         "network": config.to_dict(),
-        "data": {"name": data.name, "train_sha256": digest.hexdigest(), "flip": data.flip},
+        "data": {"name": data.name, "train_sha256": digest.hexdigest(), "crop": data.crop, "flip": data.flip},
         "settings": {name: value for name, value in asdict(settings).items() if name not in ELSEWHERE},
     }
 

@@ -80,7 +80,7 @@ def train_final(
                 train,
                 normalisation,
                 batch=settings.batch,
-                augmentation=settings.augmentation(data.flip),
+                augmentation=settings.augmentation(data.crop, data.flip),
                 seed=seed,
                 device=device,
             )

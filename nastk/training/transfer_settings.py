@@ -14,8 +14,7 @@ class TransferSettings(Recipe):
 
     Attributes:
         average: share of the steps that the moving average of the weights remembers; 0 for no average.
-        crop, cutout, padding: see `Augmentation`.
-        flip: whether to mirror images, or None for the data source's own word.
+        crop, flip, cutout, padding: see `Augmentation`; None for the data source's own word on crop and flip.
         seed: of the weights, of the batches and of drop path.
         device: "auto", "cpu", "cuda" or "cuda:1".
         threads: CPU threads to train with, or None to leave them as they are.
@@ -23,7 +22,7 @@ class TransferSettings(Recipe):
 
     epochs: int = 40
     average: float = 0.05
-    crop: float = 0.125
+    crop: float | None = None
     flip: bool | None = None
     cutout: float = 0.25
     padding: str = "reflect"
@@ -38,9 +37,13 @@ class TransferSettings(Recipe):
         check_integer("seed", self.seed, 0)
         if self.threads is not None:
             check_integer("threads", self.threads, 1, 1024)
-        self.augmentation(False)
+        self.augmentation(0.0, False)
 
-    def augmentation(self, flip: bool) -> Augmentation:
-        """Returns the augmentation; `flip` is the data source's word."""
-        mirror = flip if self.flip is None else self.flip
-        return Augmentation(crop=self.crop, flip=mirror, cutout=self.cutout, padding=self.padding)
+    def augmentation(self, crop: float, flip: bool) -> Augmentation:
+        """Returns the augmentation; `crop` and `flip` are the data source's word on them."""
+        return Augmentation(
+            crop=crop if self.crop is None else self.crop,
+            flip=flip if self.flip is None else self.flip,
+            cutout=self.cutout,
+            padding=self.padding,
+        )

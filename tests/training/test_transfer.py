@@ -269,7 +269,8 @@ def test_all_training_images_are_trained_on_and_the_test_images_only_scored(tmp_
     seen: list[int] = []
 
     class Watched:
-        name, classes, channels, size, flip = data.name, data.classes, data.channels, data.size, data.flip
+        name, classes, channels, size = data.name, data.classes, data.channels, data.size
+        flip, crop = data.flip, data.crop
 
         def train(self) -> Images:
             images = data.train()
@@ -316,7 +317,7 @@ def test_the_papers_recipe_is_the_papers() -> None:
     made = build(load_yaml(shipped("conf") / "training" / "nasnet_cifar.yaml"), "training")
     assert (made.epochs, made.batch, made.learning_rate, made.weight_decay) == (600, 32, 0.025, 5e-4)
     assert (made.clip, made.auxiliary, made.decay) == (5.0, 0.4, "cosine")
-    assert made.augmentation(True).pixels(32) == (4, 16)
+    assert made.augmentation(0.0, True).pixels(32) == (4, 16)
 
 
 def test_the_seconds_of_all_sittings_are_counted(data: DataSource, tmp_path: Path) -> None:

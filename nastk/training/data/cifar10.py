@@ -26,10 +26,12 @@ class Cifar10:
         root: the folder cifar-10-batches-bin with data_batch_1.bin to data_batch_5.bin and test_batch.bin, or the
             folder it lies in. Class names come from batches.meta.txt where it is there.
         flip: whether training may mirror images.
+        crop: by how much of its side training may shift an image.
     """
 
     root: str | None = None
     flip: bool = True
+    crop: float = 0.125
 
     name: ClassVar[str] = "cifar10"
     channels: ClassVar[int] = 3

@@ -22,9 +22,11 @@ class Digits:
 
     Attributes:
         flip: whether training may mirror images. Digits mirrored are no digits.
+        crop: by how much of its side training may shift an image. These fill their 8x8 pixels to the border.
     """
 
     flip: bool = False
+    crop: float = 0.0
 
     name: ClassVar[str] = "digits"
     classes: ClassVar[tuple[str, ...]] = tuple("0123456789")

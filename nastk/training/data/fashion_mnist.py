@@ -24,10 +24,12 @@ class FashionMnist:
     Attributes:
         root: folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., each as it is or with .gz.
         flip: whether training may mirror images.
+        crop: by how much of its side training may shift an image.
     """
 
     root: str | None = None
     flip: bool = True
+    crop: float = 0.125
 
     name: ClassVar[str] = "fashion_mnist"
     classes: ClassVar[tuple[str, ...]] = (

@@ -48,6 +48,7 @@ class DataSource(Protocol):
         channels: 1 for grey, 3 for RGB.
         size: height and width in pixels.
         flip: whether a mirrored image still belongs to its class, the default of `flip` in training.
+        crop: by how much of its side an image may be shifted, the default of `crop` in training.
     """
 
     @property
@@ -60,6 +61,8 @@ class DataSource(Protocol):
     def size(self) -> int: ...
     @property
     def flip(self) -> bool: ...
+    @property
+    def crop(self) -> float: ...
 
     def train(self) -> Images:
         """Returns all training images; raises UserError where the files are not what they should be."""

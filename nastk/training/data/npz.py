@@ -25,10 +25,12 @@ class Npz:
     Attributes:
         root: the .npz file. It may hold `classes` too, an array of class names.
         flip: whether training may mirror images.
+        crop: by how much of its side training may shift an image.
     """
 
     root: str | None = None
     flip: bool = False
+    crop: float = 0.125
 
     name: ClassVar[str] = "npz"
 

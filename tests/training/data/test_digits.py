@@ -29,5 +29,6 @@ def test_the_split_is_the_same_every_time() -> None:
     assert torch.equal(Digits().test().x, Digits().test().x)
 
 
-def test_digits_are_not_mirrored_by_default() -> None:
+def test_digits_are_neither_mirrored_nor_shifted_by_default() -> None:
     assert not Digits().flip
+    assert Digits().crop == 0
