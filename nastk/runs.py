@@ -100,10 +100,12 @@ def record_config(folder: Path, config: DictConfig) -> list[str]:
     """
     path = folder / "config.yaml"
     settings = plain(config)
-    changed = []
+    changed: list[str] = []
+    history: list[str] = []
     if path.exists():
         before = plain(load_yaml(path))
         before.pop("made_by", None)
+        history = list(before.pop("changes", ()))
         for name, old, new in _differences(before, settings, ""):
             if name.split(".")[0] not in FREE_SETTINGS:
                 raise UserError(
@@ -115,7 +117,10 @@ def record_config(folder: Path, config: DictConfig) -> list[str]:
             return []
     elif any(folder.glob("study.journal*")):
         raise UserError(f"{folder}: has a study but no config.yaml; it is damaged, give another run=")
-    text = OmegaConf.to_yaml(OmegaConf.create({**_jsonable(settings), "made_by": made_by()}))
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    history += [f"{stamp} {line}" for line in changed]
+    record = {**_jsonable(settings), "made_by": made_by(), "changes": history}
+    text = OmegaConf.to_yaml(OmegaConf.create(record))
     write_text(path, text)
     return changed
 

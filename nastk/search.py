@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from nastk.launch import launch
@@ -17,7 +19,10 @@ def search(config: DictConfig) -> None:
     from nastk.jobs.search import run_search
 
     folder = run_search(config)
-    print(f"Next: python -m nastk.transfer run={folder}")
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        print(f"Next, when all have run: python -m nastk.report sweep={folder.parent}")
+    else:
+        print(f"Next: python -m nastk.transfer run={folder}")
 
 
 if __name__ == "__main__":

@@ -84,7 +84,15 @@ def _try_candidate(study: SearchStudy, candidate: Candidate, evaluator: Evaluato
         violation = study.objective.violation(metrics)
         if violation is not None:
             return study.tell_rejected(candidate, metrics, violation, seconds())
-        metrics |= evaluator.evaluate(candidate.genotype, lambda epoch, accuracy: None)
+        stopping = study.early_stopping(candidate, metrics)
+
+        def report(epoch: int, accuracy: float) -> None:
+            why = stopping.should_stop(epoch, accuracy)
+            if why is not None:
+                metrics.update(accuracy=accuracy, epochs=epoch)
+                raise Pruned(why)
+
+        metrics |= evaluator.evaluate(candidate.genotype, report)
     except Pruned as stop:
         return study.tell_stopped(candidate, "pruned", metrics, seconds(), str(stop))
     except EvaluationFailed as failure:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import optuna
+from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -18,6 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.objective import Objective, Violation, is_finite
+from nastk.pruning import EarlyStopping, Pruner
 from nastk.spaces import Space
 
 STUDY_NAME = "search"
@@ -92,18 +94,28 @@ class SearchStudy:
         sampler: the controller.
         space: turns choices into genotypes.
         objective: turns metrics into the study's values.
+        pruner: stops candidates early; none by default.
 
     Raises:
         UserError: the storage holds a study with other objectives.
     """
 
-    def __init__(self, storage: BaseStorage, sampler: BaseSampler, space: Space, objective: Objective) -> None:
+    def __init__(
+        self,
+        storage: BaseStorage,
+        sampler: BaseSampler,
+        space: Space,
+        objective: Objective,
+        pruner: Pruner | None = None,
+    ) -> None:
         self.space = space
         self.objective = objective
+        self.pruner = pruner or NopPruner()
         self.study = optuna.create_study(
             storage=storage,
             study_name=STUDY_NAME,
             sampler=sampler,
+            pruner=self.pruner if isinstance(self.pruner, BasePruner) else NopPruner(),
             directions=objective.directions,
             load_if_exists=True,
         )
@@ -146,6 +158,10 @@ class SearchStudy:
     def twin(self, candidate: Candidate) -> Row | None:
         """Returns the row of an earlier trial with the same key, or None."""
         return self._seen.get(candidate.genotype.key)
+
+    def early_stopping(self, candidate: Candidate, cost: Mapping[str, float]) -> EarlyStopping:
+        """Returns what the candidate's epochs are reported to."""
+        return EarlyStopping(self.pruner, self.study, candidate.trial, self.objective, cost)
 
     def tell_complete(self, candidate: Candidate, metrics: Mapping[str, float], seconds: float) -> Row:
         """Records a trained candidate; metrics that are not finite make it a failed one."""

@@ -10,6 +10,7 @@ from nastk.controllers import PerTrial
 from nastk.evaluators import EvaluationFailed, Report
 from nastk.genotype import Genotype
 from nastk.objective import Objective
+from nastk.pruning import Pruner
 from nastk.spaces import NasBench201Space
 from nastk.study import SearchStudy, journal
 
@@ -39,7 +40,12 @@ class Simulated:
         return {"accuracy": accuracy(genotype)}
 
 
-def study_in(folder: Path, controller: str = "RandomSampler", objective: Objective | None = None) -> SearchStudy:
+def study_in(
+    folder: Path,
+    controller: str = "RandomSampler",
+    objective: Objective | None = None,
+    pruner: Pruner | None = None,
+) -> SearchStudy:
     """Opens the study of a run folder on the NAS-Bench-201 space."""
     sampler = PerTrial(sampler=f"optuna.samplers.{controller}", seed=3)
-    return SearchStudy(journal(folder), sampler, NasBench201Space(), objective or Objective())
+    return SearchStudy(journal(folder), sampler, NasBench201Space(), objective or Objective(), pruner)

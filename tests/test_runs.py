@@ -82,7 +82,10 @@ def test_more_trials_and_another_controller_may_go_on_and_are_said(tmp_path: Pat
     changed = record_config(tmp_path, OmegaConf.create({"trials": 9, "controller": {"_target_": "b"}}))
     assert any("trials: 5 before, 9 now" in line for line in changed)
     assert any("'a' before, 'b' now" in line for line in changed)
-    assert OmegaConf.load(tmp_path / "config.yaml").trials == 9
+    kept = OmegaConf.load(tmp_path / "config.yaml")
+    assert kept.trials == 9
+    assert [line.split(" ", 2)[2] for line in kept.changes] == changed
+    assert record_config(tmp_path, OmegaConf.create({"trials": 9, "controller": {"_target_": "b"}})) == []
 
 
 @pytest.fixture

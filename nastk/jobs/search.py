@@ -16,13 +16,14 @@ from nastk.errors import UserError
 from nastk.files import cannot_write
 from nastk.jobs.parts import make_cost, make_evaluator, make_objective, make_space
 from nastk.progress import SearchProgress
+from nastk.pruning import check_pruner
 from nastk.results import append_row, write_choice, write_rows
 from nastk.runs import held, mend_journal, named_run, new_run, record_config, space_name
 from nastk.search_loop import Budget, search
 from nastk.study import Row, SearchStudy, journal
 
 PARTS = (
-    *("space", "controller", "evaluator", "objective", "target", "data"),
+    *("space", "controller", "evaluator", "objective", "pruner", "target", "data"),
     *("run", "runs", "seed", "trials", "max_duplicates", "max_rejections", "max_failures"),
 )
 
@@ -54,6 +55,7 @@ def run_search(config: DictConfig) -> Path:
     sampler = build(config.controller, "controller", seed=chosen.seed)
     if not isinstance(sampler, optuna.samplers.BaseSampler):
         raise UserError(f"controller._target_={config.controller._target_!r}: expected an optuna sampler")
+    pruner = check_pruner(build(config.pruner, "pruner"), objective)
     evaluator = make_evaluator(config)
     cost = make_cost(config, evaluator)
     folder = _folder(chosen)
@@ -62,7 +64,7 @@ def run_search(config: DictConfig) -> Path:
         said += [line for line in [mend_journal(folder)] if line]
         for line in said:
             print(f"nastk: {line}", file=sys.stderr)
-        study = SearchStudy(journal(folder), sampler, space, objective)
+        study = SearchStudy(journal(folder), sampler, space, objective, pruner)
         write_rows(folder, study.rows)
         if study.rows:
             print(f"{folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr)
