@@ -17,6 +17,7 @@ from nastk.controllers.policy import Hidden, Policy, Row
 from nastk.controllers.replay import Replay
 from nastk.controllers.reward import Rewards
 from nastk.controllers.seeds import derive, generator
+from nastk.controllers.threads import one_thread
 from nastk.errors import UserError
 
 Update = Callable[[Policy, Sequence[Row], Tensor], None]
@@ -104,10 +105,12 @@ class PolicyGradient(Controller[Sentence]):
 
     def propose(self, study: Study, trial: FrozenTrial, records: list[Record]) -> Sentence:
         # A copy, for the vocabulary that this trial brings must not enter in another order than that of the records.
-        return Sentence(copy.deepcopy(self._replay.state(records).policy))
+        with one_thread():
+            return Sentence(copy.deepcopy(self._replay.state(records).policy))
 
     def answer(self, proposal: Sentence, trial: FrozenTrial, name: str, among: tuple[Any, ...]) -> Any:
-        odds = proposal.odds(trial, name, among)
+        with one_thread():
+            odds = proposal.odds(trial, name, among)
         return generator(self.seed, trial.number, "choice", name).choices(among, weights=odds)[0]
 
 

@@ -17,6 +17,7 @@ from nastk.controllers.gaussian_process import MOST, GaussianProcesses, Inputs
 from nastk.controllers.history import Choices, Key, Record, key, running
 from nastk.controllers.mutation import mutated, unseen_mutation
 from nastk.controllers.seeds import derive, generator
+from nastk.controllers.threads import one_thread
 from nastk.errors import UserError
 
 Encode = Callable[[Choices], Any]
@@ -60,8 +61,7 @@ class Predictor(ChoicesController):
         bad = [record for record in fresh if record.score is None or record.violation]
         if len(fresh) < self.start:
             return {}
-        under_way = running(study, trial)
-        seen: set[Key] = {record.key for record in records} | set(under_way)
+        seen: set[Key] = {record.key for record in records} | set(running(study, trial))
         rng = generator(self.seed, trial.number, "candidates")
         best = sorted(valued or bad, key=fitness, reverse=True)
         if len(valued) < 2:
@@ -80,14 +80,13 @@ class Predictor(ChoicesController):
         if not candidates:
             return {}
         options = list(candidates.values())
-        gain = self._gain(trial, _most(valued), options, [dict(row) for row in under_way])
-        if bad:
-            gain = gain + self._feasible(trial, _most(valued), _most(bad), options).log()
+        with one_thread():
+            gain = self._gain(trial, _most(valued), options)
+            if bad:
+                gain = gain + self._feasible(trial, _most(valued), _most(bad), options).log()
         return options[int(gain.argmax())]
 
-    def _gain(
-        self, trial: FrozenTrial, valued: Sequence[Record], options: Sequence[Choices], pending: Sequence[Choices]
-    ) -> Tensor:
+    def _gain(self, trial: FrozenTrial, valued: Sequence[Record], options: Sequence[Choices]) -> Tensor:
         """Returns the logarithm of the expected improvement of every option."""
         inputs, others = self._inputs(valued, options)
         targets = stretched(torch.tensor([record.score for record in valued], dtype=torch.float64))
