@@ -24,7 +24,7 @@ class Result:
 
 def make_controller(name: str, seed: int, **given: Any) -> optuna.samplers.BaseSampler:
     """Builds a controller as `controller=<name>` does, from conf/controller/<name>.yaml."""
-    node = load_yaml(shipped("conf") / "controller" / f"{name.split('.')[0]}.yaml")
+    node = load_yaml(shipped("conf") / "controller" / f"{name.split('.', maxsplit=1)[0]}.yaml")
     sampler: optuna.samplers.BaseSampler = build(node, "controller", seed=seed, **given)
     return sampler
 
