@@ -102,9 +102,10 @@ def read_arrays(path: Path, names: list[str]) -> dict[str, Any]:
         UserError: the file is missing, cut short or of another kind, or lacks an array; names it.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise UserError(f"{path}: a single array, expected an .npz file with {', '.join(names)}")
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise UserError(f"{path}: a single array, expected an .npz file with {', '.join(names)}")
+        with file:
             for name in names:
                 if name not in file.files:
                     raise unknown(f"array in {path}", name, file.files)

@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 
-from nastk.config import build, load_yaml, shipped
+from nastk.config import build, load_yaml, plain, shipped
 
 MAX_ASKED = 20  # asks per evaluation before a search counts as out of ideas
 
@@ -22,10 +22,10 @@ class Result:
     violation: float = 0.0
 
 
-def make_controller(name: str, seed: int, **given: Any) -> optuna.samplers.BaseSampler:
-    """Builds a controller as `controller=<name>` does, from conf/controller/<name>.yaml."""
-    node = load_yaml(shipped("conf") / "controller" / f"{name.split('.', maxsplit=1)[0]}.yaml")
-    sampler: optuna.samplers.BaseSampler = build(node, "controller", seed=seed, **given)
+def make_controller(name: str, seed: int, **fields: Any) -> optuna.samplers.BaseSampler:
+    """Builds a controller as `controller=<name>` does, from conf/controller/<name>.yaml, with some fields replaced."""
+    node = plain(load_yaml(shipped("conf") / "controller" / f"{name}.yaml")) | fields
+    sampler: optuna.samplers.BaseSampler = build(node, "controller", seed=seed)
     return sampler
 
 
