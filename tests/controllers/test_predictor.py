@@ -1,0 +1,76 @@
+"""The predictor's model fits what it saw, its gains are the expected ones, and hooks reach it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+import torch
+
+from nastk.controllers import Predictor
+from nastk.controllers.gaussian_process import GaussianProcesses, Inputs
+from nastk.controllers.predictor import log_expected_improvement, stretched
+from tests.controllers.driver import count_a, twelve
+
+
+def inputs(codes: list[list[int]]) -> Inputs:
+    return Inputs(torch.tensor(codes), torch.zeros(len(codes), 0, dtype=torch.float64))
+
+
+def test_the_ensemble_finds_which_choices_matter_and_doubts_what_is_far_away() -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 3, (80, 6))
+    targets = torch.from_numpy(2.0 * (codes[:, 0] == 1) + 1.0 * (codes[:, 1] == 2) * (codes[:, 2] == 0))
+    model = GaussianProcesses(inputs(codes.tolist()), targets, rng)
+    others = rng.integers(0, 3, (200, 6))
+    truth = 2.0 * (others[:, 0] == 1) + 1.0 * (others[:, 1] == 2) * (others[:, 2] == 0)
+    mean, _ = model.predict(inputs(others.tolist()))
+    predicted = (mean * model.weights[:, None]).sum(0).numpy()
+    assert np.corrcoef(predicted, truth)[0, 1] > 0.95
+    _, near = model.predict(inputs(codes[:1].tolist()))
+    _, far = model.predict(inputs([[7] * 6]))
+    assert (far > 2 * near).all()
+
+
+def test_the_expected_improvement_is_that_of_draws() -> None:
+    draws = torch.randn(1_000_000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for mean, deviation in ((0.0, 1.0), (-1.0, 0.7), (2.0, 0.1), (-2.0, 1.0)):
+        expected = (mean + deviation * draws - 0.5).clamp(min=0).mean()
+        gain = log_expected_improvement(
+            torch.tensor(mean).double(), torch.tensor(deviation).double(), torch.tensor(0.5)
+        )
+        assert float(gain.exp()) == pytest.approx(float(expected), rel=0.05)
+
+
+def test_the_expected_improvement_falls_off_without_a_jump_where_it_is_tiny() -> None:
+    means = torch.linspace(-60.0, 0.0, 2001, dtype=torch.float64)
+    gains = log_expected_improvement(means, torch.ones_like(means), torch.tensor(0.0))
+    assert torch.isfinite(gains).all()
+    assert (gains.diff() > 0).all()
+
+
+def test_stretching_keeps_the_order_and_spreads_the_best() -> None:
+    values = torch.tensor([10.0, 60.0, 80.0, 84.0, 84.5, 84.9], dtype=torch.float64)
+    out = stretched(values)
+    assert (out.diff() > 0).all()
+    assert out[-1] - out[-3] > out[1] - out[0]
+    assert torch.isfinite(stretched(torch.ones(4, dtype=torch.float64))).all()
+
+
+def test_a_description_of_the_network_helps_and_may_be_infinite() -> None:
+    def hook(choices: dict[str, Any]) -> list[float]:
+        return [count_a(choices), -math.inf if choices["c0"] == "d" else 1.0]
+
+    def worth(**hooks: Any) -> float:
+        total = 0.0
+        for seed in range(2):
+            study = optuna.create_study(direction="maximize", sampler=Predictor(seed, **hooks))
+            study.optimize(lambda trial: count_a(twelve(trial)), n_trials=30)
+            total += sum(trial.values[0] for trial in study.trials)
+        return total
+
+    assert worth(encode=hook) > worth()
+    assert worth(scores=hook) > worth()
