@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from nastk.deploy.emitting import Call, Emitter, UnsupportedError, Value, array, emits
+from nastk.deploy.emitting import Call, Emitter, UnsupportedError, Value, array, emits, pair, window
 
 
 def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -49,10 +49,10 @@ def convolution(
     constants = [call.floats(weight, "weight")]
     if bias is not None:
         constants.append(call.floats(bias, "bias"))
-    window = _window(conv.kernel_size, conv.stride, conv.padding)
+    attributes = window(conv.kernel_size, conv.stride, conv.padding)
     left, right, top, bottom = padded
-    window["pads"] = [own + more for own, more in zip(window["pads"], (top, left, bottom, right), strict=True)]
-    return call.node("Conv", x, *constants, **window, dilations=[*_pair(conv.dilation)], group=conv.groups)
+    attributes["pads"] = [own + more for own, more in zip(attributes["pads"], (top, left, bottom, right), strict=True)]
+    return call.node("Conv", x, *constants, **attributes, dilations=[*pair(conv.dilation)], group=conv.groups)
 
 
 @emits(nn.Conv2d)
@@ -113,95 +113,6 @@ def _hard_swish(call: Call, input: Value, inplace: bool = False) -> Value:
 @emits(nn.SiLU, F.silu)
 def _silu(call: Call, input: Value, inplace: bool = False) -> Value:
     return call.node("Mul", input, call.node("Sigmoid", input))
-
-
-def _pair(size: Any) -> tuple[int, int]:
-    pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
-    if len(pair) != 2 or not all(isinstance(item, int) for item in pair):
-        raise UnsupportedError(f"size {size!r}, expected one or two whole numbers")
-    return pair[0], pair[1]
-
-
-def _window(kernel: Any, stride: Any, padding: Any, ceil_mode: bool = False) -> dict[str, Any]:
-    steps = _pair(kernel if stride in (None, [], ()) else stride)
-    window = {"kernel_shape": [*_pair(kernel)], "strides": [*steps], "pads": [*_pair(padding), *_pair(padding)]}
-    if not ceil_mode:
-        return window
-    if any(window["pads"]) or any(step > width for step, width in zip(steps, _pair(kernel), strict=True)):
-        raise UnsupportedError("ceil_mode: ONNX and torch differ on windows that begin in the padding")
-    return {**window, "ceil_mode": 1}
-
-
-@emits(nn.AvgPool2d)
-def _average_pool_module(call: Call, x: Value) -> Value:
-    pool = call.module
-    padding = pool.padding, pool.ceil_mode, pool.count_include_pad
-    return _average_pool(call, x, pool.kernel_size, pool.stride, *padding, pool.divisor_override)
-
-
-@emits(F.avg_pool2d)
-def _average_pool(
-    call: Call,
-    input: Value,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Value:
-    if divisor_override is not None:
-        raise UnsupportedError("average pooling with divisor_override")
-    window = _window(kernel_size, stride, padding, ceil_mode)
-    # Pixels that ceil_mode adds beyond the edge count in neither; without padding there are no others.
-    counted = count_include_pad and not ceil_mode
-    return call.node("AveragePool", input, **window, count_include_pad=int(counted))
-
-
-@emits(nn.MaxPool2d)
-def _max_pool_module(call: Call, x: Value) -> Value:
-    pool = call.module
-    dilation = pool.dilation, pool.ceil_mode, pool.return_indices
-    return _max_pool(call, x, pool.kernel_size, pool.stride, pool.padding, *dilation)
-
-
-@emits(F.max_pool2d)
-def _max_pool(
-    call: Call,
-    input: Value,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Value:
-    if return_indices:
-        raise UnsupportedError("max pooling that returns indices")
-    window = _window(kernel_size, stride, padding, ceil_mode)
-    return call.node("MaxPool", input, **window, dilations=[*_pair(dilation)])
-
-
-@emits(nn.AdaptiveAvgPool2d)
-def _adaptive_pool_module(call: Call, x: Value) -> Value:
-    return _adaptive_pool(call, x, call.module.output_size)
-
-
-@emits(F.adaptive_avg_pool2d)
-def _adaptive_pool(call: Call, input: Value, output_size: Any) -> Value:
-    if _pair(output_size) != (1, 1):
-        raise UnsupportedError(f"adaptive pooling to {output_size!r}")
-    # Not ReduceMean, which ONNX Runtime's quantizer does not know.
-    return call.node("GlobalAveragePool", input)
-
-
-@emits(torch.mean, "mean")
-def _mean(call: Call, input: Value, dim: Any = None, keepdim: bool = False) -> Value:
-    dims = dim if isinstance(dim, (tuple, list)) else ()
-    if input.rank != 4 or {axis % 4 for axis in dims} != {2, 3}:
-        raise UnsupportedError(f"mean over {dim!r} of {input.rank} dimensions")
-    pooled = call.node("GlobalAveragePool", input)
-    return pooled if keepdim else call.node("Flatten", pooled, rank=2, axis=1)
 
 
 @emits(nn.Flatten)

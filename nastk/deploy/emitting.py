@@ -98,3 +98,22 @@ def emit(target: object, call: Call, args: Sequence[Any], kwargs: Mapping[str, A
 def array(tensor: torch.Tensor) -> NDArray[np.float64]:
     """Returns a parameter or buffer in double precision: folded products are rounded once, when written."""
     return np.asarray(tensor.detach().cpu().double().numpy())
+
+
+def pair(size: Any) -> tuple[int, int]:
+    """Returns (height, width) of a size that torch takes as one number or two."""
+    sizes = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+    if len(sizes) != 2 or not all(isinstance(item, int) for item in sizes):
+        raise UnsupportedError(f"size {size!r}, expected one or two whole numbers")
+    return sizes[0], sizes[1]
+
+
+def window(kernel: Any, stride: Any, padding: Any, ceil_mode: bool = False) -> dict[str, Any]:
+    """Returns the attributes of a window that slides over maps; refuses what ONNX would compute otherwise."""
+    steps = pair(kernel if stride in (None, [], ()) else stride)
+    attributes = {"kernel_shape": [*pair(kernel)], "strides": [*steps], "pads": [*pair(padding), *pair(padding)]}
+    if not ceil_mode:
+        return attributes
+    if any(attributes["pads"]) or any(step > width for step, width in zip(steps, pair(kernel), strict=True)):
+        raise UnsupportedError("ceil_mode: ONNX and torch differ on windows that begin in the padding")
+    return {**attributes, "ceil_mode": 1}

@@ -18,6 +18,7 @@ import torch
 from torch import fx, nn
 
 from nastk import __version__
+from nastk.deploy import pooling_emitters  # noqa: F401  (enters its emitters)
 from nastk.deploy.emitters import convolution
 from nastk.deploy.emitting import Call, UnsupportedError, Value, emit
 from nastk.deploy.graph import INPUT, OPSET, OUTPUT, GraphBuilder
