@@ -120,9 +120,9 @@ class Reinforce(PolicyGradient):
     def __init__(
         self,
         seed: int | None = None,
-        rate: float = 0.01,
-        entropy: float = 0.01,
-        batch: int = 1,
+        rate: float = 0.005,
+        entropy: float = 0.05,
+        batch: int = 3,
         decay: float = 0.95,
         window: int = 50,
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from nastk.config import build, settings
+from nastk.encoding import path_encoding
 from nastk.errors import UserError
 from nastk.files import cannot_write
 from nastk.jobs.parts import make_cost, make_evaluator, make_objective, make_space
@@ -20,6 +22,7 @@ from nastk.pruning import check_pruner
 from nastk.results import append_row, write_choice, write_rows
 from nastk.runs import held, mend_journal, named_run, new_run, record_config, space_name
 from nastk.search_loop import Budget, search
+from nastk.spaces import Value, replay
 from nastk.study import Row, SearchStudy, journal
 
 PARTS = (
@@ -52,7 +55,11 @@ def run_search(config: DictConfig) -> Path:
     chosen: SearchSettings = settings(SearchSettings, config)
     budget: Budget = settings(Budget, config)
     space, objective = make_space(config), make_objective(config)
-    sampler = build(config.controller, "controller", seed=chosen.seed)
+
+    def encode(choices: Mapping[str, Value]) -> list[float]:
+        return path_encoding(replay(space, choices))
+
+    sampler = build(config.controller, "controller", seed=chosen.seed, encode=encode)
     if not isinstance(sampler, optuna.samplers.BaseSampler):
         raise UserError(f"controller._target_={config.controller._target_!r}: expected an optuna sampler")
     pruner = check_pruner(build(config.pruner, "pruner"), objective)
