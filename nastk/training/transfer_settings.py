@@ -20,7 +20,7 @@ class TransferSettings(Recipe):
         threads: CPU threads to train with, or None to leave them as they are.
     """
 
-    epochs: int = 40
+    epochs: int = 20
     average: float = 0.05
     crop: float | None = None
     flip: bool | None = None
