@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,16 +57,37 @@ class Predictor(ChoicesController):
         self._encoded, self._scored = Described(encode), Described(scores)
 
     def propose(self, study: Study, trial: FrozenTrial, records: list[Record]) -> Choices:
-        fresh = [record for record in records if not record.duplicate and record.choices]
-        valued = [record for record in fresh if record.score is not None and not record.violation]
-        bad = [record for record in fresh if record.score is None or record.violation]
-        if len(fresh) < self.start:
+        known = [record for record in records if record.choices]
+        # A repeated network counts as an observation: its neighbours in the model are then known to be no better.
+        valued = [record for record in known if record.score is not None and not record.violation]
+        bad = [record for record in known if record.score is None or record.violation]
+        if len(known) < self.start:
             return {}
         seen: set[Key] = {record.key for record in records} | set(running(study, trial))
         rng = generator(self.seed, trial.number, "candidates")
         best = sorted(valued or bad, key=fitness, reverse=True)
         if len(valued) < 2:
             return unseen_mutation(best[0], rng, seen)
+        options = self._candidates(known, best, seen, rng)
+        if not options:
+            return {}
+        with one_thread():
+            gain = self._gain(trial, _most(valued, MOST), options)
+            if bad:
+                odds = self._feasible(trial, _most(valued, MOST // 2), _most(bad, MOST // 2), options)
+                # A large gain just beyond the limit is no gain, so mere improbability does not do: with every
+                # rejection in a row more certainty is asked for.
+                asked = min(1.0 - 0.5 ** (1.0 + _rejected_in_a_row(records) / 4), float(odds.max()))
+                gain = (gain + odds.log()).masked_fill(odds < asked, -torch.inf)
+        return options[int(gain.argmax())]
+
+    def _candidates(
+        self, known: Sequence[Record], best: Sequence[Record], seen: set[Key], rng: random.Random
+    ) -> list[Choices]:
+        """Returns networks to compare, none seen before: every other one a mutation of the best, the rest random."""
+        # Once networks have turned out to be repeated in another spelling, what is described alike is left out too.
+        repeats = self._encoded.hooked and any(record.duplicate for record in known)
+        described = {self._encoded.row(record.choices).tobytes() for record in known} if repeats else set()
         candidates: dict[Key, Choices] = {}
         for attempt in range(4 * self.candidates):
             if len(candidates) >= self.candidates:
@@ -73,18 +95,13 @@ class Predictor(ChoicesController):
             if attempt % 2:
                 candidate = mutated(rng.choice(best[:PARENTS]), rng, steps=rng.choice((1, 1, 2)))
             else:
-                parent = rng.choice(fresh)
+                parent = rng.choice(known)
                 candidate = {name: rng.choice(parent.options[name]) for name in parent.choices}
-            if key(candidate) not in seen:
-                candidates[key(candidate)] = candidate
-        if not candidates:
-            return {}
-        options = list(candidates.values())
-        with one_thread():
-            gain = self._gain(trial, _most(valued), options)
-            if bad:
-                gain = gain + self._feasible(trial, _most(valued), _most(bad), options).log()
-        return options[int(gain.argmax())]
+            at = key(candidate)
+            if at in seen or (repeats and self._encoded.row(candidate).tobytes() in described):
+                continue
+            candidates[at] = candidate
+        return list(candidates.values())
 
     def _gain(self, trial: FrozenTrial, valued: Sequence[Record], options: Sequence[Choices]) -> Tensor:
         """Returns the logarithm of the expected improvement of every option."""
@@ -100,11 +117,11 @@ class Predictor(ChoicesController):
         """Returns the odds of every option to keep the limits."""
         inputs, others = self._inputs([*valued, *bad], options)
         # A near miss says less against its neighbours than one far off.
-        margins = [1.0] * len(valued) + [-min(1.0, 0.2 + (record.violation or 1.0)) for record in bad]
+        margins = [0.5] * len(valued) + [-min(1.0, 0.1 + (record.violation or 1.0)) for record in bad]
         rng = np.random.default_rng(derive(self.seed, trial.number, "limits"))
-        model = GaussianProcesses(inputs, torch.tensor(margins, dtype=torch.float64), rng)
+        model = GaussianProcesses(inputs, torch.tensor(margins, dtype=torch.float64), rng, draws=12, members=4)
         mean, deviation = model.predict(others)
-        odds: Tensor = torch.special.ndtr(mean / (deviation.square() + 0.1).sqrt())
+        odds: Tensor = torch.special.ndtr(mean / (deviation.square() + 0.02).sqrt())
         return (odds * model.weights[:, None]).sum(0).clamp(min=1e-12)
 
     def _inputs(self, records: Sequence[Record], options: Sequence[Choices]) -> tuple[Inputs, Inputs]:
@@ -134,12 +151,18 @@ class Described:
         """Returns the numbers of every row, (n, f), finite; f is 0 without a hook."""
         if self._hook is None:
             return np.zeros((len(rows), 0))
-        return np.stack([self._row(row, self._hook) for row in rows])
+        return np.stack([self.row(row) for row in rows])
 
-    def _row(self, row: Choices, hook: Encode) -> np.ndarray[Any, Any]:
+    @property
+    def hooked(self) -> bool:
+        """Whether there is a hook at all."""
+        return self._hook is not None
+
+    def row(self, row: Choices) -> np.ndarray[Any, Any]:
+        """Returns the numbers of one row, (f,)."""
         at = key(row)
         if at not in self._known:
-            numbers = np.asarray(hook(row), dtype=np.float64).ravel()
+            numbers = np.zeros(0) if self._hook is None else np.asarray(self._hook(row), dtype=np.float64).ravel()
             # A degenerate network may score infinitely badly; one number must not drown all others.
             self._known[at] = np.nan_to_num(numbers, nan=0.0, posinf=0.0, neginf=0.0)
         return self._known[at]
@@ -172,10 +195,19 @@ def _columns(records: Sequence[Record]) -> dict[str, dict[Any, int]]:
     return columns
 
 
-def _most(records: Sequence[Record]) -> list[Record]:
+def _rejected_in_a_row(records: Sequence[Record]) -> int:
+    count = 0
+    for record in reversed(records):
+        if record.values is not None and not record.violation:
+            break
+        count += 1
+    return count
+
+
+def _most(records: Sequence[Record], most: int) -> list[Record]:
     """Returns the records that the model is made of: all, or of very many the best and the latest."""
-    if len(records) <= MOST:
+    if len(records) <= most:
         return list(records)
-    latest = list(records[-MOST // 2 :])
-    best = sorted(records[: -MOST // 2], key=fitness, reverse=True)[: MOST // 2]
+    latest = list(records[-most // 2 :])
+    best = sorted(records[: -most // 2], key=fitness, reverse=True)[: most // 2]
     return sorted([*best, *latest], key=lambda record: record.number)
