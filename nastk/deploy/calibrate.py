@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from nastk.deploy.graph import INPUT
-from nastk.deploy.session import open_session
+from nastk.deploy.session import denormals_flushed, open_session
 from nastk.errors import UserError
 
 Ranges = dict[str, tuple[float, float]]
@@ -62,10 +62,11 @@ def tensor_ranges(model: onnx.ModelProto, images: NDArray[np.float32]) -> Ranges
             observed.graph.node.append(helper.make_node(op, [name], [output], keepdims=0))
             observed.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, []))
     session = open_session(observed.SerializeToString(), threads=0)
-    bounds = [
-        np.asarray(session.run(None, {INPUT: images[start : start + BATCH]}), dtype=np.float64).reshape(-1, 2)
-        for start in range(0, len(images), BATCH)
-    ]
+    with denormals_flushed():
+        bounds = [
+            np.asarray(session.run(None, {INPUT: images[start : start + BATCH]}), dtype=np.float64).reshape(-1, 2)
+            for start in range(0, len(images), BATCH)
+        ]
     lows = np.min([bound[:, 0] for bound in bounds], axis=0)
     highs = np.max([bound[:, 1] for bound in bounds], axis=0)
     # A map of one pixel, cropped, has no pixel left: its bounds come out crossed.

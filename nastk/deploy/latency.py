@@ -14,7 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from nastk.deploy.graph import INPUT
-from nastk.deploy.session import open_session, usable_cores
+from nastk.deploy.session import denormals_flushed, open_session, usable_cores
 from nastk.deploy.validate import validate_model
 from nastk.errors import UserError
 
@@ -125,8 +125,14 @@ def quick_latency(
         seconds: at most so long in all, warm-up included; five runs are timed whatever they take.
         precision: half the width of the interval, as a share of the median.
     """
+    with denormals_flushed():
+        return float(np.median(_quick_times(session, {INPUT: images}, seconds, precision))) * 1000
+
+
+def _quick_times(
+    session: onnxruntime.InferenceSession, feeds: dict[str, NDArray[np.float32]], seconds: float, precision: float
+) -> list[float]:
     start = time.perf_counter()
-    feeds = {INPUT: images}
     for _ in range(LEAST_WARMUP):
         session.run(None, feeds)
         if time.perf_counter() - start > seconds / 3:
@@ -138,7 +144,7 @@ def quick_latency(
         times.append(time.perf_counter() - before)
         if len(times) % BLOCK == 0 and _uncertainty(times) <= precision:
             break
-    return float(np.median(times)) * 1000
+    return times
 
 
 def _uncertainty(times: Sequence[float]) -> float:
@@ -164,12 +170,13 @@ class _Timer:
     def run(self, least: int, seconds: float = 0.0) -> list[float]:
         """Returns the seconds of each run: at least so many runs, and for at least so long."""
         times: list[float] = []
-        begin = before = time.perf_counter()
-        while len(times) < least or before - begin < seconds:
-            self._session.run(None, self._feeds)
-            after = time.perf_counter()
-            times.append(after - before)
-            before = after
+        with denormals_flushed():
+            begin = before = time.perf_counter()
+            while len(times) < least or before - begin < seconds:
+                self._session.run(None, self._feeds)
+                after = time.perf_counter()
+                times.append(after - before)
+                before = after
         return times
 
 

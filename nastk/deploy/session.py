@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import torch
 from numpy.typing import NDArray
 
 from nastk.deploy.graph import INPUT, OUTPUT
@@ -33,14 +36,15 @@ def open_session(model: bytes, threads: int = 1, optimised: Path | None = None) 
     options.inter_op_num_threads = 1
     options.log_severity_level = FATAL
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    # Numbers near zero are slow on x86; an untrained network is full of them where a trained one is not.
+    # Denormal numbers are slow on x86; an untrained network is full of them where a trained one is not.
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     # Waiting threads spin, which is quick, but after a run they would spin on in the time of the session beside it.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if optimised is not None:
         options.optimized_model_filepath = str(optimised)
     try:
-        return onnxruntime.InferenceSession(model, options, providers=[PROVIDER])
+        with denormals_flushed():
+            return onnxruntime.InferenceSession(model, options, providers=[PROVIDER])
     except Exception as error:  # onnxruntime's exceptions share no public base class
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"ONNX Runtime {onnxruntime.__version__} cannot run the model ({first[:200]})") from error
@@ -53,10 +57,26 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+@contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """Takes denormal numbers for zero on this thread, and no longer than the block: sessions run inside one.
+
+    ONNX Runtime sets this for the calling thread with a process's first session and never takes it back, so that what
+    the process computes afterwards, a training for one, would depend on whether something was measured before.
+    """
+    before = bool(np.float32(1e-40) * np.float32(1) == 0)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
 def predict(session: onnxruntime.InferenceSession, images: NDArray[np.float32], batch: int = 64) -> NDArray[np.float32]:
     """Returns the logits (n, classes) of normalised images (n, C, H, W)."""
-    parts = [
-        session.run([OUTPUT], {INPUT: np.ascontiguousarray(images[start : start + batch])})[0]
-        for start in range(0, len(images), batch)
-    ]
+    with denormals_flushed():
+        parts = [
+            session.run([OUTPUT], {INPUT: np.ascontiguousarray(images[start : start + batch])})[0]
+            for start in range(0, len(images), batch)
+        ]
     return np.concatenate(parts)
