@@ -97,7 +97,12 @@ def build(node: Any, where: str, **given: Any) -> Any:
     for name, parameter in signature.parameters.items():
         if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD and name not in fields:
             raise UserError(f"{where}.{name}: not given, expected {_spelled(hints.get(name, Any))}")
-    return target(**fields)
+    try:
+        return target(**fields)
+    except (TypeError, ValueError) as error:
+        if target.__module__.startswith("nastk."):
+            raise
+        raise UserError(f"{where}: {target.__name__} refuses its settings: {error}") from None
 
 
 def settings(kind: type[Any], node: Any, where: str = "") -> Any:
@@ -130,6 +135,12 @@ def _members(hint: Any) -> set[Any]:
 
 
 def _spelled(hint: Any) -> str:
+    """Returns a type in the words of YAML."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Mapping:
+        return "a mapping"
+    if origin is tuple and len(parts) == 2 and parts[1] is ...:
+        return f"a list [...] of {_spelled(parts[0])}"
     return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint).replace("typing.", "")
 
 

@@ -23,6 +23,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 from nastk.config import register_spaces, shipped, shipped_spaces
 from nastk.errors import UserError, nearest
 
+PATHS = ("run", "runs", "model", "sweep", "genotype", "data.root", "evaluator.table")
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -34,7 +35,7 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and the lines below are ours
     quiet()
     register_spaces()
-    sys.argv[1:] = [_with_plus(argument) for argument in sys.argv[1:]]
+    sys.argv[1:] = [_understood(argument) for argument in sys.argv[1:]]
     mistakes: list[UserError | OSError] = []
 
     @functools.wraps(job)
@@ -59,6 +60,12 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
         sys.exit(130)
     except (HydraException, OmegaConfBaseException) as error:
         _fail(_explain(error, config_name))
+    except ValueError as error:
+        if "Config group override" not in str(error):
+            raise
+        _fail(
+            "a group of settings is null or a mapping, expected the name of an option; --help lists groups and options"
+        )
     except BrokenPipeError:  # whoever read our output has left, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -76,9 +83,18 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _with_plus(argument: str) -> str:
-    """`space=` is not in the defaults list, so Hydra wants a plus; whoever forgets it means the same."""
-    return f"+{argument}" if argument.startswith("space=") else argument
+def _understood(argument: str) -> str:
+    """Returns an argument as Hydra takes it.
+
+    `space=` is not in the defaults list, so Hydra wants a plus; whoever forgets it means the same. Names and paths are
+    text whatever they look like: Hydra would make a number of run=7, and stumble over a space, an umlaut or a bracket.
+    """
+    if argument.startswith("space="):
+        return f"+{argument}"
+    name, _, value = argument.partition("=")
+    if name not in PATHS or not value or value == "null" or any(sign in value for sign in "'\",${\\"):
+        return argument
+    return f"{name}='{value}'"
 
 
 def _fail(message: str) -> None:
@@ -123,7 +139,7 @@ def _unknown_setting(name: str, config_name: str) -> str:
     groups = [path.name for path in shipped("conf").iterdir() if path.is_dir() and path.name != "hydra"] + ["space"]
     chosen = [argument for argument in sys.argv[1:] if argument.lstrip("+").split("=")[0] in groups]
     names = groups + setting_names(config_name, [argument for argument in chosen if "," not in argument])
-    closest = nearest(name, names)[:3]
+    closest = nearest(name, dict.fromkeys(names))[:3]
     return f"unknown setting {name!r}; nearest is {closest[0]!r}, then {', '.join(closest[1:])}; --help lists all"
 
 

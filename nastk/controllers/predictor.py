@@ -24,6 +24,8 @@ from nastk.errors import UserError
 Encode = Callable[[Choices], Any]
 
 PARENTS = 10
+PARENTS_AT_A_LIMIT = 5
+BINDING = 3  # rejections from which on the limits count as binding
 
 
 class Predictor(ChoicesController):
@@ -74,17 +76,23 @@ class Predictor(ChoicesController):
         with one_thread():
             gain = self._gain(trial, _most(valued, MOST), options)
             if bad:
-                odds = self._feasible(trial, _most(valued, MOST // 2), _most(bad, MOST // 2), options)
+                odds = self._feasible(_most(valued, MOST // 2), _most(bad, MOST // 2), options)
                 # A large gain just beyond the limit is no gain, so mere improbability does not do: with every
                 # rejection in a row more certainty is asked for.
-                asked = min(1.0 - 0.5 ** (1.0 + _rejected_in_a_row(records) / 4), float(odds.max()))
+                asked = min(1.0 - 0.5 ** (_rejected_in_a_row(records) / 4), float(odds.max()))
                 gain = (gain + odds.log()).masked_fill(odds < asked, -torch.inf)
         return options[int(gain.argmax())]
 
     def _candidates(
         self, known: Sequence[Record], best: Sequence[Record], seen: set[Key], rng: random.Random
     ) -> list[Choices]:
-        """Returns networks to compare, none seen before: every other one a mutation of the best, the rest random."""
+        """Returns networks to compare, none seen before: every other one a mutation of the best, the rest random.
+
+        Where limits bind, the best lie just within them; there all are mutations of the very best, for a network drawn
+        at random is either beyond the limits or far from them.
+        """
+        bound = sum(bool(record.violation) for record in known) >= BINDING
+        parents = best[: PARENTS_AT_A_LIMIT if bound else PARENTS]
         # Once networks have turned out to be repeated in another spelling, what is described alike is left out too.
         repeats = self._encoded.hooked and any(record.duplicate for record in known)
         described = {self._encoded.row(record.choices).tobytes() for record in known} if repeats else set()
@@ -92,8 +100,8 @@ class Predictor(ChoicesController):
         for attempt in range(4 * self.candidates):
             if len(candidates) >= self.candidates:
                 break
-            if attempt % 2:
-                candidate = mutated(rng.choice(best[:PARENTS]), rng, steps=rng.choice((1, 1, 2)))
+            if bound or attempt % 2:
+                candidate = mutated(rng.choice(parents), rng, steps=rng.choice((1, 1, 2)))
             else:
                 parent = rng.choice(known)
                 candidate = {name: rng.choice(parent.options[name]) for name in parent.choices}
@@ -111,18 +119,23 @@ class Predictor(ChoicesController):
         gain = log_expected_improvement(*model.predict(others), targets.max())
         return (gain + model.weights.log()[:, None]).logsumexp(0)
 
-    def _feasible(
-        self, trial: FrozenTrial, valued: Sequence[Record], bad: Sequence[Record], options: Sequence[Choices]
-    ) -> Tensor:
-        """Returns the odds of every option to keep the limits."""
+    def _feasible(self, valued: Sequence[Record], bad: Sequence[Record], options: Sequence[Choices]) -> Tensor:
+        """Returns the odds of every option to keep the limits.
+
+        What a network costs is nearly a sum over its parts, so that the limit is nearly a plane between them.
+        """
+        from sklearn.linear_model import LogisticRegression
+
         inputs, others = self._inputs([*valued, *bad], options)
-        # A near miss says less against its neighbours than one far off.
-        margins = [0.5] * len(valued) + [-min(1.0, 0.1 + (record.violation or 1.0)) for record in bad]
-        rng = np.random.default_rng(derive(self.seed, trial.number, "limits"))
-        model = GaussianProcesses(inputs, torch.tensor(margins, dtype=torch.float64), rng, draws=12, members=4)
-        mean, deviation = model.predict(others)
-        odds: Tensor = torch.special.ndtr(mean / (deviation.square() + 0.02).sqrt())
-        return (odds * model.weights[:, None]).sum(0).clamp(min=1e-12)
+        width = int(inputs.codes.max()) + 1
+
+        def flat(part: Inputs) -> Any:
+            ones = torch.nn.functional.one_hot(part.codes.clamp(min=0), width) * (part.codes >= 0)[..., None]
+            return torch.cat([ones.flatten(1).double(), part.features], 1).numpy()
+
+        model = LogisticRegression(C=0.3, max_iter=500)
+        model.fit(flat(inputs), [1] * len(valued) + [0] * len(bad))
+        return torch.from_numpy(model.predict_proba(flat(others))[:, 1]).clamp(min=1e-12)
 
     def _inputs(self, records: Sequence[Record], options: Sequence[Choices]) -> tuple[Inputs, Inputs]:
         """Returns the records, and the options on the same scale."""

@@ -43,7 +43,7 @@ class TrainingEvaluator:
         seed: of the subset, of the split and of every candidate's training.
         max_seconds: after which a candidate is given up, or None.
         device: "auto", "cpu", "cuda" or "cuda:1".
-        threads: CPU threads to train with, or None to leave them as they are.
+        threads: CPU threads to train with; None takes one for images of up to 16 pixels a side, else all.
         crop, flip, cutout, padding: see `Augmentation`; None for the data source's own word on crop and flip.
         epochs and those after it: see `Recipe`.
     """
@@ -115,7 +115,7 @@ class TrainingEvaluator:
         """
         seed = derive_seed(self.seed, genotype.key)
         try:
-            with threads_set(self.threads), isolated_rng(seed, self._device), memory_errors_named():
+            with threads_set(self.threads, self.data.size), isolated_rng(seed, self._device), memory_errors_named():
                 return self._train(genotype, report, seed)
         except TrainingError as error:
             raise EvaluationFailed(error.reason) from None

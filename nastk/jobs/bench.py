@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nastk.config import build, settings
+from nastk.deploy.latency import LEAST_RUNS
 from nastk.deploy.machine import machine_facts, versions
 from nastk.deploy.manifest import MANIFEST, load_manifest
 from nastk.errors import UserError
@@ -40,6 +41,10 @@ class BenchSettings:
         for name in ("batch", "threads"):
             if not getattr(self, name):
                 raise UserError(f"bench.{name}=[]: expected at least one number")
+        if self.runs < LEAST_RUNS:
+            raise UserError(f"bench.runs={self.runs}: expected at least {LEAST_RUNS}")
+        if not 0 <= self.seconds <= 3600:
+            raise UserError(f"bench.seconds={self.seconds}: expected 0 to 3600")
 
 
 def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
@@ -54,14 +59,13 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
     Raises:
         UserError: nothing is exported there yet, or a manifest or file is damaged.
     """
-    wanted: BenchSettings = settings(BenchSettings, config.bench, "bench.")
-    target = build(config.target, "target")
+    wanted, targets = bench_plan(config)
     if config.model is not None:
         place = Path(config.model)
         exports = [place]
     else:
         place, _ = run_config(config)
-        exports = sorted(path.parent for path in place.glob(f"export/*/{MANIFEST}"))
+        exports = sorted(path.parent for path in place.glob(f"export/[!.]*/{MANIFEST}"))
     if not exports:
         raise UserError(f"{place}: has no export; python -m nastk.export run={place}")
     files = []
@@ -70,21 +74,34 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
         files += [
             {"key": manifest["key"], "file": str(export / entry["file"]), "precision": precision}
             for precision, entry in manifest["precisions"].items()
-            if entry["file"] in target.files
+            if entry["file"] in targets[0].files
         ]
+    paths = [Path(file["file"]) for file in files]
     entries = []
-    for batch in wanted.batch:
-        for threads in wanted.threads:
-            setting = dataclasses.replace(target, batch=batch, threads=threads)
-            paths = [Path(file["file"]) for file in files]
-            print(f"bench: {len(paths)} files at batch {batch}, {threads or 'all'} threads", file=sys.stderr)
-            measured = setting.measure(paths, runs=wanted.runs, seconds=wanted.seconds)
-            for file, latency in zip(files, measured, strict=True):
-                name = str(Path(file["file"]).relative_to(place))
-                entries.append({**file, "file": name, "target": setting.name, **latency.to_dict()})
+    for target in targets:
+        print(f"bench: {len(paths)} files at batch {target.batch}, {target.threads or 'all'} threads", file=sys.stderr)
+        try:
+            measured = target.measure(paths, runs=wanted.runs, seconds=wanted.seconds)
+        except MemoryError:
+            raise UserError(f"bench.batch={target.batch}: more than fits into memory; nothing was written") from None
+        for file, latency in zip(files, measured, strict=True):
+            name = str(Path(file["file"]).relative_to(place))
+            entries.append({**file, "file": name, "target": target.name, **latency.to_dict()})
     path = place / "bench.json"
     write_json(path, {"schema": SCHEMA, "measurements": entries, "machine": machine_facts(), "versions": versions()})
     return path, entries
+
+
+def bench_plan(config: DictConfig) -> tuple[BenchSettings, list[Any]]:
+    """Returns what is measured, and the target at each batch size and number of threads, every setting checked."""
+    wanted: BenchSettings = settings(BenchSettings, config.bench, "bench.")
+    target = build(config.target, "target")
+    targets = [
+        dataclasses.replace(target, batch=batch, threads=threads)
+        for batch in wanted.batch
+        for threads in wanted.threads
+    ]
+    return wanted, targets
 
 
 def as_text(entries: list[dict[str, Any]]) -> str:

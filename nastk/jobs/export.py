@@ -23,7 +23,7 @@ def run_export(config: DictConfig) -> list[Path]:
     Raises:
         UserError: nothing is trained there yet, or one of `export_model`'s.
     """
-    how: ExportSettings = settings(ExportSettings, config.export, "export.")
+    how = export_plan(config)
     folders = []
     with contextlib.ExitStack() as stack:
         if config.model is not None:
@@ -41,6 +41,12 @@ def run_export(config: DictConfig) -> list[Path]:
             _tell(model.name, manifest)
             folders.append(out)
     return folders
+
+
+def export_plan(config: DictConfig) -> ExportSettings:
+    """Returns how to export, every setting checked."""
+    how: ExportSettings = settings(ExportSettings, config.export, "export.")
+    return how
 
 
 def _run_of(model: Path) -> Path | None:

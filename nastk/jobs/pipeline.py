@@ -9,18 +9,27 @@ from typing import TypeVar
 
 from omegaconf import DictConfig, open_dict
 
-from nastk.jobs.bench import run_bench
-from nastk.jobs.export import run_export
+from nastk.jobs.bench import bench_plan, run_bench
+from nastk.jobs.export import export_plan, run_export
+from nastk.jobs.parts import make_space
 from nastk.jobs.report import run_report
 from nastk.jobs.search import run_search
-from nastk.jobs.transfer import run_transfer
+from nastk.jobs.transfer import run_transfer, transfer_plan
 from nastk.report import final_table, format_table
 
 Result = TypeVar("Result")
 
 
 def run_pipeline(config: DictConfig) -> tuple[str, Path]:
-    """Returns the final table as text, and the path of the report."""
+    """Returns the final table as text, and the path of the report.
+
+    Raises:
+        UserError: a step's; a mistake in the settings of any step is found before the first one starts.
+    """
+    make_space(config)
+    transfer_plan(config, config)
+    export_plan(config)
+    bench_plan(config)
     with open_dict(config):
         config.run = str(_step("1/5 search", run_search, config))
         config.model = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 from tqdm import tqdm
@@ -15,7 +16,9 @@ from nastk.jobs.parts import make_data, run_config
 from nastk.networks import NetworkConfig
 from nastk.results import chosen
 from nastk.runs import held
-from nastk.training.transfer import TransferSettings, train_final
+from nastk.training.data import DataSource
+from nastk.training.device import choose_device
+from nastk.training.transfer import METRICS, TransferSettings, train_final
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,15 @@ class TransferShape:
             raise UserError(f"transfer.top={self.top}: expected at least 1")
 
 
+class TransferPlan(NamedTuple):
+    """What `run_transfer` does: how many candidates, built how, trained how, on which data."""
+
+    top: int
+    network: NetworkConfig
+    recipe: TransferSettings
+    data: DataSource
+
+
 def run_transfer(config: DictConfig) -> list[Path]:
     """Trains the chosen candidates of `config.run`; returns their folders, the most accurate in the search first.
 
@@ -48,12 +60,38 @@ def run_transfer(config: DictConfig) -> list[Path]:
         UserError: no such run, or one of `train_final`'s.
     """
     folder, searched = run_config(config)
+    plan = transfer_plan(config, searched)
+    folders = []
+    with held(folder):
+        candidates = chosen(folder, plan.top)
+        if len(candidates) < plan.top:
+            print(f"transfer: the Pareto front has {len(candidates)} candidates, not {plan.top}", file=sys.stderr)
+        for key, genotype in candidates:
+            place = folder / "transfer" / key
+            known = (place / METRICS).exists()
+            with tqdm(total=plan.recipe.epochs, desc=f"transfer {key[:8]}", unit="epoch", disable=known or None) as bar:
+
+                def progress(epoch: int, epochs: int, loss: float, bar: tqdm = bar) -> None:
+                    bar.update(epoch - bar.n)
+                    bar.set_postfix_str(f"training loss {loss:.3f}")
+
+                metrics = train_final(genotype, plan.network, plan.data, plan.recipe, place, progress)
+            print(
+                f"transfer {key[:8]}: {_result(place, metrics)}{' (trained before)' if known else ''}", file=sys.stderr
+            )
+            folders.append(place)
+    return folders
+
+
+def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
+    """Returns how the transfer will train, every setting checked; `searched` is the configuration of the search."""
     shape: TransferShape = settings(TransferShape, config.transfer, "transfer.")
     recipe = build(config.training, "training", seed=searched.seed)
     if not isinstance(recipe, TransferSettings):
         raise UserError(f"training._target_={config.training._target_!r}: expected a recipe of nastk.training.transfer")
+    choose_device(recipe.device)
     data = make_data(config if config.get("data") is not None else searched)
-    network_config = NetworkConfig(
+    network = NetworkConfig(
         stem=shape.stem,
         cells=shape.cells,
         filters=shape.filters,
@@ -63,21 +101,14 @@ def run_transfer(config: DictConfig) -> list[Path]:
         auxiliary=shape.auxiliary,
         drop_path=shape.drop_path,
     )
-    folders = []
-    with held(folder):
-        for key, genotype in chosen(folder, shape.top):
-            place = folder / "transfer" / key
-            with tqdm(total=recipe.epochs, desc=f"transfer {key[:8]}", unit="epoch", disable=None) as bar:
+    return TransferPlan(shape.top, network, recipe, data)
 
-                def progress(epoch: int, epochs: int, loss: float, bar: tqdm = bar) -> None:
-                    bar.update(epoch - bar.n)
-                    bar.set_postfix_str(f"training loss {loss:.3f}")
 
-                metrics = train_final(genotype, network_config, data, recipe, place, progress)
-            print(
-                f"transfer {key[:8]}: test accuracy {metrics['accuracy']:.4f} after {metrics['epochs']} epochs, "
-                f"{metrics['params']:,} parameters",
-                file=sys.stderr,
-            )
-            folders.append(place)
-    return folders
+def _result(folder: Path, metrics: dict[str, Any]) -> str:
+    try:
+        return (
+            f"test accuracy {metrics['accuracy']:.4f} after {metrics['epochs']} epochs, "
+            f"{metrics['params']:,} parameters"
+        )
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{folder / METRICS}: accuracy, epochs or params is missing or no number; damaged") from None

@@ -73,7 +73,7 @@ def train_final(
     normalisation = statistics(train)
     seed = derive_seed(settings.seed, genotype.key, "transfer")
     try:
-        with threads_set(settings.threads), isolated_rng(seed, device), memory_errors_named():
+        with threads_set(settings.threads, data.size), isolated_rng(seed, device), memory_errors_named():
             network = build_network(genotype, network_config)
             place(network, device)
             batches = Batches(

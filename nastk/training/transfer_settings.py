@@ -17,7 +17,7 @@ class TransferSettings(Recipe):
         crop, flip, cutout, padding: see `Augmentation`; None for the data source's own word on crop and flip.
         seed: of the weights, of the batches and of drop path.
         device: "auto", "cpu", "cuda" or "cuda:1".
-        threads: CPU threads to train with, or None to leave them as they are.
+        threads: CPU threads to train with; None takes one for images of up to 16 pixels a side, else all.
     """
 
     epochs: int = 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import optuna
@@ -61,7 +62,7 @@ def kill_after(trial: Trial, choices: int) -> None:
         return suggest(name, distribution)
 
     trial._suggest = counted  # type: ignore[method-assign]
-    with pytest.raises(KilledError):
+    with suppress(KilledError):  # a short recipe is asked to its end before
         recipe(trial)
 
 

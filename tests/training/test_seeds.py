@@ -46,6 +46,16 @@ def test_what_is_drawn_inside_follows_from_the_seed() -> None:
 
 def test_threads_are_given_back() -> None:
     before = torch.get_num_threads()
-    with threads_set(before + 1):
+    with threads_set(before + 1, 8):
         assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+
+
+def test_without_a_word_small_images_get_one_thread_and_large_ones_all() -> None:
+    before = torch.get_num_threads()
+    with threads_set(2, 32):
+        with threads_set(None, 16):
+            assert torch.get_num_threads() == 1
+        with threads_set(None, 17):
+            assert torch.get_num_threads() == 2
     assert torch.get_num_threads() == before

@@ -34,10 +34,10 @@ class CpuTarget:
     seconds: float = 0.3
 
     def __post_init__(self) -> None:
-        for name, least in (("threads", 0), ("batch", 1)):
+        for name, least, most in (("threads", 0, 1024), ("batch", 1, 2**20)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise UserError(f"target: {name}={value!r}, expected a whole number of at least {least}")
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise UserError(f"target: {name}={value!r}, expected a whole number from {least} to {most}")
         if self.precision not in PRECISIONS:
             raise unknown("precision of target", self.precision, PRECISIONS)
         if isinstance(self.seconds, bool) or not isinstance(self.seconds, int | float) or not 0 < self.seconds <= 60:
