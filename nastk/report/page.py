@@ -33,7 +33,7 @@ td.wrap{white-space:normal;overflow-wrap:anywhere;min-width:14rem}
 tr.first td{font-weight:650}
 svg.chart{display:block;width:100%;height:auto}
 .cells{display:flex;flex-wrap:wrap;gap:.4rem 1.6rem}
-.cells svg{display:block}
+.cells svg{display:block;max-width:100%;height:auto}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.86rem}
 pre{margin:.35rem 0;padding:.6rem .8rem;background:var(--back);border:1px solid var(--grid);border-radius:8px;
  overflow-x:auto}
