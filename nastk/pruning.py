@@ -110,6 +110,9 @@ def check_pruner(pruner: object, objective: Objective) -> Pruner:
         raise UserError(f"pruner: {type(pruner).__name__}, expected an Optuna pruner or nastk.pruning.ParetoPruner")
     if isinstance(pruner, NopPruner):
         return pruner
+    factor = getattr(pruner, "_reduction_factor", 2)  # Optuna's Hyperband finds a wrong one at the first report only
+    if factor < 2:
+        raise UserError(f"pruner.reduction_factor={factor}: expected at least 2")
     if "accuracy" not in objective.maximize:
         raise UserError("pruner: stops by accuracy, which the objective does not maximize; use pruner=none")
     if isinstance(pruner, BasePruner) and len(objective.names) > 1:

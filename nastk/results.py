@@ -73,6 +73,8 @@ def chosen(folder: Path, top: int = 1) -> list[tuple[str, Genotype]]:
     data = read_json(path)
     try:
         entries = [(str(entry["key"]), Genotype.from_dict(entry["genotype"])) for entry in data["candidates"]]
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     except (KeyError, TypeError):
         raise UserError(f"{path}: damaged; continue the search to write it anew") from None
     for key, genotype in entries:

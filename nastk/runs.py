@@ -22,6 +22,8 @@ from nastk.errors import UserError, nearest
 from nastk.files import cannot_write, write_text
 
 FREE_SETTINGS = frozenset({"run", "runs", "trials", "controller", "max_duplicates", "max_rejections", "max_failures"})
+PLACE = ("run", "runs")
+FINISH, FINISHED = 6, (1, 2, 3)
 
 
 def new_run(runs: str, space: str) -> Path:
@@ -109,10 +111,11 @@ def record_config(folder: Path, config: DictConfig) -> list[str]:
         for name, old, new in _differences(before, settings, ""):
             if name.split(".")[0] not in FREE_SETTINGS:
                 raise UserError(
-                    f"{folder}: holds a run with {name}={old!r}, this command has {new!r}; "
+                    f"{folder}: holds a run with {name}={_short(old)}, this command has {_short(new)}; "
                     f"use the same settings to go on, or another run="
                 )
-            changed.append(f"{name}: {old!r} before, {new!r} now")
+            if name not in PLACE:  # a folder may be renamed or copied
+                changed.append(f"{name}: {old!r} before, {new!r} now")
         if not changed:
             return []
     elif any(folder.glob("study.journal*")):
@@ -173,7 +176,9 @@ def mend_journal(folder: Path) -> str | None:
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line)
-            finished += isinstance(entry, dict) and entry.get("op_code") == 6 and entry.get("state") in (1, 2, 3)
+            if not isinstance(entry, dict):
+                raise ValueError
+            finished += entry.get("op_code") == FINISH and entry.get("state") in FINISHED
         except ValueError:
             raise UserError(f"{path}: line {number} is damaged; put back a copy, or give another run=") from None
     if finished < reported:
@@ -195,6 +200,11 @@ def _row_count(path: Path) -> int:
         return sum(1 for line in path.read_bytes().split(b"\n")[:-1] if line.strip())
     except FileNotFoundError:
         return 0
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _git(root: Path, *arguments: str) -> str:

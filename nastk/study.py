@@ -228,8 +228,16 @@ class SearchStudy:
 
 
 def journal(folder: Path) -> JournalStorage:
-    """Opens the study's journal in a run folder, or makes it."""
-    return JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+    """Opens the study's journal in a run folder, or makes it.
+
+    Raises:
+        UserError: it holds entries that Optuna does not know.
+    """
+    path = folder / "study.journal"
+    try:
+        return JournalStorage(JournalFileBackend(str(path)))
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError):
+        raise UserError(f"{path}: damaged, or no journal of Optuna's; put back a copy, or give another run=") from None
 
 
 def finished_rows(folder: Path) -> list[Row]:

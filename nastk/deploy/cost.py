@@ -14,6 +14,7 @@ from nastk.deploy.memory import peak_activation_bytes
 from nastk.deploy.onnx import onnx_model, serialise
 from nastk.deploy.quantize import assumed_ranges, quantized_model
 from nastk.deploy.session import open_session
+from nastk.deploy.validate import MAX_BYTES
 from nastk.errors import unknown
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
@@ -61,6 +62,7 @@ def measure_cost(genotype: Genotype, network_config: NetworkConfig, target: Cond
 
     Raises:
         UserError: a precision that there is not, or a network that cannot be built or written.
+        MemoryError: more weights than a file can hold, or than there is memory for.
     """
     static = static_cost(genotype, network_config, target.precision)
     shape = target.batch, network_config.channels, network_config.size, network_config.size
@@ -80,6 +82,7 @@ def static_cost(genotype: Genotype, network_config: NetworkConfig, precision: st
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
     deployed = replace(network_config, auxiliary=False, drop_path=0.0)
+    _check_size(genotype, deployed)
     # The weights are of no consequence, but the caller's random numbers are.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -97,3 +100,11 @@ def static_cost(genotype: Genotype, network_config: NetworkConfig, precision: st
         size_mb=len(file) / MEGABYTE,
         file=file,
     )
+
+
+def _check_size(genotype: Genotype, config: NetworkConfig) -> None:
+    """Counts without memory first: what fills it would be killed by the system, and with it the search."""
+    with torch.device("meta"):
+        size = 4 * count_parameters(build_network(genotype, config), auxiliary=False)
+    if size > MAX_BYTES:
+        raise MemoryError(f"{size / 1e9:.1f} GB of weights, an ONNX file holds 2 GB")

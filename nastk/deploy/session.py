@@ -80,3 +80,14 @@ def predict(session: onnxruntime.InferenceSession, images: NDArray[np.float32], 
             for start in range(0, len(images), batch)
         ]
     return np.concatenate(parts)
+
+
+@contextmanager
+def allocation_errors_named() -> Iterator[None]:
+    """Turns ONNX Runtime's failure to get memory, which has no exception class of its own, into MemoryError."""
+    try:
+        yield
+    except Exception as error:
+        if "Failed to allocate memory" not in str(error):
+            raise
+        raise MemoryError("ONNX Runtime failed to allocate memory") from None

@@ -32,7 +32,7 @@ def description(config: DictConfig) -> dict[str, Any]:
     fields = _listed(plain(config.network))
     stored = fields.pop("genotype", None)
     if config.genotype is not None:
-        stored = _genotype_in(Path(config.genotype))
+        stored = _genotype_in(Path(str(config.genotype)))
     if stored is None:
         names = sorted(path.stem for path in (shipped("conf") / "network").glob("*.yaml") if path.stem != "default")
         raise UserError(f"nothing to describe: give network=NAME ({', '.join(names)}) or genotype=FILE")

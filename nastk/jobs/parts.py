@@ -9,11 +9,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from nastk.config import build, load_yaml, shipped_spaces
 from nastk.errors import UserError
-from nastk.evaluators import Evaluator
+from nastk.evaluators import EvaluationFailed, Evaluator
 from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.runs import existing_run
 from nastk.spaces import Space
+from nastk.training.failure import TrainingError, memory_errors_named
 
 
 def make_space(config: DictConfig) -> Space:
@@ -56,10 +57,27 @@ def make_cost(config: DictConfig, evaluator: Evaluator) -> Callable[[Genotype], 
     if network is None:
         raise UserError(f"evaluator {type(evaluator).__name__}: tells neither the cost nor the network of a genotype")
     target = build(config.target, "target")
-    return lambda genotype: target.cost(genotype, network)
+
+    def cost(genotype: Genotype) -> Mapping[str, float]:
+        try:
+            with memory_errors_named():
+                return dict(target.cost(genotype, network))
+        except TrainingError as error:
+            raise EvaluationFailed(error.reason) from None
+
+    return cost
 
 
 def run_config(config: DictConfig) -> tuple[Any, DictConfig]:
-    """Returns the folder of the run that a later step works on, and what its config.yaml holds."""
+    """Returns the folder of the run that a later step works on, and what its config.yaml holds.
+
+    Raises:
+        UserError: there is no such run, or its config.yaml is not that of a search.
+    """
     folder = existing_run(config.run, config.runs)
-    return folder, load_yaml(folder / "config.yaml")
+    path = folder / "config.yaml"
+    searched = load_yaml(path)
+    for name in ("seed", "evaluator"):
+        if name not in searched:
+            raise UserError(f"{path}: has no {name}; it is cut short or damaged, put back a copy, or search anew")
+    return folder, searched

@@ -9,6 +9,7 @@ from pathlib import Path
 from nastk.deploy.cost import PRECISIONS, measure_cost
 from nastk.deploy.latency import Latency, measure
 from nastk.deploy.manifest import MODEL, MODEL_INT8
+from nastk.deploy.session import allocation_errors_named
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
@@ -55,8 +56,10 @@ class CpuTarget:
 
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         """Returns latency_ms, params, macs, memory_mb and size_mb of the untrained network; see `measure_cost`."""
-        return measure_cost(genotype, config, self)
+        with allocation_errors_named():
+            return measure_cost(genotype, config, self)
 
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
         """Returns the latency of each file, measured in turn; see `nastk.deploy.latency.measure`."""
-        return measure(paths, batch=self.batch, threads=self.threads, runs=runs, seconds=seconds)
+        with allocation_errors_named():
+            return measure(paths, batch=self.batch, threads=self.threads, runs=runs, seconds=seconds)
