@@ -154,7 +154,7 @@ def main() -> None:
     setup = (given.table, given.valid, given.test, not given.no_encoding)
     prepare(*setup)
     valid, test = _cells.results[given.valid], _cells.results[given.test]
-    start = time.time()
+    origin, start = machine(), time.time()
     found: dict[str, dict[int, list[int]]] = {name: {} for name in names}
     seconds = dict.fromkeys(names, 0.0)
     jobs = [(name, seed) for seed in range(given.seeds) for name in names]
@@ -173,7 +173,7 @@ def main() -> None:
     best = int(np.nanargmax(valid))
     report = {
         "schema": 1,
-        **machine(),
+        **origin,
         "seeds": given.seeds,
         "evaluations": given.evaluations,
         "valid": given.valid,
