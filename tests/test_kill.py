@@ -32,7 +32,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.mark.parametrize("controller", ["random", "tpe"])
+@pytest.mark.parametrize("controller", ["random", "predictor"])
 def test_a_killed_search_goes_on_with_the_same_proposals_and_results(tmp_path: Path, controller: str) -> None:
     whole = subprocess.run(
         _command(tmp_path, "run=whole", f"controller={controller}"), capture_output=True, text=True, check=True

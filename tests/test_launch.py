@@ -51,9 +51,15 @@ def test_help_shows_settings_and_three_examples(capsys: Capture, entry: str) -> 
         (["+space=nasnet", "data=fashion_mnist", "data.root=/nowhere"], "/nowhere"),
         (["+space=nasnet", "evaluator._target_=os.system"], "expected a name that starts with nastk."),
         (
-            ["+space=nasnet", "controller._target_=nastk.objective.Objective", "~controller.sampler"],
+            [
+                "+space=darts",
+                "controller=random",
+                "controller._target_=nastk.objective.Objective",
+                "~controller.sampler",
+            ],
             "expected an optuna sampler",
         ),
+        (["+space=nasnet", "objective=pareto"], "for several use controller=pareto_evolution"),
         (["+space=nasnet", "trials"], "'trials': not understood"),
         (["+space=[nasnet"], "not understood"),
     ],

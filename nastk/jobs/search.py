@@ -11,6 +11,7 @@ import optuna
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from optuna.storages import InMemoryStorage
 
 from nastk.config import build, settings
 from nastk.encoding import path_encoding
@@ -59,9 +60,13 @@ def run_search(config: DictConfig) -> Path:
     def encode(choices: Mapping[str, Value]) -> list[float]:
         return path_encoding(replay(space, choices))
 
-    sampler = build(config.controller, "controller", seed=chosen.seed, encode=encode)
-    if not isinstance(sampler, optuna.samplers.BaseSampler):
-        raise UserError(f"controller._target_={config.controller._target_!r}: expected an optuna sampler")
+    def controller() -> optuna.samplers.BaseSampler:
+        built = build(config.controller, "controller", seed=chosen.seed, encode=encode)
+        if not isinstance(built, optuna.samplers.BaseSampler):
+            raise UserError(f"controller._target_={config.controller._target_!r}: expected an optuna sampler")
+        return built
+
+    SearchStudy(InMemoryStorage(), controller(), space, objective).ask()  # can it serve this space and objective?
     pruner = check_pruner(build(config.pruner, "pruner"), objective)
     evaluator = make_evaluator(config)
     cost = make_cost(config, evaluator)
@@ -71,7 +76,7 @@ def run_search(config: DictConfig) -> Path:
         said += [line for line in [mend_journal(folder)] if line]
         for line in said:
             print(f"nastk: {line}", file=sys.stderr)
-        study = SearchStudy(journal(folder), sampler, space, objective, pruner)
+        study = SearchStudy(journal(folder), controller(), space, objective, pruner)
         write_rows(folder, study.rows)
         if study.rows:
             print(f"{folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr)

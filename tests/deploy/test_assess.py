@@ -24,7 +24,12 @@ def test_int8_is_recommended_where_it_is_faster_and_as_good() -> None:
 
 @pytest.mark.parametrize(
     ("drop", "int8_ms", "warned"),
-    [(0.006, 1.0, ["loses 0.60 points"]), (0.0, 2.0, ["not faster"]), (0.0, 1.97, ["not faster"]), (-0.1, 2.1, ["not faster"])],
+    [
+        (0.006, 1.0, ["loses 0.60 points"]),
+        (0.0, 2.0, ["not faster"]),
+        (0.0, 1.97, ["not faster"]),
+        (-0.1, 2.1, ["not faster"]),
+    ],
 )
 def test_fp32_is_recommended_and_the_user_warned_where_int8_is_not(drop, int8_ms, warned) -> None:
     chosen, reason, warnings = choose(drop, 2.0, int8_ms)
