@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from nastk.launch import launch
+from nastk.launch import launch, say_next
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def bench(config: DictConfig) -> None:
     print(as_text(measured))
     print(f"Measurements: {path}")
     if config.run is not None:
-        print(f"Next: python -m nastk.report run={config.run}")
+        say_next("report", run=path.parent)
 
 
 if __name__ == "__main__":

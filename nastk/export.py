@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from nastk.launch import launch
+from nastk.launch import launch, say_next
 
 
 def main() -> None:
@@ -16,10 +16,13 @@ def export(config: DictConfig) -> None:
     """Exports, then says what to do next."""
     from nastk.jobs.export import run_export
 
-    for folder in run_export(config):
+    folders = run_export(config)
+    for folder in folders:
         print(f"Exported files: {folder}")
-    given = f"run={config.run}" if config.run is not None else f"model={folder}"
-    print(f"Next: python -m nastk.bench {given}")
+    if config.run is not None:
+        say_next("bench", run=folders[0].parent.parent)
+    else:
+        say_next("bench", model=folders[0])
 
 
 if __name__ == "__main__":

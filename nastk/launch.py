@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 import re
+import shlex
 import sys
 import warnings
 from collections.abc import Callable
@@ -73,6 +74,12 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
         if error.errno not in NO_ROOM:
             raise
         _fail(f"{error.filename or 'a file'}: cannot be written ({error.strerror}); what was there is unchanged")
+
+
+def say_next(entry: str, **given: object) -> None:
+    """Prints the command for the next step, quoted for a shell."""
+    arguments = " ".join(shlex.quote(f"{name}={value}") for name, value in given.items())
+    print(f"Next: python -m nastk.{entry} {arguments}")
 
 
 def quiet() -> None:

@@ -13,7 +13,7 @@ def main() -> None:
 
 
 def pipeline(config: DictConfig) -> None:
-    """Runs every step on one run folder and ends with the table; steps that are done already are not done again."""
+    """Runs every step on one run folder and ends with the table; what is trained or exported is not made again."""
     from nastk.jobs.pipeline import run_pipeline
 
     table, page = run_pipeline(config)

@@ -6,7 +6,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from nastk.launch import launch
+from nastk.launch import launch, say_next
 
 
 def main() -> None:
@@ -20,9 +20,9 @@ def search(config: DictConfig) -> None:
 
     folder = run_search(config)
     if HydraConfig.get().mode == RunMode.MULTIRUN:
-        print(f"Next, when all have run: python -m nastk.report sweep={folder.parent}")
+        say_next("report", sweep=folder.parent)
     else:
-        print(f"Next: python -m nastk.transfer run={folder}")
+        say_next("transfer", run=folder)
 
 
 if __name__ == "__main__":

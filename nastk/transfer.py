@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from nastk.launch import launch
+from nastk.launch import launch, say_next
 
 
 def main() -> None:
@@ -16,9 +16,10 @@ def transfer(config: DictConfig) -> None:
     """Trains, then says what to do next."""
     from nastk.jobs.transfer import run_transfer
 
-    for folder in run_transfer(config):
+    folders = run_transfer(config)
+    for folder in folders:
         print(f"Trained network: {folder}")
-    print(f"Next: python -m nastk.export run={config.run}")
+    say_next("export", run=folders[0].parent.parent)
 
 
 if __name__ == "__main__":

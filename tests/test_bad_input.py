@@ -101,7 +101,12 @@ def _change(path: Path, old: str, new: str) -> None:
         ("report", lambda run: _cut(run / "trials.jsonl", 0.9), "trials.jsonl:2: not JSON"),
         ("transfer", lambda run: _one(run, "transfer/*/metrics.json").write_text("{}"), "metrics.json: accuracy"),
         ("transfer", lambda run: _one(run, "transfer/*/training.json").write_text("["), "training.json: not JSON"),
-        ("export", lambda run: _cut(_one(run, "transfer/*/model.safetensors")), "not a safetensors file, or cut short"),
+        ("export", lambda run: _cut(_one(run, "transfer/*/model.safetensors")), "the file was changed or is cut short"),
+        (
+            "export",
+            lambda run: _flip(_one(run, "transfer/*/model.safetensors")),
+            "its SHA-256 is not the one in network",
+        ),
         ("export", lambda run: _one(run, "transfer/*/network.json").write_text("{}"), "network.json: expected an"),
         (
             "export",

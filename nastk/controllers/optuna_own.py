@@ -41,10 +41,16 @@ class PerTrial(BaseSampler):
         self._build = _located(sampler) if isinstance(sampler, str) else sampler
         self._seed = fresh_seed() if seed is None else seed
         self._settings = dict(settings or {})
+        called = getattr(self._build, "__name__", "sampler")
         names = inspect.signature(self._build).parameters
-        for name in self._settings:
+        for name, value in self._settings.items():
             if name not in names:
-                raise unknown(f"setting of {getattr(self._build, '__name__', 'sampler')}", name, names)
+                raise unknown(f"setting of {called}", name, names)
+            default = names[name].default
+            if isinstance(default, int | float) and type(value) not in (int, type(default)):
+                raise UserError(f"setting of {called}: {name}={value!r}, expected {type(default).__name__}")
+            if isinstance(value, int | float) and value < 0:
+                raise UserError(f"setting of {called}: {name}={value!r}, expected at least 0")
         self._inner(0, "check")
 
     def __str__(self) -> str:

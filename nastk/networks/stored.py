@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,16 +45,19 @@ def save_trained(
 ) -> None:
     """Writes the three files, each at once; `facts` as in `Trained`. Raises UserError where it cannot be written."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_bytes(folder / WEIGHTS, safetensors.torch.save(weights))
+    data = safetensors.torch.save(weights)
+    write_bytes(folder / WEIGHTS, data)
     write_json(folder / GENOTYPE, genotype.to_dict())
-    write_json(folder / NETWORK, {"schema": SCHEMA, "config": config.to_dict(), **facts})
+    hashed = {"weights_sha256": hashlib.sha256(data).hexdigest()}
+    write_json(folder / NETWORK, {"schema": SCHEMA, "config": config.to_dict(), **hashed, **facts})
 
 
 def load_trained(folder: Path) -> Trained:
     """Reads what `save_trained` wrote.
 
     Raises:
-        UserError: a file is missing, cut short or damaged, or the weights are not those of the network described.
+        UserError: a file is missing, cut short or damaged, or the weights are not those of the network described, or
+            their hash is not the one that network.json holds.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder, expected one with {WEIGHTS}, {GENOTYPE} and {NETWORK}")
@@ -63,16 +67,21 @@ def load_trained(folder: Path) -> Trained:
         raise UserError(f"{folder / NETWORK}: expected an object with schema {SCHEMA} and config")
     config = NetworkConfig.from_dict(facts.pop("config"))
     _check_facts(folder / NETWORK, facts, config)
-    weights = _read_weights(folder / WEIGHTS)
+    weights = _read_weights(folder / WEIGHTS, facts.pop("weights_sha256", None))
+    with torch.device("meta"):  # no memory for a network that the weights do not fit
+        expected = build_network(genotype, config).state_dict()
+    _check_weights(folder / WEIGHTS, weights, expected)
     network = build_network(genotype, config)
-    _check_weights(folder / WEIGHTS, weights, network.state_dict())
     network.load_state_dict(weights)
     return Trained(network.eval(), config, genotype, facts)
 
 
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+def _read_weights(path: Path, digest: object) -> dict[str, torch.Tensor]:
     try:
-        return safetensors.torch.load(path.read_bytes())
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise UserError(f"{path}: its SHA-256 is not the one in {NETWORK}; the file was changed or is cut short")
+        return safetensors.torch.load(data)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:

@@ -49,6 +49,7 @@ class Checkpoints(pl.Callback):
                 last.replace(self._folder / PREVIOUS)
             writing.replace(last)
         except OSError as error:
+            writing.unlink(missing_ok=True)
             raise cannot_write(last, error) from None
 
 

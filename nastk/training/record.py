@@ -51,14 +51,17 @@ def claim_folder(folder: Path, record: Mapping[str, Any]) -> None:
         names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise cannot_write(folder, error) from None
-    if RECORD not in names:
-        if names:
-            raise UserError(f"{folder}: holds {names[0]} but no {RECORD}, expected an empty folder or a training's own")
+    if RECORD not in names and names:
+        raise UserError(f"{folder}: holds {names[0]} but no {RECORD}, expected an empty folder or a training's own")
+    if names in ([], [RECORD]):  # of a training that has not come to its first checkpoint there is nothing to lose
         write_json(folder / RECORD, record)
         return
     found = read_json(folder / RECORD)
     if found != record:
-        raise UserError(f"{folder}: belongs to another training ({_difference(found, record)}); give another folder")
+        raise UserError(
+            f"{folder}: holds another training ({_difference(found, record)}); "
+            "use the same settings to go on, or move the folder away to train anew"
+        )
 
 
 def _difference(found: Any, wanted: Any, where: str = "") -> str:

@@ -219,9 +219,15 @@ def test_a_folder_of_other_settings_is_refused(
         folder = tmp_path / "net"
         broken(folder, data, 1)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    with pytest.raises(UserError, match=f"belongs to another training .{message}"):
+    with pytest.raises(UserError, match=f"holds another training .{message}"):
         final(folder, data, **change)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_mistake_before_the_first_epoch_can_be_put_right_in_the_same_folder(data: DataSource, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="batch"):
+        final(tmp_path / "net", data, batch=100_000)
+    assert final(tmp_path / "net", data, epochs=1)["epochs"] == 1
 
 
 def test_a_folder_of_another_genotype_network_or_data_is_refused(

@@ -107,7 +107,7 @@ def checked(where: str, x: NDArray[Any], y: NDArray[Any], classes: int) -> Image
     empty = np.flatnonzero(np.bincount(y, minlength=classes) == 0)
     if len(empty):
         raise UserError(f"{where}: class {int(empty[0])} of {classes} has no image, expected at least one of each")
-    pixels = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    pixels = np.array(x.transpose(0, 3, 1, 2), order="C")  # a copy: torch wants an array that may be written to
     return Images(torch.from_numpy(pixels), torch.from_numpy(y.astype(np.int64)))
 
 
