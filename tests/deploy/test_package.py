@@ -171,8 +171,8 @@ def test_a_writer_that_computes_something_else_is_found_out(trained, tmp_path, m
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
-        ("model.safetensors", lambda data: data[: len(data) // 2], "not a safetensors file, or cut short"),
-        ("model.safetensors", lambda data: b"", "not a safetensors file"),
+        ("model.safetensors", lambda data: data[: len(data) // 2], "SHA-256 is not the one in network.json"),
+        ("model.safetensors", lambda data: b"", "the file was changed or is cut short"),
         ("genotype.json", lambda data: data[:20], "not JSON"),
         ("genotype.json", lambda data: data.replace(b"sep_conv_3x3", b"sep_conv_9x9"), "sep_conv_9x9|lacks|has"),
         ("network.json", lambda data: b"{}", "network.json"),
