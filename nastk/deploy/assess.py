@@ -86,7 +86,7 @@ def recommend(
             f"more than the {100 * max_accuracy_drop:.2f} allowed"
         )
     if after > before * (1 - LEAST_GAIN):
-        warnings.append(f"int8 is not faster here, by {100 * LEAST_GAIN:.0f} % at least: {speed}")
+        warnings.append(f"int8 is not faster here (by at least {100 * LEAST_GAIN:.0f} %): {speed}")
     chosen = MODEL if warnings else MODEL_INT8
     reason = "; ".join(warnings) or f"{speed}, and it loses {100 * drop:.2f} points of accuracy"
     for name, latency in latencies.items():
