@@ -1,0 +1,39 @@
+"""What the README tells a reader to run does run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nastk.config import shipped
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_plain_optuna_example_runs_and_finds_the_best_choices() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "{'oven': 'stone', 'heat': 300}"
+
+
+@pytest.mark.parametrize("line", sorted(set(re.findall(r"python -m nastk\.[^`\n]+", README))))
+def test_every_command_names_an_entry_point_and_groups_that_there_are(line: str) -> None:
+    words = shlex.split(line, comments=True)
+    entry = words[2].removeprefix("nastk.")
+    assert (ROOT / "nastk" / f"{entry}.py").exists() or (ROOT / "nastk" / entry / "__main__.py").exists()
+    for word in words[3:]:
+        name, _, value = word.lstrip("+").partition("=")
+        folder = ROOT / "search_spaces" if name == "space" else shipped("conf") / name
+        if value and folder.is_dir() and re.fullmatch(r"[\w,]+", value):
+            assert all((folder / f"{option}.yaml").exists() for option in value.split(",")), word
+
+
+def test_every_file_it_points_to_is_there() -> None:
+    for path in re.findall(r"`((?:nastk|scripts|search_spaces|conf|tests)/[\w./-]+)`", README):
+        assert (ROOT / path).exists(), path
