@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -99,9 +100,9 @@ class PolicyGradient(Controller[Sentence]):
 
         self._replay = Replay(start)
 
+    @abstractmethod
     def update(self, policy: Policy, rows: Sequence[Row], advantages: Tensor) -> None:
         """Changes the policy by a mini-batch; `advantages` is (B,)."""
-        raise NotImplementedError
 
     def propose(self, study: Study, trial: FrozenTrial, records: list[Record]) -> Sentence:
         # A copy, for the vocabulary that this trial brings must not enter in another order than that of the records.
