@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 from optuna.pruners import BasePruner, NopPruner
+from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -13,6 +16,7 @@ from nastk.errors import UserError
 from nastk.objective import Objective
 
 ACCURACIES = "accuracies"
+VERDICT = "verdict"
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class EarlyStopping:
         self._trial = trial
         self._objective = objective
         self._cost = dict(cost)
+        self._last = trial.storage.get_trial(trial._trial_id).last_step or 0  # above 0 where a kill interrupted it
         self.accuracies: list[float] = []
 
     def should_stop(self, epoch: int, accuracy: float) -> str | None:
@@ -88,8 +93,27 @@ class EarlyStopping:
         self._trial.set_user_attr(ACCURACIES, self.accuracies)
         if isinstance(self._pruner, ParetoPruner):
             return self._dominated(self._pruner, epoch, accuracy)
-        self._trial.report(accuracy, epoch)
-        return f"{type(self._pruner).__name__} after epoch {epoch}" if self._trial.should_prune() else None
+        if epoch < self._last:  # it went on from here before the kill; the pruner would judge the last epoch instead
+            return None
+        if epoch > self._last:
+            self._trial.report(accuracy, epoch)
+        return f"{type(self._pruner).__name__} after epoch {epoch}" if self._judged(self._pruner, epoch) else None
+
+    def _judged(self, pruner: BasePruner, epoch: int) -> bool:
+        """Asks Optuna's pruner once an epoch, kills or not: successive halving takes a second question for the next."""
+        storage, identity = self._trial.storage, self._trial._trial_id
+        trial = storage.get_trial(identity)
+        verdict = trial.user_attrs.get(VERDICT)
+        if verdict is None or verdict["epoch"] != epoch:
+            notes = _Notes(storage)
+            study = copy.copy(self._study)
+            study._storage = cast(BaseStorage, notes)
+            verdict = {"epoch": epoch, "stop": bool(pruner.prune(study, trial)), "notes": notes.taken}
+            if notes.taken:
+                self._trial.set_user_attr(VERDICT, verdict)
+        for key, value in verdict["notes"].items():
+            storage.set_trial_system_attr(identity, key, value)
+        return bool(verdict["stop"])
 
     def _dominated(self, pruner: ParetoPruner, epoch: int, accuracy: float) -> str | None:
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -98,6 +122,21 @@ class EarlyStopping:
             return None
         count = pruner.dominators(accuracy, self._cost, epoch, finished, self._objective)
         return f"dominated by {count} finished candidates after epoch {epoch}" if count >= pruner.dominated_by else None
+
+
+class _Notes:
+    """A storage that keeps back what a pruner notes on its trial, to be written with the verdict."""
+
+    def __init__(self, storage: BaseStorage) -> None:
+        self._storage = storage
+        self.taken: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Keeps the note; a pruner writes to the trial that it judges alone."""
+        self.taken[key] = value
 
 
 def check_pruner(pruner: object, objective: Objective) -> Pruner:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from optuna.pruners import MedianPruner, NopPruner
+from optuna.pruners import MedianPruner, NopPruner, SuccessiveHalvingPruner
 
 from nastk.errors import UserError
 from nastk.evaluators import Report
@@ -70,6 +70,28 @@ def test_a_candidate_is_held_against_others_at_its_own_epoch(tmp_path: Path) -> 
         )
         assert pruner.dominators(0.3, metrics, epoch, finished, TWO) == expected
     assert pruner.dominators(1.0, {"latency_ms": 0.0}, 3, finished, TWO) == 0
+
+
+@pytest.mark.parametrize(
+    "pruner",
+    [MedianPruner(n_startup_trials=2, n_warmup_steps=3), SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)],
+)
+def test_killed_between_epochs_a_candidate_is_stopped_where_it_would_have_been(tmp_path: Path, pruner: Pruner) -> None:
+    budget = Budget(trials=8)
+
+    def essence(folder: Path) -> list[tuple[object, ...]]:
+        study = study_in(folder, pruner=pruner)
+        search(study, Learning(), cost, budget, lambda row: None)
+        return [(row.number, row.state, dict(row.metrics), row.reason) for row in study.rows]
+
+    expected = essence(tmp_path)
+    assert {state for _, state, _, _ in expected} == {"complete", "pruned"}
+    lines = (tmp_path / "study.journal").read_bytes().splitlines(keepends=True)
+    for cut in range(1, len(lines), 3):
+        folder = tmp_path / f"cut{cut}"
+        folder.mkdir()
+        (folder / "study.journal").write_bytes(b"".join(lines[:cut]))
+        assert essence(folder) == expected, lines[cut - 1]
 
 
 @pytest.mark.parametrize(
