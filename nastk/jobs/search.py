@@ -92,7 +92,8 @@ def run_search(config: DictConfig) -> Path:
                 write_rows(folder, study.rows)
                 best = write_choice(folder, study.rows, objective)
     if best is None:
-        raise UserError(f"{folder}: no candidate was trained; {ended}")
+        stopped = f"the pruner stopped all {study.trained}; give another run= and pruner=none or a milder one"
+        raise UserError(f"{folder}: no candidate was trained{' to the end' if not ended else ''}; {ended or stopped}")
     if ended is not None:
         print(f"The search ended early: {ended}")
     _tell_result(folder, study, best)
