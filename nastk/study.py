@@ -97,7 +97,7 @@ class SearchStudy:
         pruner: stops candidates early; none by default.
 
     Raises:
-        UserError: the storage holds a study with other objectives.
+        UserError: the storage holds a study with other objectives, or a finished trial without its result.
     """
 
     def __init__(
@@ -266,14 +266,19 @@ def finished_rows(folder: Path) -> list[Row]:
 
 def _row(trial: FrozenTrial) -> Row:
     attributes = trial.user_attrs
-    outcome = attributes["outcome"]
-    return Row(
-        trial.number,
-        attributes["state"],
-        attributes["key"],
-        outcome["genotype"],
-        attributes["metrics"],
-        outcome["seconds"],
-        outcome["reason"],
-        dict(trial.params),
-    )
+    try:
+        outcome = attributes["outcome"]
+        return Row(
+            trial.number,
+            attributes["state"],
+            attributes["key"],
+            outcome["genotype"],
+            attributes["metrics"],
+            outcome["seconds"],
+            outcome["reason"],
+            dict(trial.params),
+        )
+    except KeyError as error:
+        raise UserError(
+            f"study.journal: trial {trial.number} has no {error}; it is damaged, put back a copy, or give another run="
+        ) from None

@@ -133,6 +133,16 @@ def test_a_result_that_was_recorded_but_not_told_is_taken_without_training(tmp_p
     assert (evaluator.keys, study.trained) == ([], 3)
 
 
+def test_a_journal_that_lost_a_result_is_refused_by_trial(tmp_path: Path) -> None:
+    _run(tmp_path, Budget(trials=3))
+    lines = (tmp_path / "study.journal").read_bytes().splitlines(keepends=True)
+    results = [index for index, line in enumerate(lines) if b'"outcome"' in line]
+    del lines[results[1]]
+    (tmp_path / "study.journal").write_bytes(b"".join(lines))
+    with pytest.raises(UserError, match="trial 1 has no 'outcome'"):
+        study_in(tmp_path)
+
+
 def test_a_study_of_another_objective_is_refused(tmp_path: Path) -> None:
     _run(tmp_path, Budget(trials=1))
     with pytest.raises(UserError, match="the study has the objectives"):
