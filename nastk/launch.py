@@ -145,7 +145,9 @@ def _explain_missing(error: MissingConfigException, text: str) -> str:
 def _unknown_setting(name: str, config_name: str) -> str:
     groups = [path.name for path in shipped("conf").iterdir() if path.is_dir() and path.name != "hydra"] + ["space"]
     chosen = [argument for argument in sys.argv[1:] if argument.lstrip("+").split("=")[0] in groups]
-    names = groups + setting_names(config_name, [argument for argument in chosen if "," not in argument])
+    names = groups + setting_names(
+        config_name, [argument for argument in chosen if "," not in argument and "(" not in argument]
+    )
     closest = nearest(name, dict.fromkeys(names))[:3]
     return f"unknown setting {name!r}; nearest is {closest[0]!r}, then {', '.join(closest[1:])}; --help lists all"
 

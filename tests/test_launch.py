@@ -72,6 +72,11 @@ def test_a_mistake_in_a_search_is_one_line_and_leaves_nothing_behind(
     assert list(tmp_path.rglob("*")) == []
 
 
+def test_a_misspelt_setting_of_a_sweep_is_one_line(capsys: Capture) -> None:
+    outcome = run(capsys, "search", "-m", "+space=nasnet", "controller=glob(*)", "trails=1")
+    assert "unknown setting 'trails'; nearest is 'trials'" in outcome.line
+
+
 @pytest.mark.parametrize("entry", ["transfer", "export", "bench", "report"])
 def test_a_step_without_its_run_says_what_it_wants(capsys: Capture, tmp_path: Path, entry: str) -> None:
     assert "run: not given" in run(capsys, entry, f"runs={tmp_path}").line
