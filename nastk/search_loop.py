@@ -85,10 +85,11 @@ def _try_candidate(study: SearchStudy, candidate: Candidate, evaluator: Evaluato
         if violation is not None:
             return study.tell_rejected(candidate, metrics, violation, seconds())
         stopping = study.early_stopping(candidate, metrics)
+        last = getattr(evaluator, "epochs", None)
 
         def report(epoch: int, accuracy: float) -> None:
             why = stopping.should_stop(epoch, accuracy)
-            if why is not None:
+            if why is not None and epoch != last:  # trained to its end it has a result, and nothing is saved
                 metrics.update(accuracy=accuracy, epochs=epoch)
                 raise Pruned(why)
 

@@ -21,6 +21,8 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 import numpy as np
 import onnx
 import torch
