@@ -213,7 +213,7 @@ def test_a_candidate_that_fails_is_a_failed_trial_and_the_search_goes_on(
 
 def test_a_pruner_that_stops_every_candidate_is_named(capsys: Capture, tmp_path: Path) -> None:
     pruner = ("pruner._target_=optuna.pruners.ThresholdPruner", "++pruner.lower=1.5")
-    line = run(capsys, "search", f"run={tmp_path / 'run'}", *SEARCH, *pruner, "trials=2").line
+    line = run(capsys, "search", f"run={tmp_path / 'run'}", *SEARCH, *pruner, "trials=2", "evaluator.epochs=2").line
     assert "no candidate was trained to the end; the pruner stopped all 2" in line
 
 
