@@ -52,6 +52,13 @@ def plain(node: Any) -> Any:
     return node
 
 
+def jsonable(value: Any) -> Any:
+    """Returns what `plain` gave with lists for tuples, as JSON and YAML have them."""
+    if isinstance(value, Mapping):
+        return {key: jsonable(part) for key, part in value.items()}
+    return [jsonable(part) for part in value] if isinstance(value, tuple) else value
+
+
 def load_yaml(path: Path) -> DictConfig:
     """Reads a YAML file that holds a mapping; raises UserError where it does not."""
     try:

@@ -10,14 +10,14 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 import nastk
-from nastk.config import load_yaml, plain
+from nastk.config import jsonable, load_yaml, plain
 from nastk.errors import UserError, nearest
 from nastk.files import cannot_write, write_text
 
@@ -122,7 +122,7 @@ def record_config(folder: Path, config: DictConfig) -> list[str]:
         raise UserError(f"{folder}: has a study but no config.yaml; it is damaged, give another run=")
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
     history += [f"{stamp} {line}" for line in changed]
-    record = {**_jsonable(settings), "made_by": made_by(), "changes": history}
+    record = {**jsonable(settings), "made_by": made_by(), "changes": history}
     text = OmegaConf.to_yaml(OmegaConf.create(record))
     write_text(path, text)
     return changed
@@ -210,12 +210,6 @@ def _short(value: Any) -> str:
 def _git(root: Path, *arguments: str) -> str:
     command = ["git", "-C", str(root), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _jsonable(part) for key, part in value.items()}
-    return [_jsonable(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _differences(before: Any, after: Any, prefix: str) -> Iterator[tuple[str, Any, Any]]:

@@ -21,9 +21,9 @@ class Budget:
 
     Attributes:
         trials: how many different candidates to train.
-        max_duplicates: end after so many proposals in a row that were seen before.
-        max_rejections: end after so many proposals in a row that broke a limit.
-        max_failures: end after so many candidates in a row that failed.
+        max_duplicates: end after so many proposals since the last trained candidate that were seen before.
+        max_rejections: end after so many since then that broke a limit.
+        max_failures: end after so many since then that failed.
 
     Raises:
         UserError: one of them is below 1.

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nastk.config import plain, shipped
+from nastk.config import jsonable, plain, shipped
 from nastk.errors import UserError
 from nastk.files import read_json
 from nastk.genotype import Genotype
@@ -29,7 +29,7 @@ def description(config: DictConfig) -> dict[str, Any]:
     """
     import torch
 
-    fields = _listed(plain(config.network))
+    fields = jsonable(plain(config.network))
     stored = fields.pop("genotype", None)
     if config.genotype is not None:
         stored = _genotype_in(Path(str(config.genotype)))
@@ -81,10 +81,3 @@ def as_text(facts: dict[str, Any]) -> str:
 def _genotype_in(path: Path) -> Any:
     data = read_json(path)
     return data["genotype"] if isinstance(data, dict) and "genotype" in data else data
-
-
-def _listed(value: Any) -> Any:
-    """JSON has lists where a configuration has tuples."""
-    if isinstance(value, dict):
-        return {key: _listed(part) for key, part in value.items()}
-    return [_listed(part) for part in value] if isinstance(value, tuple) else value
