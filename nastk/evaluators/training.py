@@ -15,21 +15,21 @@ from nastk.errors import UserError, unknown
 from nastk.evaluators import EvaluationFailed, Report
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
-from nastk.training.augment import Augmentation
 from nastk.training.batches import Batches, in_order
 from nastk.training.data import DataSource, Images, Normalisation, split, statistics, subset
 from nastk.training.device import choose_device, place
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
 from nastk.training.module import Classifier, score
-from nastk.training.recipe import Recipe, check_integer, check_number
+from nastk.training.recipe import check_number
 from nastk.training.seeds import derive_seed, isolated_rng, threads_set
+from nastk.training.settings import TrainingSettings
 
 FROM_DATA = ("classes", "channels", "size")
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainingEvaluator:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingEvaluator(TrainingSettings):
     """Trains each candidate alike: same images, same recipe, a seed of its own that follows from `seed` and its key.
 
     So a candidate's result depends on nothing that was evaluated before it, and comes out the same again on one
@@ -40,50 +40,33 @@ class TrainingEvaluator:
         network: fields of `NetworkConfig`, e.g. {"cells": 1, "filters": 8}; classes, channels and size are the data's.
         subset: training images to use: how many, or which share of them.
         validation: how many of these, or which share, are held out to score on.
-        seed: of the subset, of the split and of every candidate's training.
         max_seconds: after which a candidate is given up, or None.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-        threads: CPU threads to train with; None takes one for images of up to 16 pixels a side, else all.
-        crop, flip, cutout, padding: see `Augmentation`; None for the data source's own word on crop and flip.
-        epochs and those after it: see `Recipe`.
+        and those of `TrainingSettings`; `seed` is also of the subset and of the split.
     """
 
     data: DataSource
     network: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     subset: int | float = 1.0
     validation: int | float = 0.2
-    seed: int = 0
     max_seconds: float | None = None
-    device: str = "auto"
-    threads: int | None = None
-    crop: float | None = None
-    flip: bool | None = None
-    cutout: float = 0.0
-    padding: str = "reflect"
     epochs: int = 4
-    batch: int = 64
     learning_rate: float = 0.2
-    warmup: float = 0.2
-    decay: str = "cosine"
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    label_smoothing: float = 0.1
-    clip: float = 5.0
-    auxiliary: float = 0.4
 
     def __post_init__(self) -> None:
         """Checks every value and reads the training images; raises UserError, before anything is trained."""
-        check_integer("seed", self.seed, 0)
-        if self.threads is not None:
-            check_integer("threads", self.threads, 1, 1024)
+        super().__post_init__()
         if self.max_seconds is not None:
             check_number("max_seconds", self.max_seconds, 0.0, math.inf, open_low=True)
-        if self._recipe.batch > len(self._parts[0]):
+        if self.batch > len(self._parts[0]):
             raise UserError(
                 f"batch={self.batch}, expected at most {len(self._parts[0])}: that many images a candidate is trained "
                 f"on (subset={self.subset}, validation={self.validation})"
             )
-        _ = self.network_config, self._augmentation, self._device
+        _ = self.network_config, self._device
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns the fields alone: another process reads the images itself."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @cached_property
     def network_config(self) -> NetworkConfig:
@@ -128,7 +111,7 @@ class TrainingEvaluator:
             images,
             self._normalisation,
             batch=self.batch,
-            augmentation=self._augmentation,
+            augmentation=self.augmentation(self.data.crop, self.data.flip),
             seed=seed,
             device=self._device,
         )
@@ -148,9 +131,7 @@ class TrainingEvaluator:
             )
             report(epoch, accuracy)
 
-        module = Classifier(
-            network, batches, self._recipe, seed=seed, after_epoch=after_epoch, max_seconds=self.max_seconds
-        )
+        module = Classifier(network, batches, self, seed=seed, after_epoch=after_epoch, max_seconds=self.max_seconds)
         fit(module, self._device)
         return metrics
 
@@ -167,16 +148,3 @@ class TrainingEvaluator:
     @cached_property
     def _device(self) -> torch.device:
         return choose_device(self.device)
-
-    @cached_property
-    def _recipe(self) -> Recipe:
-        return Recipe(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Recipe)})
-
-    @cached_property
-    def _augmentation(self) -> Augmentation:
-        return Augmentation(
-            crop=self.data.crop if self.crop is None else self.crop,
-            flip=self.data.flip if self.flip is None else self.flip,
-            cutout=self.cutout,
-            padding=self.padding,
-        )

@@ -1,49 +1,32 @@
-"""How the final network is trained: the recipe, augmentation and averaging, checked where they are written."""
+"""How the final network is trained: what every training can be told, and what only the last one needs."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from nastk.training.augment import Augmentation
-from nastk.training.recipe import Recipe, check_integer, check_number
+from nastk.errors import UserError
+from nastk.training.recipe import check_number
+from nastk.training.settings import TrainingSettings
 
 
 @dataclasses.dataclass(frozen=True)
-class TransferSettings(Recipe):
+class TransferSettings(TrainingSettings):
     """How the final network is trained.
 
     Attributes:
         average: share of the steps that the moving average of the weights remembers; 0 for no average.
-        crop, flip, cutout, padding: see `Augmentation`; None for the data source's own word on crop and flip.
-        seed: of the weights, of the batches and of drop path.
-        device: "auto", "cpu", "cuda" or "cuda:1".
-        threads: CPU threads to train with; None takes one for images of up to 16 pixels a side, else all.
+        holdout: whether the data source's validation images are held out of the training and scored, so that several
+            networks can be ranked without a look at the test images.
     """
 
     epochs: int = 20
-    average: float = 0.05
-    crop: float | None = None
-    flip: bool | None = None
     cutout: float = 0.25
-    padding: str = "reflect"
-    seed: int = 0
-    device: str = "auto"
-    threads: int | None = None
+    average: float = 0.05
+    holdout: bool = False
 
     def __post_init__(self) -> None:
         """Checks every value; raises UserError."""
         super().__post_init__()
         check_number("average", self.average, 0.0, 1.0)
-        check_integer("seed", self.seed, 0)
-        if self.threads is not None:
-            check_integer("threads", self.threads, 1, 1024)
-        self.augmentation(0.0, False)
-
-    def augmentation(self, crop: float, flip: bool) -> Augmentation:
-        """Returns the augmentation; `crop` and `flip` are the data source's word on them."""
-        return Augmentation(
-            crop=crop if self.crop is None else self.crop,
-            flip=flip if self.flip is None else self.flip,
-            cutout=self.cutout,
-            padding=self.padding,
-        )
+        if not isinstance(self.holdout, bool):
+            raise UserError(f"holdout={self.holdout!r}, expected true or false")

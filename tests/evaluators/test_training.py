@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -211,3 +212,12 @@ def test_the_data_sources_word_on_augmentation_holds_unless_the_settings_say_oth
     assert result(evaluator(crop=0.0)) != as_said
     assert result(evaluator(data=Digits(crop=0.0))) == result(evaluator(crop=0.0))
     assert result(evaluator(flip=True)) != as_said
+
+
+def test_a_pickled_evaluator_gives_the_same_result_and_takes_no_images_along() -> None:
+    made = evaluator()
+    expected = result(made)
+    stored = pickle.dumps(made)
+    assert len(stored) < 2000
+    assert pickle.loads(stored) == made
+    assert result(pickle.loads(stored)) == expected
