@@ -16,7 +16,7 @@ from nastk.evaluators import EvaluationFailed, Report
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
 from nastk.training.batches import Batches, in_order
-from nastk.training.data import DataSource, Images, Normalisation, split, statistics, subset
+from nastk.training.data import DataSource, ImageSet, Normalisation, search_parts, statistics
 from nastk.training.device import choose_device, place
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
@@ -26,6 +26,7 @@ from nastk.training.seeds import derive_seed, isolated_rng, threads_set
 from nastk.training.settings import TrainingSettings
 
 FROM_DATA = ("classes", "channels", "size")
+FROM_RECIPE = ("auxiliary", "drop_path")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,21 +37,19 @@ class TrainingEvaluator(TrainingSettings):
     machine. The data source's test images are not touched.
 
     Attributes:
-        data: where the images come from.
-        network: fields of `NetworkConfig`, e.g. {"cells": 1, "filters": 8}; classes, channels and size are the data's.
-        subset: training images to use: how many, or which share of them.
-        validation: how many of these, or which share, are held out to score on.
+        data: where the images come from; its `subset` and `validation` say which are trained and scored on.
+        network: fields of `NetworkConfig`, e.g. {"cells": 1, "filters": 8}; classes, channels and size are the data's,
+            auxiliary head and drop path the recipe's.
         max_seconds: after which a candidate is given up, or None.
         and those of `TrainingSettings`; `seed` is also of the subset and of the split.
     """
 
     data: DataSource
     network: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    subset: int | float = 1.0
-    validation: int | float = 0.2
     max_seconds: float | None = None
     epochs: int = 4
     learning_rate: float = 0.2
+    auxiliary: float = 0.0
 
     def __post_init__(self) -> None:
         """Checks every value and reads the training images; raises UserError, before anything is trained."""
@@ -60,7 +59,7 @@ class TrainingEvaluator(TrainingSettings):
         if self.batch > len(self._parts[0]):
             raise UserError(
                 f"batch={self.batch}, expected at most {len(self._parts[0])}: that many images a candidate is trained "
-                f"on (subset={self.subset}, validation={self.validation})"
+                f"on (data.subset={self.data.subset}, data.validation={self.data.validation})"
             )
         _ = self.network_config, self._device
 
@@ -74,12 +73,22 @@ class TrainingEvaluator(TrainingSettings):
         for name in FROM_DATA:
             if name in self.network:
                 raise UserError(f"network.{name}={self.network[name]!r}: follows from the data, leave it out")
-        valid = [field.name for field in dataclasses.fields(NetworkConfig) if field.name not in FROM_DATA]
+        for name in FROM_RECIPE:
+            if name in self.network:
+                raise UserError(f"network.{name}={self.network[name]!r}: is the recipe's, give evaluator.{name}")
+        valid = [field.name for field in dataclasses.fields(NetworkConfig) if field.name not in FROM_DATA + FROM_RECIPE]
         for name in self.network:
             if name not in valid:
                 raise unknown("field of network", name, valid)
         data = self.data
-        return NetworkConfig(**self.network, classes=len(data.classes), channels=data.channels, size=data.size)
+        return NetworkConfig(
+            **self.network,
+            classes=len(data.classes),
+            channels=data.channels,
+            size=data.size,
+            auxiliary=self.auxiliary > 0,
+            drop_path=self.drop_path,
+        )
 
     def evaluate(self, genotype: Genotype, report: Report) -> dict[str, float]:
         """Trains and validates one candidate.
@@ -136,9 +145,8 @@ class TrainingEvaluator(TrainingSettings):
         return metrics
 
     @cached_property
-    def _parts(self) -> tuple[Images, Images]:
-        drawn = subset(self.data.train(), self.subset, derive_seed(self.seed, "subset"))
-        train, held = split(drawn, self.validation, derive_seed(self.seed, "validation"))
+    def _parts(self) -> tuple[ImageSet, ImageSet]:
+        train, held = search_parts(self.data, self.seed)
         return train.to(self._device), held.to(self._device)
 
     @cached_property

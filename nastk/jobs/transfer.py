@@ -27,15 +27,13 @@ class TransferShape:
 
     Attributes:
         top: how many of the Pareto front's candidates, the most accurate first.
-        cells, filters, stem, auxiliary, drop_path: see `NetworkConfig`.
+        cells, filters, stem: see `NetworkConfig`; auxiliary head and drop path are the recipe's.
     """
 
     top: int = 1
     cells: int = 2
     filters: int = 16
     stem: str = "cifar"
-    auxiliary: bool = True
-    drop_path: float = 0.1
 
     def __post_init__(self) -> None:
         if self.top < 1:
@@ -98,8 +96,8 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
         classes=len(data.classes),
         channels=data.channels,
         size=data.size,
-        auxiliary=shape.auxiliary,
-        drop_path=shape.drop_path,
+        auxiliary=recipe.auxiliary > 0,
+        drop_path=recipe.drop_path,
     )
     return TransferPlan(shape.top, network, recipe, data)
 

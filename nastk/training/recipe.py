@@ -28,7 +28,8 @@ class Recipe:
         weight_decay: of weights with two dimensions or more; norms and biases have none.
         label_smoothing: share of the target spread over all classes.
         clip: greatest norm of the gradient, 0 for no limit.
-        auxiliary: weight of the auxiliary head's loss, where the network has one.
+        auxiliary: weight of the auxiliary head's loss; 0 for no such head.
+        drop_path: probability of dropping an edge, at the end of training in the last cell.
     """
 
     epochs: int = 8
@@ -41,6 +42,7 @@ class Recipe:
     label_smoothing: float = 0.1
     clip: float = 5.0
     auxiliary: float = 0.4
+    drop_path: float = 0.0
 
     def __post_init__(self) -> None:
         check_integer("epochs", self.epochs, 1)
@@ -52,6 +54,7 @@ class Recipe:
         check_number("label_smoothing", self.label_smoothing, 0.0, 1.0, open_high=True)
         check_number("clip", self.clip, 0.0, math.inf)
         check_number("auxiliary", self.auxiliary, 0.0, math.inf)
+        check_number("drop_path", self.drop_path, 0.0, 1.0, open_high=True)
         if self.decay not in DECAYS:
             raise unknown("decay", self.decay, DECAYS)
 

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
@@ -28,8 +28,8 @@ NETWORK = {"cells": 1, "filters": 4}
 
 
 def evaluator(**fields: Any) -> TrainingEvaluator:
-    settings: dict[str, Any] = {"network": NETWORK, "subset": 300, "epochs": 2, "device": "cpu", "threads": 1}
-    return TrainingEvaluator(**{"data": Digits(), **settings, **fields})
+    settings: dict[str, Any] = {"network": NETWORK, "epochs": 2, "device": "cpu", "threads": 1}
+    return TrainingEvaluator(**{"data": Digits(subset=240), **settings, **fields})
 
 
 def ignore(epoch: int, accuracy: float) -> None:
@@ -43,7 +43,7 @@ def result(made: TrainingEvaluator, candidate: Genotype | None = None) -> dict[s
 
 def test_training_beats_chance_by_far_and_reports_every_epoch() -> None:
     reports: list[tuple[int, float]] = []
-    metrics = evaluator(subset=1.0, epochs=4, network={"cells": 1, "filters": 8}).evaluate(
+    metrics = evaluator(data=Digits(), epochs=4, network={"cells": 1, "filters": 8}).evaluate(
         genotype("sep_conv_3x3"), lambda epoch, accuracy: reports.append((epoch, accuracy))
     )
     assert metrics["accuracy"] > 0.7
@@ -78,31 +78,21 @@ def test_another_seed_gives_another_result_on_other_images() -> None:
 def test_the_global_generator_and_the_threads_are_given_back() -> None:
     torch.manual_seed(3)
     before, threads = torch.get_rng_state(), torch.get_num_threads()
-    result(evaluator(threads=threads + 1, epochs=1, subset=100))
+    result(evaluator(threads=threads + 1, epochs=1, data=Digits(subset=100)))
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == threads
 
 
 @dataclasses.dataclass(frozen=True)
-class NoTest:
+class NoTest(Digits):
     """Digits whose test part must not be read."""
-
-    name: ClassVar[str] = "digits"
-    classes: ClassVar[tuple[str, ...]] = Digits.classes
-    channels: ClassVar[int] = 1
-    size: ClassVar[int] = 8
-    flip: ClassVar[bool] = False
-    crop: ClassVar[float] = 0.125
-
-    def train(self) -> Images:
-        return Digits().train()
 
     def test(self) -> Images:
         raise AssertionError("the evaluator read the test images")
 
 
 def test_the_test_images_are_never_read() -> None:
-    assert result(evaluator(data=NoTest())) == result(evaluator())
+    assert result(evaluator(data=NoTest(subset=240))) == result(evaluator())
 
 
 def test_a_candidate_that_diverges_fails_with_the_reason() -> None:
@@ -177,9 +167,9 @@ def test_the_network_is_the_data_sources_in_channels_size_and_classes() -> None:
     [
         ({"epochs": 0}, "epochs=0"),
         ({"seed": -1}, "seed=-1"),
-        ({"subset": 5000}, "subset=5000, expected 1 to 1437"),
-        ({"subset": 9}, "at least one of each of the 10 classes"),
-        ({"validation": 1.0}, "validation=1.0"),
+        ({"data": Digits(subset=5000)}, "subset=5000, expected 1 to 1150"),
+        ({"data": Digits(subset=9)}, "at least one of each of the 10 classes"),
+        ({"data": Digits(validation=1437)}, "validation=1437: leaves a class without a training image"),
         ({"batch": 241}, "batch=241, expected at most 240"),
         ({"max_seconds": 0.0}, "max_seconds=0.0"),
         ({"threads": 0}, "threads=0"),
@@ -189,11 +179,20 @@ def test_the_network_is_the_data_sources_in_channels_size_and_classes() -> None:
         ({"network": {"filters": -1}}, "filters=-1"),
         ({"network": {"filter": 8}}, "unknown field of network 'filter'; nearest is 'filters'"),
         ({"network": {"classes": 5}}, "network.classes=5: follows from the data"),
+        ({"network": {"drop_path": 0.1}}, "network.drop_path=0.1: is the recipe's, give evaluator.drop_path"),
+        ({"drop_path": 1.0}, "drop_path=1.0"),
     ],
 )
 def test_an_impossible_setting_is_refused_before_anything_is_trained(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         evaluator(**fields)
+
+
+def test_auxiliary_head_and_drop_path_are_the_recipes() -> None:
+    config = evaluator().network_config
+    assert (config.auxiliary, config.drop_path) == (False, 0.0)
+    config = evaluator(auxiliary=0.4, drop_path=0.2).network_config
+    assert (config.auxiliary, config.drop_path) == (True, 0.2)
 
 
 def test_the_shipped_configuration_makes_it_and_a_small_candidate_trains(tmp_path: Path) -> None:
@@ -210,7 +209,7 @@ def test_the_data_sources_word_on_augmentation_holds_unless_the_settings_say_oth
     as_said = result(evaluator())
     assert result(evaluator(crop=0.125, flip=False)) == as_said
     assert result(evaluator(crop=0.0)) != as_said
-    assert result(evaluator(data=Digits(crop=0.0))) == result(evaluator(crop=0.0))
+    assert result(evaluator(data=Digits(subset=240, crop=0.0))) == result(evaluator(crop=0.0))
     assert result(evaluator(flip=True)) != as_said
 
 
