@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DESCRIBE = ("-m", "nastk.describe", "network=nasnet_a_cifar", "format=json")
 SEARCH = (
     *("-m", "nastk.search", "+space=nasnet", "space.blocks=1", "trials=1", "run=small"),
-    *("evaluator.epochs=1", "evaluator.subset=200", "evaluator.network.filters=4"),
+    *("evaluator.epochs=1", "data.subset=200", "evaluator.network.filters=4"),
 )
 
 

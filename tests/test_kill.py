@@ -15,7 +15,7 @@ import pytest
 
 SEARCH = (
     *("-m", "nastk.search", "+space=nasnet", "space.blocks=2", "trials=4", "seed=7", "run=broken"),
-    *("evaluator.epochs=1", "evaluator.subset=400", "evaluator.network.filters=4", "evaluator.threads=1"),
+    *("evaluator.epochs=1", "data.subset=400", "evaluator.network.filters=4", "evaluator.threads=1"),
 )
 
 

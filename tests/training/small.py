@@ -6,7 +6,7 @@ import torch
 
 from nastk.genotype import Cell, Edge, Genotype, Node
 from nastk.networks import NetworkConfig
-from nastk.training.data import DataSource, Digits, Images, Npz, subset
+from nastk.training.data import DataSource, Digits, ImageSet, Npz, subset
 from tests.training.data.files import write_npz
 
 CONFIG = NetworkConfig(cells=1, filters=4, classes=10, channels=1, size=8)
@@ -28,5 +28,5 @@ def few_digits(folder: Path, train: int = 200, test: int = 100) -> DataSource:
     return Npz(str(write_npz(folder / "digits.npz", **{name: tensor.numpy() for name, tensor in arrays.items()})))
 
 
-def _arrays(images: Images) -> dict[str, torch.Tensor]:
-    return {"x": images.x[:, 0], "y": images.y}
+def _arrays(images: ImageSet) -> dict[str, torch.Tensor]:
+    return {"x": images.pixels(torch.arange(len(images)))[:, 0], "y": images.y}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from nastk.errors import UserError, unknown
+from nastk.errors import unknown
 from nastk.training.data.cifar10 import Cifar10
 from nastk.training.data.digits import Digits
 from nastk.training.data.fashion_mnist import FashionMnist
-from nastk.training.data.images import DataSource, Images
+from nastk.training.data.images import DataSource, Images, ImageSet
 from nastk.training.data.npz import Npz
+from nastk.training.data.source import SourceSettings
 from nastk.training.data.statistics import Normalisation, statistics
-from nastk.training.data.subsets import split, subset
+from nastk.training.data.subsets import hold_out, search_parts, split, subset
 
 SOURCES: dict[str, type[Any]] = {source.name: source for source in (Digits, FashionMnist, Cifar10, Npz)}
 
@@ -21,10 +22,14 @@ __all__ = [
     "DataSource",
     "Digits",
     "FashionMnist",
+    "ImageSet",
     "Images",
     "Normalisation",
     "Npz",
+    "SourceSettings",
+    "hold_out",
     "load_data",
+    "search_parts",
     "split",
     "statistics",
     "subset",
@@ -50,7 +55,5 @@ def load_data(name: str, root: str | None = None, **fields: Any) -> DataSource:
     for field in given:
         if field not in valid:
             raise unknown(f"field of data source {name}", field, valid)
-    if not isinstance(given.get("flip", False), bool):
-        raise UserError(f"data {name}: flip={given['flip']!r}, expected true or false")
     made: DataSource = source(**given)
     return made

@@ -13,29 +13,33 @@ import numpy as np
 from nastk.errors import UserError
 from nastk.training.data.folder import data_folder, find_file, read_bytes
 from nastk.training.data.images import Images, checked
+from nastk.training.data.source import SourceSettings
 
 RECORD = 1 + 3 * 32 * 32
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-@dataclass(frozen=True)
-class Cifar10:
+@dataclass(frozen=True, kw_only=True)
+class Cifar10(SourceSettings):
     """Photographs, RGB, 32x32: 50,000 for training and 10,000 for testing, fewer where the files hold fewer.
 
     Attributes:
         root: the folder cifar-10-batches-bin with data_batch_1.bin to data_batch_5.bin and test_batch.bin, or the
             folder it lies in. Class names come from batches.meta.txt where it is there.
-        flip: whether training may mirror images.
-        crop: by how much of its side training may shift an image.
+        validation: 5,000 by default, which leaves 45,000 as in the NASNet paper.
+        resize and the others: see `SourceSettings`.
     """
 
-    root: str | None = None
     flip: bool = True
-    crop: float = 0.125
+    validation: int | float = 5000
 
     name: ClassVar[str] = "cifar10"
     channels: ClassVar[int] = 3
-    size: ClassVar[int] = 32
+
+    @property
+    def size(self) -> int:
+        """Height and width in pixels."""
+        return self.resize or 32
 
     @property
     def folder(self) -> Path:
@@ -78,4 +82,4 @@ class Cifar10:
             parts.append(np.frombuffer(data, dtype=np.uint8).reshape(-1, RECORD))
         records = np.concatenate(parts)
         x = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        return checked(f"data {self.name}: {paths[0].parent}", x, records[:, 0], len(self.classes))
+        return checked(f"data {self.name}: {paths[0].parent}", x, records[:, 0], len(self.classes), self.resize)

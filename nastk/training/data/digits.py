@@ -8,13 +8,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nastk.errors import UserError
 from nastk.training.data.images import Images, checked
+from nastk.training.data.source import SourceSettings
 
 TEST_RUNS = ((24, 36), (84, 96), (144, 156))
 
 
-@dataclass(frozen=True)
-class Digits:
+@dataclass(frozen=True, kw_only=True)
+class Digits(SourceSettings):
     """Handwritten digits, grey, 8x8, values 0..16 stretched to 0..255.
 
     The split is fixed. Counted within each class in the set's order, images 24 to 35, 84 to 95 and 144 to 155 are the
@@ -23,16 +25,23 @@ class Digits:
 
     Attributes:
         flip: whether training may mirror images. Digits mirrored are no digits.
-        crop: by how much of its side training may shift an image.
+        root: None, for there is nothing to read.
+        resize and the others: see `SourceSettings`.
     """
-
-    flip: bool = False
-    crop: float = 0.125
 
     name: ClassVar[str] = "digits"
     classes: ClassVar[tuple[str, ...]] = tuple("0123456789")
     channels: ClassVar[int] = 1
-    size: ClassVar[int] = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.root is not None:
+            raise UserError(f"data digits: root={self.root!r}, expected none: the images come with scikit-learn")
+
+    @property
+    def size(self) -> int:
+        """Height and width in pixels."""
+        return self.resize or 8
 
     def train(self) -> Images:
         """Returns the 1,437 training images."""
@@ -54,4 +63,4 @@ class Digits:
             for start, stop in TEST_RUNS:
                 chosen[members[start:stop]] = True
         keep = chosen if test else ~chosen
-        return checked("data digits", x[keep], y[keep], len(self.classes))
+        return checked("data digits", x[keep], y[keep], len(self.classes), self.resize)

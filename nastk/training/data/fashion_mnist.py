@@ -13,23 +13,21 @@ from numpy.typing import NDArray
 from nastk.errors import UserError
 from nastk.training.data.folder import data_folder, find_file, read_bytes
 from nastk.training.data.images import Images, checked, same_kind
+from nastk.training.data.source import SourceSettings
 
 
-@dataclass(frozen=True)
-class FashionMnist:
+@dataclass(frozen=True, kw_only=True)
+class FashionMnist(SourceSettings):
     """Articles of clothing, grey, 28x28: 60,000 for training and 10,000 for testing.
 
     Files of the same layout with ten classes (MNIST, KMNIST) are read as well, under these class names.
 
     Attributes:
         root: folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., each as it is or with .gz.
-        flip: whether training may mirror images.
-        crop: by how much of its side training may shift an image.
+        resize and the others: see `SourceSettings`.
     """
 
-    root: str | None = None
     flip: bool = True
-    crop: float = 0.125
 
     name: ClassVar[str] = "fashion_mnist"
     classes: ClassVar[tuple[str, ...]] = (
@@ -45,7 +43,11 @@ class FashionMnist:
         "Ankle boot",
     )
     channels: ClassVar[int] = 1
-    size: ClassVar[int] = 28
+
+    @property
+    def size(self) -> int:
+        """Height and width in pixels."""
+        return self.resize or 28
 
     def train(self) -> Images:
         """Returns the images of the files train-*."""
@@ -63,7 +65,7 @@ class FashionMnist:
         ]
         x, y = (read_idx(self.name, path, dimensions) for path, dimensions in zip(files, (3, 1), strict=True))
         where = f"data {self.name}: {files[0]}"
-        return same_kind(where, checked(where, x, y, len(self.classes)), self.channels, self.size)
+        return same_kind(where, checked(where, x, y, len(self.classes), self.resize), self.channels, self.size)
 
 
 def read_idx(name: str, path: Path, dimensions: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""A set of labelled images in memory, what a data source is, and the checks that every source's arrays pass."""
+"""Sets of labelled images, what a data source is, and the checks that every source's arrays pass."""
 
 from __future__ import annotations
 
@@ -11,13 +11,45 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nastk.errors import UserError
+from nastk.training.data.resize import resized
 
 MAX_CLASSES = 10_000
 
 
+class ImageSet(Protocol):
+    """Labelled images of one size, wherever they are kept: `Images` in memory, `StoredImages` decoded when asked for.
+
+    Attributes:
+        y: int64 tensor (n,), classes counted from 0.
+        channels: 1 for grey, 3 for RGB.
+        size: height and width in pixels.
+    """
+
+    @property
+    def y(self) -> Tensor: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: Tensor) -> ImageSet:
+        """Returns the images at `indices` (int64), in that order; nothing is decoded."""
+        ...
+
+    def pixels(self, indices: Tensor) -> Tensor:
+        """Returns the images at `indices` as uint8 (n, channels, size, size); ask for no more than memory holds."""
+        ...
+
+    def to(self, device: torch.device) -> ImageSet:
+        """Returns the same set, on `device` where it is in memory."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Labelled images.
+    """Labelled images in memory.
 
     Attributes:
         x: uint8 tensor (n, channels, height, width), 0..255.
@@ -29,6 +61,20 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for RGB."""
+        return int(self.x.shape[1])
+
+    @property
+    def size(self) -> int:
+        """Height and width in pixels."""
+        return int(self.x.shape[2])
+
+    def pixels(self, indices: Tensor) -> Tensor:
+        """Returns the images at `indices` as uint8 (n, channels, size, size)."""
+        return self.x[indices]
 
     def take(self, indices: Tensor) -> Images:
         """Returns the images at `indices` (int64), in that order."""
@@ -49,6 +95,7 @@ class DataSource(Protocol):
         size: height and width in pixels.
         flip: whether a mirrored image still belongs to its class, the default of `flip` in training.
         crop: by how much of its side an image may be shifted, the default of `crop` in training.
+        resize, subset, validation, memory_gb, workers: see `SourceSettings`.
     """
 
     @property
@@ -63,24 +110,39 @@ class DataSource(Protocol):
     def flip(self) -> bool: ...
     @property
     def crop(self) -> float: ...
+    @property
+    def resize(self) -> int | None: ...
+    @property
+    def subset(self) -> int | float: ...
+    @property
+    def validation(self) -> int | float: ...
+    @property
+    def memory_gb(self) -> float: ...
+    @property
+    def workers(self) -> int | None: ...
 
-    def train(self) -> Images:
+    def train(self) -> ImageSet:
         """Returns all training images; raises UserError where the files are not what they should be."""
         ...
 
-    def test(self) -> Images:
+    def validation_images(self) -> ImageSet | None:
+        """Returns the set's own validation part, None where a part of the training images is to be held out."""
+        ...
+
+    def test(self) -> ImageSet:
         """Returns the test images, whose files nothing else opens; raises UserError as `train`."""
         ...
 
 
-def checked(where: str, x: NDArray[Any], y: NDArray[Any], classes: int) -> Images:
+def checked(where: str, x: NDArray[Any], y: NDArray[Any], classes: int, resize: int | None = None) -> Images:
     """Makes `Images` of a source's arrays.
 
     Args:
         where: what the messages call the arrays, e.g. "data.npz: x_train, y_train".
-        x: uint8 (n, size, size), (n, size, size, 1) or (n, size, size, 3).
+        x: uint8 (n, size, size), (n, size, size, 1) or (n, size, size, 3); with `resize` of any height and width.
         y: integers (n,), 0..classes - 1.
         classes: how many there are.
+        resize: pixels a side that the images are brought to, as `resized` does; None leaves them.
 
     Raises:
         UserError: shape, type or labels are off, or a class has no image.
@@ -91,8 +153,10 @@ def checked(where: str, x: NDArray[Any], y: NDArray[Any], classes: int) -> Image
         x = x[..., None]
     if x.ndim != 4 or x.shape[3] not in (1, 3):
         raise UserError(f"{where}: images of shape {x.shape}, expected (n, size, size) or (n, size, size, 1 or 3)")
-    if x.shape[1] != x.shape[2] or x.shape[1] < 1:
-        raise UserError(f"{where}: images of {x.shape[1]}x{x.shape[2]} pixels, expected square ones")
+    if min(x.shape[1:3]) < 1 or (x.shape[1] != x.shape[2] and resize is None):
+        raise UserError(
+            f"{where}: images of {x.shape[1]}x{x.shape[2]} pixels, expected square ones, or data.resize=SIZE"
+        )
     if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
         raise UserError(f"{where}: labels of shape {y.shape} and type {y.dtype}, expected whole numbers (n,)")
     if len(x) != len(y):
@@ -108,7 +172,8 @@ def checked(where: str, x: NDArray[Any], y: NDArray[Any], classes: int) -> Image
     if len(empty):
         raise UserError(f"{where}: class {int(empty[0])} of {classes} has no image, expected at least one of each")
     pixels = np.array(x.transpose(0, 3, 1, 2), order="C")  # a copy: torch wants an array that may be written to
-    return Images(torch.from_numpy(pixels), torch.from_numpy(y.astype(np.int64)))
+    images = torch.from_numpy(pixels)
+    return Images(images if resize is None else resized(images, resize), torch.from_numpy(y.astype(np.int64)))
 
 
 def same_kind(where: str, images: Images, channels: int, size: int) -> Images:

@@ -14,23 +14,19 @@ from numpy.typing import NDArray
 
 from nastk.errors import UserError
 from nastk.training.data.images import MAX_CLASSES, Images, checked, same_kind
+from nastk.training.data.source import SourceSettings
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-@dataclass(frozen=True)
-class Npz:
+@dataclass(frozen=True, kw_only=True)
+class Npz(SourceSettings):
     """Square images, grey (n, size, size) or RGB (n, size, size, 3), uint8, with labels 0, 1, 2, ...
 
     Attributes:
         root: the .npz file. It may hold `classes` too, an array of class names.
-        flip: whether training may mirror images.
-        crop: by how much of its side training may shift an image.
+        resize: see `SourceSettings`, also for the other settings. With it the images need not be square.
     """
-
-    root: str | None = None
-    flip: bool = False
-    crop: float = 0.125
 
     name: ClassVar[str] = "npz"
 
@@ -65,13 +61,13 @@ class Npz:
     def test(self) -> Images:
         """Returns x_test and y_test."""
         where = f"data npz: {self.root}: x_test, y_test"
-        images = checked(where, self._array("x_test"), self._array("y_test"), len(self.classes))
+        images = checked(where, self._array("x_test"), self._array("y_test"), len(self.classes), self.resize)
         return same_kind(where, images, self.channels, self.size)
 
     @cached_property
     def _train(self) -> Images:
         where = f"data npz: {self.root}: x_train, y_train"
-        return checked(where, self._array("x_train"), self._array("y_train"), len(self.classes))
+        return checked(where, self._array("x_train"), self._array("y_train"), len(self.classes), self.resize)
 
     @cached_property
     def _contents(self) -> tuple[Path, frozenset[str]]:

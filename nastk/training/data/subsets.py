@@ -6,10 +6,36 @@ import torch
 from torch import Tensor
 
 from nastk.errors import UserError
-from nastk.training.data.images import Images
+from nastk.training.data.images import DataSource, ImageSet
+from nastk.training.seeds import derive_seed
 
 
-def split(images: Images, validation: int | float, seed: int) -> tuple[Images, Images]:
+def hold_out(data: DataSource, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Returns the training images less those held out, and those: `data.validation` of them, or the set's own part.
+
+    Raises:
+        UserError: the files are not what they should be, or `data.validation` does not fit them.
+    """
+    given = data.validation_images()
+    if given is not None:
+        return data.train(), given
+    return split(data.train(), data.validation, derive_seed(seed, "validation"))
+
+
+def search_parts(data: DataSource, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Returns what a search trains on and what it validates on; the test images are not touched.
+
+    First the validation images are held out, then `data.subset` is drawn from the others, so that every subset of a
+    seed is validated on the same images.
+
+    Raises:
+        UserError: as `hold_out`, or `data.subset` is more than what is left.
+    """
+    train, held = hold_out(data, seed)
+    return subset(train, data.subset, derive_seed(seed, "subset")), held
+
+
+def split(images: ImageSet, validation: int | float, seed: int) -> tuple[ImageSet, ImageSet]:
     """Splits into a training and a validation part.
 
     Args:
@@ -33,7 +59,7 @@ def split(images: Images, validation: int | float, seed: int) -> tuple[Images, I
     return train, images.take(held)
 
 
-def subset(images: Images, size: int | float, seed: int) -> Images:
+def subset(images: ImageSet, size: int | float, seed: int) -> ImageSet:
     """Draws a part with each class in proportion.
 
     Args:

@@ -1,5 +1,6 @@
 """What every data source promises; a new one is entered in `SOURCES` and, with a small copy of its files, here."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,14 +29,17 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> DataSource:
 
 def test_images_are_of_the_kind_that_the_source_says(source: DataSource) -> None:
     for part in (source.train(), source.test()):
-        assert part.x.dtype == torch.uint8
+        pixels = part.pixels(torch.tensor([2, 0]))
+        assert pixels.dtype == torch.uint8
         assert part.y.dtype == torch.int64
-        assert tuple(part.x.shape[1:]) == (source.channels, source.size, source.size)
+        assert tuple(pixels.shape) == (2, source.channels, source.size, source.size)
+        assert torch.equal(part.take(torch.tensor([2, 0])).pixels(torch.tensor([0, 1])), pixels)
         assert part.y.unique().tolist() == list(range(len(source.classes)))
 
 
 def test_reading_twice_gives_the_same(source: DataSource) -> None:
-    assert torch.equal(source.train().x, source.train().x)
+    every = torch.arange(len(source.train()))
+    assert torch.equal(source.train().pixels(every), source.train().pixels(every))
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
@@ -78,5 +82,37 @@ def test_an_unknown_source_names_the_nearest() -> None:
 def test_an_unknown_field_names_the_nearest() -> None:
     with pytest.raises(UserError, match="nearest is 'flip'"):
         load_data("digits", flips=True)
-    with pytest.raises(UserError, match="field of data source digits 'root'"):
-        load_data("digits", "/tmp")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("root", "/tmp", "none: the images"),
+        ("resize", 0, "1 to 1024 pixels a side"),
+        ("resize", 2000, "1 to 1024 pixels a side"),
+        ("resize", 32.0, "1 to 1024 pixels a side"),
+        ("subset", 0, "a number of images, or a share above 0 and up to 1.0"),
+        ("subset", 1.1, "a number of images, or a share"),
+        ("subset", float("nan"), "a number of images, or a share"),
+        ("subset", True, "a number of images, or a share"),
+        ("validation", 1.0, "a share above 0 and below 1.0"),
+        ("validation", -5, "a share above 0 and below 1.0"),
+        ("memory_gb", 0, "a number of gigabytes above 0"),
+        ("memory_gb", float("inf"), "a number of gigabytes above 0"),
+        ("workers", 0, "1 to 256 processes"),
+        ("flip", "yes", "true or false"),
+        ("crop", 0.6, "from 0 to 0.5"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(field: str, value: object, expected: str) -> None:
+    with pytest.raises(UserError, match=rf"data digits: {field}={value!r}, expected .*{expected}"):
+        load_data("digits", **{field: value})
+
+
+def test_every_source_resizes(source: DataSource) -> None:
+    made = dataclasses.replace(source, resize=7)  # type: ignore[type-var]
+    assert made.size == 7
+    for part in (made.train(), made.test()):
+        assert (part.size, part.channels) == (7, source.channels)
+        assert part.pixels(torch.arange(3)).shape == (3, source.channels, 7, 7)
+        assert part.y.unique().tolist() == list(range(len(source.classes)))
