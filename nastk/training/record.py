@@ -17,6 +17,8 @@ from nastk.training.transfer_settings import TransferSettings
 
 SCHEMA = 1
 RECORD = "training.json"
+# Written before a training, by whoever picked the network's size.
+SHAPE = "shape.json"
 # Where a training runs is no part of what it is: it may be resumed elsewhere.
 ELSEWHERE = ("device", "threads")
 
@@ -48,9 +50,10 @@ def claim_folder(folder: Path, record: Mapping[str, Any]) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        visible = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     except OSError as error:
         raise cannot_write(folder, error) from None
+    names = sorted(visible - {SHAPE})
     if RECORD not in names and names:
         raise UserError(f"{folder}: holds {names[0]} but no {RECORD}, expected an empty folder or a training's own")
     if names in ([], [RECORD]):  # of a training that has not come to its first checkpoint there is nothing to lose
