@@ -15,13 +15,14 @@ from nastk.errors import UserError, unknown
 from nastk.evaluators import EvaluationFailed, Report
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
+from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches, in_order
 from nastk.training.data import DataSource, ImageSet, Normalisation, search_parts, statistics
 from nastk.training.device import choose_device, place
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
-from nastk.training.module import Classifier, score
-from nastk.training.recipe import check_number
+from nastk.training.module import score
+from nastk.training.recipe import check_integer, check_number
 from nastk.training.seeds import derive_seed, isolated_rng, threads_set
 from nastk.training.settings import TrainingSettings
 
@@ -41,12 +42,14 @@ class TrainingEvaluator(TrainingSettings):
         network: fields of `NetworkConfig`, e.g. {"cells": 1, "filters": 8}; classes, channels and size are the data's,
             auxiliary head and drop path the recipe's.
         max_seconds: after which a candidate is given up, or None.
+        repeat: 0 in a search; another number trains from other weights and with other batches, on the same images.
         and those of `TrainingSettings`; `seed` is also of the subset and of the split.
     """
 
     data: DataSource
     network: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     max_seconds: float | None = None
+    repeat: int = 0
     epochs: int = 4
     learning_rate: float = 0.2
     auxiliary: float = 0.0
@@ -56,6 +59,7 @@ class TrainingEvaluator(TrainingSettings):
         super().__post_init__()
         if self.max_seconds is not None:
             check_number("max_seconds", self.max_seconds, 0.0, math.inf, open_low=True)
+        check_integer("repeat", self.repeat, 0)
         if self.batch > len(self._parts[0]):
             raise UserError(
                 f"batch={self.batch}, expected at most {len(self._parts[0])}: that many images a candidate is trained "
@@ -106,6 +110,8 @@ class TrainingEvaluator(TrainingSettings):
             Pruned: `report` raised it.
         """
         seed = derive_seed(self.seed, genotype.key)
+        if self.repeat:
+            seed = derive_seed(seed, self.repeat)
         try:
             with threads_set(self.threads, self.data.size), isolated_rng(seed, self._device), memory_errors_named():
                 return self._train(genotype, report, seed)
@@ -123,12 +129,13 @@ class TrainingEvaluator(TrainingSettings):
             augmentation=self.augmentation(self.data.crop, self.data.flip),
             seed=seed,
             device=self._device,
+            mixing=self.mixing(len(self.data.classes)),
         )
         metrics: dict[str, float] = {}
         start = time.perf_counter()
 
         def after_epoch(epoch: int, loss: float) -> None:
-            accuracy, held_loss = score(network, in_order(held, self._normalisation, self._device))
+            accuracy, held_loss = score(module.result, in_order(held, self._normalisation, self._device))
             if not math.isfinite(held_loss):
                 raise TrainingError(f"diverged: the validation loss is {held_loss} in epoch {epoch}")
             metrics.update(
@@ -140,7 +147,15 @@ class TrainingEvaluator(TrainingSettings):
             )
             report(epoch, accuracy)
 
-        module = Classifier(network, batches, self, seed=seed, after_epoch=after_epoch, max_seconds=self.max_seconds)
+        module = AveragingClassifier(
+            network,
+            batches,
+            self,
+            seed=seed,
+            after_epoch=after_epoch,
+            max_seconds=self.max_seconds,
+            average=self.average,
+        )
         fit(module, self._device)
         return metrics
 

@@ -75,6 +75,17 @@ def test_another_seed_gives_another_result_on_other_images() -> None:
     assert result(evaluator(seed=1)) != result(evaluator())
 
 
+def test_a_repeat_is_another_training_on_the_same_images() -> None:
+    first, second = evaluator(), evaluator(repeat=1)
+    assert result(second) != result(first)
+    assert result(evaluator(repeat=1)) == result(second) != result(evaluator(repeat=2))
+    for ours, theirs in zip(first._parts, second._parts, strict=True):
+        assert torch.equal(ours.y, theirs.y)
+        assert torch.equal(ours.pixels(torch.arange(len(ours))), theirs.pixels(torch.arange(len(theirs))))
+    with pytest.raises(UserError, match=r"repeat=-1, expected a whole number of at least 0"):
+        evaluator(repeat=-1)
+
+
 def test_the_global_generator_and_the_threads_are_given_back() -> None:
     torch.manual_seed(3)
     before, threads = torch.get_rng_state(), torch.get_num_threads()
