@@ -1,4 +1,4 @@
-"""Augmentation of a batch in one gather on the device: random crop, alternating flip; then cutout on the result."""
+"""Augmentation of a batch in one gather on the device: random crop, flip; then cutout on the result."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ class Augmentation:
 
     Attributes:
         crop: how far an image is shifted at most, as a share of its side: 0.125 is 4 pixels of 32.
-        flip: mirror each image in every other epoch, half of the images in the even ones (as in airbench, Jordan
-            2024, arXiv 2404.00498).
+        flip: mirror half of the images in each epoch.
+        alternate: mirror each image in every other epoch (as in airbench, Jordan 2024, arXiv 2404.00498); else by
+            chance, in each epoch anew.
         cutout: side of the square that is blanked, as a share of the image's (DeVries and Taylor 2017,
             arXiv 1708.04552); 0.5 is 16 pixels of 32.
         padding: what a shifted image shows beyond its border, "reflect" or "zero" (black).
@@ -27,6 +28,7 @@ class Augmentation:
 
     crop: float = 0.125
     flip: bool = False
+    alternate: bool = True
     cutout: float = 0.0
     padding: str = "reflect"
 
@@ -35,8 +37,9 @@ class Augmentation:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= limit:
                 raise UserError(f"{name}={value!r}, expected 0 to {limit}, a share of the image's side")
-        if not isinstance(self.flip, bool):
-            raise UserError(f"flip={self.flip!r}, expected true or false")
+        for name in ("flip", "alternate"):
+            if not isinstance(getattr(self, name), bool):
+                raise UserError(f"{name}={getattr(self, name)!r}, expected true or false")
         if self.padding not in PADDINGS:
             raise unknown("padding", self.padding, PADDINGS)
 

@@ -1,4 +1,4 @@
-"""Batches cut from a data set that lies on the device as uint8: an iterable that Lightning takes as a loader."""
+"""Batches cut from images on the device, or from those that workers decode: an iterable that Lightning takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from torch import Tensor
 
 from nastk.errors import UserError
 from nastk.training.augment import Augmentation, Draws, cut_out, draw, gather
-from nastk.training.data import Images, Normalisation
+from nastk.training.data import Images, ImageSet, Normalisation
+from nastk.training.mixing import Mixing, blend, draw_blends
 from nastk.training.seeds import derive_seed
 
 SCORING_BATCH = 1024
@@ -28,23 +29,28 @@ class Batches:
 
     def __init__(
         self,
-        images: Images,
+        images: ImageSet,
         normalisation: Normalisation,
         *,
         batch: int,
         augmentation: Augmentation,
         seed: int,
         device: torch.device,
+        mixing: Mixing | None = None,
     ) -> None:
-        """Moves the images to `device`; raises UserError where there are fewer than `batch`."""
+        """Moves images that are in memory to `device`; raises UserError where there are fewer than `batch`."""
         if batch > len(images):
             raise UserError(f"batch={batch}, expected at most {len(images)}: that many training images there are")
         self.epoch = 0
-        self._pixels = images.x.permute(0, 2, 3, 1).contiguous().to(device)
+        self._images = images
+        self._device = device
+        in_memory = images.x if isinstance(images, Images) else torch.empty((0, 1, 1, 1), dtype=torch.uint8)
+        self._pixels = in_memory.permute(0, 2, 3, 1).contiguous().to(device)
         self._labels = images.y.to(device)
         self._scale, self._shift = _affine(normalisation, device)
         self._batch = batch
         self._augmentation = augmentation
+        self._mixing = mixing
         self.seed = seed
         first = torch.Generator().manual_seed(derive_seed(seed, "flip"))
         self._mirrored_first = torch.rand(len(images), generator=first) < 0.5
@@ -53,34 +59,59 @@ class Batches:
         return len(self._labels) // self._batch
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields float (batch, channels, size, size) in channels_last layout, and int64 labels (batch,)."""
-        device = self._pixels.device
-        size = self._pixels.shape[1]
+        """Yields float (batch, channels, size, size) in channels_last layout, and int64 labels (batch,).
+
+        With mixing, the labels are float targets (batch, classes).
+        """
+        device, size = self._device, self._images.size
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "batches", self.epoch))
         order = torch.randperm(len(self._labels), generator=generator)
         shift, centre = draw(self._augmentation, len(order), size, generator)
-        mirrored = self._mirrored_first[order] ^ bool(self.epoch % 2)
+        mirrored = self._mirrored(order)
         draws = Draws(shift.to(device), centre.to(device), mirrored.to(device))
+        found = self._found(order)
         order = order.to(device)
         _, hole = self._augmentation.pixels(size)
-        for start in range(0, len(self) * self._batch, self._batch):
-            stop = start + self._batch
+        seed = derive_seed(self.seed, "mixing", self.epoch)
+        blends = iter(draw_blends(self._mixing, len(self), size, seed) if self._mixing else ())
+        for number, (pixels, indices) in enumerate(found):
+            start, stop = number * self._batch, (number + 1) * self._batch
             part = draws.part(start, stop)
-            batch = gather(self._pixels, order[start:stop], part, self._augmentation)
+            batch = gather(pixels, indices, part, self._augmentation)
             normal = batch.float().mul_(self._scale).add_(self._shift)
             if hole:
                 normal = cut_out(normal, part, hole)
-            yield normal.permute(0, 3, 1, 2), self._labels[order[start:stop]]
+            labels = self._labels[order[start:stop]]
+            if self._mixing is not None:
+                normal, labels = blend(normal, labels, next(blends), self._mixing.classes)
+            yield normal.permute(0, 3, 1, 2), labels
+
+    def _found(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields, for each batch, uint8 (n, size, size, channels) and where in it the batch's images lie."""
+        whole = order[: len(self) * self._batch]
+        if isinstance(self._images, Images):
+            yield from ((self._pixels, indices) for indices in whole.to(self._device).split(self._batch))
+            return
+        every = torch.arange(self._batch, device=self._device)
+        for pixels in self._images.stream(whole.split(self._batch)):
+            yield pixels.to(self._device).permute(0, 2, 3, 1), every
+
+    def _mirrored(self, order: Tensor) -> Tensor:
+        """Returns which images of the epoch, in their order, are mirrored: bool (n,)."""
+        if self._augmentation.alternate:
+            return self._mirrored_first[order] ^ bool(self.epoch % 2)
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "flip", self.epoch))
+        return torch.rand(len(order), generator=generator) < 0.5
 
 
 def in_order(
-    images: Images, normalisation: Normalisation, device: torch.device, batch: int = SCORING_BATCH
+    images: ImageSet, normalisation: Normalisation, device: torch.device, batch: int = SCORING_BATCH
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yields all images as they are, normalised, float (n, channels, size, size), with their labels."""
     scale, shift = _affine(normalisation, device)
-    for start in range(0, len(images), batch):
-        pixels = images.x[start : start + batch].to(device).permute(0, 2, 3, 1).float()
-        yield (pixels * scale + shift).permute(0, 3, 1, 2), images.y[start : start + batch].to(device)
+    for pixels, labels in images.batches(batch):
+        normal = pixels.to(device).permute(0, 2, 3, 1).float() * scale + shift
+        yield normal.permute(0, 3, 1, 2), labels.to(device)
 
 
 def _affine(normalisation: Normalisation, device: torch.device) -> tuple[Tensor, Tensor]:

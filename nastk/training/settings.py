@@ -1,11 +1,13 @@
-"""What every training can be told: the recipe, augmentation, and where it runs; checked where it is written."""
+"""What every training can be told: recipe, augmentation, averaging, where it runs; checked where it is written."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from nastk.training.augment import Augmentation
-from nastk.training.recipe import Recipe, check_integer
+from nastk.training.mixing import Mixing
+from nastk.training.recipe import Recipe, check_integer, check_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,16 +15,22 @@ class TrainingSettings(Recipe):
     """How a network is trained, in a search or in full.
 
     Attributes:
-        crop, flip, cutout, padding: see `Augmentation`; None for the data source's own word on crop and flip.
+        average: share of the steps that the moving average of the weights remembers; 0 for no average.
+        crop, flip, alternate, cutout, padding: see `Augmentation`; None for the data source's own word on crop, flip.
+        mixup, cutmix: see `Mixing`; 0 for neither.
         seed: of the weights, of the batches and of drop path.
         device: "auto", "cpu", "cuda" or "cuda:1".
         threads: CPU threads to train with; None takes one for images of up to 16 pixels a side, else all.
     """
 
+    average: float = 0.0
     crop: float | None = None
     flip: bool | None = None
+    alternate: bool = True
     cutout: float = 0.0
     padding: str = "reflect"
+    mixup: float = 0.0
+    cutmix: float = 0.0
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
@@ -30,6 +38,9 @@ class TrainingSettings(Recipe):
     def __post_init__(self) -> None:
         """Checks every value; raises UserError."""
         super().__post_init__()
+        check_number("average", self.average, 0.0, 1.0)
+        check_number("mixup", self.mixup, 0.0, math.inf)
+        check_number("cutmix", self.cutmix, 0.0, math.inf)
         check_integer("seed", self.seed, 0)
         if self.threads is not None:
             check_integer("threads", self.threads, 1, 1024)
@@ -40,6 +51,11 @@ class TrainingSettings(Recipe):
         return Augmentation(
             crop=crop if self.crop is None else self.crop,
             flip=flip if self.flip is None else self.flip,
+            alternate=self.alternate,
             cutout=self.cutout,
             padding=self.padding,
         )
+
+    def mixing(self, classes: int) -> Mixing | None:
+        """Returns how images of so many classes are blended, or None."""
+        return Mixing(self.mixup, self.cutmix, classes) if self.mixup or self.cutmix else None

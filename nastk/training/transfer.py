@@ -83,6 +83,7 @@ def train_final(
                 augmentation=settings.augmentation(data.crop, data.flip),
                 seed=seed,
                 device=device,
+                mixing=settings.mixing(len(data.classes)),
             )
             result, outcome = _train(network, batches, settings, folder, device, progress)
             accuracy, loss = score(result, in_order(test, normalisation, device))

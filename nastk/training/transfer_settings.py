@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 from nastk.errors import UserError
-from nastk.training.recipe import check_number
 from nastk.training.settings import TrainingSettings
 
 
@@ -14,7 +13,6 @@ class TransferSettings(TrainingSettings):
     """How the final network is trained.
 
     Attributes:
-        average: share of the steps that the moving average of the weights remembers; 0 for no average.
         holdout: whether the data source's validation images are held out of the training and scored, so that several
             networks can be ranked without a look at the test images.
     """
@@ -27,6 +25,5 @@ class TransferSettings(TrainingSettings):
     def __post_init__(self) -> None:
         """Checks every value; raises UserError."""
         super().__post_init__()
-        check_number("average", self.average, 0.0, 1.0)
         if not isinstance(self.holdout, bool):
             raise UserError(f"holdout={self.holdout!r}, expected true or false")

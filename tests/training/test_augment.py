@@ -65,7 +65,15 @@ def test_cutout_blanks_a_square_around_its_centre_and_nothing_else(side: int) ->
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("crop", -0.1), ("crop", 0.6), ("crop", True), ("cutout", 1.1), ("cutout", float("nan")), ("padding", "reflct")],
+    [
+        ("crop", -0.1),
+        ("crop", 0.6),
+        ("crop", True),
+        ("cutout", 1.1),
+        ("cutout", float("nan")),
+        ("padding", "reflct"),
+        ("alternate", 1),
+    ],
 )
 def test_an_impossible_value_is_refused(field: str, value: object) -> None:
     with pytest.raises(UserError, match=f"{field}"):

@@ -98,6 +98,22 @@ def test_every_image_is_mirrored_in_every_other_epoch() -> None:
     assert 5 < int(sides[0].sum()) < 35
 
 
+def test_without_alternation_each_epoch_draws_which_images_are_mirrored(images: Images) -> None:
+    augmentation = Augmentation(crop=0.0, flip=True, alternate=False)
+    source, alternating = batches(images, augmentation), batches(images, Augmentation(crop=0.0, flip=True))
+    plain = batches(images)
+    kept = []
+    for epoch in range(4):
+        straight, found = epoch_of(plain, epoch), epoch_of(source, epoch)
+        same = (found == straight).flatten(1).all(1)
+        assert torch.equal(found[~same], straight[~same].flip(3))
+        assert 25 < int(same.sum()) < 75
+        kept.append(same)
+    assert not torch.equal(epoch_of(source, 0), epoch_of(alternating, 0))
+    assert torch.equal(epoch_of(source, 2), epoch_of(batches(images, augmentation), 2))
+    assert len({tuple(same.tolist()) for same in kept}) == 4
+
+
 def test_a_batch_larger_than_the_set_is_refused(images: Images) -> None:
     with pytest.raises(UserError, match="batch=104, expected at most 103"):
         batches(images, batch=104)
