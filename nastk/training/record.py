@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from nastk.errors import UserError
 from nastk.files import cannot_write, read_json, write_json
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
-from nastk.training.data import DataSource, Images
+from nastk.training.data import DataSource, ImageSet
 from nastk.training.transfer_settings import TransferSettings
 
 SCHEMA = 1
@@ -24,20 +23,18 @@ ELSEWHERE = ("device", "threads")
 
 
 def training_record(
-    genotype: Genotype, config: NetworkConfig, data: DataSource, train: Images, settings: TransferSettings
+    genotype: Genotype, config: NetworkConfig, data: DataSource, train: ImageSet, settings: TransferSettings
 ) -> dict[str, Any]:
     """Returns, as plain values, all that the result depends on; raises UserError where network and data do not fit."""
     expected = {"classes": len(data.classes), "channels": data.channels, "size": data.size}
     for name, value in expected.items():
         if getattr(config, name) != value:
             raise UserError(f"network: {name}={getattr(config, name)}, expected {value} as in the data {data.name}")
-    digest = hashlib.sha256(train.x.numpy().tobytes())
-    digest.update(train.y.numpy().tobytes())
     return {
         "schema": SCHEMA,
         "genotype": genotype.to_dict(),
         "network": config.to_dict(),
-        "data": {"name": data.name, "train_sha256": digest.hexdigest(), "crop": data.crop, "flip": data.flip},
+        "data": {"name": data.name, "train_sha256": train.fingerprint(), "crop": data.crop, "flip": data.flip},
         "settings": {name: value for name, value in asdict(settings).items() if name not in ELSEWHERE},
     }
 

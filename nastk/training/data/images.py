@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -42,8 +44,20 @@ class ImageSet(Protocol):
         """Returns the images at `indices` as uint8 (n, channels, size, size); ask for no more than memory holds."""
         ...
 
+    def batches(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields all images in order, `batch` at once, as uint8 (b, channels, size, size) with their labels (b,)."""
+        ...
+
+    def stream(self, order: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yields the images at each of the indices in `order` as uint8 (b, channels, size, size), decoded ahead."""
+        ...
+
     def to(self, device: torch.device) -> ImageSet:
-        """Returns the same set, on `device` where it is in memory."""
+        """Returns the same set in memory on `device`, or as it is where it is too large for that."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Returns a SHA-256 that tells other images from these; nothing is decoded for it."""
         ...
 
 
@@ -80,9 +94,23 @@ class Images:
         """Returns the images at `indices` (int64), in that order."""
         return Images(self.x[indices], self.y[indices])
 
+    def batches(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields all images in order, `batch` at once, as uint8 (b, channels, size, size) with their labels (b,)."""
+        return zip(self.x.split(batch), self.y.split(batch), strict=True)
+
+    def stream(self, order: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yields the images at each of the indices in `order` as uint8 (b, channels, size, size)."""
+        return (self.x[indices] for indices in order)
+
     def to(self, device: torch.device) -> Images:
         """Returns the same images on `device`."""
         return Images(self.x.to(device), self.y.to(device))
+
+    def fingerprint(self) -> str:
+        """Returns the SHA-256 of pixels and labels."""
+        digest = hashlib.sha256(self.x.cpu().numpy().tobytes())
+        digest.update(self.y.cpu().numpy().tobytes())
+        return digest.hexdigest()
 
 
 class DataSource(Protocol):

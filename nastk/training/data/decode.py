@@ -1,0 +1,116 @@
+"""One image file, of whatever mode and size, as a square of uint8 pixels."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from nastk.errors import UserError
+from nastk.training.data.resize import central_square
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+GREY = {"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I"}
+SIXTEEN_BIT = {"I;16", "I;16B", "I;16L", "I"}
+
+
+class CorruptImage(Exception):  # noqa: N818 - it names the image's state, and whoever catches it decides what follows
+    """A file is no image, cut short, damaged or too large to be one.
+
+    Attributes:
+        reason: a short line.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Header(NamedTuple):
+    """What an image file says of itself: its shorter side in pixels, and whether it is grey."""
+
+    side: int
+    grey: bool
+
+
+def read_header(path: Path) -> Header:
+    """Reads a file's header alone; raises as `decode`."""
+    with _opened(path) as image:
+        return Header(min(image.size), image.mode in GREY)
+
+
+def decode(path: Path, channels: int, size: int) -> NDArray[np.uint8]:
+    """Reads an image file.
+
+    Colours become RGB (CMYK, YCbCr and palettes as Pillow converts them), or grey by their luma where one channel is
+    wanted. What is transparent shows white. 16-bit grey is scaled to 0..255, not clipped. Of an animation the first
+    picture is taken. The camera's orientation (EXIF) is applied. JPEGs of more than twice the size are decoded at a
+    half, a quarter or an eighth, which libjpeg does on the way.
+
+    Args:
+        path: a JPEG, PNG, WebP or BMP file, whatever its name.
+        channels: 1 for grey, 3 for RGB.
+        size: pixels a side; resized as `nastk.training.data.resize` has it.
+
+    Returns:
+        uint8 (channels, size, size).
+
+    Raises:
+        CorruptImage: it cannot be decoded, or has more pixels than Pillow's limit (a decompression bomb).
+        UserError: the file cannot be read.
+    """
+    with _opened(path) as image:
+        image.draft(image.mode, (2 * size, 2 * size))
+        orientation = image.getexif().get(0x0112, 1)
+        top, left, side = central_square(image.height, image.width)
+        plain = _plain(image, "L" if channels == 1 else "RGB").resize(
+            (size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side)
+        )
+        if orientation != 1:
+            plain.getexif()[0x0112] = orientation
+            plain = ImageOps.exif_transpose(plain)
+        pixels = np.asarray(plain, dtype=np.uint8)
+    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with warnings.catch_warnings(), path.open("rb") as file:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file, formats=FORMATS) as image:
+                yield image
+    except (MemoryError, UserError):
+        raise
+    except Exception as error:  # what a damaged file can make a decoder raise has no list
+        if isinstance(error, OSError) and error.errno is not None:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        raise CorruptImage(_reason(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return f"no image of {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+    if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
+        return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels, refused as a decompression bomb"
+    return " ".join(str(error).split())[:120] or type(error).__name__
+
+
+def _plain(image: Image.Image, mode: str) -> Image.Image:
+    """Returns the image in mode "L" or "RGB"."""
+    if image.mode in SIXTEEN_BIT:
+        values: NDArray[Any] = np.asarray(image).astype(np.float32)
+        grey = np.clip(values / 257 + 0.5, 0, 255).astype(np.uint8)
+        return Image.fromarray(grey).convert(mode)
+    if image.has_transparency_data:
+        layers = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers)
+    return image.convert(mode)
