@@ -1,112 +1,110 @@
-"""The transfer as a step: the cells that a search chose, trained larger on all training images."""
+"""The transfer as a step: the cells that a search chose, trained larger on all training images, and ranked."""
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from omegaconf import DictConfig
-from tqdm import tqdm
 
-from nastk.config import build, settings
 from nastk.errors import UserError
-from nastk.jobs.parts import make_data, run_config
+from nastk.genotype import Genotype
+from nastk.jobs.candidates import transfer_candidates
+from nastk.jobs.parts import run_config
+from nastk.jobs.shape import NoSizeFits, measured_cost, recorded_cost, sized_network
+from nastk.jobs.sizing import LATENCY, TooLarge
+from nastk.jobs.transfer_plan import TransferPlan, transfer_plan
+from nastk.jobs.transfer_progress import TransferProgress
 from nastk.networks import NetworkConfig
-from nastk.results import chosen
+from nastk.ranking import ranked, ranked_entry, ranking_table, write_ranking
 from nastk.runs import held
-from nastk.training.data import DataSource
-from nastk.training.device import choose_device
-from nastk.training.transfer import METRICS, TransferSettings, train_final
+from nastk.training.transfer import METRICS, train_final
 
+__all__ = ["run_transfer", "transfer_plan"]
 
-@dataclass(frozen=True)
-class TransferShape:
-    """Which candidates are trained, and how large.
-
-    Attributes:
-        top: how many of the Pareto front's candidates, the most accurate first.
-        cells, filters, stem: see `NetworkConfig`; auxiliary head and drop path are the recipe's.
-    """
-
-    top: int = 1
-    cells: int = 2
-    filters: int = 16
-    stem: str = "cifar"
-
-    def __post_init__(self) -> None:
-        if self.top < 1:
-            raise UserError(f"transfer.top={self.top}: expected at least 1")
-
-
-class TransferPlan(NamedTuple):
-    """What `run_transfer` does: how many candidates, built how, trained how, on which data."""
-
-    top: int
-    network: NetworkConfig
-    recipe: TransferSettings
-    data: DataSource
+Sized = tuple[Genotype, NetworkConfig, Path]
 
 
 def run_transfer(config: DictConfig) -> list[Path]:
-    """Trains the chosen candidates of `config.run`; returns their folders, the most accurate in the search first.
+    """Trains the chosen candidates of `config.run`; returns their folders, the best first.
 
-    A finished one is not trained again, a killed one goes on from its last epoch.
+    One candidate is trained on all training images. Of several each is trained without the validation images, and they
+    are ranked by their accuracy on these, never on the test images. A finished one is not trained again, a killed one
+    goes on from its last epoch.
 
     Raises:
-        UserError: no such run, or one of `train_final`'s.
+        UserError: no such run, nothing meets the limits, or one of `train_final`'s.
     """
     folder, searched = run_config(config)
     plan = transfer_plan(config, searched)
-    folders = []
+    recipe = dataclasses.replace(plan.recipe, holdout=True) if plan.top > 1 else plan.recipe
     with held(folder):
-        candidates = chosen(folder, plan.top)
-        if len(candidates) < plan.top:
-            print(f"transfer: the Pareto front has {len(candidates)} candidates, not {plan.top}", file=sys.stderr)
-        for key, genotype in candidates:
-            place = folder / "transfer" / key
-            known = (place / METRICS).exists()
-            with tqdm(total=plan.recipe.epochs, desc=f"transfer {key[:8]}", unit="epoch", disable=known or None) as bar:
-
-                def progress(epoch: int, epochs: int, loss: float, bar: tqdm = bar) -> None:
-                    bar.update(epoch - bar.n)
-                    bar.set_postfix_str(f"training loss {loss:.3f}")
-
-                metrics = train_final(genotype, plan.network, plan.data, plan.recipe, place, progress)
-            print(
-                f"transfer {key[:8]}: {_result(place, metrics)}{' (trained before)' if known else ''}", file=sys.stderr
-            )
-            folders.append(place)
-    return folders
+        networks = _sized(folder, plan)
+        known = {place for _, _, place in networks if (place / METRICS).exists()}
+        metrics: list[Mapping[str, Any]] = []
+        with TransferProgress(len(networks), recipe.epochs, quiet=len(known) == len(networks)) as progress:
+            for genotype, network, place in networks:
+                progress.begin(genotype.key)
+                metrics.append(train_final(genotype, network, plan.data, recipe, place, progress.epoch))
+                before = " (trained before)" if place in known else ""
+                line = f"transfer {genotype.key[:8]}: {_result(place, metrics[-1])}{before}"
+                progress.end(genotype.key, metrics[-1], line)
+        if plan.top == 1:
+            return [place for _, _, place in networks]
+        return _rank(folder, plan, networks, metrics)
 
 
-def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
-    """Returns how the transfer will train, every setting checked; `searched` is the configuration of the search."""
-    shape: TransferShape = settings(TransferShape, config.transfer, "transfer.")
-    recipe = build(config.training, "training", seed=searched.seed)
-    if not isinstance(recipe, TransferSettings):
-        raise UserError(f"training._target_={config.training._target_!r}: expected a recipe of nastk.training.transfer")
-    choose_device(recipe.device)
-    data = make_data(config if config.get("data") is not None else searched)
-    network = NetworkConfig(
-        stem=shape.stem,
-        cells=shape.cells,
-        filters=shape.filters,
-        classes=len(data.classes),
-        channels=data.channels,
-        size=data.size,
-        auxiliary=recipe.auxiliary > 0,
-        drop_path=recipe.drop_path,
-    )
-    return TransferPlan(shape.top, network, recipe, data)
+def _sized(folder: Path, plan: TransferPlan) -> list[Sized]:
+    """Returns the networks to train, all sized before the first is trained; cells that fit in no size are left out."""
+    networks: list[Sized] = []
+    left_out: list[NoSizeFits] = []
+    for key, genotype in transfer_candidates(folder, plan.top):
+        place = folder / "transfer" / key
+        try:
+            networks.append((genotype, sized_network(genotype, plan.sizing, place), place))
+        except NoSizeFits as nothing:
+            left_out.append(nothing)
+    if not networks:
+        raise left_out[0]
+    for one in left_out:
+        print(f"transfer: left out: {one}", file=sys.stderr)
+    return networks
 
 
-def _result(folder: Path, metrics: dict[str, Any]) -> str:
+def _rank(
+    folder: Path, plan: TransferPlan, networks: Sequence[Sized], metrics: Sequence[Mapping[str, Any]]
+) -> list[Path]:
+    """Writes and prints the ranking; returns the networks' folders in its order."""
+    entries = [
+        ranked_entry(folder, place, found, _latency(plan, genotype, network, place))
+        for (genotype, network, place), found in zip(networks, metrics, strict=True)
+    ]
+    order = ranked(entries)
+    write_ranking(folder, order)
+    print(f"Ranked by accuracy on held-out training images:\n{ranking_table(order)}", file=sys.stderr)
+    return [folder / entry.folder for entry in order]
+
+
+def _latency(plan: TransferPlan, genotype: Genotype, network: NetworkConfig, place: Path) -> float | None:
+    cost = recorded_cost(place) or {}
+    if LATENCY not in cost and plan.target is not None:
+        try:
+            cost = measured_cost(genotype, network, plan.target)
+        except TooLarge:
+            return None
+    return cost.get(LATENCY)
+
+
+def _result(folder: Path, metrics: Mapping[str, Any]) -> str:
     try:
+        held_out = metrics.get("validation_accuracy")
+        validated = f"accuracy {held_out:.4f} on held-out images, " if held_out is not None else ""
         return (
-            f"test accuracy {metrics['accuracy']:.4f} after {metrics['epochs']} epochs, "
+            f"{validated}test accuracy {metrics['accuracy']:.4f} after {metrics['epochs']} epochs, "
             f"{metrics['params']:,} parameters"
         )
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise UserError(f"{folder / METRICS}: accuracy, epochs or params is missing or no number; damaged") from None

@@ -1,0 +1,119 @@
+"""What a transfer will do, every setting checked before anything is trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig
+
+from nastk.config import build, plain, settings
+from nastk.deploy.targets import Target
+from nastk.errors import UserError
+from nastk.jobs.parts import make_data, make_objective
+from nastk.jobs.shape import COUNTED, WITHOUT_LIMITS, Sizing
+from nastk.jobs.sizing import Freedom, Limit, Shape
+from nastk.networks import NetworkConfig
+from nastk.objective import LIMITED
+from nastk.training.data import DataSource
+from nastk.training.device import choose_device
+from nastk.training.transfer import TransferSettings
+
+# What filters must be a multiple of, and the least of them: NASNet's ImageNet stem has cells of a quarter of F.
+STEP_AND_LEAST = {"cifar": (2, 2), "imagenet": (4, 8)}
+
+
+@dataclass(frozen=True)
+class TransferShape:
+    """Which candidates are trained, and how large.
+
+    Attributes:
+        top: how many candidates; with several, each holds validation images out and they are ranked by these.
+        cells, filters: see `NetworkConfig`; None to have them picked by the limits, without a limit 2 and 16.
+        stem: see `NetworkConfig`; auxiliary head and drop path are the recipe's.
+        max_latency_ms, max_params, max_macs, max_memory_mb: what the network must not exceed, as in `Objective`; None
+            for the search's own limit.
+    """
+
+    top: int = 1
+    cells: int | None = None
+    filters: int | None = None
+    stem: str = "cifar"
+    max_latency_ms: float | None = None
+    max_params: float | None = None
+    max_macs: float | None = None
+    max_memory_mb: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise UserError(f"transfer.top={self.top}: expected at least 1")
+        for metric in LIMITED:
+            value = getattr(self, f"max_{metric}")
+            if value is not None and not 0 < value < math.inf:
+                raise UserError(f"transfer.max_{metric}={value}: expected a number above 0")
+
+
+class TransferPlan(NamedTuple):
+    """What `run_transfer` does: how many candidates, how large, trained how, on which data, measured where."""
+
+    top: int
+    sizing: Sizing
+    recipe: TransferSettings
+    data: DataSource
+    target: Target | None
+
+
+def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
+    """Returns how the transfer will train, every setting checked; `searched` is the configuration of the search."""
+    asked: TransferShape = settings(TransferShape, config.transfer, "transfer.")
+    recipe = build(config.training, "training", seed=searched.seed)
+    if not isinstance(recipe, TransferSettings):
+        raise UserError(f"training._target_={config.training._target_!r}: expected a recipe of nastk.training.transfer")
+    choose_device(recipe.device)
+    data = make_data(config if config.get("data") is not None else searched)
+    network = NetworkConfig(
+        stem=asked.stem,
+        cells=asked.cells if asked.cells is not None else WITHOUT_LIMITS.cells,
+        filters=asked.filters if asked.filters is not None else WITHOUT_LIMITS.filters,
+        classes=len(data.classes),
+        channels=data.channels,
+        size=data.size,
+        auxiliary=recipe.auxiliary > 0,
+        drop_path=recipe.drop_path,
+    )
+    limits = _limits(asked, searched)
+    timed = any(limit.metric not in COUNTED for limit in limits)
+    target: Target | None = build(searched.get("target"), "target") if timed or asked.top > 1 else None
+    free = Freedom(_searched_shape(searched), asked.cells, asked.filters, *STEP_AND_LEAST[asked.stem])
+    facts = plain(searched.target) if timed else None
+    return TransferPlan(asked.top, Sizing(network, limits, free, target, facts), recipe, data, target)
+
+
+def _limits(asked: TransferShape, searched: DictConfig) -> tuple[Limit, ...]:
+    """The transfer's own limits, and the search's where it has none.
+
+    A search that looks costs up in a table has limits on what the table is about, another network on another machine.
+    """
+    network = _searched_network(searched)
+    inherited = make_objective(searched).limits if network is not None and searched.get("objective") else {}
+    limits = []
+    for metric in LIMITED:
+        own = getattr(asked, f"max_{metric}")
+        if own is not None:
+            limits.append(Limit(metric, float(own), f"transfer.max_{metric}"))
+        elif metric in inherited:
+            limits.append(Limit(metric, float(inherited[metric]), f"objective.max_{metric}"))
+    return tuple(limits)
+
+
+def _searched_shape(searched: DictConfig) -> Shape:
+    network: Mapping[str, Any] = plain(_searched_network(searched)) or {}
+    known = NetworkConfig.from_dict({name: network[name] for name in ("cells", "filters") if name in network})
+    return Shape(known.cells, known.filters)
+
+
+def _searched_network(searched: DictConfig) -> DictConfig | None:
+    evaluator = searched.evaluator
+    return evaluator.get("network") if isinstance(evaluator, DictConfig) else None
