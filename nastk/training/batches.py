@@ -12,6 +12,7 @@ from nastk.training.augment import Augmentation, Draws, cut_out, draw, gather
 from nastk.training.data import Images, ImageSet, Normalisation
 from nastk.training.mixing import Mixing, blend, draw_blends
 from nastk.training.seeds import derive_seed
+from nastk.training.share import Share
 
 SCORING_BATCH = 1024
 
@@ -24,7 +25,9 @@ class Batches:
 
     Attributes:
         epoch: which epoch the next iteration gives, counted from 0.
+        skip: how many of its batches the next iteration leaves out: those before a checkpoint.
         seed: all that is drawn follows from it and the epoch.
+        share: which part of each batch this process gets, of batches that are the same for all processes.
     """
 
     def __init__(
@@ -37,11 +40,14 @@ class Batches:
         seed: int,
         device: torch.device,
         mixing: Mixing | None = None,
+        share: Share | None = None,
     ) -> None:
         """Moves images that are in memory to `device`; raises UserError where there are fewer than `batch`."""
         if batch > len(images):
             raise UserError(f"batch={batch}, expected at most {len(images)}: that many training images there are")
         self.epoch = 0
+        self.skip = 0
+        self.share = share or Share()
         self._images = images
         self._device = device
         in_memory = images.x if isinstance(images, Images) else torch.empty((0, 1, 1, 1), dtype=torch.uint8)
@@ -68,14 +74,18 @@ class Batches:
         order = torch.randperm(len(self._labels), generator=generator)
         shift, centre = draw(self._augmentation, len(order), size, generator)
         mirrored = self._mirrored(order)
-        draws = Draws(shift.to(device), centre.to(device), mirrored.to(device))
-        found = self._found(order)
+        skip, self.skip = self.skip, 0
+        mine = self.share.part_of_each(torch.arange(len(self) * self._batch).view(-1, self._batch)[skip:])
+        draws = Draws(shift[mine].to(device), centre[mine].to(device), mirrored[mine].to(device))
+        order = order[mine]
+        size_here = self._batch // self.share.ranks
+        found = self._found(order, size_here)
         order = order.to(device)
         _, hole = self._augmentation.pixels(size)
         seed = derive_seed(self.seed, "mixing", self.epoch)
-        blends = iter(draw_blends(self._mixing, len(self), size, seed) if self._mixing else ())
+        blends = iter(draw_blends(self._mixing, len(self), size, seed)[skip:] if self._mixing else ())
         for number, (pixels, indices) in enumerate(found):
-            start, stop = number * self._batch, (number + 1) * self._batch
+            start, stop = number * size_here, (number + 1) * size_here
             part = draws.part(start, stop)
             batch = gather(pixels, indices, part, self._augmentation)
             normal = batch.float().mul_(self._scale).add_(self._shift)
@@ -86,15 +96,13 @@ class Batches:
                 normal, labels = blend(normal, labels, next(blends), self._mixing.classes)
             yield normal.permute(0, 3, 1, 2), labels
 
-    def _found(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def _found(self, order: Tensor, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields, for each batch, uint8 (n, size, size, channels) and where in it the batch's images lie."""
-        whole = order[: len(self) * self._batch]
         if isinstance(self._images, Images):
-            yield from ((self._pixels, indices) for indices in whole.to(self._device).split(self._batch))
+            yield from ((self._pixels, indices) for indices in order.to(self._device).split(batch))
             return
-        every = torch.arange(self._batch, device=self._device)
-        for pixels in self._images.stream(whole.split(self._batch)):
-            yield pixels.to(self._device).permute(0, 2, 3, 1), every
+        for pixels in self._images.stream(order.split(batch)):
+            yield pixels.to(self._device).permute(0, 2, 3, 1), torch.arange(len(pixels), device=self._device)
 
     def _mirrored(self, order: Tensor) -> Tensor:
         """Returns which images of the epoch, in their order, are mirrored: bool (n,)."""

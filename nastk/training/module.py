@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 
 import pytorch_lightning as pl
 import torch
@@ -14,7 +14,8 @@ from torch.nn.functional import cross_entropy
 from nastk.training.batches import Batches
 from nastk.training.failure import TrainingError
 from nastk.training.recipe import Recipe
-from nastk.training.seeds import derive_seed
+from nastk.training.seeds import derive_seed, seed_step
+from nastk.training.share import Share
 
 AfterEpoch = Callable[[int, float], None]
 
@@ -55,7 +56,7 @@ class Classifier(pl.LightningModule):
         self._after_epoch = after_epoch
         self._max_seconds = max_seconds
         self._deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
-        self._loss_sum = torch.zeros(())
+        self.loss_sum = torch.zeros(())
         self._progress: Callable[[float], None] | None = getattr(network, "set_drop_path_progress", None)
 
     def train_dataloader(self) -> Batches:
@@ -66,17 +67,22 @@ class Classifier(pl.LightningModule):
         """Returns the recipe's optimizer."""
         return self.recipe.optimizer(self.network)
 
+    def on_train_start(self) -> None:
+        """Goes on in the middle of an epoch, where the checkpoint was written there."""
+        self.batches.epoch, self.batches.skip = divmod(self.global_step, len(self.batches))
+        self.loss_sum = self.loss_sum.to(self.device)
+
     def on_train_epoch_start(self) -> None:
-        """Sets everything random of the epoch."""
-        torch.manual_seed(derive_seed(self._seed, "epoch", self.current_epoch))
+        """Begins an epoch."""
         self.batches.epoch = self.current_epoch
-        self._loss_sum = torch.zeros((), device=self.device)
+        self.loss_sum = torch.zeros((), device=self.device)
 
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Sets the step's learning rate and drop path."""
+        """Sets the step's learning rate and drop path, and what it draws."""
         if time.monotonic() > self._deadline:
             raise TrainingError(f"took longer than max_seconds={self._max_seconds:g}")
         step = self.global_step
+        seed_step(derive_seed(self._seed, "step", step, self.batches.share.rank), self.device)
         rate = self.recipe.rate(step, self.steps)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
@@ -89,7 +95,7 @@ class Classifier(pl.LightningModule):
         output = self.network(x)
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
         loss = cross_entropy(logits, y, label_smoothing=self.recipe.label_smoothing)
-        self._loss_sum += loss.detach()
+        self.loss_sum += loss.detach()
         if auxiliary is not None:
             extra = cross_entropy(auxiliary, y, label_smoothing=self.recipe.label_smoothing)
             loss = loss + self.recipe.auxiliary * extra
@@ -97,23 +103,30 @@ class Classifier(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Reads the epoch's loss, the only time that the host waits for the device, and hands it on."""
-        loss = float(self._loss_sum) / len(self.batches)
+        share = self.batches.share
+        loss = float(share.sum(self.loss_sum)) / (share.ranks * len(self.batches))
         if not math.isfinite(loss):
             raise TrainingError(f"diverged: the training loss is {loss} in epoch {self.current_epoch + 1}")
         self._after_epoch(self.current_epoch + 1, loss)
 
 
-def score(network: nn.Module, batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[float, float]:
-    """Returns accuracy (0..1) and mean cross-entropy over `batches`, in eval mode; the mode is then as before."""
+def score(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], share: Share | None = None
+) -> tuple[float, float]:
+    """Returns accuracy (0..1) and mean cross-entropy over `batches`, in eval mode; the mode is then as before.
+
+    With a share the batches are this process's, and the numbers are those of all processes' images, each counted once.
+    """
     training = network.training
     network.eval()
-    correct = loss = torch.zeros(())
-    count = 0
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    total = torch.zeros(3, dtype=torch.float64, device=device)
     with torch.inference_mode():
         for x, y in batches:
             logits = network(x).float()
-            correct = correct.to(y.device) + (logits.argmax(1) == y).sum()
-            loss = loss.to(y.device) + cross_entropy(logits, y, reduction="sum")
-            count += len(y)
+            total[0] += (logits.argmax(1) == y).sum()
+            total[1] += cross_entropy(logits, y, reduction="sum")
+            total[2] += len(y)
     network.train(training)
-    return float(correct) / count, float(loss) / count
+    correct, loss, count = (share or Share()).sum(total).tolist()
+    return correct / count, loss / count
