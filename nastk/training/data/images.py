@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -96,7 +96,7 @@ class Images:
 
     def batches(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields all images in order, `batch` at once, as uint8 (b, channels, size, size) with their labels (b,)."""
-        return zip(self.x.split(batch), self.y.split(batch), strict=True)
+        return zip(torch.split(self.x, batch), torch.split(self.y, batch), strict=True)
 
     def stream(self, order: Sequence[Tensor]) -> Iterator[Tensor]:
         """Yields the images at each of the indices in `order` as uint8 (b, channels, size, size)."""
@@ -113,6 +113,13 @@ class Images:
         return digest.hexdigest()
 
 
+class SkippedImages(Protocol):
+    """Images that could not be decoded and were left out: `found` has the reason by the image's path."""
+
+    @property
+    def found(self) -> Mapping[str, str]: ...
+
+
 class DataSource(Protocol):
     """Where images come from. Sources are frozen dataclasses built from `conf/data/*.yaml`; a new one is a file here.
 
@@ -123,7 +130,7 @@ class DataSource(Protocol):
         size: height and width in pixels.
         flip: whether a mirrored image still belongs to its class, the default of `flip` in training.
         crop: by how much of its side an image may be shifted, the default of `crop` in training.
-        resize, subset, validation, memory_gb, workers: see `SourceSettings`.
+        resize, subset, validation, memory_gb, workers, skipped: see `SourceSettings`.
     """
 
     @property
@@ -148,9 +155,15 @@ class DataSource(Protocol):
     def memory_gb(self) -> float: ...
     @property
     def workers(self) -> int | None: ...
+    @property
+    def skipped(self) -> SkippedImages: ...
 
     def train(self) -> ImageSet:
         """Returns all training images; raises UserError where the files are not what they should be."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what is to be recorded of how the set was read, beside what every source has."""
         ...
 
     def validation_images(self) -> ImageSet | None:

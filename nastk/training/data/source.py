@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 from nastk.errors import UserError
 from nastk.training.data.images import ImageSet
+from nastk.training.data.stored import Skipped
 
 MAX_SIZE = 1024
 MAX_WORKERS = 256
@@ -67,6 +69,15 @@ class SourceSettings:
     def validation_images(self) -> ImageSet | None:
         """Returns the set's own validation part, None where a part of the training images is to be held out."""
         return None
+
+    @cached_property
+    def skipped(self) -> Skipped:
+        """Images that could not be decoded so far, with the reason."""
+        return Skipped()
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what is to be recorded of how the set was read, beside what every source has."""
+        return {}
 
     def _wrong(self, field: str, expected: str) -> UserError:
         return UserError(f"data {self.name}: {field}={getattr(self, field)!r}, expected {expected}")

@@ -127,7 +127,7 @@ class StoredImages:
 
     def batches(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields all images in order as uint8 (b, channels, size, size) with their labels (b,)."""
-        for decoded in self._decoded(torch.arange(len(self)).split(batch), replace=False):
+        for decoded in self._decoded(torch.split(torch.arange(len(self)), batch), replace=False):
             pixels, indices = self._entered(decoded)
             if len(indices):
                 yield pixels, self.y[indices]
@@ -147,7 +147,7 @@ class StoredImages:
                 stop = done + len(labels)
                 x[done:stop], y[done:stop], done = pixels, labels, stop
                 bar.update(stop - bar.n)
-        lost = set(self.y.unique().tolist()) - set(y[:done].unique().tolist())
+        lost = set(self.y.tolist()) - set(y[:done].tolist())
         if lost:
             example = self.reader.where(int(self.rows[self.y == min(lost)][0]))
             raise UserError(f"{example}: neither this image nor another of its class can be decoded")
@@ -170,7 +170,7 @@ class StoredImages:
         yield from DataLoader(
             decoding,
             batch_size=None,
-            sampler=parts,  # type: ignore[arg-type]
+            sampler=parts,
             num_workers=min(self.workers or default_workers(), len(parts)),
             collate_fn=_unchanged,
             generator=torch.Generator(),
@@ -209,7 +209,8 @@ class _Decoding(Dataset[_Decoded]):
 
     def __getitem__(self, indices: NDArray[np.int64]) -> _Decoded:
         shape = (len(indices), self._reader.channels, self._reader.size, self._reader.size)
-        pixels, kept, corrupt = np.empty(shape, np.uint8), np.ones(len(indices), bool), []
+        pixels, kept = np.empty(shape, np.uint8), np.ones(len(indices), bool)
+        corrupt: list[tuple[int, str]] = []
         for place, index in enumerate(indices):
             for row in self._candidates(int(index)):
                 try:
