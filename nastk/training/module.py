@@ -65,7 +65,7 @@ class Classifier(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Returns the recipe's optimizer."""
-        return self.recipe.optimizer(self.network)
+        return self.recipe.make_optimizer(self.network)
 
     def on_train_start(self) -> None:
         """Goes on in the middle of an epoch, where the checkpoint was written there."""

@@ -10,22 +10,25 @@ import torch
 from torch import nn
 
 from nastk.errors import UserError, unknown
+from nastk.training.optimizers import OPTIMIZERS, groups
 
 DECAYS = ("cosine", "linear")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Stochastic gradient descent with Nesterov momentum, and what goes with it.
+    """Optimizer, schedule, loss and what regularises the network; the schedule is a function of the step.
 
     Attributes:
         epochs: passes over the training images.
         batch: images a step.
+        optimizer: "sgd" (with Nesterov momentum) or "adamw".
         learning_rate: the highest one.
         warmup: share of the steps in which it rises linearly from zero.
         decay: how it then falls to zero, "cosine" or "linear" (with a warm-up, the one-cycle triangle).
-        momentum: Nesterov's, 0 for none.
-        weight_decay: of weights with two dimensions or more; norms and biases have none.
+        momentum: Nesterov's, 0 for none; AdamW's first beta.
+        weight_decay: of weights with two dimensions or more, as an L2 penalty with SGD and decoupled with AdamW; norms
+            and biases have none.
         label_smoothing: share of the target spread over all classes.
         clip: greatest norm of the gradient, 0 for no limit.
         auxiliary: weight of the auxiliary head's loss; 0 for no such head.
@@ -34,6 +37,7 @@ class Recipe:
 
     epochs: int = 8
     batch: int = 64
+    optimizer: str = "sgd"
     learning_rate: float = 0.1
     warmup: float = 0.2
     decay: str = "cosine"
@@ -55,6 +59,8 @@ class Recipe:
         check_number("clip", self.clip, 0.0, math.inf)
         check_number("auxiliary", self.auxiliary, 0.0, math.inf)
         check_number("drop_path", self.drop_path, 0.0, 1.0, open_high=True)
+        if self.optimizer not in OPTIMIZERS:
+            raise unknown("optimizer", self.optimizer, OPTIMIZERS)
         if self.decay not in DECAYS:
             raise unknown("decay", self.decay, DECAYS)
 
@@ -68,17 +74,9 @@ class Recipe:
         falling = 0.5 * (1 + math.cos(math.pi * rest)) if self.decay == "cosine" else 1.0 - rest
         return self.learning_rate * falling
 
-    def optimizer(self, network: nn.Module) -> torch.optim.SGD:
+    def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         """Returns the optimizer of all of the network's parameters, in two groups: with weight decay and without."""
-        parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": self.weight_decay},
-            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        groups = [group for group in groups if group["params"]]
-        return torch.optim.SGD(
-            groups, lr=self.learning_rate, momentum=self.momentum, nesterov=self.momentum > 0, fused=True
-        )
+        return OPTIMIZERS[self.optimizer](groups(network, self.weight_decay), self.learning_rate, self.momentum)
 
 
 def check_integer(name: str, value: Any, low: int, high: float = math.inf) -> None:

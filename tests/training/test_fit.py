@@ -53,7 +53,7 @@ def with_a_plain_loop(recipe: Recipe, *kind: Any) -> tuple[nn.Module, float]:
         made = network(*kind)
         start = time.process_time()
         loader = batches()
-        optimizer = recipe.optimizer(made)
+        optimizer = recipe.make_optimizer(made)
         made.train()
         step, steps = 0, recipe.epochs * len(loader)
         for epoch in range(recipe.epochs):

@@ -37,7 +37,7 @@ def test_the_shortest_trainings_have_a_rate_at_every_step(steps: int) -> None:
 
 def test_norms_and_biases_have_no_weight_decay() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
-    decayed, free = Recipe(weight_decay=0.01).optimizer(network).param_groups
+    decayed, free = Recipe(weight_decay=0.01).make_optimizer(network).param_groups
     assert (decayed["weight_decay"], free["weight_decay"]) == (0.01, 0.0)
     assert sorted(p.ndim for p in decayed["params"]) == [2, 4]
     assert [p.ndim for p in free["params"]] == [1, 1, 1, 1]
@@ -61,6 +61,8 @@ def test_norms_and_biases_have_no_weight_decay() -> None:
         ("clip", -1.0),
         ("auxiliary", -0.4),
         ("decay", "cosin"),
+        ("optimizer", "sdg"),
+        ("drop_path", 1.0),
     ],
 )
 def test_an_impossible_value_is_refused_by_name(field: str, value: object) -> None:
