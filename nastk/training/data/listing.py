@@ -139,12 +139,13 @@ def split_by_name(where: str, listing: Listing, share: float, seed: int) -> tupl
         rows = np.flatnonzero(listing.labels == label)
         if len(rows) < 2:
             raise UserError(f"{where}: {listing.folder / name}: 1 image, expected at least 2, for there is no test/")
-        hashes = [
-            hashlib.sha256(f"{seed}/{listing.relative(int(row))}".encode("utf-8", "surrogateescape")) for row in rows
-        ]
-        order = np.argsort([digest.digest() for digest in hashes], kind="stable")
-        second[rows[order[: min(max(1, round(share * len(rows))), len(rows) - 1)]]] = True
+        count = min(max(1, round(share * len(rows))), len(rows) - 1)
+        second[sorted(rows.tolist(), key=lambda row: _hash(seed, listing.relative(row)))[:count]] = True
     return np.flatnonzero(~second), np.flatnonzero(second)
+
+
+def _hash(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
 
 
 def _image_names(folder: Path, inside: Callable[[os.DirEntry[str]], bool], ignored: Counter[str]) -> Iterator[str]:
