@@ -6,27 +6,35 @@ from typing import Any
 
 from nastk.errors import unknown
 from nastk.training.data.cifar10 import Cifar10
+from nastk.training.data.cifar100 import Cifar100
 from nastk.training.data.digits import Digits
 from nastk.training.data.fashion_mnist import FashionMnist
+from nastk.training.data.image_folder import ImageFolder
 from nastk.training.data.images import DataSource, Images, ImageSet
 from nastk.training.data.npz import Npz
 from nastk.training.data.source import SourceSettings
 from nastk.training.data.statistics import Normalisation, statistics
+from nastk.training.data.stored import StoredImages
 from nastk.training.data.subsets import hold_out, search_parts, split, subset
 
-SOURCES: dict[str, type[Any]] = {source.name: source for source in (Digits, FashionMnist, Cifar10, Npz)}
+SOURCES: dict[str, type[Any]] = {
+    source.name: source for source in (Digits, FashionMnist, Cifar10, Cifar100, Npz, ImageFolder)
+}
 
 __all__ = [
     "SOURCES",
     "Cifar10",
+    "Cifar100",
     "DataSource",
     "Digits",
     "FashionMnist",
+    "ImageFolder",
     "ImageSet",
     "Images",
     "Normalisation",
     "Npz",
     "SourceSettings",
+    "StoredImages",
     "hold_out",
     "load_data",
     "search_parts",

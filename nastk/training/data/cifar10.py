@@ -1,85 +1,51 @@
-"""CIFAR-10 (Krizhevsky 2009) from its official binary layout."""
+"""CIFAR-10 (Krizhevsky 2009) from its official binary or python version."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
+from nastk.training.data.cifar import Cifar, Layout, class_names, files_of
+from nastk.training.data.download import Published
+from nastk.training.data.images import Images
 
-from nastk.errors import UserError
-from nastk.training.data.folder import data_folder, find_file, read_bytes
-from nastk.training.data.images import Images, checked
-from nastk.training.data.source import SourceSettings
-
-RECORD = 1 + 3 * 32 * 32
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cifar10(SourceSettings):
-    """Photographs, RGB, 32x32: 50,000 for training and 10,000 for testing, fewer where the files hold fewer.
-
-    Attributes:
-        root: the folder cifar-10-batches-bin with data_batch_1.bin to data_batch_5.bin and test_batch.bin, or the
-            folder it lies in. Class names come from batches.meta.txt where it is there.
-        validation: 5,000 by default, which leaves 45,000 as in the NASNet paper.
-        resize and the others: see `SourceSettings`.
-    """
-
-    flip: bool = True
-    validation: int | float = 5000
+class Cifar10(Cifar):
+    """50,000 photographs for training and 10,000 for testing, fewer where the files hold fewer; see `Cifar`."""
 
     name: ClassVar[str] = "cifar10"
-    channels: ClassVar[int] = 3
-
-    @property
-    def size(self) -> int:
-        """Height and width in pixels."""
-        return self.resize or 32
-
-    @property
-    def folder(self) -> Path:
-        """Where the .bin files lie."""
-        folder = data_folder(self.name, self.root)
-        inner = folder / "cifar-10-batches-bin"
-        return data_folder(self.name, str(inner)) if inner.is_dir() else folder
+    binary: ClassVar[Layout] = Layout("cifar-10-batches-bin", BATCHES, "test_batch", ".bin")
+    python: ClassVar[Layout] = Layout("cifar-10-batches-py", BATCHES, "test_batch", "")
+    published: ClassVar[tuple[Published, ...]] = (
+        Published(
+            "cifar-10-binary.tar.gz",
+            170_052_171,
+            "c32a1d4ab5d03f1284b67883e8d87530",
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            (
+                "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+                "https://cave.cs.toronto.edu/kriz/cifar-10-binary.tar.gz",
+            ),
+            files_of(binary, python),
+        ),
+    )
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """Names of the ten classes."""
-        path = self.folder / "batches.meta.txt"
-        if not path.is_file():
-            return NAMES
-        names = tuple(read_bytes(self.name, path).decode("utf-8", "replace").split("\n"))
-        names = tuple(name.strip() for name in names if name.strip())
-        if len(names) != len(NAMES) or len(set(names)) != len(NAMES):
-            raise UserError(f"data {self.name}: {path}: {len(set(names))} class names, expected {len(NAMES)}")
-        return names
+        """Names of the ten classes, from the set's own list where it is there."""
+        folder, layout = self._found()
+        meta = "batches.meta.txt" if layout is self.binary else "batches.meta"
+        return class_names(self.name, folder, layout, meta, "label_names", NAMES)
 
     def train(self) -> Images:
         """Returns the images of the five training batches, in order."""
-        folder = self.folder
-        paths = [find_file(self.name, folder, (f"data_batch_{number}.bin",)) for number in range(1, 6)]
-        return self._read(paths)
+        return self._read("train", labels=1, column=0, key="labels")
 
     def test(self) -> Images:
-        """Returns the images of test_batch.bin."""
-        return self._read([find_file(self.name, self.folder, ("test_batch.bin",))])
-
-    def _read(self, paths: Sequence[Path]) -> Images:
-        parts = []
-        for path in paths:
-            data = read_bytes(self.name, path)
-            if not data or len(data) % RECORD:
-                raise UserError(
-                    f"data {self.name}: {path}: {len(data)} bytes, expected a multiple of {RECORD} "
-                    "(a label and 32x32 RGB each); the file is cut short or of another layout"
-                )
-            parts.append(np.frombuffer(data, dtype=np.uint8).reshape(-1, RECORD))
-        records = np.concatenate(parts)
-        x = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        return checked(f"data {self.name}: {paths[0].parent}", x, records[:, 0], len(self.classes), self.resize)
+        """Returns the images of the test batch."""
+        return self._read("test", labels=1, column=0, key="labels")

@@ -11,20 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nastk.errors import UserError
-from nastk.training.data.folder import data_folder, find_file, read_bytes
+from nastk.training.data.download import Published
+from nastk.training.data.folder import find_file, read_bytes
 from nastk.training.data.images import Images, checked, same_kind
-from nastk.training.data.source import SourceSettings
+from nastk.training.data.standard import StandardSource
+
+ADDRESSES = (
+    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+)
+
+
+def _published(name: str, size: int, md5: str, sha256: str) -> Published:
+    """Returns one of the four packed files; the unpacked one does as well."""
+    urls = tuple(f"{address}/{name}" for address in ADDRESSES)
+    return Published(name, size, md5, sha256, urls, (name, name.removesuffix(".gz")))
 
 
 @dataclass(frozen=True, kw_only=True)
-class FashionMnist(SourceSettings):
+class FashionMnist(StandardSource):
     """Articles of clothing, grey, 28x28: 60,000 for training and 10,000 for testing.
 
     Files of the same layout with ten classes (MNIST, KMNIST) are read as well, under these class names.
 
     Attributes:
         root: folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., each as it is or with .gz.
-        resize and the others: see `SourceSettings`.
+        download, resize and the others: see `StandardSource`.
     """
 
     flip: bool = True
@@ -43,6 +55,32 @@ class FashionMnist(SourceSettings):
         "Ankle boot",
     )
     channels: ClassVar[int] = 1
+    published: ClassVar[tuple[Published, ...]] = (
+        _published(
+            "train-images-idx3-ubyte.gz",
+            26_421_880,
+            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        ),
+        _published(
+            "train-labels-idx1-ubyte.gz",
+            29_515,
+            "25c81989df183df01b3e8a0aad5dffbe",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        ),
+        _published(
+            "t10k-images-idx3-ubyte.gz",
+            4_422_102,
+            "bef4ecab320f06d8554ea6380940ec79",
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        ),
+        _published(
+            "t10k-labels-idx1-ubyte.gz",
+            5_148,
+            "bb300cfdad3c16e7a12a480ee83cd310",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        ),
+    )
 
     @property
     def size(self) -> int:
@@ -58,7 +96,7 @@ class FashionMnist(SourceSettings):
         return self._part("t10k")
 
     def _part(self, part: str) -> Images:
-        folder = data_folder(self.name, self.root)
+        folder = self.place
         files = [
             find_file(self.name, folder, (stem, f"{stem}.gz"))
             for stem in (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.training.data.python2 import python2_pickle
+
 
 def pictures(count: int, size: int, channels: int, seed: int = 0) -> np.ndarray:
     """Random uint8 images (count, size, size, channels)."""
@@ -43,6 +45,40 @@ def write_cifar(folder: Path, count: int = 20) -> Path:
     for number, name in enumerate([*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]):
         planes = pictures(count, 32, 3, number).transpose(0, 3, 1, 2).reshape(count, -1)
         (inner / f"{name}.bin").write_bytes(np.concatenate([labels(count)[:, None], planes], 1).tobytes())
+    return folder
+
+
+def write_cifar_python(folder: Path, count: int = 20) -> Path:
+    """Writes the images of `write_cifar` as cifar-10-batches-py, pickled as Python 2 did."""
+    inner = folder / "cifar-10-batches-py"
+    inner.mkdir(parents=True)
+    for number, name in enumerate([*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]):
+        planes = pictures(count, 32, 3, number).transpose(0, 3, 1, 2).reshape(count, -1)
+        content = {"batch_label": "training batch", "labels": labels(count).tolist(), "data": planes}
+        (inner / name).write_bytes(python2_pickle(content))
+    names = "airplane automobile bird cat deer dog frog horse ship truck".split()
+    (inner / "batches.meta").write_bytes(python2_pickle({"num_vis": 3072, "label_names": names}))
+    return folder
+
+
+def write_cifar100(folder: Path, train: int = 200, test: int = 100, python: bool = False) -> Path:
+    """Writes the binary or the python version; group g has the fine classes 5g to 5g + 4."""
+    inner = folder / ("cifar-100-python" if python else "cifar-100-binary")
+    inner.mkdir(parents=True)
+    for seed, (part, count) in enumerate((("train", train), ("test", test))):
+        fine = labels(count, 100)
+        planes = pictures(count, 32, 3, seed).transpose(0, 3, 1, 2).reshape(count, -1)
+        both = np.stack([fine // 5, fine], 1)
+        if python:
+            content = {"data": planes, "coarse_labels": both[:, 0].tolist(), "fine_labels": both[:, 1].tolist()}
+            (inner / part).write_bytes(python2_pickle(content))
+        else:
+            (inner / f"{part}.bin").write_bytes(np.concatenate([both, planes], 1).tobytes())
+    names = {"fine": [f"fine_{n}" for n in range(100)], "coarse": [f"coarse_{n}" for n in range(20)]}
+    if python:
+        (inner / "meta").write_bytes(python2_pickle({f"{kind}_label_names": names[kind] for kind in names}))
+    for kind in () if python else names:
+        (inner / f"{kind}_label_names.txt").write_text("\n".join(names[kind]) + "\n\n")
     return folder
 
 

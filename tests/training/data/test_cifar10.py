@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from nastk.errors import UserError
 from nastk.training.data import Cifar10
-from tests.training.data.files import pictures, write_cifar
+from tests.training.data.files import labels, pictures, write_cifar, write_cifar_python
+from tests.training.data.python2 import python2_pickle
 
 
 def test_planes_become_channels_in_the_order_of_the_batches(tmp_path: Path) -> None:
@@ -68,6 +70,65 @@ def test_a_label_out_of_range_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\x0a" + path.read_bytes()[1:])
     with pytest.raises(UserError, match="label 10, expected 0 to 9"):
         source.train()
+
+
+def test_the_python_version_gives_what_the_binary_version_gives(tmp_path: Path) -> None:
+    binary = Cifar10(root=str(write_cifar(tmp_path / "binary")))
+    python = Cifar10(root=str(write_cifar_python(tmp_path / "python")))
+    for one, other in ((binary.train(), python.train()), (binary.test(), python.test())):
+        assert torch.equal(one.x, other.x)
+        assert torch.equal(one.y, other.y)
+    assert python.classes == binary.classes
+
+
+def test_the_binary_version_is_read_where_both_are(tmp_path: Path) -> None:
+    write_cifar(tmp_path)
+    inner = write_cifar_python(tmp_path) / "cifar-10-batches-py"
+    assert Cifar10(root=str(tmp_path)).folder == tmp_path / "cifar-10-batches-bin"
+    assert Cifar10(root=str(inner)).folder == inner
+
+
+def test_the_pickled_test_file_is_opened_by_test_alone(tmp_path: Path) -> None:
+    source = Cifar10(root=str(write_cifar_python(tmp_path)))
+    (source.folder / "test_batch").write_bytes(b"")
+    assert len(source.train()) == 100
+    with pytest.raises(UserError, match="test_batch: cut short"):
+        source.test()
+
+
+def batch(**changes: object) -> dict[str, object]:
+    content: dict[str, object] = {"labels": labels(20).tolist(), "data": np.zeros((20, 3072), np.uint8)}
+    content.update(changes)
+    return {key: value for key, value in content.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (batch(data=None), r"data is of type NoneType, expected \(n, 3072\) bytes"),
+        (batch(data=np.zeros((20, 3071), np.uint8)), r"data is \(20, 3071\), expected"),
+        (batch(data="text"), "data is of type bytes"),
+        (batch(labels=None), "labels is missing or no list of labels, there are: data"),
+        (batch(labels=["a"] * 20), "labels is missing or no list of labels"),
+        (batch(labels=[-1] * 20), "labels is missing or no list of labels"),
+        (batch(labels=[10] * 20), "label 10, expected 0 to 9"),
+        (batch(labels=[0] * 19), "20 images and 19 labels"),
+    ],
+)
+def test_a_pickled_batch_that_is_not_right_is_named(tmp_path: Path, content: dict[str, object], message: str) -> None:
+    source = Cifar10(root=str(write_cifar_python(tmp_path)))
+    (source.folder / "data_batch_3").write_bytes(python2_pickle(content))
+    with pytest.raises(UserError, match=message):
+        source.train()
+
+
+def test_a_malicious_batch_is_refused(tmp_path: Path) -> None:
+    source = Cifar10(root=str(write_cifar_python(tmp_path)))
+    command = f"touch {tmp_path / 'ran'}".encode()
+    (source.folder / "batches.meta").write_bytes(b"cos\nsystem\n(S'" + command + b"'\ntR.")
+    with pytest.raises(UserError, match=r"batches\.meta: refused.*os\.system"):
+        source.train()
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.slow
