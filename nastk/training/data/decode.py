@@ -70,9 +70,9 @@ def decode(path: Path, channels: int, size: int) -> NDArray[np.uint8]:
         image.draft(image.mode, (2 * size, 2 * size))
         orientation = image.getexif().get(0x0112, 1)
         top, left, side = central_square(image.height, image.width)
-        plain = _plain(image, "L" if channels == 1 else "RGB").resize(
-            (size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side)
-        )
+        # Cut first: with `box` Pillow's filter would reach over its border.
+        square = _plain(image.crop((left, top, left + side, top + side)), "L" if channels == 1 else "RGB")
+        plain = square.resize((size, size), Image.Resampling.BILINEAR)
         if orientation != 1:
             plain.getexif()[0x0112] = orientation
             plain = ImageOps.exif_transpose(plain)

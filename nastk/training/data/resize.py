@@ -36,6 +36,7 @@ def resized(images: Tensor, size: int) -> Tensor:
         return squares.contiguous()
     made = torch.empty((*images.shape[:2], size, size), dtype=torch.uint8)
     for start in range(0, len(images), CHUNK):
-        part = squares[start : start + CHUNK].contiguous()
-        made[start : start + CHUNK] = interpolate(part, (size, size), mode="bilinear", antialias=True)
+        part = squares[start : start + CHUNK].float()  # torch 2.13's uint8 kernel fails on one pixel of three channels
+        scaled = interpolate(part, (size, size), mode="bilinear", antialias=True)
+        made[start : start + CHUNK] = scaled.round_().clamp_(0, 255).to(torch.uint8)
     return made
