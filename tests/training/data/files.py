@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nastk.training.data.cifar10 import NAMES
 from tests.training.data.python2 import python2_pickle
 
 
@@ -56,7 +57,7 @@ def write_cifar_python(folder: Path, count: int = 20) -> Path:
         planes = pictures(count, 32, 3, number).transpose(0, 3, 1, 2).reshape(count, -1)
         content = {"batch_label": "training batch", "labels": labels(count).tolist(), "data": planes}
         (inner / name).write_bytes(python2_pickle(content))
-    names = "airplane automobile bird cat deer dog frog horse ship truck".split()
+    names = list(NAMES)
     (inner / "batches.meta").write_bytes(python2_pickle({"num_vis": 3072, "label_names": names}))
     return folder
 
@@ -93,3 +94,18 @@ def write_npz(path: Path, **changes: np.ndarray | None) -> Path:
     arrays.update(changes)
     np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
     return path
+
+
+def write_image_folder(root: Path, parts: tuple[str, ...] = ("train", "test"), each: int = 10, size: int = 12) -> Path:
+    """Writes `each` RGB PNGs of a colour of its own into each of three class folders of each part; "" for no part."""
+    from PIL import Image
+
+    for number, part in enumerate(parts):
+        for label, name in enumerate(("bird", "cat", "dog")):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for index in range(each):
+                noise = pictures(1, size, 3, 1000 * number + 100 * label + index)[0] // 4
+                noise[..., label] += 150
+                Image.fromarray(noise).save(folder / f"{index:03d}.png")
+    return root
