@@ -10,7 +10,7 @@ import torch
 from nastk.config import build, load_yaml, shipped
 from nastk.errors import UserError
 from nastk.training.data import SOURCES, DataSource, load_data
-from tests.training.data.files import write_cifar, write_cifar100, write_fashion, write_npz
+from tests.training.data.files import write_cifar, write_cifar100, write_fashion, write_image_folder, write_npz
 
 ROOTS: dict[str, Callable[[Path], Path | None]] = {
     "digits": lambda folder: None,
@@ -18,6 +18,7 @@ ROOTS: dict[str, Callable[[Path], Path | None]] = {
     "cifar10": lambda folder: write_cifar(folder / "cifar"),
     "cifar100": lambda folder: write_cifar100(folder / "cifar100"),
     "npz": lambda folder: write_npz(folder / "images.npz"),
+    "image_folder": lambda folder: write_image_folder(folder / "folder"),
 }
 OF_FILES = [name for name in SOURCES if name != "digits"]
 STANDARD = ["fashion_mnist", "cifar10", "cifar100"]

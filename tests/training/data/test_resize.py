@@ -9,7 +9,7 @@ from nastk.training.data.resize import central_square, resized
 from tests.training.data.files import pictures
 
 
-@pytest.mark.parametrize(("height", "width", "size"), [(40, 64, 16), (64, 41, 16), (37, 37, 32), (8, 8, 20), (30, 9, 1)])
+@pytest.mark.parametrize(("height", "width", "size"), [(40, 64, 16), (64, 41, 16), (37, 37, 32), (8, 8, 20), (9, 4, 1)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_it_is_pillows_antialiased_bilinear_of_the_central_square(height, width, size, channels) -> None:
     image = np.random.default_rng(0).integers(0, 256, (height, width, channels), dtype=np.uint8)
