@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,13 +41,13 @@ class Header(NamedTuple):
     grey: bool
 
 
-def read_header(path: Path) -> Header:
-    """Reads a file's header alone; raises as `decode`."""
+def read_header(path: Path | bytes) -> Header:
+    """Reads the header of a file, or of its bytes, alone; raises as `decode`."""
     with _opened(path) as image:
         return Header(min(image.size), image.mode in GREY)
 
 
-def decode(path: Path, channels: int, size: int) -> NDArray[np.uint8]:
+def decode(path: Path | bytes, channels: int, size: int) -> NDArray[np.uint8]:
     """Reads an image file.
 
     Colours become RGB (CMYK, YCbCr and palettes as Pillow converts them), or grey by their luma where one channel is
@@ -55,7 +56,7 @@ def decode(path: Path, channels: int, size: int) -> NDArray[np.uint8]:
     half, a quarter or an eighth, which libjpeg does on the way.
 
     Args:
-        path: a JPEG, PNG, WebP or BMP file, whatever its name.
+        path: a JPEG, PNG, WebP or BMP file, whatever its name, or its bytes.
         channels: 1 for grey, 3 for RGB.
         size: pixels a side; resized as `nastk.training.data.resize` has it.
 
@@ -81,9 +82,9 @@ def decode(path: Path, channels: int, size: int) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path | bytes) -> Iterator[Image.Image]:
     try:
-        with warnings.catch_warnings(), path.open("rb") as file:
+        with warnings.catch_warnings(), io.BytesIO(path) if isinstance(path, bytes) else path.open("rb") as file:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=FORMATS) as image:
@@ -92,7 +93,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise
     except Exception as error:  # what a damaged file can make a decoder raise has no list
         if isinstance(error, OSError) and error.errno is not None:
-            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+            raise UserError(f"{path!s}: cannot be read ({error.strerror})") from None
         raise CorruptImage(_reason(error)) from None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import statistics
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from nastk.errors import UserError
-from nastk.training.data.decode import CorruptImage, Header, decode, read_header
+from nastk.training.data.decode import Header, decode, read_header
+from nastk.training.data.decoded import DecodedSource
 from nastk.training.data.folder import data_folder
 from nastk.training.data.listing import Listing, check_classes, list_classes, list_images, split_by_name
-from nastk.training.data.source import SourceSettings
-from nastk.training.data.stored import Skipped, StoredImages
-
-HEADERS = 256
-MAX_DERIVED = 224
+from nastk.training.data.stored import StoredImages
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ class FileReader:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageFolder(SourceSettings):
+class ImageFolder(DecodedSource):
     """`root/train/CLASS/*`, perhaps `root/val/CLASS/*` and `root/test/CLASS/*`; or `root/CLASS/*` alone.
 
     JPEG, PNG, WebP and BMP, of any size and mode, see `decode`. Without `test/` a share of each class is split off the
@@ -61,55 +57,16 @@ class ImageFolder(SourceSettings):
     `validation` is not used. Files are listed at once, and opened when their images are wanted.
 
     Attributes:
-        resize: pixels a side; None for the median of the shorter sides of 256 training images, at most 224.
-        grey: true makes every image grey, false makes it RGB; None for grey where those 256 are all grey, else RGB.
-        test_share: of each class that is split off for testing where there is no test/.
-        split_seed: goes into the hash of that split. No run's seed: search, transfer and export need the same.
-        skip_corrupt: leaves out images that cannot be decoded, and counts them in `skipped`; else one is an error.
-        root and the others: see `SourceSettings`.
+        root: the folder.
+        resize and the others: see `DecodedSource`.
     """
 
-    flip: bool = True
-    grey: bool | None = None
-    test_share: float = 0.2
-    split_seed: int = 0
-    skip_corrupt: bool = False
-
     name: ClassVar[str] = "image_folder"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not isinstance(self.test_share, float) or not 0 < self.test_share < 1:
-            raise self._wrong("test_share", "a share above 0 and below 1")
-        if isinstance(self.split_seed, bool) or not isinstance(self.split_seed, int):
-            raise self._wrong("split_seed", "a whole number")
-        if self.grey not in (None, True, False):
-            raise self._wrong("grey", "true, false or null")
-        if not isinstance(self.skip_corrupt, bool):
-            raise self._wrong("skip_corrupt", "true or false")
-
-    @cached_property
-    def skipped(self) -> Skipped:
-        """Images that could not be decoded so far, with the reason."""
-        return Skipped(allowed=self.skip_corrupt)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """The names of the class folders, sorted."""
         return list_classes(self._where, self._train_folder, self._root)
-
-    @property
-    def channels(self) -> int:
-        """1 for grey, 3 for RGB."""
-        grey = all(header.grey for header in self._headers) if self.grey is None else self.grey
-        return 1 if grey else 3
-
-    @property
-    def size(self) -> int:
-        """Height and width in pixels that images are brought to."""
-        if self.resize is not None:
-            return self.resize
-        return min(round(statistics.median(header.side for header in self._headers)), MAX_DERIVED)
 
     def train(self) -> StoredImages:
         """Returns the images of train/, less those split off for testing."""
@@ -168,19 +125,15 @@ class ImageFolder(SourceSettings):
             return np.arange(len(self._listing)), np.arange(0)
         return split_by_name(self._where, self._listing, self.test_share, self.split_seed)
 
-    @cached_property
-    def _headers(self) -> list[Header]:
-        """What evenly spaced training images say of themselves; those that cannot be read are for `decode` to name."""
-        rows = self._parts[0]
-        headers, reasons = [], []
-        for row in rows[np.unique(np.linspace(0, len(rows) - 1, HEADERS).astype(int))]:
-            try:
-                headers.append(read_header(self._listing.path(row)))
-            except CorruptImage as error:
-                reasons.append(f"{self._listing.path(row)}: {error.reason}")
-        if not headers:
-            raise UserError(f"{self._where}: {reasons[0]}; nor can another of {len(reasons)} images be read")
-        return headers
+    @property
+    def _train_rows(self) -> NDArray[np.int64]:
+        return self._parts[0]
+
+    def _header(self, row: int) -> Header:
+        return read_header(self._listing.path(row))
+
+    def _located(self, row: int) -> str:
+        return f"{self._where}: {self._listing.path(row)}"
 
     def _other(self, folder: Path) -> StoredImages:
         found = list_classes(self._where, folder, self._root)

@@ -1,0 +1,94 @@
+"""What the sources of your own image files have in common: size and colour by a sample, a test part, corrupt images."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nastk.errors import UserError
+from nastk.training.data.decode import CorruptImage, Header
+from nastk.training.data.source import SourceSettings
+from nastk.training.data.stored import Skipped
+
+HEADERS = 256
+MAX_DERIVED = 224
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodedSource(SourceSettings):
+    """Settings of a set whose images are files of any size and mode, see `decode`.
+
+    Attributes:
+        resize: pixels a side; None for the median of the shorter sides of 256 training images, at most 224.
+        grey: true makes every image grey, false makes it RGB; None for grey where those 256 are all grey, else RGB.
+        test_share: of each class that is split off for testing where the set has no test part.
+        split_seed: of that split. No run's seed: search, transfer and export need the same.
+        skip_corrupt: leaves out images that cannot be decoded, and counts them in `skipped`; else one is an error.
+        root and the others: see `SourceSettings`.
+    """
+
+    flip: bool = True
+    grey: bool | None = None
+    test_share: float = 0.2
+    split_seed: int = 0
+    skip_corrupt: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.test_share, float) or not 0 < self.test_share < 1:
+            raise self._wrong("test_share", "a share above 0 and below 1")
+        if isinstance(self.split_seed, bool) or not isinstance(self.split_seed, int):
+            raise self._wrong("split_seed", "a whole number")
+        if self.grey not in (None, True, False):
+            raise self._wrong("grey", "true, false or null")
+        if not isinstance(self.skip_corrupt, bool):
+            raise self._wrong("skip_corrupt", "true or false")
+
+    @cached_property
+    def skipped(self) -> Skipped:
+        """Images that could not be decoded so far, with the reason."""
+        return Skipped(allowed=self.skip_corrupt)
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for RGB."""
+        grey = all(header.grey for header in self._headers) if self.grey is None else self.grey
+        return 1 if grey else 3
+
+    @property
+    def size(self) -> int:
+        """Height and width in pixels that images are brought to."""
+        if self.resize is not None:
+            return self.resize
+        return min(round(statistics.median(header.side for header in self._headers)), MAX_DERIVED)
+
+    @property
+    def _train_rows(self) -> NDArray[np.int64]:
+        """Rows of the images that are trained on."""
+        raise NotImplementedError
+
+    def _header(self, row: int) -> Header:
+        """Returns what training image `row` says of itself; raises CorruptImage."""
+        raise NotImplementedError
+
+    def _located(self, row: int) -> str:
+        """Returns what messages call training image `row`."""
+        raise NotImplementedError
+
+    @cached_property
+    def _headers(self) -> list[Header]:
+        """What evenly spaced training images say of themselves; those that cannot be read are for `decode` to name."""
+        rows = self._train_rows
+        headers, reasons = [], []
+        for row in rows[np.unique(np.linspace(0, len(rows) - 1, HEADERS).astype(int))]:
+            try:
+                headers.append(self._header(int(row)))
+            except CorruptImage as error:
+                reasons.append(f"{self._located(int(row))}: {error.reason}")
+        if not headers:
+            raise UserError(f"{reasons[0]}; nor can another of {len(reasons)} images be read")
+        return headers
