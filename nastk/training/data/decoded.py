@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +70,11 @@ class DecodedSource(SourceSettings):
         return min(round(statistics.median(header.side for header in self._headers)), MAX_DERIVED)
 
     @property
+    def resized(self) -> bool:
+        """True: images may be of any size."""
+        return True
+
+    @property
     def _train_rows(self) -> NDArray[np.int64]:
         """Rows of the images that are trained on."""
         raise NotImplementedError
@@ -92,3 +100,41 @@ class DecodedSource(SourceSettings):
         if not headers:
             raise UserError(f"{reasons[0]}; nor can another of {len(reasons)} images be read")
         return headers
+
+
+def split_by_name(
+    labels: NDArray[np.int64], name: Callable[[int], str], share: float, seed: int, where: Callable[[int], str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Splits images by a hash of their names: the same names give the same split, on every machine.
+
+    Args:
+        labels: (n,), the class of each image.
+        name: gives the name of an image by its row.
+        share: of each class that goes into the second part, rounded, at least one image.
+        seed: goes into the hash.
+        where: gives what messages call a class.
+
+    Returns:
+        The rows of the first and of the second part, ascending.
+
+    Raises:
+        UserError: a class has one image only.
+    """
+    second = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) < 2:
+            raise UserError(f"{where(int(label))}: 1 image, expected at least 2, for there is no test part")
+        hashes = [hashlib.sha256(f"{seed}/{name(int(row))}".encode("utf-8", "surrogateescape")) for row in rows]
+        order = np.argsort([digest.digest() for digest in hashes], kind="stable")
+        second[rows[order[: min(max(1, round(share * len(rows))), len(rows) - 1)]]] = True
+    return np.flatnonzero(~second), np.flatnonzero(second)
+
+
+def split_facts(source: DecodedSource, rows: NDArray[np.int64], name: Callable[[int], str]) -> dict[str, Any]:
+    """Returns what is to be recorded of a test part that was split off: how, how many, and which."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(f"{name(int(row))}\n".encode("utf-8", "surrogateescape"))
+    split = {"share": source.test_share, "seed": source.split_seed, "images": len(rows)}
+    return {"split_off": {**split, "sha256": digest.hexdigest()}}

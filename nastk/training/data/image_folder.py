@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from nastk.errors import UserError
 from nastk.training.data.decode import Header, decode, read_header
-from nastk.training.data.decoded import DecodedSource
+from nastk.training.data.decoded import DecodedSource, split_by_name, split_facts
 from nastk.training.data.folder import data_folder
-from nastk.training.data.listing import Listing, check_classes, list_classes, list_images, split_by_name
+from nastk.training.data.listing import Listing, check_classes, list_classes, list_images
 from nastk.training.data.stored import StoredImages
 
 
@@ -86,11 +86,8 @@ class ImageFolder(DecodedSource):
         """Returns what is to be recorded of how the folder was read."""
         if self._test_folder is not None:
             return {"test": "test/", "ignored": dict(self._listing.ignored)}
-        digest = hashlib.sha256()
-        for row in self._parts[1]:
-            digest.update(f"{self._listing.relative(row)}\n".encode("utf-8", "surrogateescape"))
-        split = {"share": self.test_share, "seed": self.split_seed, "images": len(self._parts[1])}
-        return {"test": {"split_off": {**split, "sha256": digest.hexdigest()}}, "ignored": dict(self._listing.ignored)}
+        split = split_facts(self, self._parts[1], self._listing.relative)
+        return {"test": split, "ignored": dict(self._listing.ignored)}
 
     @property
     def _where(self) -> str:
@@ -123,7 +120,14 @@ class ImageFolder(DecodedSource):
         """Rows of the listing that are trained on and, where there is no test/, tested on."""
         if self._test_folder is not None:
             return np.arange(len(self._listing)), np.arange(0)
-        return split_by_name(self._where, self._listing, self.test_share, self.split_seed)
+        listing = self._listing
+        return split_by_name(
+            listing.labels,
+            listing.relative,
+            self.test_share,
+            self.split_seed,
+            lambda label: f"{self._where}: {listing.folder / listing.classes[label]}",
+        )
 
     @property
     def _train_rows(self) -> NDArray[np.int64]:

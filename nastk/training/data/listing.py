@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections import Counter
@@ -117,35 +116,6 @@ def check_classes(where: str, folder: Path, found: tuple[str, ...], expected: tu
     for name in expected:
         if name not in found:
             raise UserError(f"{where}: {folder}: no folder of class {name!r}, which the training part has")
-
-
-def split_by_name(where: str, listing: Listing, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Splits a listing by a hash of class and file name: the same files give the same split, on every machine.
-
-    Args:
-        where: what messages begin with.
-        listing: of all files.
-        share: of each class that goes into the second part, rounded, at least one file.
-        seed: goes into the hash.
-
-    Returns:
-        The rows of the first and of the second part, ascending.
-
-    Raises:
-        UserError: a class has one image only.
-    """
-    second = np.zeros(len(listing), bool)
-    for label, name in enumerate(listing.classes):
-        rows = np.flatnonzero(listing.labels == label)
-        if len(rows) < 2:
-            raise UserError(f"{where}: {listing.folder / name}: 1 image, expected at least 2, for there is no test/")
-        count = min(max(1, round(share * len(rows))), len(rows) - 1)
-        second[sorted(rows.tolist(), key=lambda row: _hash(seed, listing.relative(row)))[:count]] = True
-    return np.flatnonzero(~second), np.flatnonzero(second)
-
-
-def _hash(seed: int, name: str) -> bytes:
-    return hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
 
 
 def _image_names(folder: Path, inside: Callable[[os.DirEntry[str]], bool], ignored: Counter[str]) -> Iterator[str]:

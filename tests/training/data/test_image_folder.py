@@ -189,7 +189,7 @@ def test_a_folder_that_cannot_be_a_set_is_told_in_one_line(tmp_path: Path, damag
 def test_a_class_of_one_image_cannot_be_split(tmp_path: Path) -> None:
     write_image_folder(tmp_path, ("",), each=2)
     (tmp_path / "cat" / "000.png").unlink()
-    with pytest.raises(UserError, match="cat: 1 image, expected at least 2, for there is no test/"):
+    with pytest.raises(UserError, match="cat: 1 image, expected at least 2, for there is no test part"):
         source(tmp_path).train()
 
 
