@@ -48,7 +48,7 @@ def run_transfer(config: DictConfig) -> list[Path]:
         with TransferProgress(len(networks), recipe.epochs, quiet=len(known) == len(networks)) as progress:
             for genotype, network, place in networks:
                 progress.begin(genotype.key)
-                metrics.append(train_final(genotype, network, plan.data, recipe, place, progress.epoch))
+                metrics.append(train_final(genotype, network, plan.data, recipe, place, progress.epoch, plan.run))
                 before = " (trained before)" if place in known else ""
                 line = f"transfer {genotype.key[:8]}: {_result(place, metrics[-1])}{before}"
                 progress.end(genotype.key, metrics[-1], line)

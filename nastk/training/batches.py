@@ -99,9 +99,9 @@ class Batches:
     def _found(self, order: Tensor, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields, for each batch, uint8 (n, size, size, channels) and where in it the batch's images lie."""
         if isinstance(self._images, Images):
-            yield from ((self._pixels, indices) for indices in order.to(self._device).split(batch))
+            yield from ((self._pixels, indices) for indices in torch.split(order.to(self._device), batch))
             return
-        for pixels in self._images.stream(order.split(batch)):
+        for pixels in self._images.stream(torch.split(order, batch)):
             yield pixels.to(self._device).permute(0, 2, 3, 1), torch.arange(len(pixels), device=self._device)
 
     def _mirrored(self, order: Tensor) -> Tensor:

@@ -1,12 +1,13 @@
-"""Checkpoints of a training: Lightning's, one an epoch and the one before it, readable with `weights_only=True`."""
+"""Checkpoints of a training: Lightning's, the last one and the one before it, readable with `weights_only=True`."""
 
 from __future__ import annotations
 
 import os
 import pickle
+import time
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +16,56 @@ import torch
 
 from nastk.errors import UserError
 from nastk.files import cannot_write
+from nastk.training.module import Classifier
+from nastk.training.share import Share
 
 LAST, PREVIOUS, WRITING = "last.ckpt", "previous.ckpt", ".writing.ckpt"
 OURS = "nastk"
+# Several processes ask each other so often, in steps, whether a checkpoint is due: they have to write at the same step.
+ASK_EVERY = 16
 
 
 class Checkpoints(pl.Callback):
     """Writes the training to a folder. A kill at any moment leaves a whole checkpoint, but before the first."""
 
-    def __init__(self, folder: Path, facts: Mapping[str, float]) -> None:
-        """Stores in `folder`, and with each checkpoint what `facts` holds at that moment."""
+    def __init__(
+        self, folder: Path, facts: Callable[[], dict[str, float]], minutes: float = 0.0, share: Share | None = None
+    ) -> None:
+        """Prepares.
+
+        Args:
+            folder: where they are stored.
+            facts: what is stored with each of them, at that moment.
+            minutes: between those within an epoch; 0 for none.
+            share: this process's; all of them call, the first one writes.
+        """
         self._folder = folder
         self._facts = facts
+        self._seconds = 60 * minutes
+        self._share = share or Share()
+        self._written = time.monotonic()
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Adds the facts to a checkpoint."""
-        checkpoint[OURS] = dict(self._facts)
+        """Adds the facts to a checkpoint, and the loss of the epoch under way, of each process."""
+        assert isinstance(pl_module, Classifier)
+        losses = [float(loss) for loss in self._share.gather(pl_module.loss_sum)]
+        checkpoint[OURS] = {**self._facts(), "loss_sums": losses}
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Takes up the loss of the epoch under way."""
+        assert isinstance(pl_module, Classifier)
+        pl_module.loss_sum = torch.tensor(checkpoint[OURS]["loss_sums"][self._share.rank])
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Writes one between two steps, where it is time."""
+        if batch_idx and self._seconds and self._is_due(batch_idx, pl_module.device):
+            self.write(trainer)
 
     def write(self, trainer: pl.Trainer) -> None:
         """Writes a checkpoint aside, then moves it into place, the last one becoming the one before.
@@ -43,14 +76,24 @@ class Checkpoints(pl.Callback):
         writing, last = self._folder / WRITING, self._folder / LAST
         try:
             trainer.save_checkpoint(writing)
-            with writing.open("rb") as file:
-                os.fsync(file.fileno())
-            if last.exists():
-                last.replace(self._folder / PREVIOUS)
-            writing.replace(last)
+            if self._share.first:
+                with writing.open("rb") as file:
+                    os.fsync(file.fileno())
+                if last.exists():
+                    last.replace(self._folder / PREVIOUS)
+                writing.replace(last)
         except OSError as error:
             writing.unlink(missing_ok=True)
             raise cannot_write(last, error) from None
+        self._written = time.monotonic()
+
+    def _is_due(self, batch: int, device: torch.device) -> bool:
+        due = time.monotonic() - self._written >= self._seconds
+        if self._share.ranks == 1:
+            return due
+        if batch % ASK_EVERY:
+            return False
+        return bool(self._share.sum(torch.tensor(float(due and self._share.first), device=device)))
 
 
 def find_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]] | None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
+from nastk.training.distributed import trainer_options
 from nastk.training.failure import memory_errors_named
 from nastk.training.module import Classifier
+from nastk.training.share import Share
 
 
 def fit(
@@ -21,6 +22,7 @@ def fit(
     device: torch.device,
     callbacks: Sequence[pl.Callback] = (),
     checkpoint: Path | None = None,
+    share: Share | None = None,
 ) -> None:
     """Trains `module` for its recipe's epochs.
 
@@ -29,6 +31,7 @@ def fit(
         device: CPU, or a GPU with bfloat16 autocast.
         callbacks: Lightning callbacks.
         checkpoint: where to go on from, read with `weights_only=True`.
+        share: this process's, where several train together.
 
     Raises:
         TrainingError: diverged, out of memory or out of time.
@@ -38,14 +41,12 @@ def fit(
     with quiet():
         trainer = pl.Trainer(
             accelerator="gpu" if on_gpu else "cpu",
-            devices=[device.index or 0] if on_gpu else 1,
             precision="bf16-mixed" if on_gpu else "32-true",
             max_epochs=module.recipe.epochs,
             gradient_clip_val=module.recipe.clip or None,
             callbacks=list(callbacks),
-            # Without it Lightning looks for SLURM and others in the environment, and trains as one rank of many.
-            plugins=[LightningEnvironment()],
             barebones=True,
+            **trainer_options(share or Share(), device),
         )
         try:
             with memory_errors_named(), torch.backends.cudnn.flags(deterministic=True, benchmark=False):

@@ -9,10 +9,8 @@ from typing import Any
 
 from nastk.errors import UserError
 from nastk.files import cannot_write, read_json, write_json
-from nastk.genotype import Genotype
-from nastk.networks import NetworkConfig
-from nastk.training.data import DataSource, ImageSet
-from nastk.training.transfer_settings import TransferSettings
+from nastk.training.data import ImageSet
+from nastk.training.job import JOB, LOG, Job
 
 SCHEMA = 1
 RECORD = "training.json"
@@ -22,21 +20,28 @@ SHAPE = "shape.json"
 ELSEWHERE = ("device", "threads")
 
 
-def training_record(
-    genotype: Genotype, config: NetworkConfig, data: DataSource, train: ImageSet, settings: TransferSettings
-) -> dict[str, Any]:
-    """Returns, as plain values, all that the result depends on; raises UserError where network and data do not fit."""
+def training_record(job: Job, train: ImageSet) -> dict[str, Any]:
+    """Returns, as plain values, all that the result depends on; raises UserError where network and data do not fit.
+
+    Args:
+        job: what is trained and how.
+        train: the images that it is trained on, those held out left out.
+    """
+    config, data, run = job.network, job.data, job.run
     expected = {"classes": len(data.classes), "channels": data.channels, "size": data.size}
     for name, value in expected.items():
         if getattr(config, name) != value:
             raise UserError(f"network: {name}={getattr(config, name)}, expected {value} as in the data {data.name}")
-    return {
+    record = {
         "schema": SCHEMA,
-        "genotype": genotype.to_dict(),
+        "genotype": job.genotype.to_dict(),
         "network": config.to_dict(),
         "data": {"name": data.name, "train_sha256": train.fingerprint(), "crop": data.crop, "flip": data.flip},
-        "settings": {name: value for name, value in asdict(settings).items() if name not in ELSEWHERE},
+        "settings": {name: value for name, value in asdict(job.settings).items() if name not in ELSEWHERE},
     }
+    if run.devices > 1:
+        record["run"] = {"devices": run.devices, "sync_batchnorm": run.sync_batchnorm}
+    return record
 
 
 def claim_folder(folder: Path, record: Mapping[str, Any]) -> None:
@@ -50,7 +55,7 @@ def claim_folder(folder: Path, record: Mapping[str, Any]) -> None:
         visible = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     except OSError as error:
         raise cannot_write(folder, error) from None
-    names = sorted(visible - {SHAPE})
+    names = sorted(visible - {SHAPE, JOB, LOG})
     if RECORD not in names and names:
         raise UserError(f"{folder}: holds {names[0]} but no {RECORD}, expected an empty folder or a training's own")
     if names in ([], [RECORD]):  # of a training that has not come to its first checkpoint there is nothing to lose

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from nastk.errors import UserError
 from nastk.files import read_json, write_json
@@ -18,16 +19,22 @@ from nastk.networks.stored import save_trained
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches, in_order
 from nastk.training.checkpoint import Checkpoints, find_checkpoint, remove_checkpoints
-from nastk.training.data import DataSource, Images, Normalisation, statistics
+from nastk.training.data import DataSource, ImageSet, Normalisation, hold_out, statistics
 from nastk.training.device import choose_device, place
+from nastk.training.distributed import SameStatistics
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
+from nastk.training.job import Job
+from nastk.training.launcher import train_in_ranks
 from nastk.training.module import score
 from nastk.training.record import claim_folder, training_record
+from nastk.training.run_settings import RunSettings
 from nastk.training.seeds import derive_seed, isolated_rng, threads_set
+from nastk.training.share import Share
+from nastk.training.synchronised import synchronised
 from nastk.training.transfer_settings import TransferSettings
 
-__all__ = ["Progress", "TransferSettings", "train_final"]
+__all__ = ["METRICS", "Progress", "RunSettings", "TransferSettings", "train_final", "train_share"]
 
 SCHEMA = 1
 METRICS = "metrics.json"
@@ -42,103 +49,167 @@ def train_final(
     settings: TransferSettings,
     folder: Path,
     progress: Progress | None = None,
+    run: RunSettings | None = None,
 ) -> dict[str, Any]:
     """Trains a network and writes model.safetensors, genotype.json, network.json and metrics.json into `folder`.
 
-    Killed and called again, it goes on from the last epoch and ends with the same numbers; finished, it returns them.
+    Killed and called again, it goes on from the last checkpoint and ends with the same numbers; finished, it returns
+    them.
 
     Args:
         genotype: the cells.
         network_config: depth, width, auxiliary head, drop path; classes, channels and size must be the data's.
-        data: trained on all of its training images.
+        data: trained on all of its training images, or on those that `settings.holdout` leaves.
         settings: how.
         folder: is made; it belongs to this training alone.
         progress: is called after each epoch with epochs done, epochs in all and the mean training loss.
+        run: on how many devices; None for one.
 
     Returns:
-        The content of metrics.json: accuracy (0..1) and loss on the test images, params, epochs, seconds, ...
+        The content of metrics.json: accuracy (0..1) and loss on the test images, params, epochs, seconds, ...; with
+        `settings.holdout` "validation_accuracy" and "validation_loss" on the images held out.
 
     Raises:
-        UserError: the data are not what they should be, the folder holds another training or cannot be written, or
-            the training diverged or ran out of memory.
+        UserError: the data are not what they should be, the folder holds another training or cannot be written, the
+            devices are not there, or the training diverged, ran out of memory or lost a process.
     """
-    train = data.train()
-    claim_folder(folder, training_record(genotype, network_config, data, train, settings))
-    if (folder / METRICS).exists():
-        remove_checkpoints(folder)
-        finished: dict[str, Any] = read_json(folder / METRICS)
-        return finished
-    test = data.test()  # read now so that a damaged file is found before the training, scored after it
-    device = choose_device(settings.device)
-    normalisation = statistics(train)
+    job = Job(genotype, network_config, data, settings, run or RunSettings())
+    job.run.check(settings.device, settings.batch)
+    parts = _claimed(job, folder)
+    if not (folder / METRICS).exists():
+        if job.run.ddp:
+            del parts  # each process reads its own
+            find_checkpoint(folder)  # for its warning
+            train_in_ranks(job, folder, progress)
+        else:
+            _train_parts(job, parts, folder, Share(), choose_device(settings.device), progress)
+    remove_checkpoints(folder)
+    metrics: dict[str, Any] = read_json(folder / METRICS)
+    return metrics
+
+
+def train_share(job: Job, folder: Path, share: Share, device: torch.device, progress: Progress | None) -> nn.Module:
+    """Does one process's share of the training of `folder`, writing files where it is the first; returns the network.
+
+    Raises:
+        UserError: as `train_final`; the data in this place are other than those that the training began with.
+    """
+    return _train_parts(job, _claimed(job, folder), folder, share, device, progress)
+
+
+class _Parts(NamedTuple):
+    """The images; `held_out` are for validation, None where nothing is held out."""
+
+    train: ImageSet
+    held_out: ImageSet | None
+    test: ImageSet
+
+
+def _claimed(job: Job, folder: Path) -> _Parts:
+    """Reads the images, so that a damaged file is found before the training, and claims the folder for it."""
+    if job.settings.holdout:
+        train, held_out = hold_out(job.data, job.settings.seed)
+    else:
+        train, held_out = job.data.train(), None
+    claim_folder(folder, training_record(job, train))
+    return _Parts(train, held_out, job.data.test())
+
+
+def _train_parts(
+    job: Job, parts: _Parts, folder: Path, share: Share, device: torch.device, progress: Progress | None
+) -> nn.Module:
+    genotype, network_config, data, settings, run = job
+    normalisation = statistics(parts.train)
     seed = derive_seed(settings.seed, genotype.key, "transfer")
     try:
         with threads_set(settings.threads, data.size), isolated_rng(seed, device), memory_errors_named():
             network = build_network(genotype, network_config)
             place(network, device)
             batches = Batches(
-                train,
+                parts.train,
                 normalisation,
                 batch=settings.batch,
                 augmentation=settings.augmentation(data.crop, data.flip),
                 seed=seed,
                 device=device,
                 mixing=settings.mixing(len(data.classes)),
+                share=share,
             )
-            result, outcome = _train(network, batches, settings, folder, device, progress)
-            accuracy, loss = score(result, in_order(test, normalisation, device))
+            result, outcome = _train(network, batches, settings, run, folder, device, progress)
+            accuracy, loss = _score(result, parts.test, normalisation, device, share)
+            if parts.held_out is not None:
+                held_accuracy, held_loss = _score(result, parts.held_out, normalisation, device, share)
+                outcome.update(
+                    validation_accuracy=held_accuracy,
+                    validation_loss=held_loss,
+                    validation_images=len(parts.held_out),
+                )
     except TrainingError as error:
         raise UserError(f"transfer {folder}: {error.reason}") from None
-    facts = _facts(data, normalisation, train, test)
-    save_trained(folder, result, network_config, genotype, facts)
-    metrics = {
-        "schema": SCHEMA,
-        "key": genotype.key,
-        "accuracy": accuracy,
-        "loss": loss,
-        "params": count_parameters(result, auxiliary=False),
-        "epochs": settings.epochs,
-        **outcome,
-        "train_images": len(train),
-        "test_images": len(test),
-    }
-    write_json(folder / METRICS, metrics)
-    remove_checkpoints(folder)
-    return metrics
+    if share.first:
+        save_trained(folder, result, network_config, genotype, _facts(data, normalisation, parts))
+        metrics = {
+            "schema": SCHEMA,
+            "key": genotype.key,
+            "accuracy": accuracy,
+            "loss": loss,
+            "params": count_parameters(result, auxiliary=False),
+            "epochs": settings.epochs,
+            **outcome,
+            "train_images": len(parts.train),
+            "test_images": len(parts.test),
+        }
+        write_json(folder / METRICS, metrics)
+    return result
 
 
 def _train(
-    network: torch.nn.Module,
+    network: nn.Module,
     batches: Batches,
     settings: TransferSettings,
+    run: RunSettings,
     folder: Path,
     device: torch.device,
     progress: Progress | None,
-) -> tuple[torch.nn.Module, dict[str, float]]:
+) -> tuple[nn.Module, dict[str, float]]:
     """Returns the trained network, averaged, with "train_loss" of the last epoch and "seconds" over all sittings."""
     found = find_checkpoint(folder)
     path, before = found if found is not None else (None, {"seconds": 0.0, "train_loss": 0.0})
     start = time.perf_counter()
-    outcome = dict(before)
-    checkpoints = Checkpoints(folder, outcome)
+    outcome = {name: float(before[name]) for name in ("seconds", "train_loss")}
+
+    def facts() -> dict[str, float]:
+        outcome["seconds"] = before["seconds"] + time.perf_counter() - start
+        return outcome
 
     def after_epoch(epoch: int, loss: float) -> None:
-        outcome.update(seconds=before["seconds"] + time.perf_counter() - start, train_loss=loss)
+        outcome["train_loss"] = loss
         checkpoints.write(module.trainer)
         if progress is not None:
             progress(epoch, settings.epochs, loss)
 
+    share = batches.share
+    if share.ddp and run.sync_batchnorm:
+        network = synchronised(network, device)
     module = AveragingClassifier(
         network, batches, settings, seed=batches.seed, after_epoch=after_epoch, average=settings.average
     )
-    fit(module, device, [checkpoints], path)
-    result = module.result.to(device)
-    return result, outcome
+    checkpoints = Checkpoints(folder, facts, run.checkpoint_minutes, share)
+    fit(module, device, [SameStatistics(network, share), checkpoints], path, share)
+    return module.result.to(device), outcome
 
 
-def _facts(data: DataSource, normalisation: Normalisation, train: Images, test: Images) -> dict[str, Any]:
+def _score(
+    network: nn.Module, images: ImageSet, normalisation: Normalisation, device: torch.device, share: Share
+) -> tuple[float, float]:
+    """Returns accuracy and loss over all `images`, of which each process scores every so-many-th, none twice."""
+    mine = images.take(torch.arange(share.rank, len(images), share.ranks)) if share.ranks > 1 else images
+    return score(network, in_order(mine, normalisation, device), share)
+
+
+def _facts(data: DataSource, normalisation: Normalisation, parts: _Parts) -> dict[str, Any]:
     return {
         "normalisation": {"mean": list(normalisation.mean), "std": list(normalisation.std)},
         "classes": list(data.classes),
-        "data": {"name": data.name, "train_images": len(train), "test_images": len(test)},
+        "data": {"name": data.name, "train_images": len(parts.train), "test_images": len(parts.test)},
     }

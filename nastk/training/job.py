@@ -1,0 +1,66 @@
+"""A final training as plain data: what a process that shares in it reads from the folder, and nothing from pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nastk.config import build
+from nastk.errors import UserError
+from nastk.files import read_json, write_json
+from nastk.genotype import Genotype
+from nastk.networks import NetworkConfig
+from nastk.training.data import DataSource
+from nastk.training.run_settings import RunSettings
+from nastk.training.transfer_settings import TransferSettings
+
+SCHEMA = 1
+JOB, LOG = "job.json", "ranks.log"
+BUILT = ("data", "settings", "run")
+
+
+class Job(NamedTuple):
+    """What is trained, on what, how, and on how many devices."""
+
+    genotype: Genotype
+    network: NetworkConfig
+    data: DataSource
+    settings: TransferSettings
+    run: RunSettings
+
+
+def write_job(folder: Path, job: Job) -> None:
+    """Writes job.json; raises UserError where the folder cannot be written or a part is no dataclass of nastk's."""
+    write_json(
+        folder / JOB,
+        {
+            "schema": SCHEMA,
+            "genotype": job.genotype.to_dict(),
+            "network": job.network.to_dict(),
+            **{name: _node(getattr(job, name)) for name in BUILT},
+        },
+    )
+
+
+def read_job(folder: Path) -> Job:
+    """Reads what `write_job` wrote; every field is checked against its type, and only nastk's classes are built.
+
+    Raises:
+        UserError: it is missing, damaged or of another version.
+    """
+    path = folder / JOB
+    found = read_json(path)
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA or {"genotype", "network", *BUILT} - found.keys():
+        raise UserError(f"{path}: expected an object with schema {SCHEMA}, genotype, network, {', '.join(BUILT)}")
+    made = [build(found[name], name) for name in BUILT]
+    return Job(Genotype.from_dict(found["genotype"]), NetworkConfig.from_dict(found["network"]), *made)
+
+
+def _node(value: Any) -> dict[str, Any]:
+    """Returns a frozen dataclass as `nastk.config.build` takes it: its name and its fields."""
+    kind = type(value)
+    if not dataclasses.is_dataclass(value):
+        raise UserError(f"data {kind.__name__}: cannot be handed to several processes, expected a dataclass of nastk's")
+    fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
+    return {"_target_": f"{kind.__module__}.{kind.__qualname__}", **fields}

@@ -1,0 +1,111 @@
+"""Starts a training in several processes and follows it: their progress, how they end, and that none is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from nastk.errors import UserError
+from nastk.files import cannot_write
+from nastk.training.agent import SHUTDOWN_SECONDS
+from nastk.training.job import JOB, LOG, Job, write_job
+
+PARENT = "NASTK_PARENT_HOLDS_STDIN"
+
+
+def train_in_ranks(job: Job, folder: Path, progress: Callable[[int, int, float], None] | None) -> None:
+    """Trains in `job.run.devices` processes; their files are then in `folder`.
+
+    The processes hold the end of a pipe whose other end is here: they end when it closes, so also when this process is
+    killed.
+
+    Raises:
+        UserError: the training cannot give a result, or a process was killed; the same call goes on from the last
+            checkpoint.
+        RuntimeError: a bug; with the last lines that the processes wrote.
+    """
+    write_job(folder, job)
+    try:
+        log = (folder / LOG).open("wb")
+    except OSError as error:
+        raise cannot_write(folder / LOG, error) from None
+    command = [sys.executable, "-m", "nastk.training.agent", str(folder), str(job.run.devices)]
+    with (
+        log,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, PARENT: "1"},
+            start_new_session=True,  # Ctrl-C is for this process, which ends the others
+        ) as agent,
+    ):
+        assert agent.stdin is not None
+        assert agent.stdout is not None
+        try:
+            ended = _follow(agent.stdout, progress)
+            code = agent.wait()
+        finally:
+            agent.stdin.close()
+            _end(agent)
+    _judge(folder, job.run.devices, code, ended)
+    for name in (JOB, LOG):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _follow(lines: IO[bytes], progress: Callable[[int, int, float], None] | None) -> list[dict[str, Any]]:
+    """Hands the epochs on; returns what the processes said when they ended."""
+    ended = []
+    for fact in _facts(lines):
+        if "epoch" not in fact:
+            ended.append(fact)
+        elif progress is not None:
+            progress(fact["epoch"], fact["epochs"], fact["loss"])
+    return ended
+
+
+def _facts(lines: IO[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        try:
+            fact = json.loads(line)
+        except ValueError:
+            continue  # a library's print
+        if isinstance(fact, dict):
+            yield fact
+
+
+def _end(agent: subprocess.Popen[bytes]) -> None:
+    """Waits for the processes to end, which they do by themselves now; kills the launcher if it does not."""
+    try:
+        agent.wait(2 * SHUTDOWN_SECONDS)
+    except subprocess.TimeoutExpired:
+        agent.kill()
+
+
+def _judge(folder: Path, devices: int, code: int, ended: list[dict[str, Any]]) -> None:
+    """Raises what the processes ended for, if it was not the end of the training."""
+    for fact in ended:
+        if "error" in fact:
+            raise UserError(str(fact["error"]))
+    if code == 0:
+        hashes = {fact["weights"] for fact in ended if "weights" in fact}
+        if len(hashes) != 1:
+            raise RuntimeError(f"{folder}: {devices} processes ended with {len(hashes)} different networks: {ended}")
+        return
+    codes = {rank: exit_code for fact in ended for rank, exit_code in fact.get("exit", {}).items()}
+    # The launcher ends the others with SIGTERM when one has ended.
+    for rank, exit_code in codes.items():
+        if exit_code < 0 and exit_code != -signal.SIGTERM:
+            raise UserError(
+                f"transfer {folder}: process {rank} of {devices} was ended by {signal.Signals(-exit_code).name} (by "
+                "hand, or for want of memory); the same command goes on from the last checkpoint"
+            )
+    tail = (folder / LOG).read_text(errors="replace")[-4000:]
+    raise RuntimeError(f"{folder}: training in {devices} processes failed (exit codes {codes or code}):\n{tail}")
