@@ -2,7 +2,8 @@
 
 The rule is compound scaling (Tan, Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", 2019,
 arXiv 1905.11946): depth and width grow together, N = N0 * 1.2^phi and F = F0 * 1.1^phi, from the size that the search
-had. The largest phi that fits is found by doubling steps and then halving them; what is left of the limits goes to F.
+had. The largest phi that fits is found by doubling steps and then halving them; what is left of the limits goes to F,
+then to N. As in EfficientNet, F above 16 is a multiple of 8: a processor computes 24 channels more quickly than 22.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from dataclasses import dataclass, field
 
 MOST_CELLS, MOST_FILTERS = 20, 256
 DEPTH, WIDTH = 1.2, 1.1
+GRAIN = 8
 RUNGS = 4  # sizes for each unit of phi
 REACH = 64  # units of phi to either side: from the smallest network to the largest, wherever the search was
 LATENCY = "latency_ms"
 # A latency of the search for a size must stay so far below its limit: it is measured again, and a clock is noisy.
 MARGIN = 0.03
-BUSY = 2.0
+DOUBT = 10.0  # times the limit: what took longer is too slow however busy the machine was
 
 
 class TooLarge(Exception):  # noqa: N818 - an outcome of measuring
@@ -44,6 +46,12 @@ class Limit:
     setting: str
 
 
+def filter_widths(step: int = 2, least: int = 2) -> tuple[int, ...]:
+    """Returns the filters to choose from: multiples of `step` from `least` to 16, of 8 to 256."""
+    every = range(least, MOST_FILTERS + 1, step)
+    return tuple(width for width in every if width <= 2 * GRAIN or width % GRAIN == 0)
+
+
 @dataclass(frozen=True)
 class Freedom:
     """What may be chosen.
@@ -51,14 +59,13 @@ class Freedom:
     Attributes:
         start: the size that the search had.
         cells, filters: what the user has fixed, or None.
-        step, least: filters are multiples of `step` and at least `least`.
+        widths: filters to choose from, in ascending order.
     """
 
     start: Shape
     cells: int | None = None
     filters: int | None = None
-    step: int = 2
-    least: int = 2
+    widths: Sequence[int] = filter_widths()
 
 
 @dataclass(frozen=True)
@@ -102,8 +109,10 @@ def pick_shape(measure: Measure, limits: Sequence[Limit], free: Freedom) -> Pick
         raise NothingFits(row[0], ruler.known.get(row[0]))
     shape = row[place]
     if free.cells is None and free.filters is None:
-        wider = [Shape(shape.cells, filters) for filters in range(shape.filters, MOST_FILTERS + 1, free.step)]
+        wider = [Shape(shape.cells, width) for width in free.widths if width >= shape.filters]
         shape = wider[last_that_fits(lambda index: not index or ruler.fits(wider[index]), len(wider), 1)]
+        deeper = [Shape(cells, shape.filters) for cells in range(shape.cells, MOST_CELLS + 1)]
+        shape = deeper[last_that_fits(lambda index: not index or ruler.fits(deeper[index]), len(deeper), 1)]
     if any(limit.metric == LATENCY for limit in limits):
         while not ruler.holds(shape):
             smaller = _smaller(shape, free)
@@ -117,22 +126,21 @@ def pick_shape(measure: Measure, limits: Sequence[Limit], free: Freedom) -> Pick
 
 def sizes(free: Freedom) -> list[Shape]:
     """Returns the sizes to choose from, each at least as deep and as wide as the one before."""
-    widths = range(free.least, MOST_FILTERS + 1, free.step)
     if free.cells is not None and free.filters is not None:
         return [Shape(free.cells, free.filters)]
     if free.cells is not None:
-        return [Shape(free.cells, filters) for filters in widths]
+        return [Shape(free.cells, width) for width in free.widths]
     if free.filters is not None:
         return [Shape(cells, free.filters) for cells in range(1, MOST_CELLS + 1)]
-    return list(dict.fromkeys(_compound(free, widths[-1])))
+    return list(dict.fromkeys(_compound(free)))
 
 
-def _compound(free: Freedom, widest: int) -> Iterator[Shape]:
+def _compound(free: Freedom) -> Iterator[Shape]:
     for rung in range(-REACH * RUNGS, REACH * RUNGS + 1):
         phi = rung / RUNGS
         cells = round(min(free.start.cells * DEPTH**phi, MOST_CELLS))
-        filters = free.step * round(min(free.start.filters * WIDTH**phi, widest) / free.step)
-        yield Shape(max(cells, 1), max(filters, free.least))
+        wanted = free.start.filters * WIDTH**phi
+        yield Shape(max(cells, 1), min(free.widths, key=lambda width: abs(width - wanted)))
 
 
 def last_that_fits(fits: Callable[[int], bool], count: int, first: int) -> int:
@@ -140,7 +148,7 @@ def last_that_fits(fits: Callable[[int], bool], count: int, first: int) -> int:
 
     Begins at `first` and goes up or down in doubling steps, so that nothing much larger than needed is tried.
     """
-    low, high, probe, step = -1, count, min(first, count - 1), RUNGS
+    low, high, probe, step = -1, count, min(first, count - 1), 2
     while high - low > 1:
         if fits(probe):
             low = probe
@@ -168,11 +176,10 @@ def _nearest(row: Sequence[Shape], start: Shape) -> int:
 
 
 def _smaller(shape: Shape, free: Freedom) -> Shape | None:
-    if free.filters is None and shape.filters - free.step >= free.least:
-        return Shape(shape.cells, shape.filters - free.step)
     if free.cells is None and shape.cells > 1:
         return Shape(shape.cells - 1, shape.filters)
-    return None
+    narrower = [width for width in free.widths if width < shape.filters]
+    return Shape(shape.cells, narrower[-1]) if free.filters is None and narrower else None
 
 
 @dataclass
@@ -199,7 +206,7 @@ class _Ruler:
     def _take(self, shape: Shape, margin: float) -> None:
         cost = self._once(shape)
         late = [limit for limit in self.limits if limit.metric == LATENCY]
-        if cost is not None and late and 1 - margin < cost[LATENCY] / late[0].value < BUSY:
+        if cost is not None and late and 1 - margin < cost[LATENCY] / late[0].value < DOUBT:
             # A machine that was busy for a moment makes a network slow, nothing makes it fast.
             again = self._once(shape)
             cost = cost if again is None or cost[LATENCY] <= again[LATENCY] else again

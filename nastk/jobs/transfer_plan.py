@@ -14,15 +14,14 @@ from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.jobs.parts import make_data, make_objective
 from nastk.jobs.shape import COUNTED, WITHOUT_LIMITS, Sizing
-from nastk.jobs.sizing import Freedom, Limit, Shape
+from nastk.jobs.sizing import Freedom, Limit, Shape, filter_widths
 from nastk.networks import NetworkConfig
 from nastk.objective import LIMITED
 from nastk.training.data import DataSource
-from nastk.training.device import choose_device
-from nastk.training.transfer import TransferSettings
+from nastk.training.transfer import RunSettings, TransferSettings
 
-# What filters must be a multiple of, and the least of them: NASNet's ImageNet stem has cells of a quarter of F.
-STEP_AND_LEAST = {"cifar": (2, 2), "imagenet": (4, 8)}
+# NASNet's ImageNet stem has cells of a quarter of F, of at least 2.
+WIDTHS = {"cifar": filter_widths(step=2, least=2), "imagenet": filter_widths(step=4, least=8)}
 
 
 @dataclass(frozen=True)
@@ -56,12 +55,13 @@ class TransferShape:
 
 
 class TransferPlan(NamedTuple):
-    """What `run_transfer` does: how many candidates, how large, trained how, on which data, measured where."""
+    """What `run_transfer` does: how many candidates, how large, trained how, on which data, run how, measured where."""
 
     top: int
     sizing: Sizing
     recipe: TransferSettings
     data: DataSource
+    run: RunSettings
     target: Target | None
 
 
@@ -71,7 +71,8 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     recipe = build(config.training, "training", seed=searched.seed)
     if not isinstance(recipe, TransferSettings):
         raise UserError(f"training._target_={config.training._target_!r}: expected a recipe of nastk.training.transfer")
-    choose_device(recipe.device)
+    run: RunSettings = settings(RunSettings, config)
+    run.check(recipe.device, recipe.batch)
     data = make_data(config if config.get("data") is not None else searched)
     network = NetworkConfig(
         stem=asked.stem,
@@ -86,9 +87,9 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     limits = _limits(asked, searched)
     timed = any(limit.metric not in COUNTED for limit in limits)
     target: Target | None = build(searched.get("target"), "target") if timed or asked.top > 1 else None
-    free = Freedom(_searched_shape(searched), asked.cells, asked.filters, *STEP_AND_LEAST[asked.stem])
+    free = Freedom(_searched_shape(searched), asked.cells, asked.filters, WIDTHS[asked.stem])
     facts = plain(searched.target) if timed else None
-    return TransferPlan(asked.top, Sizing(network, limits, free, target, facts), recipe, data, target)
+    return TransferPlan(asked.top, Sizing(network, limits, free, target, facts), recipe, data, run, target)
 
 
 def _limits(asked: TransferShape, searched: DictConfig) -> tuple[Limit, ...]:
