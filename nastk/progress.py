@@ -18,12 +18,14 @@ class SearchProgress:
     def __init__(self, folder: Path, trials: int, rows: Sequence[Row]) -> None:
         self._trials = trials
         self._best: Row | None = None
+        self._trained = 0
         self._others = 0
+        self._shown: set[int] = set()
         self._bar: tqdm | None = None
         for row in rows:
             self._take(row)
         if sys.stderr.isatty():
-            done = sum(row.state in ("complete", "pruned") for row in rows)
+            done = self._trained
             self._bar = tqdm(total=trials, initial=done, desc=folder.name, unit="cell", dynamic_ncols=True)
             self._bar.set_postfix_str(self._summary())
 
@@ -36,18 +38,23 @@ class SearchProgress:
         if self._bar is not None:
             self._bar.close()
 
-    def show(self, row: Row, trained: int) -> None:
-        """Shows a finished trial; `trained` counts candidates trained so far."""
+    def show(self, row: Row) -> None:
+        """Shows a trial that has its result; once, however often it is given."""
+        if row.number in self._shown:
+            return
         self._take(row)
         if self._bar is not None:
-            self._bar.n = trained
+            self._bar.n = self._trained
             self._bar.set_postfix_str(self._summary())
             return
         facts = [f"{name} {row.metrics[name]:.4g}" for name in ("accuracy", "latency_ms") if name in row.metrics]
         line = f"trial {row.number:>4} {row.state:<9} {' '.join(facts)} {row.reason}".rstrip()
-        print(f"{line}  [{trained}/{self._trials}] {self._summary()}", file=sys.stderr, flush=True)
+        print(f"{line}  [{self._trained}/{self._trials}] {self._summary()}", file=sys.stderr, flush=True)
 
     def _take(self, row: Row) -> None:
+        self._shown.add(row.number)
+        if row.state in ("complete", "pruned"):
+            self._trained += 1
         if row.state in ("duplicate", "rejected", "failed"):
             self._others += 1
         if row.state == "complete" and "accuracy" in row.metrics:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -105,7 +105,7 @@ class EarlyStopping:
         trial = storage.get_trial(identity)
         verdict = trial.user_attrs.get(VERDICT)
         if verdict is None or verdict["epoch"] != epoch:
-            notes = _Notes(storage)
+            notes = _Notes(storage, identity)
             study = copy.copy(self._study)
             study._storage = cast(BaseStorage, notes)
             verdict = {"epoch": epoch, "stop": bool(pruner.prune(study, trial)), "notes": notes.taken}
@@ -125,14 +125,26 @@ class EarlyStopping:
 
 
 class _Notes:
-    """A storage that keeps back what a pruner notes on its trial, to be written with the verdict."""
+    """A storage as a pruner sees it that judges one trial.
 
-    def __init__(self, storage: BaseStorage) -> None:
+    It keeps back what the pruner notes on that trial, to be written with the verdict, and hides the other trials that
+    are under way: how far these have come is a matter of chance, and the verdict must not be.
+    """
+
+    def __init__(self, storage: BaseStorage, judged: int) -> None:
         self._storage = storage
+        self._judged = judged
         self.taken: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Returns the finished trials and the one that is judged."""
+        trials = self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)
+        return [trial for trial in trials if trial.state.is_finished() or trial._trial_id == self._judged]
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Keeps the note; a pruner writes to the trial that it judges alone."""

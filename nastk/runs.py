@@ -21,7 +21,9 @@ from nastk.config import jsonable, load_yaml, plain
 from nastk.errors import UserError, nearest
 from nastk.files import cannot_write, write_text
 
-FREE_SETTINGS = frozenset({"run", "runs", "trials", "controller", "max_duplicates", "max_rejections", "max_failures"})
+FREE_SETTINGS = frozenset(
+    {"run", "runs", "trials", "controller", "executor", "max_duplicates", "max_rejections", "max_failures"}
+)
 PLACE = ("run", "runs")
 FINISH, FINISHED = 6, (1, 2, 3)
 

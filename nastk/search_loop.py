@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nastk.errors import UserError
-from nastk.evaluators import EvaluationFailed, Evaluator, Pruned
-from nastk.genotype import Genotype
-from nastk.study import Candidate, Row, SearchStudy
-
-CostModel = Callable[[Genotype], Mapping[str, float]]
-"""Says what an untrained genotype costs where it will run."""
+from nastk.executors import Executor
+from nastk.rounds import CostModel, Round, Watch
+from nastk.study import Row, SearchStudy
 
 
 @dataclass(frozen=True)
@@ -42,63 +37,51 @@ class Budget:
 
 def search(
     study: SearchStudy,
-    evaluator: Evaluator,
+    executor: Executor,
     cost: CostModel,
     budget: Budget,
-    finished: Callable[[Row], None],
+    finished: Watch,
+    trained: Watch = lambda row: None,
+    size: int | None = None,
 ) -> str | None:
     """Runs the search until `budget.trials` candidates are trained.
 
+    It goes on in rounds: up to `size` candidates are proposed one after another, their costs measured while nothing
+    else runs, then trained side by side, then told to the study in the order of their numbers. What a round proposes
+    depends on the finished rounds and not on which candidate is the first to end.
+
     Args:
         study: with what has been learnt so far.
-        evaluator: trains a candidate.
-        cost: measures an untrained candidate; called before `evaluator`.
+        executor: trains candidates; entered.
+        cost: measures an untrained candidate; called before it is trained.
         budget: when to end.
-        finished: called with each finished trial's row.
+        finished: called with each trial's row once the study was told.
+        trained: called with a trained candidate's row as soon as it has one.
+        size: how many candidates make a round; by default as many as the executor trains at once.
 
     Returns:
         None when the budget is spent, else one line that says why the search ended before.
     """
+    size = size or executor.parallel
     for row in study.unfinished():
         finished(row)
-    while study.trained < budget.trials:
-        ended = _why_to_end(study, budget)
-        if ended is not None:
+    while study.trained < budget.trials or study.half_told:
+        executor.ready(min(size, budget.trials - study.trained))
+        current = Round(study, executor)
+        ended = None
+        while study.interrupted or not current.full(size, budget.trials):
+            ended = None if study.interrupted else _why_to_end(study, budget)
+            if ended is not None:
+                break
+            answered = current.take(study.ask(), cost)
+            if answered is not None:
+                finished(answered)
+        if not current.accepted:
             return ended
-        finished(_try_candidate(study, study.ask(), evaluator, cost))
+        current.train(trained)
+        for row in current.tell():
+            finished(row)
     return None
-
-
-def _try_candidate(study: SearchStudy, candidate: Candidate, evaluator: Evaluator, cost: CostModel) -> Row:
-    start = time.monotonic()
-
-    def seconds() -> float:
-        return time.monotonic() - start
-
-    twin = study.twin(candidate)
-    if twin is not None:
-        return study.tell_duplicate(candidate, twin, seconds())
-    metrics: dict[str, float] = {}
-    try:
-        metrics |= cost(candidate.genotype)
-        violation = study.objective.violation(metrics)
-        if violation is not None:
-            return study.tell_rejected(candidate, metrics, violation, seconds())
-        stopping = study.early_stopping(candidate, metrics)
-        last = getattr(evaluator, "epochs", None)
-
-        def report(epoch: int, accuracy: float) -> None:
-            why = stopping.should_stop(epoch, accuracy)
-            if why is not None and epoch != last:  # trained to its end it has a result, and nothing is saved
-                metrics.update(accuracy=accuracy, epochs=epoch)
-                raise Pruned(why)
-
-        metrics |= evaluator.evaluate(candidate.genotype, report)
-    except Pruned as stop:
-        return study.tell_stopped(candidate, "pruned", metrics, seconds(), str(stop))
-    except EvaluationFailed as failure:
-        return study.tell_stopped(candidate, "failed", metrics, seconds(), str(failure))
-    return study.tell_complete(candidate, metrics, seconds())
 
 
 def _why_to_end(study: SearchStudy, budget: Budget) -> str | None:

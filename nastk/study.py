@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from nastk.spaces import Space
 
 STUDY_NAME = "search"
 SCHEMA = 1
+COST = "cost"  # of a trial that is to be trained: what the untrained candidate costs
+OUTCOME = "outcome"  # of a trial whose row is whole
 
 State = Literal["complete", "duplicate", "rejected", "pruned", "failed"]
 OPTUNA_STATE: dict[str, TrialState] = {
@@ -75,10 +78,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A genotype that the controller proposed, with its open trial."""
+    """A genotype that the controller proposed, with its open trial.
+
+    Attributes:
+        trial: the open trial.
+        genotype: what is to be trained.
+        cost: where the trial was accepted before a kill interrupted it, what it costs; else None.
+        row: where it has its result already and only the study was not told, this; else None.
+    """
 
     trial: Trial
     genotype: Genotype
+    cost: Mapping[str, float] | None = None
+    row: Row | None = None
 
     @property
     def number(self) -> int:
@@ -137,14 +149,27 @@ class SearchStudy:
         """How many different candidates were trained to a result."""
         return sum(row.state in ("complete", "pruned") for row in self.rows)
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether there are trials that a kill interrupted; `ask` returns these first."""
+        return bool(self._open)
+
+    @property
+    def half_told(self) -> bool:
+        """Whether there are trained candidates among these whose result was recorded and not told."""
+        return any(OUTCOME in trial.user_attrs for trial in self._open)
+
     def unfinished(self) -> Iterator[Row]:
-        """Finishes trials that had their result but were killed before the study took it; yields their rows."""
-        for trial in [trial for trial in self._open if "outcome" in trial.user_attrs]:
+        """Finishes untrained trials that had their outcome but were killed before the study took it; yields the rows.
+
+        Trained ones are left to `ask`, for the others that were trained beside them may have no result yet.
+        """
+        for trial in [trial for trial in self._open if OUTCOME in trial.user_attrs and COST not in trial.user_attrs]:
             self._open.remove(trial)
             yield self._finish(Trial(self.study, trial._trial_id), _row(trial))
 
     def ask(self) -> Candidate:
-        """Returns the controller's next proposal; one that a kill interrupted comes first, under its old number."""
+        """Returns the controller's next proposal; those that a kill interrupted come first, under their old numbers."""
         if self._open:
             trial = Trial(self.study, self._open.pop(0)._trial_id)
         else:
@@ -153,7 +178,14 @@ class SearchStudy:
         def choose(name: str, options: Any) -> Any:
             return trial.suggest_categorical(name, tuple(options))
 
-        return Candidate(trial, self.space.genotype(choose))
+        genotype = self.space.genotype(choose)
+        known = trial.user_attrs
+        row = _row(trial.storage.get_trial(trial._trial_id)) if OUTCOME in known else None
+        return Candidate(trial, genotype, known.get(COST), row)
+
+    def accept(self, candidate: Candidate, cost: Mapping[str, float]) -> None:
+        """Records that a candidate will be trained, and its cost: measured once, whatever interrupts the training."""
+        candidate.trial.set_user_attr(COST, dict(cost))
 
     def twin(self, candidate: Candidate) -> Row | None:
         """Returns the row of an earlier trial with the same key, or None."""
@@ -163,34 +195,41 @@ class SearchStudy:
         """Returns what the candidate's epochs are reported to."""
         return EarlyStopping(self.pruner, self.study, candidate.trial, self.objective, cost)
 
-    def tell_complete(self, candidate: Candidate, metrics: Mapping[str, float], seconds: float) -> Row:
+    def record_complete(self, candidate: Candidate, metrics: Mapping[str, float], seconds: float) -> Row:
         """Records a trained candidate; metrics that are not finite make it a failed one."""
         if not is_finite(metrics):
             bad = ", ".join(f"{name}={value}" for name, value in metrics.items() if not is_finite({name: value}))
             finite = {name: value for name, value in metrics.items() if is_finite({name: value})}
-            return self._tell(candidate, "failed", finite, seconds, f"not a finite number: {bad}")
+            return self._record(candidate, "failed", finite, seconds, f"not a finite number: {bad}")
         self.objective.values(metrics)
-        return self._tell(candidate, "complete", metrics, seconds, "")
+        return self._record(candidate, "complete", metrics, seconds, "")
 
-    def tell_duplicate(self, candidate: Candidate, twin: Row, seconds: float) -> Row:
+    def record_duplicate(self, candidate: Candidate, twin: Row, seconds: float) -> Row:
         """Copies the result of an earlier trial with the same key."""
         reason = f"the same cell as trial {twin.number}" + (f" ({twin.state}: {twin.reason})" if twin.reason else "")
-        return self._tell(candidate, "duplicate", twin.metrics, seconds, reason, like=twin.state)
+        if twin.state == "rejected":
+            first = self.study.get_trials(deepcopy=False)[twin.number]
+            candidate.trial.set_user_attr("violation", first.user_attrs["violation"])
+        return self._record(candidate, "duplicate", twin.metrics, seconds, reason, like=twin.state)
 
-    def tell_rejected(
+    def record_rejected(
         self, candidate: Candidate, cost: Mapping[str, float], violation: Violation, seconds: float
     ) -> Row:
         """Records a candidate that breaks a limit and was not trained."""
         candidate.trial.set_user_attr("violation", violation.amount)
-        return self._tell(candidate, "rejected", cost, seconds, violation.reason)
+        return self._record(candidate, "rejected", cost, seconds, violation.reason)
 
-    def tell_stopped(
+    def record_stopped(
         self, candidate: Candidate, state: State, metrics: Mapping[str, float], seconds: float, reason: str
     ) -> Row:
         """Records a candidate that was pruned or failed, and why."""
-        return self._tell(candidate, state, metrics, seconds, reason)
+        return self._record(candidate, state, metrics, seconds, reason)
 
-    def _tell(
+    def finish(self, candidate: Candidate, row: Row) -> Row:
+        """Tells the study what was recorded of a candidate: from here on the controller learns from it."""
+        return self._finish(candidate.trial, row)
+
+    def _record(
         self,
         candidate: Candidate,
         state: State,
@@ -206,19 +245,15 @@ class SearchStudy:
         trial.set_user_attr("key", row.key)
         trial.set_user_attr("state", state)
         trial.set_user_attr("metrics", dict(metrics))
-        if state == "duplicate" and like == "rejected":
-            twin = self._seen[row.key]
-            first = self.study.get_trials(deepcopy=False)[twin.number]
-            trial.set_user_attr("violation", first.user_attrs["violation"])
         outcome = {"like": like or state, "seconds": seconds, "reason": reason, "genotype": row.genotype}
-        trial.set_user_attr("outcome", outcome)  # last: with it the row is whole, and a kill from here on costs nothing
-        return self._finish(trial, row, like)
+        trial.set_user_attr(OUTCOME, outcome)  # last: with it the row is whole, and a kill from here on costs nothing
+        return row
 
-    def _finish(self, trial: Trial, row: Row, like: str | None = None) -> Row:
-        state = OPTUNA_STATE[like or trial.user_attrs["outcome"]["like"]]
+    def _finish(self, trial: Trial, row: Row) -> Row:
+        state = OPTUNA_STATE[trial.user_attrs[OUTCOME]["like"]]
         values = self.objective.values(row.metrics) if state == TrialState.COMPLETE else None
         self.study.tell(trial, values, state=state)
-        self.rows.append(row)
+        bisect.insort(self.rows, row, key=lambda other: other.number)  # trials of one round end in any order
         self._remember(row)
         return row
 
@@ -267,7 +302,7 @@ def finished_rows(folder: Path) -> list[Row]:
 def _row(trial: FrozenTrial) -> Row:
     attributes = trial.user_attrs
     try:
-        outcome = attributes["outcome"]
+        outcome = attributes[OUTCOME]
         return Row(
             trial.number,
             attributes["state"],

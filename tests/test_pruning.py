@@ -14,7 +14,7 @@ from nastk.objective import Objective
 from nastk.pruning import ParetoPruner, Pruner, check_pruner
 from nastk.search_loop import Budget, search
 from nastk.study import SearchStudy
-from tests.simulated import Simulated, accuracy, cost, study_in
+from tests.simulated import Simulated, accuracy, cost, inline, study_in
 
 TWO = Objective(maximize=("accuracy",), minimize=("latency_ms",))
 
@@ -37,7 +37,7 @@ def _searched(folder: Path, objective: Objective, pruner: Pruner) -> tuple[Searc
     folder.mkdir()
     study = study_in(folder, objective=objective, pruner=pruner)
     evaluator = Learning()
-    search(study, evaluator, cost, Budget(trials=60), lambda row: None)
+    search(study, inline(evaluator), cost, Budget(trials=60), lambda row: None)
     return study, evaluator
 
 
@@ -82,7 +82,7 @@ def test_killed_between_epochs_a_candidate_is_stopped_where_it_would_have_been(t
 
     def essence(folder: Path) -> list[tuple[object, ...]]:
         study = study_in(folder, pruner=pruner)
-        search(study, Learning(), cost, budget, lambda row: None)
+        search(study, inline(Learning()), cost, budget, lambda row: None)
         return [(row.number, row.state, dict(row.metrics), row.reason) for row in study.rows]
 
     expected = essence(tmp_path)

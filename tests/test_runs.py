@@ -16,7 +16,7 @@ from nastk.errors import UserError
 from nastk.files import write_bytes, write_json
 from nastk.runs import existing_run, held, mend_journal, named_run, new_run, record_config
 from nastk.search_loop import Budget, search
-from tests.simulated import Simulated, cost, study_in
+from tests.simulated import Simulated, cost, inline, study_in
 
 
 def _new_run(runs: str) -> str:
@@ -92,7 +92,7 @@ def test_more_trials_and_another_controller_may_go_on_and_are_said(tmp_path: Pat
 def searched(tmp_path: Path) -> Path:
     study = study_in(tmp_path)
     rows: list[str] = []
-    search(study, Simulated(), cost, Budget(trials=4), lambda row: rows.append(json.dumps(row.to_dict())))
+    search(study, inline(Simulated()), cost, Budget(trials=4), lambda row: rows.append(json.dumps(row.to_dict())))
     (tmp_path / "trials.jsonl").write_text("\n".join(rows) + "\n")
     return tmp_path
 

@@ -13,13 +13,13 @@ from nastk.runs import mend_journal
 from nastk.search_loop import Budget, search
 from nastk.spaces import NasBench201Space
 from nastk.study import Row, SearchStudy, journal
-from tests.simulated import Simulated, cost, study_in
+from tests.simulated import Simulated, cost, inline, study_in
 
 
 def _run(folder: Path, budget: Budget, **parts: object) -> tuple[SearchStudy, Simulated, str | None]:
     study = study_in(folder, **parts)  # type: ignore[arg-type]
     evaluator = Simulated()
-    return study, evaluator, search(study, evaluator, cost, budget, lambda row: None)
+    return study, evaluator, search(study, inline(evaluator), cost, budget, lambda row: None)
 
 
 def test_trials_counts_different_trained_candidates_and_duplicates_copy_the_result(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_an_exhausted_space_ends_the_search_and_says_so(tmp_path: Path) -> None:
     study = study_in(tmp_path)
     study.space = NasBench201Space(ops=("identity", "zero"))
     evaluator = Simulated()
-    ended = search(study, evaluator, cost, Budget(trials=100, max_duplicates=60), lambda row: None)
+    ended = search(study, inline(evaluator), cost, Budget(trials=100, max_duplicates=60), lambda row: None)
     assert ended is not None
     assert "no new cell" in ended
     assert 1 <= study.trained == len(set(evaluator.keys)) < 20
@@ -73,7 +73,7 @@ def test_an_exhausted_space_ends_the_search_and_says_so(tmp_path: Path) -> None:
 def test_a_failed_candidate_is_a_failed_trial_with_its_reason_and_the_search_goes_on(tmp_path: Path) -> None:
     study = study_in(tmp_path)
     evaluator = Simulated(fails=lambda genotype: genotype.key < "8")
-    assert search(study, evaluator, cost, Budget(trials=10, max_failures=50), lambda row: None) is None
+    assert search(study, inline(evaluator), cost, Budget(trials=10, max_failures=50), lambda row: None) is None
     failed = [row for row in study.rows if row.state == "failed"]
     assert failed
     assert all(row.reason == "loss became nan in epoch 1" for row in failed)
@@ -82,7 +82,9 @@ def test_a_failed_candidate_is_a_failed_trial_with_its_reason_and_the_search_goe
 
 def test_candidates_that_all_fail_end_the_search(tmp_path: Path) -> None:
     study = study_in(tmp_path)
-    ended = search(study, Simulated(fails=lambda _: True), cost, Budget(trials=5, max_failures=4), lambda row: None)
+    ended = search(
+        study, inline(Simulated(fails=lambda _: True)), cost, Budget(trials=5, max_failures=4), lambda row: None
+    )
     assert ended is not None
     assert "4 candidates failed in a row" in ended
 
@@ -93,7 +95,7 @@ def test_metrics_that_are_not_finite_make_a_failed_trial(tmp_path: Path) -> None
             return {"accuracy": float("nan"), "loss": 1.0}
 
     study = study_in(tmp_path)
-    search(study, Diverged(), cost, Budget(trials=5, max_failures=2), lambda row: None)
+    search(study, inline(Diverged()), cost, Budget(trials=5, max_failures=2), lambda row: None)
     assert {row.state for row in study.rows} == {"failed"}
     assert "accuracy=nan" in study.rows[0].reason
     assert "accuracy" not in study.rows[0].metrics

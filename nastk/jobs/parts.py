@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from nastk.config import build, load_yaml, shipped_spaces
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator
+from nastk.executors import Executor
 from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.runs import existing_run
@@ -41,11 +43,27 @@ def make_objective(config: DictConfig) -> Objective:
     return objective
 
 
-def make_evaluator(config: DictConfig) -> Evaluator:
-    """Returns the evaluator; it gets the data source where it takes one."""
+def make_evaluator(config: DictConfig, device: str | None = None) -> Evaluator:
+    """Returns the evaluator; it gets the data source where it takes one, and trains on `device` where one is given."""
     data = make_data(config) if "data" in config else None
-    evaluator: Evaluator = build(config.evaluator, "evaluator", data=data, seed=config.seed)
+    node = config.evaluator if device is None else OmegaConf.merge(config.evaluator, {"device": device})
+    evaluator: Evaluator = build(node, "evaluator", data=data, seed=config.seed)
     return evaluator
+
+
+def make_executor(config: DictConfig) -> Executor:
+    """Returns what candidates are trained in; it makes the evaluator, here and wherever else it needs one."""
+    module = str(config.evaluator.get("_target_")).rpartition(".")[0]
+    # What every worker imports to be one; whether the evaluator's name is allowed is checked where it is built.
+    preload = ["nastk.launch", *([module] if module.startswith("nastk.") else [])]
+    make = functools.partial(make_evaluator, config)
+    executor: Executor = build(config.executor, "executor", make=make, preload=preload)
+    if not callable(getattr(executor, "run", None)):
+        raise UserError(
+            f"executor._target_={config.executor._target_!r}: expected an executor, e.g. "
+            "nastk.executors.inline.InlineExecutor"
+        )
+    return executor
 
 
 def make_cost(config: DictConfig, evaluator: Evaluator) -> Callable[[Genotype], Mapping[str, float]]:

@@ -13,11 +13,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from optuna.storages import InMemoryStorage
 
-from nastk.config import build, settings
+from nastk.config import build, load_yaml, settings
 from nastk.encoding import path_encoding
 from nastk.errors import UserError
 from nastk.files import cannot_write
-from nastk.jobs.parts import make_cost, make_evaluator, make_objective, make_space
+from nastk.jobs.data_record import record_data, record_skipped
+from nastk.jobs.parts import make_cost, make_executor, make_objective, make_space
 from nastk.progress import SearchProgress
 from nastk.pruning import check_pruner
 from nastk.results import append_row, write_choice, write_rows
@@ -27,7 +28,7 @@ from nastk.spaces import Value, replay
 from nastk.study import Row, SearchStudy, journal
 
 PARTS = (
-    *("space", "controller", "evaluator", "objective", "pruner", "target", "data"),
+    *("space", "controller", "evaluator", "objective", "pruner", "target", "data", "executor"),
     *("run", "runs", "seed", "trials", "max_duplicates", "max_rejections", "max_failures"),
 )
 
@@ -68,29 +69,33 @@ def run_search(config: DictConfig) -> Path:
 
     SearchStudy(InMemoryStorage(), controller(), space, objective).ask()  # can it serve this space and objective?
     pruner = check_pruner(build(config.pruner, "pruner"), objective)
-    evaluator = make_evaluator(config)
-    cost = make_cost(config, evaluator)
-    folder = _folder(chosen)
-    with held(folder):
-        said = record_config(folder, _search_part(config))
-        said += [line for line in [mend_journal(folder)] if line]
-        for line in said:
-            print(f"nastk: {line}", file=sys.stderr)
-        study = SearchStudy(journal(folder), controller(), space, objective, pruner)
-        write_rows(folder, study.rows)
-        if study.rows:
-            print(f"{folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr)
-        with SearchProgress(folder, budget.trials, study.rows) as progress:
+    with make_executor(config) as executor:
+        cost = make_cost(config, executor.evaluator)
+        parallel = executor.parallel
+        folder = _folder(chosen)
+        with held(folder):
+            size = _round_size(folder, config, parallel)
+            said = record_config(folder, _search_part(config, size))
+            said += [line for line in [mend_journal(folder)] if line]
+            for line in said:
+                print(f"nastk: {line}", file=sys.stderr)
+            record_data(folder, executor.evaluator)
+            study = SearchStudy(journal(folder), controller(), space, objective, pruner)
+            write_rows(folder, study.rows)
+            if study.rows:
+                print(f"{folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr)
+            with SearchProgress(folder, budget.trials, study.rows) as progress:
 
-            def finished(row: Row) -> None:
-                append_row(folder, row)
-                progress.show(row, study.trained)
+                def finished(row: Row) -> None:
+                    append_row(folder, row)
+                    progress.show(row)
 
-            try:
-                ended = search(study, evaluator, cost, budget, finished)
-            finally:
-                write_rows(folder, study.rows)
-                best = write_choice(folder, study.rows, objective)
+                try:
+                    ended = search(study, executor, cost, budget, finished, progress.show, size)
+                finally:
+                    write_rows(folder, study.rows)
+                    record_skipped(folder, executor.evaluator)
+                    best = write_choice(folder, study.rows, objective)
     if best is None:
         stopped = f"the pruner stopped all {study.trained}; give another run= and pruner=none or a milder one"
         raise UserError(f"{folder}: no candidate was trained{' to the end' if not ended else ''}; {ended or stopped}")
@@ -100,9 +105,26 @@ def run_search(config: DictConfig) -> Path:
     return folder
 
 
-def _search_part(config: DictConfig) -> DictConfig:
+def _search_part(config: DictConfig, size: int) -> DictConfig:
     """The pipeline's configuration has the later steps' settings too, which may change from one call to the next."""
-    return OmegaConf.masked_copy(config, [name for name in PARTS if name in config])
+    part = OmegaConf.masked_copy(config, [name for name in PARTS if name in config])
+    if "parallel" in part.executor:
+        part.executor.parallel = size
+    return part
+
+
+def _round_size(folder: Path, config: DictConfig, parallel: int) -> int:
+    """Returns how many candidates make a round: where it is left open, as many as when the run began.
+
+    Proposals depend on it, so that the number of cores of the machine that goes on with a run must not matter.
+    """
+    path = folder / "config.yaml"
+    if config.executor.get("parallel", parallel) is None and path.exists():
+        before = load_yaml(path).get("executor") or {}
+        size = before.get("parallel")
+        if isinstance(size, int) and before.get("_target_") == config.executor.get("_target_"):
+            return size
+    return parallel
 
 
 def _folder(chosen: SearchSettings) -> Path:

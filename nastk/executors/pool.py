@@ -1,0 +1,85 @@
+"""One worker process: the standard library's pool of one, so that a death is known to be this candidate's."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import forkserver, resource_tracker
+
+from nastk.executors import Make, worker
+from nastk.genotype import Genotype
+
+METHOD = "forkserver"  # one process imports torch, and the workers, also those that replace a dead one, start from it
+
+
+class Pool:
+    """A process that holds an evaluator.
+
+    Args:
+        make: makes the evaluator in it.
+        device: that it trains on; None for the configured one.
+
+    Raises:
+        OSError: the system has no room for another process.
+    """
+
+    def __init__(self, make: Make, device: str | None) -> None:
+        context = multiprocessing.get_context(METHOD)
+        self.reports, theirs = context.Pipe()
+        lifeline, self._lifeline = context.Pipe(duplex=False)
+        given = (make, device, theirs, lifeline)
+        self._pool = ProcessPoolExecutor(1, context, initializer=worker.begin, initargs=given)
+        with interrupts_held():
+            before = multiprocessing.active_children()
+            self.prepared = self._pool.submit(worker.prepare)
+            (self._process,) = (child for child in multiprocessing.active_children() if child not in before)
+        theirs.close()
+        lifeline.close()
+
+    def submit(self, genotype: Genotype) -> Future[dict[str, float]]:
+        """Trains a candidate in the process; it says `None` on `reports` when that has ended, and nothing if it died.
+
+        Raises:
+            BrokenProcessPool: the process is dead.
+        """
+        return self._pool.submit(worker.evaluate, genotype)
+
+    def death(self) -> str:
+        """Waits for the process to be gone; returns how it ended."""
+        self._process.join()
+        code = self._process.exitcode or 0
+        if code >= 0:
+            return f"exit code {code}"
+        name = signal.Signals(-code).name
+        return f"{name}, as when memory runs out" if name == "SIGKILL" else name
+
+    def close(self) -> None:
+        """Ends the process, whatever it does, and returns when it is gone."""
+        self._lifeline.close()
+        self._process.kill()
+        self._pool.shutdown(cancel_futures=True)
+        self.reports.close()
+
+
+def start_server(preload: Sequence[str]) -> None:
+    """Starts the process that workers are forked from, and returns while it imports `preload`."""
+    multiprocessing.get_context(METHOD).set_forkserver_preload(list(preload))
+    resource_tracker.ensure_running()  # it lets interrupts in again when it starts, so it starts before they are held
+    with interrupts_held():
+        forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Puts Ctrl-C off to the end of the block: a process that is half started could not be ended.
+
+    What is started in the block never hears of Ctrl-C, which a terminal sends to all: the search decides for them.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

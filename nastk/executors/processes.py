@@ -1,0 +1,206 @@
+"""Trains candidates side by side, each in a worker process; one that dies costs at most the candidate it trained."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any
+
+import joblib
+
+from nastk.errors import UserError
+from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
+from nastk.executors import Make, Result, Task
+from nastk.executors.pool import Pool, start_server
+
+MOST = 256
+ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A candidate in training: the index of its task, the worker's, which attempt it is, and what it reports to."""
+
+    task: int
+    worker: int
+    number: int
+    report: Report
+    future: Future[dict[str, float]]
+
+
+class ProcessesExecutor:
+    """Persistent worker processes, each with an evaluator and one CPU thread of its own.
+
+    A candidate whose process dies is trained again in a new one; where that dies too it has failed, and says how.
+
+    Args:
+        make: makes the evaluator, here and in the workers; has to pickle.
+        parallel: how many candidates train at once. None: on the CPU as many as there are cores (fewer where the
+            evaluator is set to several threads), on GPUs `per_gpu` times their number.
+        per_gpu: how many candidates share a GPU, where `parallel` is None.
+        devices: that the workers take in turn, e.g. ["cuda:0", "cuda:1"]; None for the evaluator's own.
+        preload: modules that every worker needs: imported once, while the search prepares itself.
+
+    Raises:
+        UserError: a number out of range, or no device.
+    """
+
+    def __init__(
+        self,
+        make: Make,
+        parallel: int | None = None,
+        per_gpu: int = 2,
+        devices: Sequence[str] | None = None,
+        preload: Sequence[str] = (),
+    ) -> None:
+        for name, value in (("parallel", parallel), ("per_gpu", per_gpu)):
+            if value is not None and not 1 <= value <= MOST:
+                raise UserError(f"executor.{name}={value}: expected 1 to {MOST}")
+        if devices is not None and not devices:
+            raise UserError("executor.devices=[]: expected at least one, e.g. [cuda:0], or null")
+        self._make = make
+        self._asked = parallel
+        self._per_gpu = per_gpu
+        self._devices = devices
+        self._preload = (__name__, *preload)
+        self._pools: list[Pool] = []
+
+    def __enter__(self) -> ProcessesExecutor:
+        start_server(self._preload)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while self._pools:
+            self._pools.pop().close()
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        """The search's evaluator in this process; every worker makes its own."""
+        return self._make(None)
+
+    @cached_property
+    def parallel(self) -> int:
+        """How many candidates train at once.
+
+        Raises:
+            UserError: there is no such device here, or the evaluator takes none.
+        """
+        from nastk.training.device import choose_device
+
+        if self._devices is not None and not hasattr(self.evaluator, "device"):
+            raise UserError(f"executor.devices: {type(self.evaluator).__name__} trains on no device; leave it null")
+        names = self._devices or [getattr(self.evaluator, "device", "cpu")]
+        gpus = {device for device in map(choose_device, names) if device.type == "cuda"}
+        if self._asked is not None:
+            return self._asked
+        threads = getattr(self.evaluator, "threads", None) or 1
+        return min(MOST, self._per_gpu * len(gpus) if gpus else max(1, joblib.cpu_count() // threads))
+
+    def ready(self, candidates: int) -> None:
+        """Starts the workers that so many candidates need; returns when all wait for one.
+
+        Raises:
+            UserError: they cannot be started.
+        """
+        while len(self._pools) < min(candidates, self.parallel):
+            self._pools.append(self._start(len(self._pools)))
+        for index, pool in enumerate(self._pools):
+            try:
+                pool.prepared.result()
+            except BrokenProcessPool:
+                raise self._cannot_start(index, f"it died: {pool.death()}") from None
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+        """Trains candidates, as many at once as there are workers; yields the index and the result of each.
+
+        Raises:
+            Exception: a bug in the evaluator, with the worker's traceback, or what a report raised but `Pruned`.
+        """
+        self.ready(len(tasks))
+        waiting = deque((index, 1) for index in range(len(tasks)))
+        idle = list(range(len(self._pools)))
+        running: dict[Connection[Any, Any], _Attempt] = {}
+        while waiting or running:
+            while waiting and idle:
+                task, number = waiting.popleft()
+                worker = idle.pop(0)
+                future = self._submit(worker, tasks[task])
+                running[self._pools[worker].reports] = _Attempt(task, worker, number, tasks[task].begin(), future)
+            for reports in connection.wait(list(running)):
+                assert isinstance(reports, Connection)
+                if _answered(reports, running[reports].report):
+                    continue
+                attempt = running.pop(reports)
+                result = self._result(attempt)
+                idle.append(attempt.worker)
+                if result is None:
+                    waiting.appendleft((attempt.task, attempt.number + 1))
+                else:
+                    yield attempt.task, result
+
+    def _start(self, index: int) -> Pool:
+        device = self._devices[index % len(self._devices)] if self._devices else None
+        try:
+            return Pool(self._make, device)
+        except OSError as error:
+            raise self._cannot_start(index, error.strerror or str(error)) from None
+
+    def _cannot_start(self, index: int, why: str) -> UserError:
+        return UserError(
+            f"executor.parallel={self.parallel}: worker process {index + 1} cannot be started ({why}); "
+            "give a smaller number, or executor=inline"
+        )
+
+    def _submit(self, worker: int, task: Task) -> Future[dict[str, float]]:
+        try:
+            return self._pools[worker].submit(task.genotype)
+        except BrokenProcessPool:  # it died while it had nothing to do
+            self._replace(worker)
+            return self._pools[worker].submit(task.genotype)
+
+    def _replace(self, worker: int) -> str:
+        """Starts a new process in a dead one's place; returns how that one ended."""
+        death = self._pools[worker].death()
+        self._pools[worker].close()
+        self._pools[worker] = self._start(worker)
+        return death
+
+    def _result(self, attempt: _Attempt) -> Result | None:
+        """Returns what became of a candidate, or None where it is to be trained again."""
+        try:
+            return attempt.future.result()
+        except (EvaluationFailed, Pruned) as stopped:
+            return stopped
+        except BrokenProcessPool as broken:
+            if broken.__cause__ is not None:  # no death: the pool could not read what the worker sent
+                raise
+            death = self._replace(attempt.worker)
+            return None if attempt.number < ATTEMPTS else EvaluationFailed(f"its process died twice ({death})")
+
+
+def _answered(reports: Connection[Any, Any], report: Report) -> bool:
+    """Hands a worker's epoch on and answers it; returns False when the candidate has ended, or its process."""
+    try:
+        epoch = reports.recv()
+    except (EOFError, OSError):
+        return False
+    if epoch is None:
+        return False
+    why = None
+    try:
+        report(*epoch)
+    except Pruned as stop:
+        why = str(stop)
+    with contextlib.suppress(OSError):  # it has just died, which the next read finds
+        reports.send(why)
+    return True
