@@ -17,7 +17,7 @@ from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches, in_order
-from nastk.training.data import DataSource, ImageSet, Normalisation, search_parts, statistics
+from nastk.training.data import DataSource, Drawn, Normalisation, draw_parts, search_record, statistics
 from nastk.training.device import choose_device, place
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
@@ -60,10 +60,10 @@ class TrainingEvaluator(TrainingSettings):
         if self.max_seconds is not None:
             check_number("max_seconds", self.max_seconds, 0.0, math.inf, open_low=True)
         check_integer("repeat", self.repeat, 0)
-        if self.batch > len(self._parts[0]):
+        if self.batch > len(self._drawn.train):
             raise UserError(
-                f"batch={self.batch}, expected at most {len(self._parts[0])}: that many images a candidate is trained "
-                f"on (data.subset={self.data.subset}, data.validation={self.data.validation})"
+                f"batch={self.batch}, expected at most {len(self._drawn.train)}: that many images a candidate is "
+                f"trained on (data.subset={self.data.subset}, data.validation={self.data.validation})"
             )
         _ = self.network_config, self._device
 
@@ -94,6 +94,10 @@ class TrainingEvaluator(TrainingSettings):
             drop_path=self.drop_path,
         )
 
+    def data_record(self) -> dict[str, Any]:
+        """Returns which images candidates are trained and scored on, for data.json; see `search_record`."""
+        return search_record(self.data, self.seed, self._drawn, self._normalisation)
+
     def evaluate(self, genotype: Genotype, report: Report) -> dict[str, float]:
         """Trains and validates one candidate.
 
@@ -119,7 +123,7 @@ class TrainingEvaluator(TrainingSettings):
             raise EvaluationFailed(error.reason) from None
 
     def _train(self, genotype: Genotype, report: Report, seed: int) -> dict[str, float]:
-        images, held = self._parts
+        images, held = self._drawn.train, self._drawn.held
         network = build_network(genotype, self.network_config)
         place(network, self._device)
         batches = Batches(
@@ -160,13 +164,13 @@ class TrainingEvaluator(TrainingSettings):
         return metrics
 
     @cached_property
-    def _parts(self) -> tuple[ImageSet, ImageSet]:
-        train, held = search_parts(self.data, self.seed)
-        return train.to(self._device), held.to(self._device)
+    def _drawn(self) -> Drawn:
+        drawn = draw_parts(self.data, self.seed)
+        return drawn._replace(train=drawn.train.to(self._device), held=drawn.held.to(self._device))
 
     @cached_property
     def _normalisation(self) -> Normalisation:
-        return statistics(self._parts[0])
+        return statistics(self._drawn.train)
 
     @cached_property
     def _device(self) -> torch.device:

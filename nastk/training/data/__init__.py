@@ -9,16 +9,18 @@ from nastk.training.data.cifar10 import Cifar10
 from nastk.training.data.cifar100 import Cifar100
 from nastk.training.data.digits import Digits
 from nastk.training.data.fashion_mnist import FashionMnist
+from nastk.training.data.huggingface import HuggingFace
 from nastk.training.data.image_folder import ImageFolder
 from nastk.training.data.images import DataSource, Images, ImageSet
 from nastk.training.data.npz import Npz
+from nastk.training.data.search_record import image_facts, search_record
 from nastk.training.data.source import SourceSettings
 from nastk.training.data.statistics import Normalisation, statistics
 from nastk.training.data.stored import StoredImages
-from nastk.training.data.subsets import hold_out, search_parts, split, subset
+from nastk.training.data.subsets import Drawn, draw_parts, hold_out, search_parts, split, subset
 
 SOURCES: dict[str, type[Any]] = {
-    source.name: source for source in (Digits, FashionMnist, Cifar10, Cifar100, Npz, ImageFolder)
+    source.name: source for source in (Digits, FashionMnist, Cifar10, Cifar100, Npz, ImageFolder, HuggingFace)
 }
 
 __all__ = [
@@ -27,7 +29,9 @@ __all__ = [
     "Cifar100",
     "DataSource",
     "Digits",
+    "Drawn",
     "FashionMnist",
+    "HuggingFace",
     "ImageFolder",
     "ImageSet",
     "Images",
@@ -35,9 +39,12 @@ __all__ = [
     "Npz",
     "SourceSettings",
     "StoredImages",
+    "draw_parts",
     "hold_out",
+    "image_facts",
     "load_data",
     "search_parts",
+    "search_record",
     "split",
     "statistics",
     "subset",

@@ -130,7 +130,7 @@ class DataSource(Protocol):
         size: height and width in pixels.
         flip: whether a mirrored image still belongs to its class, the default of `flip` in training.
         crop: by how much of its side an image may be shifted, the default of `crop` in training.
-        resize, subset, validation, memory_gb, workers, skipped: see `SourceSettings`.
+        resize, resized, subset, validation, memory_gb, workers, skipped: see `SourceSettings`.
     """
 
     @property
@@ -147,6 +147,8 @@ class DataSource(Protocol):
     def crop(self) -> float: ...
     @property
     def resize(self) -> int | None: ...
+    @property
+    def resized(self) -> bool: ...
     @property
     def subset(self) -> int | float: ...
     @property

@@ -75,6 +75,11 @@ class SourceSettings:
         """Images that could not be decoded so far, with the reason."""
         return Skipped()
 
+    @property
+    def resized(self) -> bool:
+        """Whether images are brought to their size, rather than having it."""
+        return self.resize is not None
+
     def facts(self) -> dict[str, Any]:
         """Returns what is to be recorded of how the set was read, beside what every source has."""
         return {}

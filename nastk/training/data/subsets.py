@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -10,67 +12,101 @@ from nastk.training.data.images import DataSource, ImageSet
 from nastk.training.seeds import derive_seed
 
 
-def hold_out(data: DataSource, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Returns the training images less those held out, and those: `data.validation` of them, or the set's own part.
+class Drawn(NamedTuple):
+    """What a search trains on and validates on, and which of the set's training images these are.
+
+    Attributes:
+        train, held: the images.
+        train_indices: int64, ascending, places among all training images.
+        held_indices: the same of those held out; None where the set has a validation part of its own.
+    """
+
+    train: ImageSet
+    held: ImageSet
+    train_indices: Tensor
+    held_indices: Tensor | None
+
+
+def draw_parts(data: DataSource, seed: int) -> Drawn:
+    """Draws what a search trains and validates on; the test images are not touched.
+
+    First `data.validation` images are held out, unless the set has a validation part, then `data.subset` is drawn from
+    the others, so that every subset of a seed is validated on the same images.
 
     Raises:
-        UserError: the files are not what they should be, or `data.validation` does not fit them.
+        UserError: the files are not what they should be, or `data.validation` or `data.subset` does not fit them.
     """
-    given = data.validation_images()
-    if given is not None:
-        return data.train(), given
-    return split(data.train(), data.validation, derive_seed(seed, "validation"))
+    train, held, kept, held_indices = _held_out(data, seed)
+    chosen = subset_indices(train.y, data.subset, derive_seed(seed, "subset"))
+    return Drawn(train.take(chosen), held, kept[chosen], held_indices)
 
 
 def search_parts(data: DataSource, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Returns what a search trains on and what it validates on; the test images are not touched.
+    """Returns what a search trains on and what it validates on, as `draw_parts`."""
+    drawn = draw_parts(data, seed)
+    return drawn.train, drawn.held
 
-    First the validation images are held out, then `data.subset` is drawn from the others, so that every subset of a
-    seed is validated on the same images.
 
-    Raises:
-        UserError: as `hold_out`, or `data.subset` is more than what is left.
-    """
-    train, held = hold_out(data, seed)
-    return subset(train, data.subset, derive_seed(seed, "subset")), held
+def hold_out(data: DataSource, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Returns the training images less those held out, and those: as `draw_parts`, but for the subset."""
+    drawn = _held_out(data, seed)
+    return drawn.train, drawn.held
 
 
 def split(images: ImageSet, validation: int | float, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Splits into a training and a validation part, as `split_indices` says."""
+    kept, held = split_indices(images.y, validation, seed)
+    return images.take(kept), images.take(held)
+
+
+def split_indices(labels: Tensor, validation: int | float, seed: int) -> tuple[Tensor, Tensor]:
     """Splits into a training and a validation part.
 
     Args:
-        images: what to split.
+        labels: int64 (n,), of all images.
         validation: how many images to hold out, or which share of them (below 1).
         seed: draws them.
 
     Returns:
-        The training part and the validation part, disjoint, together all images; each class in both in proportion.
+        Indices of the training and of the validation part, ascending, together all; each class in both in proportion.
 
     Raises:
         UserError: `validation` leaves a part without an image of each class.
     """
-    count = _count("validation", validation, len(images))
-    held = _draw("validation", images.y, count, seed)
-    kept = torch.ones(len(images), dtype=torch.bool)
+    held = _draw("validation", labels, _count("validation", validation, len(labels)), seed)
+    kept = torch.ones(len(labels), dtype=torch.bool)
     kept[held] = False
-    train = images.take(kept.nonzero().flatten())
-    if len(_labels(train.y)) < len(_labels(images.y)):
-        raise UserError(f"validation={validation}: leaves a class without a training image, of {len(images)} images")
-    return train, images.take(held)
+    rest = kept.nonzero().flatten()
+    if len(_labels(labels[rest])) < len(_labels(labels)):
+        raise UserError(f"validation={validation}: leaves a class without a training image, of {len(labels)} images")
+    return rest, held
 
 
 def subset(images: ImageSet, size: int | float, seed: int) -> ImageSet:
-    """Draws a part with each class in proportion.
+    """Draws a part with each class in proportion, as `subset_indices` says."""
+    return images.take(subset_indices(images.y, size, seed))
+
+
+def subset_indices(labels: Tensor, size: int | float, seed: int) -> Tensor:
+    """Draws a part with each class in proportion; returns its indices, ascending.
 
     Args:
-        images: what to draw from.
+        labels: int64 (n,), of all images.
         size: how many images, or which share of them (a float up to 1.0).
         seed: draws them.
 
     Raises:
         UserError: `size` is more than there are, or too few for an image of each class.
     """
-    return images.take(_draw("subset", images.y, _count("subset", size, len(images)), seed))
+    return _draw("subset", labels, _count("subset", size, len(labels)), seed)
+
+
+def _held_out(data: DataSource, seed: int) -> Drawn:
+    images, given = data.train(), data.validation_images()
+    if given is not None:
+        return Drawn(images, given, torch.arange(len(images)), None)
+    kept, held = split_indices(images.y, data.validation, derive_seed(seed, "validation"))
+    return Drawn(images.take(kept), images.take(held), kept, held)
 
 
 def _count(name: str, size: int | float, available: int) -> int:
