@@ -19,7 +19,7 @@ from nastk.networks.stored import save_trained
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches, in_order
 from nastk.training.checkpoint import Checkpoints, find_checkpoint, remove_checkpoints
-from nastk.training.data import DataSource, ImageSet, Normalisation, hold_out, statistics
+from nastk.training.data import DataSource, ImageSet, Normalisation, hold_out, image_facts, statistics
 from nastk.training.device import choose_device, place
 from nastk.training.distributed import SameStatistics
 from nastk.training.failure import TrainingError, memory_errors_named
@@ -104,6 +104,12 @@ class _Parts(NamedTuple):
     held_out: ImageSet | None
     test: ImageSet
 
+    def in_memory(self) -> _Parts:
+        """Returns the same parts, each decoded now where `data.memory_gb` holds it."""
+        cpu = torch.device("cpu")
+        held_out = None if self.held_out is None else self.held_out.to(cpu)
+        return _Parts(self.train.to(cpu), held_out, self.test.to(cpu))
+
 
 def _claimed(job: Job, folder: Path) -> _Parts:
     """Reads the images, so that a damaged file is found before the training, and claims the folder for it."""
@@ -119,6 +125,7 @@ def _train_parts(
     job: Job, parts: _Parts, folder: Path, share: Share, device: torch.device, progress: Progress | None
 ) -> nn.Module:
     genotype, network_config, data, settings, run = job
+    parts = parts.in_memory()
     normalisation = statistics(parts.train)
     seed = derive_seed(settings.seed, genotype.key, "transfer")
     try:
@@ -211,5 +218,5 @@ def _facts(data: DataSource, normalisation: Normalisation, parts: _Parts) -> dic
     return {
         "normalisation": {"mean": list(normalisation.mean), "std": list(normalisation.std)},
         "classes": list(data.classes),
-        "data": {"name": data.name, "train_images": len(parts.train), "test_images": len(parts.test)},
+        "data": {**image_facts(data), "train_images": len(parts.train), "test_images": len(parts.test)},
     }
