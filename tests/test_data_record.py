@@ -72,7 +72,7 @@ def test_a_folder_of_images_with_a_corrupt_one_is_refused_or_recorded(capsys: Ca
     where = ("data=image_folder", f"data.root={root}")
     (root / "train" / "cat" / "004.png").write_bytes(b"no image")
     (root / "val" / "dog" / "001.png").write_bytes(b"")
-    message = "cat/004.png: no image of JPEG, PNG, WEBP or BMP; data.skip_corrupt=true goes on without such images"
+    message = "cat/004.png: no image of JPEG, PNG, WEBP, BMP or TIFF; data.skip_corrupt=true goes on without such images"
     assert message in run(capsys, "search", f"run={folder}", *SMALL, *where).line
     assert not folder.exists()
     err = search(capsys, folder, *where, "data.skip_corrupt=true")

@@ -16,8 +16,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from nastk.errors import UserError
 from nastk.training.data.resize import central_square
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 GREY = {"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I"}
 SIXTEEN_BIT = {"I;16", "I;16B", "I;16L", "I"}
 
@@ -56,7 +56,7 @@ def decode(path: Path | bytes, channels: int, size: int) -> NDArray[np.uint8]:
     half, a quarter or an eighth, which libjpeg does on the way.
 
     Args:
-        path: a JPEG, PNG, WebP or BMP file, whatever its name, or its bytes.
+        path: a JPEG, PNG, WebP, BMP or TIFF file, whatever its name, or its bytes.
         channels: 1 for grey, 3 for RGB.
         size: pixels a side; resized as `nastk.training.data.resize` has it.
 
@@ -107,6 +107,8 @@ def _reason(error: Exception) -> str:
 
 def _plain(image: Image.Image, mode: str) -> Image.Image:
     """Returns the image in mode "L" or "RGB"."""
+    if image.mode == "F":
+        raise CorruptImage("pixels of type float, expected whole numbers")
     if image.mode in SIXTEEN_BIT:
         values: NDArray[Any] = np.asarray(image).astype(np.float32)
         grey = np.clip(values / 257 + 0.5, 0, 255).astype(np.uint8)

@@ -52,9 +52,9 @@ class FileReader:
 class ImageFolder(DecodedSource):
     """`root/train/CLASS/*`, perhaps `root/val/CLASS/*` and `root/test/CLASS/*`; or `root/CLASS/*` alone.
 
-    JPEG, PNG, WebP and BMP, of any size and mode, see `decode`. Without `test/` a share of each class is split off the
-    training part by a hash of the file names, the same in every run. With `val/` the search validates on that, and
-    `validation` is not used. Files are listed at once, and opened when their images are wanted.
+    JPEG, PNG, WebP, BMP and TIFF, of any size and mode, see `decode`. Without `test/` a share of each class is split
+    off the training part by a hash of the file names, the same in every run. With `val/` the search validates on that,
+    and `validation` is not used. Files are listed at once, and opened when their images are wanted.
 
     Attributes:
         root: the folder.

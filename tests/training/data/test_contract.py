@@ -10,7 +10,14 @@ import torch
 from nastk.config import build, load_yaml, shipped
 from nastk.errors import UserError
 from nastk.training.data import SOURCES, DataSource, load_data
-from tests.training.data.files import write_cifar, write_cifar100, write_fashion, write_image_folder, write_npz
+from tests.training.data.files import (
+    write_cifar,
+    write_cifar100,
+    write_fashion,
+    write_hub_set,
+    write_image_folder,
+    write_npz,
+)
 
 ROOTS: dict[str, Callable[[Path], Path | None]] = {
     "digits": lambda folder: None,
@@ -18,16 +25,18 @@ ROOTS: dict[str, Callable[[Path], Path | None]] = {
     "cifar10": lambda folder: write_cifar(folder / "cifar"),
     "cifar100": lambda folder: write_cifar100(folder / "cifar100"),
     "npz": lambda folder: write_npz(folder / "images.npz"),
+    "huggingface": lambda folder: write_hub_set(folder / "set"),
     "image_folder": lambda folder: write_image_folder(folder / "folder"),
 }
 OF_FILES = [name for name in SOURCES if name != "digits"]
+PLACE = {"huggingface": "path"}  # which field says where the set lies, "root" elsewhere
 STANDARD = ["fashion_mnist", "cifar10", "cifar100"]
 
 
 @pytest.fixture(params=sorted(SOURCES))
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> DataSource:
     root = ROOTS[request.param](tmp_path)
-    return load_data(request.param, None if root is None else str(root))
+    return load_data(request.param, **({} if root is None else {PLACE.get(request.param, "root"): str(root)}))
 
 
 def test_images_are_of_the_kind_that_the_source_says(source: DataSource) -> None:
@@ -54,14 +63,14 @@ def test_the_shipped_configuration_makes_the_source(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted({*OF_FILES} - {*STANDARD}))
 def test_no_root_is_said(name: str) -> None:
-    with pytest.raises(UserError, match="no root given"):
+    with pytest.raises(UserError, match=f"no {PLACE.get(name, 'root')} given"):
         load_data(name).train()
 
 
 @pytest.mark.parametrize("name", OF_FILES)
 def test_a_missing_folder_is_said(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere: no such"):
-        load_data(name, str(tmp_path / "nowhere")).train()
+        load_data(name, **{PLACE.get(name, "root"): str(tmp_path / "nowhere")}).train()
 
 
 @pytest.mark.parametrize("name", STANDARD)

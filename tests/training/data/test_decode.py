@@ -144,7 +144,7 @@ def jpeg() -> bytes:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "no image of JPEG, PNG, WEBP or BMP"),
+        (b"", "no image of JPEG, PNG, WEBP, BMP or TIFF"),
         (b"not an image", "no image of JPEG"),
         (b"GIF89a" + bytes(30), "no image of JPEG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no image of JPEG"),

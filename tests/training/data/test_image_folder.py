@@ -150,7 +150,7 @@ def one_class(root: Path) -> None:
 
 def empty_class(root: Path) -> None:
     for path in (root / "train" / "cat").iterdir():
-        path.rename(path.with_suffix(".tiff"))
+        path.rename(path.with_suffix(".gif"))
 
 
 def loose_images(root: Path) -> None:
@@ -168,7 +168,7 @@ def loose_images(root: Path) -> None:
         (one_class, "train: one class folder only, 'dog', expected at least 2"),
         (
             empty_class,
-            r"train/cat: no image in it \(.jpg, .*, .bmp\); 10 other files in it are ignored",
+            r"train/cat: no image in it \(.jpg, .*, .tiff\); 10 other files in it are ignored",
         ),
         (loose_images, "train: no class folder, expected at least 2.*; 30 images lie beside it without a class"),
         (lambda root: (root / "test" / "cat").rename(root / "test" / "cats"), "test/cats: no class.*nearest is 'cat'"),
