@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,12 +15,18 @@ from nastk.networks import NetworkConfig
 
 
 class LabelledImages(Protocol):
-    """uint8 images `x` (n, C, H, W) and int64 labels `y` (n,)."""
+    """Images of one size with int64 labels `y` (n,), in memory or decoded when asked for."""
 
     @property
-    def x(self) -> Tensor: ...
-    @property
     def y(self) -> Tensor: ...
+
+    def pixels(self, indices: Tensor) -> Tensor:
+        """Returns the images at `indices` (int64) as uint8 (b, C, H, W)."""
+        ...
+
+    def batches(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields all images in order, `batch` at once, as uint8 (b, C, H, W) with their labels (b,)."""
+        ...
 
 
 class ImageSource(Protocol):
@@ -69,7 +75,7 @@ def balanced(images: LabelledImages, count: int, seed: int = 0) -> Tensor:
     turn = np.empty(len(labels), np.int64)
     turn[by_class] = np.arange(len(labels)) - firsts
     chosen = np.argsort(turn, kind="stable")[:count]
-    return images.x[order[torch.from_numpy(chosen)]]
+    return images.pixels(order[torch.from_numpy(chosen)])
 
 
 def _names(classes: Sequence[Any]) -> str:

@@ -6,7 +6,10 @@ import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nastk.deploy.assess import Quality, check_parity, quality, recommend, torch_logits
 from nastk.deploy.fusion import int8_share
@@ -23,6 +26,8 @@ from nastk.files import cannot_write, write_json
 from nastk.networks import count_macs, count_parameters
 from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trained
 from nastk.runs import git_commit
+
+BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -96,14 +101,14 @@ def _fill(
     mean, std = facts["normalisation"]["mean"], facts["normalisation"]["std"]
     fp32, int8 = folder / MODEL, folder / MODEL_INT8
     write_onnx(trained.network, fp32, (1, config.channels, config.size, config.size), {"key": trained.genotype.key})
-    test = data.test()
-    images, labels = normalised(test.x, mean, std), test.y.numpy()
-    reference = torch_logits(trained.network, images)
-    logits = predict(open_session(validate_model(fp32).data, threads=0), images)
-    check_parity(logits, reference)
-    quantize_int8(fp32, int8, normalised(balanced(data.train(), settings.calibration), mean, std))
-    int8_logits = predict(open_session(validate_model(int8).data, threads=0), images)
-    scores = {MODEL: quality(logits, reference, labels), MODEL_INT8: quality(int8_logits, reference, labels)}
+    calibration = normalised(balanced(data.train(), settings.calibration), mean, std)
+    quantize_int8(fp32, int8, calibration)
+    answers = _answers(trained, (fp32, int8), data)
+    check_parity(answers.fp32, answers.reference)
+    scores = {
+        MODEL: quality(answers.fp32, answers.reference, answers.labels),
+        MODEL_INT8: quality(answers.int8, answers.reference, answers.labels),
+    }
     latencies = dict(zip((MODEL, MODEL_INT8), measure([fp32, int8], seconds=settings.seconds), strict=True))
     chosen, reason, warnings = recommend(scores[MODEL], scores[MODEL_INT8], latencies, settings.max_accuracy_drop)
     write_json(folder / LABELS, {"schema": SCHEMA, "classes": facts["classes"]})
@@ -125,7 +130,7 @@ def _fill(
             "convolutions": share.convolutions,
             "in_int8": share.in_int8,
             "float_nodes": list(share.float_nodes),
-            "calibration_images": min(settings.calibration, len(data.train().y)),
+            "calibration_images": len(calibration),
         },
         "files": files,
         "preprocessing": {
@@ -138,9 +143,10 @@ def _fill(
             "mean": mean,
             "std": std,
             "formula": "(pixel / 255 - mean) / std",
+            "resizing": facts["data"].get("resizing"),
         },
         "classes": facts["classes"],
-        "data": {**facts["data"], "test_images": len(labels)},
+        "data": {**facts["data"], "test_images": len(answers.labels)},
         "source": source,
         "versions": versions(),
         "commit": git_commit(),
@@ -148,6 +154,27 @@ def _fill(
     }
     write_json(folder / MANIFEST, manifest)
     return manifest
+
+
+class _Answers(NamedTuple):
+    """Logits (n, classes) for the test images of the network in torch and of both files, and the labels (n,)."""
+
+    reference: NDArray[np.float32]
+    fp32: NDArray[np.float32]
+    int8: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+def _answers(trained: Trained, paths: tuple[Path, Path], data: ImageSource) -> _Answers:
+    """Asks network and files, a batch at a time: the test images need not fit into memory."""
+    normal = trained.facts["normalisation"]
+    sessions = [open_session(validate_model(path).data, threads=0) for path in paths]
+    parts = []
+    for pixels, labels in data.test().batches(BATCH):
+        images = normalised(pixels, normal["mean"], normal["std"])
+        logits = [predict(session, images) for session in sessions]
+        parts.append((torch_logits(trained.network, images), *logits, labels.numpy()))
+    return _Answers(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _entry(name: str, size: int, score: Quality, latency: Latency) -> dict[str, Any]:

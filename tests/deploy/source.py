@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,12 @@ import torch
 class Labelled:
     x: torch.Tensor
     y: torch.Tensor
+
+    def pixels(self, indices: torch.Tensor) -> torch.Tensor:
+        return self.x[indices]
+
+    def batches(self, batch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        return zip(self.x.split(batch), self.y.split(batch), strict=True)
 
 
 def made(labels: torch.Tensor) -> Labelled:

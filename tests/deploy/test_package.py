@@ -46,7 +46,11 @@ def trained(tmp_path_factory) -> Path:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    facts = {"normalisation": {"mean": [MEAN], "std": [STD]}, "classes": ["0", "1"], "data": {"name": "made"}}
+    facts = {
+        "normalisation": {"mean": [MEAN], "std": [STD]},
+        "classes": ["0", "1"],
+        "data": {"name": "made", "resizing": "central square"},
+    }
     save_trained(folder, network, config, genotype(seed=4), facts)
     return folder
 
@@ -103,6 +107,7 @@ def test_the_manifest_tells_what_a_user_needs(exported, trained) -> None:
         "mean": [MEAN],
         "std": [STD],
         "formula": "(pixel / 255 - mean) / std",
+        "resizing": "central square",
     }
     assert manifest["precisions"]["fp32"]["agreement"] == 1.0
     assert manifest["int8"]["in_int8"] == manifest["int8"]["convolutions"] > 20
