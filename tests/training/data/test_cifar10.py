@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nastk.errors import UserError
-from nastk.training.data import Cifar10
+from nastk.training.data import Cifar10, Images, split
 from tests.training.data.files import labels, pictures, write_cifar, write_cifar_python
 from tests.training.data.python2 import python2_pickle
 
@@ -86,6 +86,13 @@ def test_the_binary_version_is_read_where_both_are(tmp_path: Path) -> None:
     inner = write_cifar_python(tmp_path) / "cifar-10-batches-py"
     assert Cifar10(root=str(tmp_path)).folder == tmp_path / "cifar-10-batches-bin"
     assert Cifar10(root=str(inner)).folder == inner
+
+
+def test_a_search_holds_out_5000_of_the_50000_as_the_paper_does() -> None:
+    everything = Images(torch.zeros(50_000, 1, 1, 1, dtype=torch.uint8), torch.arange(50_000) % 10)
+    train, held = split(everything, Cifar10().validation, seed=0)
+    assert (len(train), len(held)) == (45_000, 5_000)
+    assert held.y.bincount().tolist() == [500] * 10
 
 
 def test_the_pickled_test_file_is_opened_by_test_alone(tmp_path: Path) -> None:

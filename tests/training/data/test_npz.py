@@ -25,6 +25,20 @@ def test_grey_images_come_with_and_without_a_channel(tmp_path: Path, shape: tupl
     assert source.test().x.shape == (12, 1, 12, 12)
 
 
+@pytest.mark.parametrize(("height", "width"), [(20, 14), (14, 20), (5, 9)])
+def test_images_that_are_not_square_are_resized(tmp_path: Path, height: int, width: int) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (30, height, width, 3), dtype=np.uint8)
+    source = Npz(root=str(write_npz(tmp_path / "a.npz", x_train=x, x_test=x[:12])), resize=8)
+    assert source.train().x.shape == (30, 3, 8, 8)
+    assert source.test().x.shape == (12, 3, 8, 8)
+    assert (source.size, source.channels) == (8, 3)
+
+
+def test_the_test_images_may_be_of_another_size_where_all_are_resized(tmp_path: Path) -> None:
+    source = Npz(root=str(write_npz(tmp_path / "a.npz", x_test=pictures(12, 9, 3))), resize=8)
+    assert source.train().x.shape[1:] == source.test().x.shape[1:] == (3, 8, 8)
+
+
 def test_class_names_may_lie_in_the_file(tmp_path: Path) -> None:
     source = Npz(str(write_npz(tmp_path / "a.npz", classes=np.array(["cat", "dog", "cow"]))))
     assert source.classes == ("cat", "dog", "cow")
