@@ -111,6 +111,53 @@ def test_a_candidate_that_diverges_fails_with_the_reason() -> None:
         evaluator(learning_rate=1e30, clip=0.0).evaluate(genotype(), ignore)
 
 
+@pytest.fixture(scope="module")
+def plain() -> dict[str, float]:
+    return result(evaluator())
+
+
+@pytest.mark.parametrize("parts", [{"optimizer": "adamw"}, {"mixup": 0.2, "cutmix": 1.0}, {"average": 0.2}])
+def test_divergence_is_told_whatever_the_recipe_is_made_of(parts: dict[str, Any]) -> None:
+    with pytest.raises(EvaluationFailed, match=r"diverged: the \w+ loss is (nan|inf) in epoch [12]$"):
+        evaluator(learning_rate=1e30, clip=0.0, **parts).evaluate(genotype(), ignore)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"mixup": 0.2},
+        {"cutmix": 1.0},
+        {"average": 0.5},
+        {"cutout": 0.25},
+        {"crop": 0.25},
+        {"flip": True},
+        {"label_smoothing": 0.0},
+        {"warmup": 0.5},
+        {"decay": "linear"},
+        {"clip": 0.01},
+        {"weight_decay": 0.1},
+        {"auxiliary": 0.4},
+        {"drop_path": 0.3},
+        {"optimizer": "adamw", "learning_rate": 0.003},
+    ],
+    ids=str,
+)
+def test_every_part_of_the_recipe_has_an_effect(part: dict[str, Any], plain: dict[str, float]) -> None:
+    assert result(evaluator(**part)) != plain
+
+
+def test_with_all_of_the_recipe_a_result_repeats() -> None:
+    parts: dict[str, Any] = {"mixup": 0.2, "cutmix": 1.0, "average": 0.5, "flip": True, "alternate": False}
+    parts |= {"auxiliary": 0.4, "drop_path": 0.3, "cutout": 0.25, "optimizer": "adamw", "learning_rate": 0.003}
+    assert result(evaluator(**parts)) == result(evaluator(**parts))
+
+
+def test_the_average_is_what_is_scored_and_training_goes_on_as_without(plain: dict[str, float]) -> None:
+    averaged = result(evaluator(average=0.5))
+    assert averaged["train_loss"] == plain["train_loss"]
+    assert averaged["loss"] != plain["loss"]
+
+
 def test_a_candidate_that_takes_too_long_fails_with_the_reason() -> None:
     start = time.monotonic()
     with pytest.raises(EvaluationFailed, match=r"took longer than max_seconds=0\.5$"):
