@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nastk.errors import UserError
 from nastk.training.data.folder import find_file, read_bytes
-from nastk.training.data.images import Images, checked
+from nastk.training.data.images import ImageSet
 from nastk.training.data.pickled import read_pickled
 from nastk.training.data.standard import StandardSource
 
@@ -85,7 +85,7 @@ class Cifar(StandardSource):
         ]
         return next((folder, layout) for folder, layout in places if layout.lies_in(folder))
 
-    def _read(self, part: str, labels: int, column: int, key: str) -> Images:
+    def _read(self, part: str, labels: int, column: int, key: str) -> ImageSet:
         """Returns the images of "train" or "test".
 
         Args:
@@ -103,7 +103,7 @@ class Cifar(StandardSource):
             parts = [(record[:, labels:], record[:, column]) for record in records]
         pixels, y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         x = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        return checked(f"data {self.name}: {paths[0].parent}", x, y, len(self.classes), self.resize)
+        return self.from_arrays(f"data {self.name}: {paths[0].parent}", x, y, len(self.classes))
 
 
 def files_of(*layouts: Layout) -> tuple[str, ...]:

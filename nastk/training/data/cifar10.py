@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from nastk.training.data.cifar import Cifar, Layout, class_names, files_of
 from nastk.training.data.download import Published
-from nastk.training.data.images import Images
+from nastk.training.data.images import ImageSet
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
@@ -42,10 +42,10 @@ class Cifar10(Cifar):
         meta = "batches.meta.txt" if layout is self.binary else "batches.meta"
         return class_names(self.name, folder, layout, meta, "label_names", NAMES)
 
-    def train(self) -> Images:
+    def train(self) -> ImageSet:
         """Returns the images of the five training batches, in order."""
         return self._read("train", labels=1, column=0, key="labels")
 
-    def test(self) -> Images:
+    def test(self) -> ImageSet:
         """Returns the images of the test batch."""
         return self._read("test", labels=1, column=0, key="labels")

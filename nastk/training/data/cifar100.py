@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from nastk.errors import unknown
 from nastk.training.data.cifar import Cifar, Layout, class_names, files_of
 from nastk.training.data.download import Published
-from nastk.training.data.images import Images
+from nastk.training.data.images import ImageSet
 
 FINE = """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
@@ -68,13 +68,13 @@ class Cifar100(Cifar):
         meta = f"{key}.txt" if layout is self.binary else "meta"
         return class_names(self.name, folder, layout, meta, key, KINDS[self.labels])
 
-    def train(self) -> Images:
+    def train(self) -> ImageSet:
         """Returns the images of the training file."""
         return self._part("train")
 
-    def test(self) -> Images:
+    def test(self) -> ImageSet:
         """Returns the images of the test file."""
         return self._part("test")
 
-    def _part(self, part: str) -> Images:
+    def _part(self, part: str) -> ImageSet:
         return self._read(part, labels=2, column=tuple(KINDS).index(self.labels), key=f"{self.labels}_labels")

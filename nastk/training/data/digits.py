@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nastk.errors import UserError
-from nastk.training.data.images import Images, checked
+from nastk.training.data.images import ImageSet
 from nastk.training.data.source import SourceSettings
 
 TEST_RUNS = ((24, 36), (84, 96), (144, 156))
@@ -43,15 +43,15 @@ class Digits(SourceSettings):
         """Height and width in pixels."""
         return self.resize or 8
 
-    def train(self) -> Images:
+    def train(self) -> ImageSet:
         """Returns the 1,437 training images."""
         return self._part(test=False)
 
-    def test(self) -> Images:
+    def test(self) -> ImageSet:
         """Returns the 360 test images."""
         return self._part(test=True)
 
-    def _part(self, test: bool) -> Images:
+    def _part(self, test: bool) -> ImageSet:
         from sklearn.datasets import load_digits
 
         digits = load_digits()
@@ -63,4 +63,4 @@ class Digits(SourceSettings):
             for start, stop in TEST_RUNS:
                 chosen[members[start:stop]] = True
         keep = chosen if test else ~chosen
-        return checked("data digits", x[keep], y[keep], len(self.classes), self.resize)
+        return self.from_arrays("data digits", x[keep], y[keep], len(self.classes))

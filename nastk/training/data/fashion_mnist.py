@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nastk.errors import UserError
 from nastk.training.data.download import Published
 from nastk.training.data.folder import find_file, read_bytes
-from nastk.training.data.images import Images, checked, same_kind
+from nastk.training.data.images import ImageSet, same_kind
 from nastk.training.data.standard import StandardSource
 
 ADDRESSES = (
@@ -87,15 +87,15 @@ class FashionMnist(StandardSource):
         """Height and width in pixels."""
         return self.resize or 28
 
-    def train(self) -> Images:
+    def train(self) -> ImageSet:
         """Returns the images of the files train-*."""
         return self._part("train")
 
-    def test(self) -> Images:
+    def test(self) -> ImageSet:
         """Returns the images of the files t10k-*."""
         return self._part("t10k")
 
-    def _part(self, part: str) -> Images:
+    def _part(self, part: str) -> ImageSet:
         folder = self.place
         files = [
             find_file(self.name, folder, (stem, f"{stem}.gz"))
@@ -103,7 +103,7 @@ class FashionMnist(StandardSource):
         ]
         x, y = (read_idx(self.name, path, dimensions) for path, dimensions in zip(files, (3, 1), strict=True))
         where = f"data {self.name}: {files[0]}"
-        return same_kind(where, checked(where, x, y, len(self.classes), self.resize), self.channels, self.size)
+        return same_kind(where, self.from_arrays(where, x, y, len(self.classes)), self.channels, self.size)
 
 
 def read_idx(name: str, path: Path, dimensions: int) -> NDArray[Any]:

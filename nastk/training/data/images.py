@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nastk.errors import UserError
-from nastk.training.data.resize import resized
 
 MAX_CLASSES = 10_000
 
@@ -177,15 +176,15 @@ class DataSource(Protocol):
         ...
 
 
-def checked(where: str, x: NDArray[Any], y: NDArray[Any], classes: int, resize: int | None = None) -> Images:
+def checked(where: str, x: NDArray[Any], y: NDArray[Any], classes: int, *, square: bool = True) -> Images:
     """Makes `Images` of a source's arrays.
 
     Args:
         where: what the messages call the arrays, e.g. "data.npz: x_train, y_train".
-        x: uint8 (n, size, size), (n, size, size, 1) or (n, size, size, 3); with `resize` of any height and width.
+        x: uint8 (n, size, size), (n, size, size, 1) or (n, size, size, 3).
         y: integers (n,), 0..classes - 1.
         classes: how many there are.
-        resize: pixels a side that the images are brought to, as `resized` does; None leaves them.
+        square: whether images that are not are refused.
 
     Raises:
         UserError: shape, type or labels are off, or a class has no image.
@@ -196,7 +195,7 @@ def checked(where: str, x: NDArray[Any], y: NDArray[Any], classes: int, resize: 
         x = x[..., None]
     if x.ndim != 4 or x.shape[3] not in (1, 3):
         raise UserError(f"{where}: images of shape {x.shape}, expected (n, size, size) or (n, size, size, 1 or 3)")
-    if min(x.shape[1:3]) < 1 or (x.shape[1] != x.shape[2] and resize is None):
+    if min(x.shape[1:3]) < 1 or (x.shape[1] != x.shape[2] and square):
         raise UserError(
             f"{where}: images of {x.shape[1]}x{x.shape[2]} pixels, expected square ones, or data.resize=SIZE"
         )
@@ -215,13 +214,12 @@ def checked(where: str, x: NDArray[Any], y: NDArray[Any], classes: int, resize: 
     if len(empty):
         raise UserError(f"{where}: class {int(empty[0])} of {classes} has no image, expected at least one of each")
     pixels = np.array(x.transpose(0, 3, 1, 2), order="C")  # a copy: torch wants an array that may be written to
-    images = torch.from_numpy(pixels)
-    return Images(images if resize is None else resized(images, resize), torch.from_numpy(y.astype(np.int64)))
+    return Images(torch.from_numpy(pixels), torch.from_numpy(y.astype(np.int64)))
 
 
-def same_kind(where: str, images: Images, channels: int, size: int) -> Images:
+def same_kind(where: str, images: ImageSet, channels: int, size: int) -> ImageSet:
     """Returns `images` where they have the given channels and size; raises UserError elsewhere."""
-    found = tuple(images.x.shape[1:])
+    found = (images.channels, images.size, images.size)
     if found != (channels, size, size):
         raise UserError(f"{where}: images of shape {found}, expected {(channels, size, size)} as in the training part")
     return images

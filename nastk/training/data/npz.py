@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nastk.errors import UserError
-from nastk.training.data.images import MAX_CLASSES, Images, checked, same_kind
+from nastk.training.data.images import MAX_CLASSES, ImageSet, same_kind
 from nastk.training.data.source import SourceSettings
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -47,27 +47,27 @@ class Npz(SourceSettings):
     @property
     def channels(self) -> int:
         """1 or 3, as the training images."""
-        return int(self._train.x.shape[1])
+        return self._train.channels
 
     @property
     def size(self) -> int:
         """Height and width of the training images in pixels."""
-        return int(self._train.x.shape[2])
+        return self._train.size
 
-    def train(self) -> Images:
+    def train(self) -> ImageSet:
         """Returns x_train and y_train."""
         return self._train
 
-    def test(self) -> Images:
+    def test(self) -> ImageSet:
         """Returns x_test and y_test."""
         where = f"data npz: {self.root}: x_test, y_test"
-        images = checked(where, self._array("x_test"), self._array("y_test"), len(self.classes), self.resize)
+        images = self.from_arrays(where, self._array("x_test"), self._array("y_test"), len(self.classes))
         return same_kind(where, images, self.channels, self.size)
 
     @cached_property
-    def _train(self) -> Images:
+    def _train(self) -> ImageSet:
         where = f"data npz: {self.root}: x_train, y_train"
-        return checked(where, self._array("x_train"), self._array("y_train"), len(self.classes), self.resize)
+        return self.from_arrays(where, self._array("x_train"), self._array("y_train"), len(self.classes))
 
     @cached_property
     def _contents(self) -> tuple[Path, frozenset[str]]:

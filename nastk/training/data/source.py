@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from functools import cached_property
 from typing import Any, ClassVar
 
+from numpy.typing import NDArray
+
 from nastk.errors import UserError
-from nastk.training.data.images import ImageSet
+from nastk.training.data.arrays import brought_to
+from nastk.training.data.images import ImageSet, checked
 from nastk.training.data.stored import Skipped
 
 MAX_SIZE = 1024
@@ -66,6 +69,10 @@ class SourceSettings:
         if not _is_number(self.crop) or not 0 <= self.crop <= 0.5:
             raise self._wrong("crop", "a share of the side from 0 to 0.5")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns the settings alone: another process reads the files itself."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def validation_images(self) -> ImageSet | None:
         """Returns the set's own validation part, None where a part of the training images is to be held out."""
         return None
@@ -79,6 +86,11 @@ class SourceSettings:
     def resized(self) -> bool:
         """Whether images are brought to their size, rather than having it."""
         return self.resize is not None
+
+    def from_arrays(self, where: str, x: NDArray[Any], y: NDArray[Any], classes: int) -> ImageSet:
+        """Makes a part of a source's arrays: checked by `checked`, and brought to `resize`."""
+        images = checked(where, x, y, classes, square=self.resize is None)
+        return images if self.resize is None else brought_to(images, self.resize, self.memory_gb, self.workers)
 
     def facts(self) -> dict[str, Any]:
         """Returns what is to be recorded of how the set was read, beside what every source has."""

@@ -1,6 +1,7 @@
 """What every data source promises; a new one is entered in `SOURCES` and, with a small copy of its files, here."""
 
 import dataclasses
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +53,24 @@ def test_images_are_of_the_kind_that_the_source_says(source: DataSource) -> None
 def test_reading_twice_gives_the_same(source: DataSource) -> None:
     every = torch.arange(len(source.train()))
     assert torch.equal(source.train().pixels(every), source.train().pixels(every))
+
+
+def test_images_that_memory_would_not_hold_are_made_when_asked_for_and_are_the_same(source: DataSource) -> None:
+    resize = 2 * source.size
+    within = dataclasses.replace(source, resize=resize)  # type: ignore[type-var]
+    beyond = dataclasses.replace(within, memory_gb=1e-9, workers=2)
+    for left, kept in ((beyond.train(), within.train()), (beyond.test(), within.test())):
+        chosen = torch.arange(0, len(kept), 9)
+        assert left.to(torch.device("cpu")) is left
+        assert torch.equal(left.pixels(chosen), kept.pixels(chosen)) and torch.equal(left.y, kept.y)
+    assert beyond.train().fingerprint() == beyond.train().fingerprint() != beyond.test().fingerprint()
+
+
+def test_a_pickled_source_takes_no_images_along(source: DataSource) -> None:
+    source.train()
+    copy = pickle.loads(pickle.dumps(source))
+    assert copy == source and len(pickle.dumps(source)) < 2000
+    assert torch.equal(copy.train().y, source.train().y)
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
