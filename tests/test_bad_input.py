@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.cli import run
+from tests.training.data.files import write_image_folder
 
 Capture = pytest.CaptureFixture[str]
 Damage = Callable[[Path], object]
@@ -236,6 +237,11 @@ def _images(folder: Path, **changed: np.ndarray) -> Path:
         ("fashion_mnist", lambda at: _idx(at, magic=0x801), "begins with 00000801"),
         ("fashion_mnist", lambda at: _idx(at, short=3), "the file is cut short"),
         ("fashion_mnist", lambda at: _idx(at, classes=11), "label 10, expected 0 to 9"),
+        ("image_folder", lambda at: None, "the folder is empty"),
+        ("image_folder", lambda at: _cut(_folder(at) / "train/cat/003.png"), "cat/003.png: image file is truncated"),
+        ("image_folder", lambda at: (_folder(at) / "train/cat/003.png").write_bytes(b""), "003.png: no image of JPEG"),
+        ("image_folder", lambda at: _one_class(_folder(at)), "one class folder only, 'dog', expected at least 2"),
+        ("image_folder", lambda at: _no_image(_folder(at)), "train/cat: no image in it"),
     ],
 )
 def test_corrupt_data_are_refused_before_a_run_folder_is_made(
@@ -245,9 +251,47 @@ def test_corrupt_data_are_refused_before_a_run_folder_is_made(
     data.mkdir()
     damage(data)
     root = data / "images.npz" if source == "npz" else data
-    line = run(capsys, "search", f"runs={tmp_path / 'runs'}", *SEARCH, f"data={source}", f"data.root={root}").line
+    images = (f"data={source}", f"data.root={root}", "data.subset=1.0")
+    line = run(capsys, "search", f"runs={tmp_path / 'runs'}", *SEARCH, *images).line
     assert message in line
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("data.subset=2000",), "subset=2000, expected 1 to 1150: that many"),
+        (("data.subset=5",), "subset: 5 images, expected at least one of each of the 10 classes"),
+        (("data.subset=1.5",), "subset=1.5, expected a number of images, or a share above 0 and up to 1.0"),
+        (("data.subset=all",), "data.subset='all': str, expected int | float"),
+        (("data.validation=1437",), "validation=1437: leaves a class without a training image"),
+        (("data.validation=1.0",), "validation=1.0, expected a number of images, or a share above 0 and below 1.0"),
+        (("evaluator.batch=301",), "batch=301, expected at most 300: that many images a candidate is trained on"),
+        (("data.resize=5000",), "resize=5000, expected 1 to 1024 pixels a side"),
+        (("data.memory_gb=-1",), "memory_gb=-1, expected a number of gigabytes above 0"),
+        (("data.workers=0",), "workers=0, expected 1 to 256 processes"),
+        (("data=image_folders",), "unknown data 'image_folders'; nearest is 'image_folder'"),
+    ],
+)
+def test_settings_of_the_data_that_cannot_be_are_refused_before_a_run_folder_is_made(
+    capsys: Capture, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    assert message in run(capsys, "search", f"runs={tmp_path / 'runs'}", *SEARCH, *arguments).line
+    assert not (tmp_path / "runs").exists()
+
+
+def _folder(at: Path) -> Path:
+    return write_image_folder(at)
+
+
+def _one_class(root: Path) -> None:
+    for name in ("bird", "cat"):
+        shutil.rmtree(root / "train" / name)
+
+
+def _no_image(root: Path) -> None:
+    for path in (root / "train" / "cat").iterdir():
+        path.rename(path.with_suffix(".tar"))
 
 
 def _idx(folder: Path, magic: int = 0x803, short: int = 0, classes: int = 10) -> None:
