@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
-from scipy.stats import kendalltau
+
+from nastk.errors import UserError
 
 LEVEL = 0.95
 DRAWS = 10_000
@@ -45,12 +45,19 @@ class Agreement:
     same: int
     pairs: int
 
+    def __post_init__(self) -> None:
+        for name in ("tau", "low", "high"):
+            if not -1 <= getattr(self, name) <= 1:
+                raise UserError(f"{name}={getattr(self, name)}: expected -1 to 1")
+
 
 def kendall(first: Sequence[float], second: Sequence[float]) -> float | None:
     """Returns tau-b, or None where fewer than two cells are given or one side gives all of them the same value."""
     if len(first) < 2 or len(set(first)) == 1 or len(set(second)) == 1:
         return None
-    return float(kendalltau(first, second).statistic)
+    from scipy.stats import kendalltau  # scipy takes a second to load, and the report needs the result's type alone
+
+    return round(float(kendalltau(first, second).statistic), 12)  # 1, not 0.9999999999999999
 
 
 def spread(count: int, wanted: int) -> list[int]:
@@ -148,7 +155,7 @@ def verdict(longer: Agreement | None, again: Agreement | None) -> str:
 
 
 def _noise(longer: Agreement, again: Agreement) -> str:
-    said = f"Trained anew in the search's own setting with another seed, they give {_told(again)}"
+    said = f"Trained anew in the search's own setting with another seed, they agree with the search at {_told(again)}"
     if again.low <= 0:
         return f"{said}: its noise may be as large as the differences between these cells."
     most = ceiling(again.tau)
@@ -184,6 +191,8 @@ def _ordered_normals(places: NDArray[np.int64], count: int, draws: int, generato
     Sorted uniform values are running sums of exponential ones over their total (Renyi 1953), so that those in between
     need not be drawn.
     """
+    from scipy.special import ndtri
+
     gaps = np.diff(np.concatenate([[-1], places, [count]]))
     sums = np.cumsum(generator.gamma(gaps, size=(draws, len(gaps))), axis=1)
     values: Floats = ndtri(sums[:, :-1] / sums[:, -1:])

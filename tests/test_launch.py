@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli import run
 
-ENTRIES = ("search", "transfer", "export", "bench", "report", "describe", "pipeline")
+ENTRIES = ("search", "transfer", "export", "bench", "audit", "report", "describe", "pipeline")
 Capture = pytest.CaptureFixture[str]
 
 
@@ -77,7 +77,7 @@ def test_a_misspelt_setting_of_a_sweep_is_one_line(capsys: Capture) -> None:
     assert "unknown setting 'trails'; nearest is 'trials'" in outcome.line
 
 
-@pytest.mark.parametrize("entry", ["transfer", "export", "bench", "report"])
+@pytest.mark.parametrize("entry", ["transfer", "export", "bench", "audit", "report"])
 def test_a_step_without_its_run_says_what_it_wants(capsys: Capture, tmp_path: Path, entry: str) -> None:
     assert "run: not given" in run(capsys, entry, f"runs={tmp_path}").line
     assert "run='nope'" in run(capsys, entry, f"runs={tmp_path}", "run=nope").line

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from nastk.errors import UserError, unknown
+from nastk.fidelity import Audit, read_audit
 from nastk.files import read_json
 from nastk.genotype import Genotype
 
@@ -74,7 +75,7 @@ class Run:
     transfers: Mapping[str, Object]
     exports: Mapping[str, Object]
     bench: Object | None
-    audit: Object | None
+    audit: Audit | None
     config_text: str | None
 
     @property
@@ -111,7 +112,7 @@ def read_run(folder: Path) -> Run:
         transfers=_by_key(folder / "transfer", "metrics.json"),
         exports=_by_key(folder / "export", "manifest.json"),
         bench=_optional(folder / "bench.json"),
-        audit=_optional(folder / "audit.json"),
+        audit=read_audit(folder),
         config_text=_text(config) if config.exists() else None,
     )
 

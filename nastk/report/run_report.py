@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nastk.files import cannot_write, write_bytes, write_text
 from nastk.report import sections
+from nastk.report.audit_section import audit_section
 from nastk.report.cell_drawing import draw_cell
 from nastk.report.charts import FEWEST_FOR_RANDOM, cost_axis, pareto_chart, search_chart
 from nastk.report.figures import to_png, to_svg
@@ -51,6 +52,7 @@ def write_report(run: Path) -> Path:
         sections.headline(found, rows),
         sections.networks(rows),
         _charts(found, to_svg(pareto, "pareto")),
+        audit_section(found.audit),
         card("Best cells", _cells(list(drawings.values()))),
         sections.precisions(found, rows),
         sections.states(found),

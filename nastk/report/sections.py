@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections import Counter
@@ -10,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nastk.fidelity import FEWEST
 from nastk.report.final_table import FinalRow
 from nastk.report.page import card, command, facts, folded, paragraph, table
 from nastk.report.run_config import controller_name, made_by, run_seed
@@ -169,9 +169,8 @@ def machine(run: Run, config: Mapping[str, Any]) -> str:
 
 
 def configuration(run: Run) -> str:
-    """Returns config.yaml and audit.json as they are."""
-    parts = folded("Configuration", command(run.config_text.strip())) if run.config_text else ""
-    return parts + (folded("Audit", command(json.dumps(run.audit, indent=2))) if run.audit else "")
+    """Returns config.yaml as it is."""
+    return folded("Configuration", command(run.config_text.strip())) if run.config_text else ""
 
 
 def next_steps(run: Run, rows: Sequence[FinalRow]) -> str:
@@ -185,6 +184,8 @@ def next_steps(run: Run, rows: Sequence[FinalRow]) -> str:
         steps.append(("Quantize, export and check:", f"python -m nastk.export run={at}"))
     if stage is not None and run.bench is None:
         steps.append(("Measure the files on this machine:", f"python -m nastk.bench run={at}"))
+    if run.audit is None and len(run.trained) >= FEWEST:
+        steps.append(("Does the search's short training rank cells, or noise?", f"python -m nastk.audit run={at}"))
     more = f"python -m nastk.search <the same settings> run={at} trials={max(2 * len(run.trained), 16)}"
     steps.append(("Search longer; what is there is kept:", more))
     steps.append(("Make this page anew:", f"python -m nastk.report run={at}"))

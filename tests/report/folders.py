@@ -97,6 +97,40 @@ def transfer(folder: Path, key: str, accuracy: float = 0.9812) -> None:
     write(folder / "transfer" / key / "metrics.json", metrics)
 
 
+def audit(folder: Path, sentence: str, finished: bool = True) -> None:
+    """Adds an audit of the trained cells, longer training ranking them the other way round; the last one failed."""
+    trained = [entry for entry in map(json.loads, (folder / "trials.jsonl").open()) if entry["state"] == "complete"]
+    trained.sort(key=lambda entry: -entry["metrics"]["accuracy"])
+    cells = [
+        {
+            "number": entry["number"],
+            "key": entry["key"],
+            "rank": rank,
+            "accuracy": entry["metrics"]["accuracy"],
+            "longer": [{"accuracy": 0.95 + rank / 1000, "seconds": 40.0, "reason": ""}],
+            "again": [{"accuracy": 0.9, "seconds": 10.0, "reason": ""}] * finished,
+        }
+        for rank, entry in enumerate(trained)
+    ]
+    cells[-1]["longer"] = [{"accuracy": None, "seconds": 3.0, "reason": sentence}]
+    settings = {"cells": len(cells), "epochs": 16, "seeds": 1, "all_images": False, "noise": True}
+    write(
+        folder / "audit.json",
+        {
+            "schema": 1,
+            "settings": settings,
+            "epochs": 4,
+            "candidates": len(cells),
+            "cells": cells,
+            "agreement": {"tau": -1.0, "low": -1.0, "high": -0.6, "same": 0, "pairs": 28} if finished else None,
+            "noise": None,
+            "sentence": sentence if finished else "",
+            "finished": finished,
+            "made_by": {sentence: sentence},
+        },
+    )
+
+
 def export(folder: Path, key: str) -> None:
     """Adds an exported network, int8 recommended."""
     files = {

@@ -121,7 +121,7 @@ def test_names_from_outside_are_escaped(tmp_path: Path) -> None:
     manifest = run / "export" / key / "manifest.json"
     folders.write(manifest, {**json.loads(manifest.read_text()), "reason": attack, "warnings": [attack]})
     folders.write(run / "bench.json", {"schema": 1, "results": [{attack: attack}], "machine": {attack: attack}})
-    folders.write(run / "audit.json", {"schema": 1, attack: attack})
+    folders.audit(run, attack)
     html = write_report(run).read_text()
     page = Page(html)
     assert page.text.count(attack) >= 8
