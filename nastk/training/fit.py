@@ -14,6 +14,7 @@ import torch
 from nastk.training.distributed import trainer_options
 from nastk.training.failure import memory_errors_named
 from nastk.training.module import Classifier
+from nastk.training.quick_forms import quick_forms
 from nastk.training.share import Share
 
 
@@ -49,7 +50,8 @@ def fit(
             **trainer_options(share or Share(), device),
         )
         try:
-            with memory_errors_named(), torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+            exact = torch.backends.cudnn.flags(deterministic=True, benchmark=False)
+            with memory_errors_named(), quick_forms(module.network, device), exact:
                 trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as error:
             if isinstance(error.__context__, KeyboardInterrupt):

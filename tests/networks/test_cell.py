@@ -57,9 +57,40 @@ def test_a_state_that_two_edges_read_is_computed_once() -> None:
     made = module(cell(nodes, [3])).eval()
     once = module(cell(nodes[:1], [2])).eval()
     calls = []
-    made.edges[0].register_forward_hook(lambda *_: calls.append(1))
+    made.edges[0][-1].register_forward_hook(lambda *_: calls.append(1))
     torch.testing.assert_close(made(*states()), 2 * once(*states()))
     assert len(calls) == 1
+
+
+def test_edges_that_begin_with_the_relu_of_one_state_share_it() -> None:
+    edges = [(1, "sep_conv_3x3"), (1, "conv_1x1"), (1, "identity"), (0, "conv_3x3")]
+    made = module(cell([("add", edges)], [2]))
+    calls = []
+    for edge in made.edges:
+        for layer in edge.modules():
+            if isinstance(layer, nn.ReLU):
+                layer.register_forward_hook(lambda *_: calls.append(1))
+    older, latest = states()
+    expected = sum(edge(states()[state]) for edge, (state, _) in zip(made.edges, edges, strict=True))
+    assert len(calls) == 4
+    calls.clear()
+    torch.testing.assert_close(made(older, latest), expected)
+    assert len(calls) == 3  # of state 1, of state 0, and within the separable convolution
+
+
+def test_the_gradients_of_a_concatenation_come_in_one_piece() -> None:
+    made = module(cell([("add", [(0, "conv_1x1")]), ("add", [(1, "conv_1x1")])], [2, 3]))
+    layouts = []
+
+    def look(layer: nn.Module, gradients: tuple[Tensor, ...]) -> None:
+        layouts.append(gradients[0].is_contiguous(memory_format=torch.channels_last))
+
+    for edge in made.edges:
+        edge[-1].register_full_backward_pre_hook(look)
+    made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    older, latest = (state.contiguous(memory_format=torch.channels_last) for state in states())
+    made(older, latest).pow(2).sum().backward()
+    assert layouts == [True, True]
 
 
 def test_concatenation_has_twice_the_filters_and_its_readers_map_back() -> None:
@@ -122,7 +153,7 @@ def test_a_zero_piece_of_a_concatenation_stays_in_its_place() -> None:
 def test_dead_nodes_are_built_but_not_run() -> None:
     nodes = [("add", [(0, "conv_3x3")]), ("add", [(1, "identity")])]
     made = module(cell(nodes, [3]))
-    made.edges[0].register_forward_hook(lambda *_: pytest.fail("a dead edge was run"))
+    made.edges[0][-1].register_forward_hook(lambda *_: pytest.fail("a dead edge was run"))
     older, latest = states()
     assert torch.equal(made(older, latest), latest)
     assert not any(isinstance(part, Zero) for part in made.modules())

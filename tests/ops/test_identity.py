@@ -41,6 +41,21 @@ def test_factorized_reduction_reads_two_of_every_four_pixels() -> None:
     assert torch.equal(read, expected)
 
 
+@pytest.mark.parametrize("size", [8, 7, 2, 1])
+def test_factorized_reduction_has_the_same_gradients_in_training_as_its_slices_have(size: int) -> None:
+    torch.manual_seed(0)
+    module = FactorizedReduction(3, 4).double()
+    found = []
+    for slices in (True, False):
+        x = torch.randn(4, 3, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        x.requires_grad_()
+        result = torch.cat((module.even(x), module.odd(x[:, :, 1:, 1:])), 1) if slices else module.train()(x)
+        towards = torch.randn(result.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+        found.append((result, *torch.autograd.grad(result, [x, *module.parameters()], towards)))
+    for expected, value in zip(*found, strict=True):
+        torch.testing.assert_close(value, expected)
+
+
 @pytest.mark.parametrize("name", ["identity", "skip_connect"])
 def test_identity_costs_nothing_where_shapes_agree(name: str) -> None:
     assert isinstance(build_op(name, 8, 8, 1), nn.Identity)

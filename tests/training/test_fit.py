@@ -4,6 +4,7 @@ import dataclasses
 import random
 import time
 import warnings
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from nastk.training.data import Digits, Images, statistics
 from nastk.training.device import choose_device, place
 from nastk.training.fit import fit
 from nastk.training.module import Classifier, score
+from nastk.training.quick_forms import quick_forms
 from nastk.training.recipe import Recipe
 from nastk.training.seeds import derive_seed, isolated_rng, threads_set
 from tests.training.small import CONFIG, genotype
@@ -49,8 +51,9 @@ def with_lightning(recipe: Recipe, *kind: Any) -> tuple[nn.Module, float]:
 
 
 def with_a_plain_loop(recipe: Recipe, *kind: Any) -> tuple[nn.Module, float]:
-    with isolated_rng(0, CPU):
+    with isolated_rng(0, CPU), ExitStack() as stack:
         made = network(*kind)
+        stack.enter_context(quick_forms(made, CPU))
         start = time.process_time()
         loader = batches()
         optimizer = recipe.make_optimizer(made)
