@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from nastk.files import read_json
 from nastk.training.data import ImageFolder, Npz, hold_out, statistics, subset
+from nastk.training.data.resize import RESIZING
 from nastk.training.data.subsets import split_indices, subset_indices
 from nastk.training.seeds import derive_seed
 from tests.cli import run
@@ -42,7 +44,7 @@ def test_the_record_can_be_made_again_from_the_images_and_the_seed(capsys: Captu
     normal = statistics(Npz(str(path), resize=8).train().take(chosen))
     assert record["schema"] == 1 and record["name"] == "npz" and record["seed"] == 3
     assert (record["classes"], record["channels"], record["size"], record["skipped"]) == (3, 3, 8, 0)
-    assert record["resizing"] == "central square, then bilinear with antialiasing"
+    assert record["resizing"] == RESIZING
     assert record["train"]["images"] == 31 and sorted(record["train"]["per_class"]) == [10, 10, 11]
     assert record["validation"]["images"] == 27 and record["validation"]["per_class"] == [9, 9, 9]
     assert record["train"]["indices_sha256"] == sha256(chosen)
@@ -72,7 +74,9 @@ def test_a_folder_of_images_with_a_corrupt_one_is_refused_or_recorded(capsys: Ca
     where = ("data=image_folder", f"data.root={root}")
     (root / "train" / "cat" / "004.png").write_bytes(b"no image")
     (root / "val" / "dog" / "001.png").write_bytes(b"")
-    message = "cat/004.png: no image of JPEG, PNG, WEBP, BMP or TIFF; data.skip_corrupt=true goes on without such images"
+    message = (
+        "cat/004.png: no image of JPEG, PNG, WEBP, BMP or TIFF; data.skip_corrupt=true goes on without such images"
+    )
     assert message in run(capsys, "search", f"run={folder}", *SMALL, *where).line
     assert not folder.exists()
     err = search(capsys, folder, *where, "data.skip_corrupt=true")
@@ -107,6 +111,32 @@ def test_images_beyond_memory_are_searched_alike_and_skipped_ones_counted_at_the
     in_test = {path.name for path in (root / "cat").iterdir()} - set(_trained_on(root))
     expected = 3 - len({path.name for path in sorted((root / "cat").iterdir())[:3]} & in_test)
     assert read_json(tmp_path / "skipping" / "data.json")["skipped"] == expected > 0
+
+
+def test_network_and_export_say_how_images_were_made_and_score_those_on_disk_alike(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    root = write_image_folder(tmp_path / "set", ("train", "test"), each=16)
+    (root / "test" / "dog" / "005.png").write_bytes(b"no image")
+    folder, scores = tmp_path / "run", []
+    where = ("data=image_folder", f"data.root={root}", "data.resize=8", "data.skip_corrupt=true", "data.workers=2")
+    search(capsys, folder, *where)
+    final = ("training.epochs=2", "training.threads=1", "training.batch=16", "transfer.cells=1", "transfer.filters=8")
+    for memory in ("1", "1e-9"):
+        assert run(capsys, "transfer", f"run={folder}", *final, *where, f"data.memory_gb={memory}").code == 0
+        (trained,) = (folder / "transfer").iterdir()
+        assert run(capsys, "export", f"run={folder}", *where, f"data.memory_gb={memory}").code == 0
+        (manifest,) = (read_json(path) for path in (folder / "export").glob("*/manifest.json"))
+        metrics, facts = read_json(trained / "metrics.json"), read_json(trained / "network.json")["data"]
+        scores.append((metrics["accuracy"], metrics["loss"], manifest["precisions"]["fp32"]["accuracy"]))
+        assert (facts["name"], facts["channels"], facts["size"], facts["skipped"]) == ("image_folder", 3, 8, 1)
+        assert (facts["test"], facts["train_images"]) == ("test/", 48)
+        assert manifest["preprocessing"]["resizing"] == facts["resizing"] == RESIZING
+        assert manifest["data"]["test_images"] == 47
+        assert metrics["accuracy"] == pytest.approx(manifest["precisions"]["fp32"]["accuracy"])
+        for step in ("transfer", "export"):
+            shutil.rmtree(folder / step)
+    assert scores[0] == scores[1]
 
 
 def _trained_on(root: Path) -> list[str]:
