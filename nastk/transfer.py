@@ -19,7 +19,8 @@ def transfer(config: DictConfig) -> None:
     folders = run_transfer(config)
     for folder in folders:
         print(f"Trained network: {folder}")
-    say_next("export", run=folders[0].parent.parent)
+    best = folders[0]
+    say_next("export", **({"run": best.parent.parent} if len(folders) == 1 else {"model": best}))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from nastk.deploy.package import ExportSettings, export_model
 from nastk.errors import UserError
 from nastk.jobs.parts import make_data, run_config
 from nastk.networks.stored import WEIGHTS
+from nastk.ranking import read_ranks
 from nastk.runs import held
 
 
@@ -30,7 +32,11 @@ def run_export(config: DictConfig) -> list[Path]:
             run, models = _run_of(Path(config.model)), [Path(config.model)]
         else:
             run, _ = run_config(config)
-            models = sorted(path.parent for path in run.glob(f"transfer/*/{WEIGHTS}"))
+            ranks = read_ranks(run)
+            models = sorted(
+                (path.parent for path in run.glob(f"transfer/*/{WEIGHTS}")),
+                key=lambda model: (ranks.get(model.name, math.inf), model.name),
+            )
             stack.enter_context(held(run))
         if not models:
             raise UserError(f"{run}: has no trained network; python -m nastk.transfer run={run}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nastk.ranking import read_ranks
 from nastk.report.run_files import Candidate, Run, number_in, read_run
 from nastk.report.shipped import Shipped, read_shipped
+from nastk.report.transferred import Size, read_size
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class FinalRow:
         size_bytes: of the file by precision.
         recommended: the precision to ship.
         file: the recommended file.
+        size: N, F and the limits that they were picked by.
+        validation_accuracy: of the transferred network, on training images that were held out to rank several.
     """
 
     key: str
@@ -37,10 +42,14 @@ class FinalRow:
     size_bytes: Mapping[str, float] = field(default_factory=dict)
     recommended: str | None = None
     file: Path | None = None
+    size: Size = field(default_factory=Size)
+    validation_accuracy: float | None = None
 
 
 def final_table(run: Path | Run) -> list[FinalRow]:
     """Returns the networks that were transferred or exported, the chosen one first; where none was, the chosen one.
+
+    Where several were transferred and ranked, that is their order.
 
     Raises:
         UserError: a file of the run folder is malformed.
@@ -52,7 +61,12 @@ def final_table(run: Path | Run) -> list[FinalRow]:
     rows = [_made(run, key, known.get(key)) for key in {**run.transfers, **run.exports}]
     if not rows and run.best is not None:
         rows = [_searched(run.best)]
-    return sorted(rows, key=lambda row: (row.key != first, -row.accuracy.get("fp32", 0.0), row.key))
+    ranks = read_ranks(run.folder)
+
+    def order(row: FinalRow) -> tuple[float, bool, float, str]:
+        return ranks.get(row.key, math.inf), row.key != first, -row.accuracy.get("fp32", 0.0), row.key
+
+    return sorted(rows, key=order)
 
 
 def _searched(best: Candidate) -> FinalRow:
@@ -82,6 +96,8 @@ def _made(run: Run, key: str, candidate: Candidate | None) -> FinalRow:
         size_bytes={file.precision: file.size_bytes for file in shipped.files if file.size_bytes is not None},
         recommended=shipped.recommended,
         file=shipped.recommended_path,
+        size=read_size(run.folder / "transfer" / key),
+        validation_accuracy=number_in(metrics, "validation_accuracy", where),
     )
 
 

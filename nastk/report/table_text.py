@@ -34,8 +34,14 @@ def table_columns(rows: Sequence[FinalRow]) -> list[Column]:
         made("", "network", lambda row: row.key[:SHOWN_KEY] + (" (search)" if row.stage == "search" else ""), True),
         made("", "parameters", lambda row: count(row.params)),
         made("", "MACs", lambda row: count(row.macs)),
-        made("accuracy (%)", "search", lambda row: share(row.search_accuracy)),
     ]
+    if any(row.size.cells is not None for row in rows):
+        found += [made("", "N", lambda row: count(row.size.cells)), made("", "F", lambda row: count(row.size.filters))]
+    if any(row.size.limits for row in rows):
+        found.append(made("", "limit", lambda row: limits(row.size.limits)))
+    found.append(made("accuracy (%)", "search", lambda row: share(row.search_accuracy)))
+    if any(row.validation_accuracy is not None for row in rows):
+        found.append(made("accuracy (%)", "held out", lambda row: share(row.validation_accuracy)))
     for group, values, spelled in MEASURED:
         for name in precisions:
             texts = tuple(spelled(values(row).get(name)) for row in rows)
@@ -96,6 +102,18 @@ def count(value: float | None) -> str:
         if value >= unit:
             return f"{value / unit:.3g}{letter}" if value / unit >= 100 else f"{value / unit:.2f}{letter}"
     return f"{value:.0f}"
+
+
+def limits(values: Mapping[str, float]) -> str:
+    """Returns limits by cost in words: 0.5 ms, 2.00 M MACs."""
+    spelled = {
+        "latency_ms": lambda value: f"{value:g} ms",
+        "params": lambda value: f"{count(value)} parameters",
+        "macs": lambda value: f"{count(value)} MACs",
+        "memory_mb": lambda value: f"{value:g} MB activations",
+    }
+    texts = [spelled[name](value) if name in spelled else f"{name} {value:g}" for name, value in values.items()]
+    return ", ".join(texts) or NONE
 
 
 def share(value: float | None) -> str:

@@ -118,3 +118,45 @@ def test_numbers_are_written_as_people_do() -> None:
         "23.80 B",
     ]
     assert [size(value) for value in (None, 900, 1_690_000)] == ["-", "0.9 kB", "1.69 MB"]
+
+
+def test_ranked_networks_stand_in_their_order_with_what_they_were_ranked_by(run: Path) -> None:
+    best, second, third = keys(run)[:3]
+    for key, accuracy in ((best, 0.99), (second, 0.97), (third, 0.98)):
+        folders.transfer(run, key, accuracy)
+        path = run / "transfer" / key / "metrics.json"
+        folders.write(path, {**json.loads(path.read_text()), "validation_accuracy": accuracy - 0.01})
+    ranks = [{"key": key, "rank": rank} for rank, key in enumerate((second, best), start=1)]
+    folders.write(run / "transfer" / "ranking.json", {"schema": 1, "networks": ranks})
+    rows = final_table(run)
+    assert [row.key for row in rows] == [second, best, third]
+    assert [row.validation_accuracy for row in rows] == [0.96, 0.98, 0.97]
+    assert "held out" in format_table(rows)
+
+
+def test_the_size_of_a_transferred_network_and_its_limits_are_shown(run: Path) -> None:
+    key = keys(run)[0]
+    folders.transfer(run, key)
+    assert " limit " not in format_table(final_table(run))
+    folders.write(run / "transfer" / key / "network.json", {"schema": 1, "config": {"cells": 4, "filters": 24}})
+    limits = {"max_latency_ms": 0.5, "max_params": 100_000, "max_macs": 2e6, "max_memory_mb": 1.5}
+    folders.write(run / "transfer" / key / "shape.json", {"schema": 1, "limits": limits})
+    heads, _, row = format_table(final_table(run)).splitlines()[1:]
+    assert heads.split()[:6] == ["network", "parameters", "MACs", "N", "F", "limit"]
+    assert "4  24  0.5 ms, 100 k parameters, 2.00 M MACs, 1.5 MB activations" in row
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("shape.json", {"schema": 1}, r"shape.json: limits None, expected an object"),
+        ("shape.json", {"schema": 1, "limits": {"max_params": "many"}}, r"max_params 'many', expected a finite number"),
+        ("network.json", {"schema": 1, "config": {"cells": []}}, r"network.json: cells \[\], expected a finite number"),
+    ],
+)
+def test_a_malformed_size_is_named(run: Path, name: str, data: dict[str, object], said: str) -> None:
+    key = keys(run)[0]
+    folders.transfer(run, key)
+    folders.write(run / "transfer" / key / name, data)
+    with pytest.raises(UserError, match=said):
+        final_table(run)
