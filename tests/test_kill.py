@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ SEARCH = (
     *("-m", "nastk.search", "+space=nasnet", "space.blocks=2", "trials=4", "seed=7", "run=broken"),
     *("evaluator.epochs=1", "data.subset=400", "evaluator.network.filters=4", "evaluator.threads=1"),
 )
+PARALLEL = ("executor=processes", "executor.parallel=2")
 
 
 def _command(runs: Path, *more: str) -> list[str]:
@@ -32,26 +34,66 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.mark.parametrize("controller", ["random", "predictor"])
-def test_a_killed_search_goes_on_with_the_same_proposals_and_results(tmp_path: Path, controller: str) -> None:
-    whole = subprocess.run(
-        _command(tmp_path, "run=whole", f"controller={controller}"), capture_output=True, text=True, check=True
-    )
+@pytest.mark.parametrize(
+    ("given", "moments"),  # a moment is a number of lines of the journal
+    [
+        (("controller=random",), (3, 14, 40)),  # before, within and between trials
+        (("controller=predictor",), (3, 14, 40)),
+        (("controller=random", *PARALLEL), (38, 41)),  # all in training, and the first recorded
+    ],
+    ids=["random", "predictor", "processes"],
+)
+def test_a_killed_search_goes_on_with_the_same_proposals_and_results(
+    tmp_path: Path, given: tuple[str, ...], moments: tuple[int, ...]
+) -> None:
+    whole = subprocess.run(_command(tmp_path, "run=whole", *given), capture_output=True, text=True, check=True)
     expected = _rows(tmp_path / "whole")
     assert "4 candidates trained" in whole.stdout
-    command = _command(tmp_path, f"controller={controller}")
+    command = _command(tmp_path, *given)
     folder = tmp_path / "broken"
-    for lines in (3, 14, 40):  # of the journal, at which the process dies: before, within and between trials
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    for lines in moments:
+        with _started(command) as process:
             _wait_for_lines(folder / "study.journal", lines, process)
             os.kill(process.pid, signal.SIGKILL)
+        _wait_for_the_end(process.pid)
     last = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "going on after" in last.stderr
     assert _rows(folder) == expected
     assert json.loads((folder / "best.json").read_text())["key"] in {row["key"] for row in expected}
 
 
-def _wait_for_lines(path: Path, lines: int, process: subprocess.Popen[bytes]) -> None:
+def test_ctrl_c_in_a_terminal_ends_all_processes_and_says_how_to_go_on(tmp_path: Path) -> None:
+    with _started(_command(tmp_path, *PARALLEL, "evaluator.epochs=200")) as process:
+        _wait_for_lines(tmp_path / "broken" / "study.journal", 38, process)
+        time.sleep(1.0)  # into training
+        os.killpg(process.pid, signal.SIGINT)
+        start = time.monotonic()
+        _, said = process.communicate()
+        assert time.monotonic() - start < 20
+    _wait_for_the_end(process.pid)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert said.strip().splitlines()[-1].startswith("stopped; nothing finished is lost")
+
+
+def _started(command: list[str]) -> subprocess.Popen[str]:
+    """Starts a search with a process group of its own, as a shell does."""
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def _wait_for_the_end(group: int) -> None:
+    """Fails where a process of the group stays behind."""
+    deadline = time.monotonic() + 20
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)
+            time.sleep(0.05)
+        pytest.fail("a process was left behind")
+
+
+def _wait_for_lines(path: Path, lines: int, process: subprocess.Popen[str]) -> None:
     start = time.monotonic()
     while process.poll() is None:
         if path.exists() and path.read_bytes().count(b"\n") >= lines:

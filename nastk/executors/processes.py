@@ -99,7 +99,7 @@ class ProcessesExecutor:
 
         if self._devices is not None and not hasattr(self.evaluator, "device"):
             raise UserError(f"executor.devices: {type(self.evaluator).__name__} trains on no device; leave it null")
-        names = self._devices or [getattr(self.evaluator, "device", "cpu")]
+        names = self._devices or [getattr(self.evaluator, "device", None) or "cpu"]
         gpus = {device for device in map(choose_device, names) if device.type == "cuda"}
         if self._asked is not None:
             return self._asked
@@ -149,11 +149,13 @@ class ProcessesExecutor:
                     yield attempt.task, result
 
     def _start(self, index: int) -> Pool:
-        device = self._devices[index % len(self._devices)] if self._devices else None
         try:
-            return Pool(self._make, device)
+            return Pool(self._make, self._device(index))
         except OSError as error:
             raise self._cannot_start(index, error.strerror or str(error)) from None
+
+    def _device(self, index: int) -> str | None:
+        return self._devices[index % len(self._devices)] if self._devices else None
 
     def _cannot_start(self, index: int, why: str) -> UserError:
         return UserError(

@@ -1,0 +1,62 @@
+"""An evaluator that does what its script says for a genotype: also die, hang and stumble, as training may."""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from nastk.evaluators import EvaluationFailed, Report
+from nastk.executors import Make
+from nastk.genotype import Genotype
+from nastk.spaces import NasBench201Space
+
+
+class Scripted:
+    """Reports three epochs and scores by key, but for the keys in `script`.
+
+    Args:
+        folder: where each evaluation leaves a file that is named by key and process.
+        script: by key "fail", "bug", "die", "die once" or "hang".
+        device: kept as given.
+    """
+
+    epochs = 3
+
+    def __init__(self, folder: Path, script: Mapping[str, str], device: str | None) -> None:
+        self.folder, self.script, self.device = folder, script, device
+
+    def evaluate(self, genotype: Genotype, report: Report) -> dict[str, float]:
+        key = genotype.key
+        before = list(self.folder.glob(f"{key}-*"))
+        (self.folder / f"{key}-{os.getpid()}").touch()
+        for epoch in range(1, self.epochs + 1):
+            report(epoch, epoch / 10)
+        what = self.script.get(key)
+        if what == "fail":
+            raise EvaluationFailed("diverged: the loss is nan in epoch 3")
+        if what == "bug":
+            raise ZeroDivisionError("a bug")
+        if what == "die" or (what == "die once" and not before):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if what == "hang":
+            time.sleep(600)
+        return {"accuracy": random.Random(key).random()}
+
+
+def made(folder: Path, script: Mapping[str, str]) -> Make:
+    """Returns what makes that evaluator, in any process."""
+    return functools.partial(Scripted, folder, dict(script))
+
+
+def genotypes(count: int) -> list[Genotype]:
+    """Returns different cells of NAS-Bench-201, always the same."""
+    draw, found = random.Random(0), dict[str, Genotype]()
+    while len(found) < count:
+        genotype = NasBench201Space().genotype(lambda name, options: draw.choice(options))
+        found.setdefault(genotype.key, genotype)
+    return list(found.values())
