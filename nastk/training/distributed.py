@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 import pytorch_lightning as pl
@@ -57,3 +58,11 @@ class SameStatistics(pl.Callback):
         torch._foreach_copy_(
             self._buffers, [part.view_as(buffer) for part, buffer in zip(parts, self._buffers, strict=True)]
         )
+
+
+class EndAtOnce(pl.Callback):
+    """Lets SIGTERM end a process that trains with others: Lightning would have it tell them, and wait for them."""
+
+    def on_train_start(self, *arguments: Any) -> None:
+        """Runs after Lightning has put its own handler in place."""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -13,7 +13,6 @@ from typing import IO, Any
 
 from nastk.errors import UserError
 from nastk.files import cannot_write
-from nastk.training.agent import SHUTDOWN_SECONDS
 from nastk.training.job import JOB, LOG, Job, write_job
 
 PARENT = "NASTK_PARENT_HOLDS_STDIN"
@@ -53,9 +52,9 @@ def train_in_ranks(job: Job, folder: Path, progress: Callable[[int, int, float],
             ended = _follow(agent.stdout, progress)
             code = agent.wait()
         finally:
-            agent.stdin.close()
-            _end(agent)
-    _judge(folder, job.run.devices, code, ended)
+            agent.stdin.close()  # ends the training processes
+            agent.kill()
+    judge(folder, job.run.devices, code, ended)
     for name in (JOB, LOG):
         (folder / name).unlink(missing_ok=True)
 
@@ -81,15 +80,7 @@ def _facts(lines: IO[bytes]) -> Iterator[dict[str, Any]]:
             yield fact
 
 
-def _end(agent: subprocess.Popen[bytes]) -> None:
-    """Waits for the processes to end, which they do by themselves now; kills the launcher if it does not."""
-    try:
-        agent.wait(2 * SHUTDOWN_SECONDS)
-    except subprocess.TimeoutExpired:
-        agent.kill()
-
-
-def _judge(folder: Path, devices: int, code: int, ended: list[dict[str, Any]]) -> None:
+def judge(folder: Path, devices: int, code: int, ended: list[dict[str, Any]]) -> None:
     """Raises what the processes ended for, if it was not the end of the training."""
     for fact in ended:
         if "error" in fact:
@@ -100,9 +91,8 @@ def _judge(folder: Path, devices: int, code: int, ended: list[dict[str, Any]]) -
             raise RuntimeError(f"{folder}: {devices} processes ended with {len(hashes)} different networks: {ended}")
         return
     codes = {rank: exit_code for fact in ended for rank, exit_code in fact.get("exit", {}).items()}
-    # The launcher ends the others with SIGTERM when one has ended.
     for rank, exit_code in codes.items():
-        if exit_code < 0 and exit_code != -signal.SIGTERM:
+        if exit_code < 0:
             raise UserError(
                 f"transfer {folder}: process {rank} of {devices} was ended by {signal.Signals(-exit_code).name} (by "
                 "hand, or for want of memory); the same command goes on from the last checkpoint"

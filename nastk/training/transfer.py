@@ -21,7 +21,7 @@ from nastk.training.batches import Batches, in_order
 from nastk.training.checkpoint import Checkpoints, find_checkpoint, remove_checkpoints
 from nastk.training.data import DataSource, ImageSet, Normalisation, hold_out, image_facts, statistics
 from nastk.training.device import choose_device, place
-from nastk.training.distributed import SameStatistics
+from nastk.training.distributed import EndAtOnce, SameStatistics
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
 from nastk.training.job import Job
@@ -202,7 +202,8 @@ def _train(
         network, batches, settings, seed=batches.seed, after_epoch=after_epoch, average=settings.average
     )
     checkpoints = Checkpoints(folder, facts, run.checkpoint_minutes, share)
-    fit(module, device, [SameStatistics(network, share), checkpoints], path, share)
+    together = [SameStatistics(network, share), EndAtOnce()] if share.ddp else []
+    fit(module, device, [*together, checkpoints], path, share)
     return module.result.to(device), outcome
 
 

@@ -19,7 +19,7 @@ from nastk.networks import count_parameters
 from nastk.networks.stored import load_trained
 from nastk.training.batches import in_order
 from nastk.training.checkpoint import LAST, PREVIOUS
-from nastk.training.data import DataSource, Images, statistics
+from nastk.training.data import DataSource, Images, hold_out, statistics
 from nastk.training.module import score
 from nastk.training.transfer import TransferSettings, train_final
 from tests.training.small import CONFIG, few_digits, genotype
@@ -35,8 +35,8 @@ def lasting(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def final(folder: Path, data: DataSource, **changes: Any) -> dict[str, Any]:
-    progress = changes.pop("progress", None)
-    return train_final(genotype(), NETWORK, data, dataclasses.replace(SETTINGS, **changes), folder, progress)
+    progress, run = changes.pop("progress", None), changes.pop("run", None)
+    return train_final(genotype(), NETWORK, data, dataclasses.replace(SETTINGS, **changes), folder, progress, run)
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +128,60 @@ def progress(epoch, epochs, loss):
     time.sleep(float(sys.argv[3]))
 final(Path(sys.argv[1]), Npz(sys.argv[2]), progress=progress)
 """
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from nastk.training.checkpoint import Checkpoints
+from nastk.training.data import Npz
+from nastk.training.transfer import RunSettings
+from tests.training.test_transfer import final
+write = Checkpoints.write
+def write_and_die(self, trainer):
+    write(self, trainer)
+    if trainer.global_step == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+Checkpoints.write = write_and_die
+final(Path(sys.argv[1]), Npz(sys.argv[2]), run=RunSettings(checkpoint_minutes=1e-9))
+"""
+
+
+@pytest.mark.parametrize("step", [3, 13])  # of 6 an epoch: within the first, and after the third's first
+def test_a_process_killed_within_an_epoch_ends_with_the_same_numbers(
+    step: int, data: DataSource, unbroken: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "net"
+    arguments = [sys.executable, "-c", KILLED, str(folder), str(data.root), str(step)]  # type: ignore[attr-defined]
+    assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL
+    assert torch.load(folder / LAST, weights_only=True)["global_step"] == step
+    seen: list[int] = []
+    metrics = final(folder, data, progress=lambda done, *_: seen.append(done))
+    assert seen == list(range(step // 6 + 1, 5))
+    assert lasting(metrics) == lasting(json.loads((unbroken / "metrics.json").read_text()))
+    assert (folder / "model.safetensors").read_bytes() == (unbroken / "model.safetensors").read_bytes()
+
+
+def test_no_checkpoint_is_written_within_an_epoch_before_its_time(data: DataSource, tmp_path: Path) -> None:
+    folder = tmp_path / "net"
+    broken(folder, data, 2)
+    assert torch.load(folder / LAST, weights_only=True)["global_step"] == 12
+    assert torch.load(folder / PREVIOUS, weights_only=True)["global_step"] == 6
+
+
+def test_held_out_images_are_scored_and_not_trained_on(data: DataSource, unbroken: Path, tmp_path: Path) -> None:
+    metrics = final(tmp_path / "net", data, holdout=True)
+    train, held = hold_out(data, SETTINGS.seed)
+    assert (metrics["train_images"], metrics["validation_images"]) == (len(train), len(held)) == (160, 40)
+    network, _, _, facts = load_trained(tmp_path / "net")
+    normalisation = statistics(train)
+    assert facts["normalisation"]["mean"] == list(normalisation.mean)
+    accuracy, loss = score(network, in_order(held, normalisation, CPU))
+    assert metrics["validation_accuracy"] == accuracy
+    assert metrics["validation_loss"] == pytest.approx(loss, rel=1e-5)
+    assert "validation_accuracy" not in json.loads((unbroken / "metrics.json").read_text())
+    with pytest.raises(UserError, match="another training"):
+        final(unbroken, data, holdout=True)
 
 
 def start(folder: Path, data: DataSource, pause: float) -> "subprocess.Popen[str]":
