@@ -19,7 +19,8 @@ from nastk.networks import count_parameters
 from nastk.networks.stored import load_trained
 from nastk.training.batches import in_order
 from nastk.training.checkpoint import LAST, PREVIOUS
-from nastk.training.data import DataSource, Images, hold_out, statistics
+from nastk.training.data import DataSource, Images, ImageSet, Npz, hold_out, statistics
+from nastk.training.data.search_record import image_facts
 from nastk.training.module import score
 from nastk.training.transfer import TransferSettings, train_final
 from tests.training.small import CONFIG, few_digits, genotype
@@ -62,7 +63,7 @@ def test_the_metrics_are_those_of_the_stored_network_on_the_test_images(unbroken
     normalisation = statistics(data.train())
     assert facts["normalisation"] == {"mean": list(normalisation.mean), "std": list(normalisation.std)}
     assert facts["classes"] == list(data.classes)
-    assert facts["data"] == {"name": "npz", "train_images": 200, "test_images": 100}
+    assert facts["data"] == {**image_facts(data), "train_images": 200, "test_images": 100}
     accuracy, loss = score(network, in_order(data.test(), normalisation, CPU))
     assert accuracy == metrics["accuracy"]
     assert loss == pytest.approx(metrics["loss"], rel=1e-5)
@@ -328,21 +329,19 @@ def test_all_training_images_are_trained_on_and_the_test_images_only_scored(tmp_
     data = few_digits(tmp_path)
     seen: list[int] = []
 
-    class Watched:
-        name, classes, channels, size = data.name, data.classes, data.channels, data.size
-        flip, crop = data.flip, data.crop
-
-        def train(self) -> Images:
+    class Watched(Npz):
+        def train(self) -> ImageSet:
             images = data.train()
             seen.append(len(images))
             return images
 
-        def test(self) -> Images:
+        def test(self) -> ImageSet:
             images = data.test()
+            assert isinstance(images, Images)
             # Labels that say nothing: training on them, or choosing by them, would show in the weights.
             return Images(images.x, images.y.roll(1))
 
-    metrics = final(tmp_path / "watched", Watched())
+    metrics = final(tmp_path / "watched", Watched(str(tmp_path / "digits.npz")))
     expected = final(tmp_path / "plain", data)
     assert seen == [200]
     assert same_weights(tmp_path / "watched", tmp_path / "plain")
