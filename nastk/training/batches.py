@@ -64,6 +64,11 @@ class Batches:
     def __len__(self) -> int:
         return len(self._labels) // self._batch
 
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Images that this process gets at a time, channels, height and width: the same for all batches."""
+        return self._batch // self.share.ranks, len(self._scale), self._images.size, self._images.size
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields float (batch, channels, size, size) in channels_last layout, and int64 labels (batch,).
 

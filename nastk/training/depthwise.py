@@ -41,7 +41,8 @@ class QuickDepthwise(nn.Conv2d):
     """A depthwise convolution for which `is_slow` holds, with a quicker backward; all else is the same."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.dilation[0] == 1 and (input.shape[-1] < LEAST_SIZE or input.numel() < LEAST_NUMBERS):
+        small = self.dilation[0] == 1 and (input.shape[-1] < LEAST_SIZE or input.numel() < LEAST_NUMBERS)
+        if small or torch.is_autocast_enabled("cpu"):
             return super().forward(input)
         result: Tensor = _Depthwise.apply(input, self.weight, self.stride[0], self.dilation[0])  # type: ignore[no-untyped-call]
         return result

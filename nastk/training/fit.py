@@ -13,6 +13,7 @@ import torch
 
 from nastk.training.distributed import trainer_options
 from nastk.training.failure import memory_errors_named
+from nastk.training.graphed import graphed
 from nastk.training.module import Classifier
 from nastk.training.quick_forms import quick_forms
 from nastk.training.share import Share
@@ -29,7 +30,7 @@ def fit(
 
     Args:
         module: what to train; its network ends on `device`, or where Lightning left it if the training fails.
-        device: CPU, or a GPU with bfloat16 autocast.
+        device: CPU or GPU.
         callbacks: Lightning callbacks.
         checkpoint: where to go on from, read with `weights_only=True`.
         share: this process's, where several train together.
@@ -39,19 +40,21 @@ def fit(
         KeyboardInterrupt: as it came; Lightning would have made an exit of it.
     """
     on_gpu = device.type == "cuda"
+    recipe = module.recipe
+    bf16 = on_gpu if recipe.precision == "auto" else recipe.precision == "bf16"
     with quiet():
         trainer = pl.Trainer(
             accelerator="gpu" if on_gpu else "cpu",
-            precision="bf16-mixed" if on_gpu else "32-true",
-            max_epochs=module.recipe.epochs,
-            gradient_clip_val=module.recipe.clip or None,
+            precision="bf16-mixed" if bf16 else "32-true",
+            max_epochs=recipe.epochs,
             callbacks=list(callbacks),
             barebones=True,
             **trainer_options(share or Share(), device),
         )
         try:
             exact = torch.backends.cudnn.flags(deterministic=True, benchmark=False)
-            with memory_errors_named(), quick_forms(module.network, device), exact:
+            graphs = graphed(module.network, module.batches, device, wanted=recipe.graph, steps=module.steps, bf16=bf16)
+            with memory_errors_named(), quick_forms(module.network, device), exact, graphs:
                 trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as error:
             if isinstance(error.__context__, KeyboardInterrupt):

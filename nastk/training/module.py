@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -100,6 +101,11 @@ class Classifier(pl.LightningModule):
             extra = cross_entropy(auxiliary, y, label_smoothing=self.recipe.label_smoothing)
             loss = loss + self.recipe.auxiliary * extra
         return loss
+
+    def configure_gradient_clipping(self, *arguments: Any, **more: Any) -> None:
+        """Clips the gradient's norm; Lightning's own refuses fused optimizers under autocast, bfloat16's too."""
+        if self.recipe.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
 
     def on_train_epoch_end(self) -> None:
         """Reads the epoch's loss, the only time that the host waits for the device, and hands it on."""

@@ -13,6 +13,7 @@ from nastk.errors import UserError, unknown
 from nastk.training.optimizers import OPTIMIZERS, groups
 
 DECAYS = ("cosine", "linear")
+PRECISIONS = ("auto", "fp32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Recipe:
         clip: greatest norm of the gradient, 0 for no limit.
         auxiliary: weight of the auxiliary head's loss; 0 for no such head.
         drop_path: probability of dropping an edge, at the end of training in the last cell.
+        precision: "fp32", "bf16" (autocast to bfloat16), or "auto": bf16 on a GPU, fp32 on a CPU.
+        graph: whether a GPU replays a captured CUDA graph; "auto": where it can and the training is long enough.
     """
 
     epochs: int = 8
@@ -47,6 +50,8 @@ class Recipe:
     clip: float = 5.0
     auxiliary: float = 0.4
     drop_path: float = 0.0
+    precision: str = "auto"
+    graph: bool | str = "auto"
 
     def __post_init__(self) -> None:
         check_integer("epochs", self.epochs, 1)
@@ -63,6 +68,10 @@ class Recipe:
             raise unknown("optimizer", self.optimizer, OPTIMIZERS)
         if self.decay not in DECAYS:
             raise unknown("decay", self.decay, DECAYS)
+        if self.precision not in PRECISIONS:
+            raise unknown("precision", self.precision, PRECISIONS)
+        if self.graph != "auto" and not isinstance(self.graph, bool):
+            raise UserError(f"graph={self.graph!r}, expected auto, true or false")
 
     def rate(self, step: int, steps: int) -> float:
         """Returns the learning rate of step `step` of `steps`, counted from 0."""

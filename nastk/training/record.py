@@ -17,7 +17,7 @@ RECORD = "training.json"
 # Written before a training, by whoever picked the network's size.
 SHAPE = "shape.json"
 # Where a training runs is no part of what it is: it may be resumed elsewhere.
-ELSEWHERE = ("device", "threads")
+ELSEWHERE = ("device", "threads", "graph")
 
 
 def training_record(job: Job, train: ImageSet) -> dict[str, Any]:
