@@ -77,10 +77,14 @@ def test_ctrl_c_in_a_terminal_ends_all_processes_and_says_how_to_go_on(tmp_path:
 
 
 def _started(command: list[str]) -> subprocess.Popen[str]:
-    """Starts a search with a process group of its own, as a shell does."""
-    return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    """Starts a search with a process group of its own, as a shell does that has a terminal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits deafness
+    try:
+        return subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _wait_for_the_end(group: int) -> None:

@@ -23,7 +23,7 @@ class Pool:
         device: that it trains on; None for the configured one.
 
     Raises:
-        OSError: the system has no room for another process.
+        OSError, EOFError: the system has no room for another process.
     """
 
     def __init__(self, make: Make, device: str | None) -> None:
@@ -35,7 +35,8 @@ class Pool:
         with interrupts_held():
             before = multiprocessing.active_children()
             self.prepared = self._pool.submit(worker.prepare)
-            (self._process,) = (child for child in multiprocessing.active_children() if child not in before)
+            started = [child for child in multiprocessing.active_children() if child not in before]
+        self._process = started[0] if started else None  # it may be dead already
         theirs.close()
         lifeline.close()
 
@@ -49,6 +50,8 @@ class Pool:
 
     def death(self) -> str:
         """Waits for the process to be gone; returns how it ended."""
+        if self._process is None:
+            return "at its start"
         self._process.join()
         code = self._process.exitcode or 0
         if code >= 0:
@@ -59,7 +62,8 @@ class Pool:
     def close(self) -> None:
         """Ends the process, whatever it does, and returns when it is gone."""
         self._lifeline.close()
-        self._process.kill()
+        if self._process is not None:
+            self._process.kill()
         self._pool.shutdown(cancel_futures=True)
         self.reports.close()
 

@@ -46,7 +46,7 @@ class ProcessesExecutor:
         parallel: how many candidates train at once. None: on the CPU as many as there are cores (fewer where the
             evaluator is set to several threads), on GPUs `per_gpu` times their number.
         per_gpu: how many candidates share a GPU, where `parallel` is None.
-        devices: that the workers take in turn, e.g. ["cuda:0", "cuda:1"]; None for the evaluator's own.
+        devices: that the workers take in turn, e.g. ("cuda:0", "cuda:1"); None for the evaluator's own.
         preload: modules that every worker needs: imported once, while the search prepares itself.
 
     Raises:
@@ -58,7 +58,7 @@ class ProcessesExecutor:
         make: Make,
         parallel: int | None = None,
         per_gpu: int = 2,
-        devices: Sequence[str] | None = None,
+        devices: tuple[str, ...] | None = None,
         preload: Sequence[str] = (),
     ) -> None:
         for name, value in (("parallel", parallel), ("per_gpu", per_gpu)):
@@ -114,11 +114,11 @@ class ProcessesExecutor:
         """
         while len(self._pools) < min(candidates, self.parallel):
             self._pools.append(self._start(len(self._pools)))
-        for index, pool in enumerate(self._pools):
-            try:
-                pool.prepared.result()
-            except BrokenProcessPool:
-                raise self._cannot_start(index, f"it died: {pool.death()}") from None
+        for index in range(len(self._pools)):
+            if not self._prepared(index):
+                death = self._replace(index)
+                if not self._prepared(index):
+                    raise self._cannot_start(index, f"it died twice: {death}")
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
         """Trains candidates, as many at once as there are workers; yields the index and the result of each.
@@ -148,11 +148,20 @@ class ProcessesExecutor:
                 else:
                     yield attempt.task, result
 
+    def _prepared(self, index: int) -> bool:
+        try:
+            self._pools[index].prepared.result()
+        except BrokenProcessPool as broken:
+            if broken.__cause__ is not None:
+                raise
+            return False
+        return True
+
     def _start(self, index: int) -> Pool:
         try:
             return Pool(self._make, self._device(index))
-        except OSError as error:
-            raise self._cannot_start(index, error.strerror or str(error)) from None
+        except (OSError, EOFError) as error:
+            raise self._cannot_start(index, getattr(error, "strerror", None) or str(error)) from None
 
     def _device(self, index: int) -> str | None:
         return self._devices[index % len(self._devices)] if self._devices else None

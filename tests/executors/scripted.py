@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import os
 import random
 import signal
@@ -21,7 +22,7 @@ class Scripted:
 
     Args:
         folder: where each evaluation leaves a file that is named by key and process.
-        script: by key "fail", "bug", "die", "die once" or "hang".
+        script: by key "fail", "bug", "die", "die once" or "hang"; and how many "deaths at start" there are.
         device: kept as given.
     """
 
@@ -29,6 +30,11 @@ class Scripted:
 
     def __init__(self, folder: Path, script: Mapping[str, str], device: str | None) -> None:
         self.folder, self.script, self.device = folder, script, device
+        if multiprocessing.parent_process() is not None:
+            starts = len(list(folder.glob("start-*")))
+            (folder / f"start-{os.getpid()}").touch()
+            if starts < int(script.get("deaths at start", 0)):
+                os._exit(7)
 
     def evaluate(self, genotype: Genotype, report: Report) -> dict[str, float]:
         key = genotype.key

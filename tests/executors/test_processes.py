@@ -37,7 +37,7 @@ def _run(folder: Path, script: Mapping[str, str], parallel: int = 2) -> dict[int
 
 
 def _workers(folder: Path, key: str = "") -> list[int]:
-    return sorted({int(path.name.split("-")[1]) for path in folder.glob(f"{key}*-*")})
+    return sorted({int(path.name.split("-")[1]) for path in folder.glob(f"{key or '[0-9a-f]'}*-*")})
 
 
 def _gone(pids: list[int]) -> bool:
@@ -85,6 +85,17 @@ def test_a_worker_that_dies_while_it_has_nothing_to_do_is_replaced(tmp_path: Pat
         results = dict(executor.run(TASKS))
     assert len(results) == len(CELLS)
     assert all(isinstance(result, dict) for result in results.values())
+
+
+def test_a_worker_that_dies_at_its_start_is_replaced_once(tmp_path: Path) -> None:
+    with ProcessesExecutor(made(tmp_path, {"deaths at start": "1"}), parallel=1, preload=PRELOAD) as executor:
+        executor.ready(1)
+        assert len(list(executor.run(TASKS))) == len(CELLS)
+    with (
+        pytest.raises(UserError, match=r"executor.parallel=1: worker process 1 cannot be started \(.*exit code 7"),
+        ProcessesExecutor(made(tmp_path, {"deaths at start": "9"}), parallel=1, preload=PRELOAD) as executor,
+    ):
+        executor.ready(1)
 
 
 def test_the_report_begins_anew_with_the_second_attempt(tmp_path: Path) -> None:
@@ -155,7 +166,7 @@ def _alive(group: int) -> bool:
 
 
 def test_workers_take_the_devices_in_turn(tmp_path: Path) -> None:
-    executor = ProcessesExecutor(made(tmp_path, {}), parallel=3, devices=["a", "b"])
+    executor = ProcessesExecutor(made(tmp_path, {}), parallel=3, devices=("a", "b"))
     devices = [executor._device(index) for index in range(3)]
     assert devices == ["a", "b", "a"]
     assert ProcessesExecutor(made(tmp_path, {}))._device(1) is None
@@ -187,9 +198,9 @@ def test_numbers_out_of_range_are_refused(tmp_path: Path, given: dict[str, objec
 
 def test_a_device_that_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="device='cuda:99'"):
-        _ = ProcessesExecutor(made(tmp_path, {}), parallel=2, devices=["cuda:99"]).parallel
+        _ = ProcessesExecutor(made(tmp_path, {}), parallel=2, devices=("cuda:99",)).parallel
 
 
 def test_devices_for_an_evaluator_that_takes_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="object trains on no device"):
-        _ = ProcessesExecutor(lambda device: object(), devices=["cpu"]).parallel  # type: ignore[arg-type, return-value]
+        _ = ProcessesExecutor(lambda device: object(), devices=("cpu",)).parallel  # type: ignore[arg-type, return-value]
