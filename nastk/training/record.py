@@ -32,16 +32,14 @@ def training_record(job: Job, train: ImageSet) -> dict[str, Any]:
     for name, value in expected.items():
         if getattr(config, name) != value:
             raise UserError(f"network: {name}={getattr(config, name)}, expected {value} as in the data {data.name}")
-    record = {
+    return {
         "schema": SCHEMA,
         "genotype": job.genotype.to_dict(),
         "network": config.to_dict(),
         "data": {"name": data.name, "train_sha256": train.fingerprint(), "crop": data.crop, "flip": data.flip},
         "settings": {name: value for name, value in asdict(job.settings).items() if name not in ELSEWHERE},
+        "run": {"devices": run.devices, "sync_batchnorm": run.sync_batchnorm and run.devices > 1},
     }
-    if run.devices > 1:
-        record["run"] = {"devices": run.devices, "sync_batchnorm": run.sync_batchnorm}
-    return record
 
 
 def claim_folder(folder: Path, record: Mapping[str, Any]) -> None:

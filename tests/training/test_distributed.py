@@ -79,6 +79,11 @@ def test_every_test_image_and_every_image_held_out_counts_once(unbroken: Path, d
     assert (metrics["validation_accuracy"] * 40) % 1 == pytest.approx(0, abs=1e-9)
 
 
+def test_another_number_of_devices_is_another_training(unbroken: Path, data: DataSource) -> None:
+    with pytest.raises(UserError, match=r"run\.devices is 2 there and 1 here"):
+        train_final(genotype(), NETWORK, data, SETTINGS, unbroken)
+
+
 def test_killed_processes_end_all_and_the_same_call_goes_on_to_the_same_numbers(
     unbroken: Path, data: DataSource, tmp_path: Path
 ) -> None:
