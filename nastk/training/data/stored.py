@@ -167,14 +167,22 @@ class StoredImages:
             yield from (decoding[part] for part in parts)
             return
         # A generator of its own: the loader draws a seed for its workers, from the global one if it has none.
-        yield from DataLoader(
-            decoding,
-            batch_size=None,
-            sampler=parts,
-            num_workers=min(self.workers or default_workers(), len(parts)),
-            collate_fn=_unchanged,
-            generator=torch.Generator(),
-        )
+        workers = min(self.workers or default_workers(), len(parts))
+        try:
+            yield from DataLoader(
+                decoding,
+                batch_size=None,
+                sampler=parts,
+                num_workers=workers,
+                collate_fn=_unchanged,
+                generator=torch.Generator(),
+            )
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise UserError(
+                f"one of {workers} workers that decode images was killed; try fewer, data.workers=1"
+            ) from None
 
     def _entered(self, decoded: _Decoded) -> tuple[Tensor, Tensor]:
         for row, reason in decoded.corrupt:

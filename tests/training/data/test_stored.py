@@ -1,5 +1,8 @@
 """Images decoded on demand: the same as in memory, by workers or not; corrupt ones named, skipped and counted."""
 
+import dataclasses
+import os
+import signal
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -142,6 +145,22 @@ def test_in_training_the_next_of_its_class_takes_the_place_of_a_skipped_image() 
     found = next(images.stream([torch.tensor([0, 4, 1, 399])]))
     assert torch.equal(found, expected[[8, 8, 1, 3]])
     assert len(images.skipped.found) == 3
+
+
+@dataclass(frozen=True)
+class Deadly(Made):
+    """A reader that is killed at image 300, as by a system without memory."""
+
+    def read(self, row: int) -> np.ndarray:
+        if row == 300:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(row)
+
+
+def test_a_killed_worker_is_told_in_one_line() -> None:
+    images = dataclasses.replace(stored(400), reader=Deadly())
+    with pytest.raises(UserError, match="^one of 2 workers that decode images was killed; try data.workers=1$"):
+        list(images.batches(50))
 
 
 def test_a_class_of_which_nothing_can_be_decoded_is_an_error_with_an_example() -> None:
