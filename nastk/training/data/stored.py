@@ -180,9 +180,7 @@ class StoredImages:
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
-            raise UserError(
-                f"one of {workers} workers that decode images was killed; try fewer, data.workers=1"
-            ) from None
+            raise UserError(f"one of {workers} workers that decode images was killed; try data.workers=1") from None
 
     def _entered(self, decoded: _Decoded) -> tuple[Tensor, Tensor]:
         for row, reason in decoded.corrupt:
