@@ -158,10 +158,11 @@ def _noise(longer: Agreement, again: Agreement) -> str:
     said = f"Trained anew in the search's own setting with another seed, they agree with the search at {_told(again)}"
     if again.low <= 0:
         return f"{said}: its noise may be as large as the differences between these cells."
-    most = ceiling(again.tau)
-    if longer.high < most:
-        return f"{said}. Such noise alone would still allow about {most:.2f}: longer training also changes the order."
-    return f"{said}. Such noise alone would allow about {most:.2f}, so it may be all that they disagree by."
+    least, about, most = (ceiling(tau) for tau in (again.low, again.tau, again.high))
+    said += f". With such noise alone tau would be about {about:.2f} ({least:.2f} to {most:.2f})"
+    if longer.high < least:
+        return f"{said}: longer training also changes the order."
+    return f"{said}: it may be all that they disagree by."
 
 
 def _told(found: Agreement) -> str:
