@@ -35,7 +35,7 @@ def audit_chart(audit: Audit) -> Chart:
         "accuracy after longer training (%)",
         f"Accuracy after longer training against that in the search, {len(cells)} cells",
     )
-    for cell in cells:
+    for index, cell in enumerate(cells):
         x, y = 100 * cell.accuracy, 100 * (cell.mean("longer") or 0.0)
         tip = f"trial {cell.number}, {x:.2f} % in the search, {y:.2f} % longer, {cell.key[:SHOWN_KEY]}"
         chart.axes.plot(
@@ -45,7 +45,7 @@ def audit_chart(audit: Audit) -> Chart:
             chart.axes.annotate(
                 cell.key[:LABEL],
                 (x, y),
-                xytext=(0, 6),
+                xytext=(0, -13 if index % 2 else 6),  # neighbours in the ranking stay readable
                 textcoords="offset points",
                 ha="center",
                 fontsize=8,
