@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from optuna.pruners import BasePruner, MedianPruner, SuccessiveHalvingPruner
+from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
+from nastk.controllers import LocalSearch, PerTrial
 from nastk.executors import Executor, Result, Task
 from nastk.executors.inline import InlineExecutor
 from nastk.executors.processes import ProcessesExecutor
@@ -19,7 +21,7 @@ from nastk.pruning import ParetoPruner
 from nastk.runs import mend_journal
 from nastk.search_loop import Budget, search
 from nastk.spaces import NasBench201Space
-from nastk.study import Row, SearchStudy
+from nastk.study import Row, SearchStudy, journal
 from tests.simulated import Simulated, cost, inline, study_in
 from tests.test_pruning import TWO, Learning
 
@@ -45,21 +47,32 @@ def _essence(row: Row) -> tuple[object, ...]:
     return row.number, row.state, row.key, dict(row.metrics), dict(row.choices), row.reason
 
 
-@pytest.mark.parametrize("controller", ["RandomSampler", "TPESampler"])
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        functools.partial(PerTrial, "optuna.samplers.TPESampler", seed=3, settings={"n_startup_trials": 4}),
+        functools.partial(LocalSearch, seed=3, start=4),  # knows what is under way beside a proposal
+    ],
+)
 def test_killed_after_any_line_of_the_journal_the_rounds_go_on_as_if_it_had_not_been(
-    tmp_path: Path, controller: str
+    tmp_path: Path, sampler: Callable[[], BaseSampler]
 ) -> None:
-    whole = _search(study_in(tmp_path, controller=controller, objective=LIMITED), inline(Simulated()))
+    def opened(folder: Path) -> SearchStudy:
+        return SearchStudy(journal(folder), sampler(), NasBench201Space(), LIMITED)
+
+    whole = _search(opened(tmp_path), inline(Simulated()))
     assert {row[1] for row in whole} >= {"complete", "rejected"}
     lines = (tmp_path / "study.journal").read_bytes().splitlines(keepends=True)
-    for cut in range(1, len(lines), 9):
+    tells = [index for index, line in enumerate(lines) if b'"op_code":6' in line]
+    results = [index for index, line in enumerate(lines) if b'"like":"complete"' in line and b"the same" not in line]
+    for cut in sorted({*range(1, len(lines), 17), *tells[::2]}):  # also where a part of a round was told
         folder = tmp_path / f"cut{cut}"
         folder.mkdir()
         (folder / "study.journal").write_bytes(b"".join(lines[:cut]) + lines[cut][: len(lines[cut]) // 2])
         assert "taken off" in (mend_journal(folder) or "")
-        study, evaluator = study_in(folder, controller=controller, objective=LIMITED), Simulated()
-        recorded = b"".join(lines[:cut]).count(b'"like":"complete"')
+        study, evaluator = opened(folder), Simulated()
         assert _search(study, inline(evaluator)) == whole, lines[cut - 1]
+        recorded = sum(index < cut for index in results)
         assert len(evaluator.keys) == 10 - recorded  # what had its result is not trained again, told or not
         assert all(trial.state != TrialState.RUNNING for trial in study.study.trials)
 
@@ -69,7 +82,7 @@ def test_killed_after_any_line_of_the_journal_the_rounds_go_on_as_if_it_had_not_
     [
         (MedianPruner(n_startup_trials=4), Objective()),
         (SuccessiveHalvingPruner(min_resource=1, reduction_factor=2), Objective()),
-        (ParetoPruner(startup=4, dominated_by=1), TWO),
+        (ParetoPruner(startup=3, dominated_by=1), TWO),
     ],
 )
 def test_a_verdict_depends_neither_on_the_order_of_the_candidates_under_way_nor_on_a_kill(
