@@ -86,7 +86,8 @@ def _input_gradient(gradient: Tensor, weight: Tensor, dilation: int) -> Tensor:
 
 def _interleaved(x: Tensor) -> Tensor:
     """Splits images into their four sub-images of every other row and column, on which a dilation of 2 is one of 1."""
-    x = pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))
+    if x.shape[2] % 2 or x.shape[3] % 2:
+        x = pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))
     count, channels, height, width = x.shape
     parts = x.permute(0, 2, 3, 1).reshape(count, height // 2, 2, width // 2, 2, channels).permute(2, 4, 0, 1, 3, 5)
     return parts.reshape(4 * count, height // 2, width // 2, channels).permute(0, 3, 1, 2)
