@@ -39,7 +39,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     [
         (("controller=random",), (3, 14, 40)),  # before, within and between trials
         (("controller=predictor",), (3, 14, 40)),
-        (("controller=random", *PARALLEL), (38, 41)),  # all in training, and the first recorded
+        (("controller=random", *PARALLEL), (38, 80)),  # the first round is in training, and the second
     ],
     ids=["random", "predictor", "processes"],
 )
