@@ -9,7 +9,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from nastk.study import Row
+from nastk.rows import Row
 
 
 class SearchProgress:

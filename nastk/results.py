@@ -14,7 +14,7 @@ from nastk.errors import UserError
 from nastk.files import cannot_write, read_json, write_json, write_text
 from nastk.genotype import Genotype
 from nastk.objective import Objective
-from nastk.study import Row
+from nastk.rows import Row
 
 SCHEMA = 1
 

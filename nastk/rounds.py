@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from nastk.evaluators import EvaluationFailed, Pruned, Report
 from nastk.executors import Executor, Result, Task
 from nastk.genotype import Genotype
-from nastk.study import Candidate, Row, SearchStudy
+from nastk.rows import Row
+from nastk.study import Candidate, SearchStudy
 
 CostModel = Callable[[Genotype], Mapping[str, float]]
 """Says what an untrained genotype costs where it will run."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from nastk.errors import UserError
 from nastk.executors import Executor
 from nastk.rounds import CostModel, Round, Watch
-from nastk.study import Row, SearchStudy
+from nastk.rows import Row
+from nastk.study import SearchStudy
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nastk.progress import SearchProgress
-from nastk.study import Row, State
+from nastk.rows import Row, State
 
 
 def _row(number: int, state: State, accuracy: float) -> Row:

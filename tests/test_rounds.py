@@ -18,10 +18,11 @@ from nastk.executors.processes import ProcessesExecutor
 from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.pruning import ParetoPruner
+from nastk.rows import Row
 from nastk.runs import mend_journal
 from nastk.search_loop import Budget, search
 from nastk.spaces import NasBench201Space
-from nastk.study import Row, SearchStudy, journal
+from nastk.study import SearchStudy, journal
 from tests.simulated import Simulated, cost, inline, study_in
 from tests.test_pruning import TWO, Learning
 

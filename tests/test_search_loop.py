@@ -9,10 +9,11 @@ import pytest
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.objective import Objective
+from nastk.rows import Row
 from nastk.runs import mend_journal
 from nastk.search_loop import Budget, search
 from nastk.spaces import NasBench201Space
-from nastk.study import Row, SearchStudy, journal
+from nastk.study import SearchStudy, journal
 from tests.simulated import Simulated, cost, inline, study_in
 
 

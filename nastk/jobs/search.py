@@ -22,10 +22,11 @@ from nastk.jobs.parts import make_cost, make_executor, make_objective, make_spac
 from nastk.progress import SearchProgress
 from nastk.pruning import check_pruner
 from nastk.results import append_row, write_choice, write_rows
+from nastk.rows import Row
 from nastk.runs import held, mend_journal, named_run, new_run, record_config, space_name
 from nastk.search_loop import Budget, search
 from nastk.spaces import Value, replay
-from nastk.study import Row, SearchStudy, journal
+from nastk.study import SearchStudy, journal
 
 PARTS = (
     *("space", "controller", "evaluator", "objective", "pruner", "target", "data", "executor"),
