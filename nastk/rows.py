@@ -1,14 +1,10 @@
-"""A finished trial as a row: what trials.jsonl holds a line of, and how it is read back."""
+"""A finished trial as a row, which trials.jsonl holds a line of."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
-
-from nastk.errors import UserError
 
 SCHEMA = 1
 
@@ -52,27 +48,3 @@ class Row:
             "reason": self.reason,
             "choices": dict(self.choices),
         }
-
-
-def finished_rows(folder: Path) -> list[Row]:
-    """Reads the rows of a run folder's trials.jsonl.
-
-    Raises:
-        UserError: the file is missing, or a line is not a row; names the line.
-    """
-    path = folder / "trials.jsonl"
-    try:
-        lines = path.read_text().splitlines()
-    except FileNotFoundError:
-        raise UserError(f"{path}: missing; has the search run? python -m nastk.search +space=nasnet run=...") from None
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            data = json.loads(line)
-            data.pop("schema")
-            rows.append(Row(**data))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            raise UserError(
-                f"{path}: line {number} is not a trial; continue the search to write the file anew"
-            ) from None
-    return rows
