@@ -29,10 +29,12 @@ def files(tmp_path_factory):
 
 
 def test_percentiles_are_in_order_and_runs_and_seconds_are_kept(files) -> None:
-    for latency in measure(files[1:], runs=200, seconds=0.2):
+    start = time.perf_counter()
+    latencies = measure(files[1:], runs=200, seconds=0.2)
+    assert time.perf_counter() - start >= 0.2 * len(latencies)
+    for latency in latencies:
         assert 0 < latency.min_ms <= latency.p50_ms <= latency.p90_ms <= latency.p99_ms
         assert latency.runs >= 200
-        assert latency.runs * latency.p99_ms >= 200
         assert latency.steady == (latency.spread <= 0.05)
         assert (latency.batch, latency.threads) == (1, 1)
         assert latency.to_dict()["p50_ms"] == latency.p50_ms
