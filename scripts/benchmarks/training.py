@@ -43,11 +43,11 @@ def against_others(report: Report, rounds: int) -> None:
         recipe = Recipe(epochs=8 if subject.config.size <= 16 else 1)
         images = recipe.epochs * (len(subject.images) // recipe.batch) * recipe.batch
         with threads_set(1, subject.config.size):
-            found = in_turn(_sides(subject, recipe), rounds)
+            found = in_turn(_sides(subject, recipe), rounds if subject.config.size > 16 else 2 * rounds)
             rows += images_a_second(report, f"{subject.name}, steps", found, images, STEPS)
             short_recipe = Recipe(epochs=2)
             sides = _sides(subject, short_recipe)
-            found = in_turn({name: whole(sides[name]) for name in ("ours", *WHOLE)}, max(1, rounds // 2))
+            found = in_turn({name: whole(sides[name]) for name in ("ours", *WHOLE)}, min(rounds, 3))
             short += images_a_second(report, f"{subject.name}, whole", found, 2 * len(subject.images), WHOLE)
     report.table(
         "Images a second",

@@ -20,7 +20,7 @@ from nastk.training.batches import Batches, in_order
 from nastk.training.data import Digits, Images, statistics
 from nastk.training.device import choose_device, place
 from nastk.training.fit import fit
-from nastk.training.module import Classifier, score
+from nastk.training.module import Classifier, clip_norm, score
 from nastk.training.quick_forms import quick_forms
 from nastk.training.recipe import Recipe
 from nastk.training.seeds import derive_seed, isolated_rng, threads_set
@@ -83,6 +83,19 @@ def test_it_trains_exactly_as_a_plain_loop_does() -> None:
     plain, _ = with_a_plain_loop(Recipe(epochs=2))
     for (name, weight), expected in zip(ours.state_dict().items(), plain.state_dict().values(), strict=True):
         assert torch.equal(weight, expected), name
+
+
+@pytest.mark.parametrize("limit", [0.1, 1e6])
+def test_gradients_are_clipped_as_torch_clips_them(limit: float) -> None:
+    made, other = network(), network()
+    for first, second in zip(made.parameters(), other.parameters(), strict=True):
+        first.grad = torch.randn(first.shape)
+        second.grad = first.grad.clone()
+    next(made.parameters()).grad = next(other.parameters()).grad = None  # of a branch that no step uses
+    nn.utils.clip_grad_norm_(other.parameters(), limit)
+    clip_norm(list(made.parameters()), limit)
+    for first, second in zip(made.parameters(), other.parameters(), strict=True):
+        assert first.grad is second.grad is None or torch.equal(first.grad, second.grad)
 
 
 @pytest.mark.slow
