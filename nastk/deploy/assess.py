@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +12,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nastk.deploy.latency import Latency
-from nastk.deploy.manifest import MODEL, MODEL_INT8
 
 # Of the largest logit: what the order of float32 sums can make of it, with room for deep networks.
 PARITY_TOLERANCE = 1e-3
@@ -54,42 +55,68 @@ def quality(logits: NDArray[np.float32], reference: NDArray[np.float32], labels:
     )
 
 
-def check_parity(logits: NDArray[np.float32], reference: NDArray[np.float32]) -> None:
+def check_parity(file: str, logits: NDArray[np.float32], reference: NDArray[np.float32]) -> None:
     """Raises ParityError where a logit of the float32 file is further from torch's than rounding explains."""
     difference = float(np.abs(logits - reference).max())
     allowed = PARITY_TOLERANCE * max(1.0, float(np.abs(reference).max()))
     if not difference <= allowed:
-        raise ParityError(f"{MODEL}: a logit differs from torch's by {difference:.3g}, allowed is {allowed:.3g}")
+        raise ParityError(f"{file}: a logit differs from torch's by {difference:.3g}, allowed is {allowed:.3g}")
 
 
-def recommend(
-    fp32: Quality, int8: Quality, latencies: dict[str, Latency], max_accuracy_drop: float
-) -> tuple[str, str, tuple[str, ...]]:
-    """Chooses the file to ship.
+@dataclass(frozen=True)
+class Judged:
+    """One exported file, and how it did; None where it cannot be run or timed on this machine."""
+
+    precision: str
+    file: str
+    quality: Quality | None
+    latency: Latency | None
+
+
+def recommend(files: Sequence[Judged], max_accuracy_drop: float) -> tuple[str, str, tuple[str, ...]]:
+    """Chooses the file to ship: the fastest of those that lose little enough, and the first where none gains.
 
     Args:
-        fp32: of the float32 file.
-        int8: of the int8 file.
-        latencies: of both, by file name, measured against each other.
-        max_accuracy_drop: that int8 may lose, as a share of the test images.
+        files: of one target, measured against each other; the first is what the others are compared with.
+        max_accuracy_drop: that another may lose, as a share of the test images.
 
     Returns:
         The file's name, why, and what the user should be warned of.
     """
-    drop = fp32.accuracy - int8.accuracy
-    before, after = latencies[MODEL].p50_ms, latencies[MODEL_INT8].p50_ms
-    speed = f"int8 takes {after:.3g} ms, fp32 {before:.3g} ms"
-    warnings = []
+    first, chosen = files[0], files[0]
+    reasons, warnings = [], []
+    for other in files[1:]:
+        gain, losses = _compared(first, other, max_accuracy_drop)
+        if losses:
+            warnings += losses
+            reasons += losses if chosen is first else []
+        elif chosen is first or _p50(other) < _p50(chosen):
+            chosen, reasons = other, [gain]
+    for judged in files:
+        if judged.latency is not None and not judged.latency.steady:
+            spread = f"p50 varied by {100 * judged.latency.spread:.0f} % between repeats"
+            warnings.append(f"{judged.file}: {spread}; the machine was busy")
+    return chosen.file, "; ".join(reasons) or "there is no other", tuple(warnings)
+
+
+def _compared(first: Judged, other: Judged, max_accuracy_drop: float) -> tuple[str, list[str]]:
+    """Returns what speaks for `other`, and what against it."""
+    name = other.precision
+    if other.quality is None or first.quality is None or other.latency is None or first.latency is None:
+        return "", [f"{name} was not {'run' if other.quality is None else 'timed'} on this machine"]
+    drop = first.quality.accuracy - other.quality.accuracy
+    before, after = first.latency.p50_ms, other.latency.p50_ms
+    speed = f"{name} takes {after:.3g} ms, {first.precision} {before:.3g} ms"
+    losses = []
     if drop > max_accuracy_drop:
-        warnings.append(
-            f"int8 loses {100 * drop:.2f} points of accuracy ({fp32.accuracy:.4f} to {int8.accuracy:.4f}), "
-            f"more than the {100 * max_accuracy_drop:.2f} allowed"
+        losses.append(
+            f"{name} loses {100 * drop:.2f} points of accuracy ({first.quality.accuracy:.4f} to "
+            f"{other.quality.accuracy:.4f}), more than the {100 * max_accuracy_drop:.2f} allowed"
         )
     if after > before * (1 - LEAST_GAIN):
-        warnings.append(f"int8 is not faster here (by at least {100 * LEAST_GAIN:.0f} %): {speed}")
-    chosen = MODEL if warnings else MODEL_INT8
-    reason = "; ".join(warnings) or f"{speed}, and it loses {100 * drop:.2f} points of accuracy"
-    for name, latency in latencies.items():
-        if not latency.steady:
-            warnings.append(f"{name}: p50 varied by {100 * latency.spread:.0f} % between repeats; the machine was busy")
-    return chosen, reason, tuple(warnings)
+        losses.append(f"{name} is not faster here (by at least {100 * LEAST_GAIN:.0f} %): {speed}")
+    return f"{speed}, and it loses {100 * drop:.2f} points of accuracy", losses
+
+
+def _p50(judged: Judged) -> float:
+    return judged.latency.p50_ms if judged.latency is not None else math.inf

@@ -72,9 +72,9 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
     for export in exports:
         manifest = load_manifest(export)
         files += [
-            {"key": manifest["key"], "file": str(export / entry["file"]), "precision": precision}
-            for precision, entry in manifest["precisions"].items()
-            if entry["file"] in targets[0].files
+            {"key": manifest["key"], "file": str(export / name), "precision": precision}
+            for precision, name in targets[0].files.items()
+            if name in manifest["files"]
         ]
     paths = [Path(file["file"]) for file in files]
     entries = []

@@ -10,9 +10,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nastk.config import load_yaml, settings
+from nastk.config import build, check_type, load_yaml, plain, settings, shipped
 from nastk.deploy.package import ExportSettings, export_model
-from nastk.errors import UserError
+from nastk.deploy.targets import Target
+from nastk.errors import UserError, unknown
 from nastk.jobs.parts import make_data, run_config
 from nastk.networks.stored import WEIGHTS
 from nastk.ranking import read_ranks
@@ -41,16 +42,21 @@ def run_export(config: DictConfig) -> list[Path]:
         if not models:
             raise UserError(f"{run}: has no trained network; python -m nastk.transfer run={run}")
         data = _data(config, run)
+        targets = _targets(config, run)
         for model in models:
             out = model.parent.parent / "export" / model.name
-            manifest = export_model(model, out, data, how)
+            manifest = export_model(model, out, data, how, targets)
             _tell(model.name, manifest)
             folders.append(out)
     return folders
 
 
 def export_plan(config: DictConfig) -> ExportSettings:
-    """Returns how to export, every setting checked."""
+    """Returns how to export, every setting checked, the targets' too."""
+    for target in also_targets(config):
+        target.check()
+    if config.get("target") is not None:
+        build(config.target, "target").check()
     how: ExportSettings = settings(ExportSettings, config.export, "export.")
     return how
 
@@ -70,13 +76,45 @@ def _data(config: DictConfig, run: Path | None) -> Any:
     return make_data(load_yaml(run / "config.yaml"))
 
 
+def _targets(config: DictConfig, run: Path | None) -> list[Target]:
+    """Returns the target that the network was searched for, or the one that is given, and `export.also`'s."""
+    node = config.get("target")
+    if node is None:
+        node = load_yaml(shipped("conf") / "target" / "cpu.yaml" if run is None else run / "config.yaml")
+        node = node if run is None else node.get("target")
+    main: Target = build(node, "target")
+    also = also_targets(config)
+    return [main, *(target for target in also if target.name != main.name)]
+
+
+def also_targets(config: DictConfig) -> list[Target]:
+    """Returns the targets that `export.also` names, each with the settings of its file in conf/target."""
+    names = plain(config.export).get("also") or ()
+    check_type(names, tuple[str, ...], "export.also")
+    folder = shipped("conf") / "target"
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    for name in names:
+        if name not in known:
+            raise unknown("target in export.also", name, known)
+    return [build(load_yaml(folder / f"{name}.yaml"), f"target {name}") for name in dict.fromkeys(names)]
+
+
 def _tell(key: str, manifest: dict[str, Any]) -> None:
-    for precision, entry in manifest["precisions"].items():
-        print(
-            f"export {key[:8]}: {precision} accuracy {entry['accuracy']:.4f}, agreement {entry['agreement']:.4f}, "
-            f"p50 {entry['latency_ms']['p50']:.3g} ms, {entry['size_bytes'] / 1024:.0f} KiB",
-            file=sys.stderr,
-        )
+    for name, target in manifest["targets"].items():
+        for precision, entry in target["precisions"].items():
+            print(f"export {key[:8]}: {name} {precision} {_found(entry)}", file=sys.stderr)
+        for missing in dict.fromkeys(filter(None, (target["not_run"], target["not_timed"]))):
+            print(f"note: {missing}", file=sys.stderr)
     for warning in manifest["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     print(f"ship {manifest['recommended']}: {manifest['reason']}", file=sys.stderr)
+
+
+def _found(entry: dict[str, Any]) -> str:
+    """Returns what is known of a file, in words."""
+    known = []
+    if entry["accuracy"] is not None:
+        known.append(f"accuracy {entry['accuracy']:.4f}, agreement {entry['agreement']:.4f}")
+    if entry["latency_ms"] is not None:
+        known.append(f"p50 {entry['latency_ms']['p50']:.3g} ms")
+    return ", ".join([*known, f"{entry['size_bytes'] / 1024:.0f} KiB", entry["file"]])

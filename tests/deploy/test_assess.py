@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nastk.deploy.assess import ParityError, Quality, check_parity, quality, recommend
+from nastk.deploy.assess import Judged, ParityError, Quality, check_parity, quality, recommend
 from nastk.deploy.latency import Latency
 
 
@@ -12,8 +12,9 @@ def latency(p50: float, spread: float = 0.01) -> Latency:
 
 
 def choose(drop: float, fp32_ms: float, int8_ms: float, spread: float = 0.01):
-    times = {"model.onnx": latency(fp32_ms, spread), "model.int8.onnx": latency(int8_ms)}
-    return recommend(Quality(0.95, 1.0, 0.0), Quality(0.95 - drop, 0.99, 0.1), times, 0.005)
+    fp32 = Judged("fp32", "model.onnx", Quality(0.95, 1.0, 0.0), latency(fp32_ms, spread))
+    int8 = Judged("int8", "model.int8.onnx", Quality(0.95 - drop, 0.99, 0.1), latency(int8_ms))
+    return recommend([fp32, int8], 0.005)
 
 
 def test_int8_is_recommended_where_it_is_faster_and_as_good() -> None:
@@ -49,6 +50,22 @@ def test_a_busy_machine_is_a_warning_but_no_reason() -> None:
     assert len(warnings) == 1 and "varied by 20 %" in warnings[0]
 
 
+def test_of_several_that_gain_the_fastest_is_shipped() -> None:
+    first = Judged("fp32", "a", Quality(0.95, 1.0, 0.0), latency(2.0))
+    half = Judged("fp16", "b", Quality(0.95, 1.0, 0.0), latency(1.0))
+    int8 = Judged("int8", "c", Quality(0.95, 1.0, 0.0), latency(0.5))
+    bad = Judged("int4", "d", Quality(0.5, 1.0, 0.0), latency(0.2))
+    assert recommend([first, half, int8, bad], 0.005)[0] == recommend([first, bad, int8, half], 0.005)[0] == "c"
+    assert "45.00 points" in recommend([first, half, int8, bad], 0.005)[2][0]
+
+
+def test_what_was_not_measured_here_is_not_recommended() -> None:
+    first = Judged("fp32", "a", Quality(0.95, 1.0, 0.0), None)
+    chosen, reason, _ = recommend([first, Judged("int8", "b", Quality(0.95, 1.0, 0.0), None)], 0.005)
+    assert chosen == "a" and reason == "int8 was not timed on this machine"
+    assert "not run" in recommend([first, Judged("int8", "b", None, None)], 0.005)[1]
+
+
 def test_quality_counts_right_and_equal_answers() -> None:
     reference = np.array([[1, 0], [0, 1], [2, 1], [0, 3]], np.float32)
     logits = np.array([[1, 0], [1, 0.5], [2, 1], [0, 2]], np.float32)
@@ -57,8 +74,8 @@ def test_quality_counts_right_and_equal_answers() -> None:
 
 def test_parity_is_relative_to_the_logits_and_does_not_pass_nan() -> None:
     reference = np.array([[100.0, -100.0]], np.float32)
-    check_parity(reference + 0.05, reference)
+    check_parity("model.onnx", reference + 0.05, reference)
     with pytest.raises(ParityError, match=r"differs from torch's by 0\.2"):
-        check_parity(reference + 0.2, reference)
+        check_parity("model.onnx", reference + 0.2, reference)
     with pytest.raises(ParityError):
-        check_parity(np.full((1, 2), np.nan, np.float32), reference)
+        check_parity("model.onnx", np.full((1, 2), np.nan, np.float32), reference)

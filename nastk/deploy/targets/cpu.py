@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nastk.deploy.cost import PRECISIONS, measure_cost
+from nastk.deploy.emittable import Emittable
+from nastk.deploy.fusion import int8_share
 from nastk.deploy.latency import Latency, measure
 from nastk.deploy.manifest import MODEL, MODEL_INT8
-from nastk.deploy.session import allocation_errors_named
+from nastk.deploy.onnx import serialise
+from nastk.deploy.quantize import quantized_model
+from nastk.deploy.session import allocation_errors_named, open_session, predict
+from nastk.deploy.targets.target import Runner
+from nastk.deploy.validate import validate_model
 from nastk.errors import UserError, unknown
+from nastk.files import write_bytes
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 
@@ -50,9 +59,45 @@ class CpuTarget:
         return "cpu"
 
     @property
-    def files(self) -> tuple[str, ...]:
-        """Names of the files of an export that run here."""
-        return (MODEL, MODEL_INT8)
+    def files(self) -> Mapping[str, str]:
+        """Names of the files that run here, by precision."""
+        return {"fp32": MODEL, "int8": MODEL_INT8}
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def check(self) -> None:
+        """Always fine: ONNX Runtime is what nastk cannot do without."""
+
+    def emit(self, source: Emittable, folder: Path) -> None:
+        """Writes the float32 graph and its int8 form."""
+        write_bytes(folder / MODEL, serialise(source.model))
+        write_bytes(folder / MODEL_INT8, serialise(quantized_model(source.model, source.ranges)))
+
+    def cannot_run(self) -> str | None:
+        """Its files run on every CPU."""
+        return None
+
+    def cannot_time(self) -> str | None:
+        """This machine is the target."""
+        return None
+
+    def runner(self, path: Path) -> Runner:
+        """Opens a session on all cores."""
+        return functools.partial(predict, open_session(validate_model(path).data, threads=0))
+
+    def facts(self, folder: Path) -> Mapping[str, Any]:
+        """Returns how many convolutions run in int8, and what stays in float."""
+        share = int8_share(folder / MODEL_INT8)
+        return {
+            "int8": {
+                "convolutions": share.convolutions,
+                "in_int8": share.in_int8,
+                "float_nodes": list(share.float_nodes),
+            }
+        }
 
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         """Returns latency_ms, params, macs, memory_mb and size_mb of the untrained network; see `measure_cost`."""

@@ -1,0 +1,64 @@
+"""What every target writes its files from: one network, one float32 graph, one calibration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from torch import nn
+
+from nastk.deploy.calibrate import Ranges, check_images, tensor_ranges
+from nastk.deploy.onnx import onnx_model
+from nastk.deploy.quantize import assumed_ranges
+from nastk.networks import NetworkConfig
+
+# Images that stand for the calibration where only the speed of a file counts.
+STAND_INS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Emittable:
+    """A network about to be written for one or several targets.
+
+    Attributes:
+        network: in eval mode on the CPU, from normalised images (n, C, H, W) to logits (n, classes).
+        config: how it was built, without its auxiliary head.
+        key: of its genotype.
+        model: the same in float32 ONNX, from `image` to `logits`, batch free.
+        ranges: of every tensor of `model` on the calibration images.
+        calibration: (n, C, H, W) float32, normalised training images, for writers that calibrate by themselves.
+    """
+
+    network: nn.Module
+    config: NetworkConfig
+    key: str
+    model: onnx.ModelProto
+    ranges: Ranges
+    calibration: NDArray[np.float32]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image: channels, height, width."""
+        return self.config.channels, self.config.size, self.config.size
+
+
+def emittable(network: nn.Module, config: NetworkConfig, key: str, calibration: NDArray[Any]) -> Emittable:
+    """Writes the float32 graph and calibrates it once.
+
+    Raises:
+        UserError: the images do not fit the network or are not finite, or the network cannot be written.
+    """
+    model = onnx_model(network, (1, config.channels, config.size, config.size), {"key": key})
+    images = check_images(calibration, (config.channels, config.size, config.size))
+    return Emittable(network, config, key, model, tensor_ranges(model, images), images)
+
+
+def untrained(network: nn.Module, config: NetworkConfig, key: str) -> Emittable:
+    """Returns the same for a network that nothing is known of, with assumed ranges: files of it are as fast."""
+    model = onnx_model(network, (1, config.channels, config.size, config.size), {"key": key})
+    shape = STAND_INS, config.channels, config.size, config.size
+    images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    return Emittable(network, config, key, model, assumed_ranges(model), images)

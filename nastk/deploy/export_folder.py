@@ -1,0 +1,66 @@
+"""The folder of an export: kept where nothing changed, made aside, put in place whole."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from nastk.deploy.manifest import MANIFEST, load_manifest
+from nastk.errors import UserError
+from nastk.files import cannot_write
+
+
+def existing(folder: Path, source: dict[str, Any], names: Collection[str]) -> dict[str, Any] | None:
+    """Returns the manifest of an export that need not be made again, or None.
+
+    Raises:
+        UserError: the folder holds something that is not of the `names` of an export's files.
+    """
+    if not folder.exists():
+        return None
+    if not folder.is_dir():
+        raise UserError(f"{folder}: is a file, expected a folder or nothing")
+    known = {*names, MANIFEST}
+    try:
+        known.update(load_manifest(folder, verify=False)["files"])
+        manifest = load_manifest(folder)
+        if manifest["source"] == source:
+            return manifest
+    except UserError:
+        pass
+    strange = sorted({path.name for path in folder.iterdir()} - known)
+    if strange:
+        raise UserError(f"{folder}: holds {strange[0]!r}, which is of no export; nothing was replaced")
+    return None
+
+
+def partial_folder(out_folder: Path) -> Path:
+    """Makes a folder beside, to be filled; one that a killed export left is removed."""
+    try:
+        out_folder.parent.mkdir(parents=True, exist_ok=True)
+        for left_over in out_folder.parent.glob(f".{out_folder.name}.*.partial"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        return Path(tempfile.mkdtemp(dir=out_folder.parent, prefix=f".{out_folder.name}.", suffix=".partial"))
+    except OSError as error:
+        raise cannot_write(out_folder, error) from None
+
+
+def put_in_place(partial: Path, out_folder: Path) -> None:
+    """Renames the finished folder; an older export steps aside for it and is removed afterwards."""
+    try:
+        partial.chmod(0o755)
+        aside = partial.with_name(f"{partial.name}.old.partial")
+        if out_folder.exists():
+            out_folder.rename(aside)
+        try:
+            partial.rename(out_folder)
+        except OSError:
+            if aside.exists():
+                aside.rename(out_folder)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+    except OSError as error:
+        raise cannot_write(out_folder, error) from None
