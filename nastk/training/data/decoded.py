@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nastk.decode import CorruptImage, Header
 from nastk.errors import UserError
-from nastk.training.data.decode import CorruptImage, Header
 from nastk.training.data.source import SourceSettings
 from nastk.training.data.stored import Skipped
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nastk.decode import CorruptImage, Header, decode, read_header
 from nastk.errors import UserError, unknown
 from nastk.files import read_json
-from nastk.training.data.decode import CorruptImage, Header, decode, read_header
 
 
 @dataclass(frozen=True)

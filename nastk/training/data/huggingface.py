@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nastk.decode import Header
 from nastk.errors import UserError, unknown
-from nastk.training.data.decode import Header
 from nastk.training.data.decoded import DecodedSource, split_by_name, split_facts
 from nastk.training.data.hub import Columns, HubReader, Opened, encoded, find_columns, header, open_set, read_labels
 from nastk.training.data.images import MAX_CLASSES

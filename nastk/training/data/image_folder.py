@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nastk.decode import Header, decode, read_header
 from nastk.errors import UserError
-from nastk.training.data.decode import Header, decode, read_header
 from nastk.training.data.decoded import DecodedSource, split_by_name, split_facts
 from nastk.training.data.folder import data_folder
 from nastk.training.data.listing import Listing, check_classes, list_classes, list_images

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nastk.decode import SUFFIXES
 from nastk.errors import UserError, nearest
-from nastk.training.data.decode import SUFFIXES
 from nastk.training.data.images import MAX_CLASSES
 
 OUTSIDE = "symbolic links out of the folder"

@@ -6,15 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from nastk.decode import central_square
+
 CHUNK = 256
 # What a record says of it, for whoever prepares images for a deployed network.
 RESIZING = "central square, then bilinear with antialiasing"
-
-
-def central_square(height: int, width: int) -> tuple[int, int, int]:
-    """Returns top, left and side in pixels of the largest square in the middle of an image."""
-    side = min(height, width)
-    return (height - side) // 2, (width - side) // 2, side
 
 
 def resized(images: Tensor, size: int) -> Tensor:

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from nastk.decode import CorruptImage
 from nastk.errors import UserError
-from nastk.training.data.decode import CorruptImage
 from nastk.training.data.images import Images, ImageSet
 
 LOAD_BATCH = 64

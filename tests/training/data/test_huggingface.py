@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
+from nastk.decode import decode
 from nastk.errors import UserError
 from nastk.training.data import HuggingFace, search_parts
-from nastk.training.data.decode import decode
 
 NAMES = ["bird", "cat", "dog"]
 MODES = ["RGB", "L", "RGBA", "P", "CMYK", "1", "I;16"]

@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from nastk.training.data.resize import central_square, resized
+from nastk.decode import central_square
+from nastk.training.data.resize import resized
 from tests.training.data.files import pictures
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from nastk.decode import CorruptImage
 from nastk.errors import UserError
 from nastk.training.augment import Augmentation
 from nastk.training.batches import Batches, in_order
 from nastk.training.data import Images, StoredImages, statistics, subset
-from nastk.training.data.decode import CorruptImage
 from nastk.training.data.stored import Skipped
 
 CPU = torch.device("cpu")

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nastk.decode import CorruptImage, Header, decode, read_header
 from nastk.errors import UserError
-from nastk.training.data.decode import CorruptImage, Header, decode, read_header
 
 
 def saved(path: Path, image: Image.Image, **options: Any) -> Path:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nastk.errors import UserError
-from nastk.training.data.resize import central_square
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -47,6 +46,12 @@ def read_header(path: Path | bytes) -> Header:
         return Header(min(image.size), image.mode in GREY)
 
 
+def central_square(height: int, width: int) -> tuple[int, int, int]:
+    """Returns top, left and side in pixels of the largest square in the middle of an image."""
+    side = min(height, width)
+    return (height - side) // 2, (width - side) // 2, side
+
+
 def decode(path: Path | bytes, channels: int, size: int) -> NDArray[np.uint8]:
     """Reads an image file.
 
@@ -58,7 +63,7 @@ def decode(path: Path | bytes, channels: int, size: int) -> NDArray[np.uint8]:
     Args:
         path: a JPEG, PNG, WebP, BMP or TIFF file, whatever its name, or its bytes.
         channels: 1 for grey, 3 for RGB.
-        size: pixels a side; resized as `nastk.training.data.resize` has it.
+        size: pixels a side; cut to the central square, then bilinear with antialiasing.
 
     Returns:
         uint8 (channels, size, size).
