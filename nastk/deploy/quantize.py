@@ -1,8 +1,9 @@
-"""Writes a float32 ONNX file as int8: static QDQ, in the form that ONNX Runtime fuses into int8 kernels on x86."""
+"""Writes a float32 ONNX file as int8: static QDQ, in the form that a target's runtime fuses into int8 kernels."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from onnx import helper, numpy_helper
 from nastk.deploy.calibrate import Ranges, check_images, tensor_ranges
 from nastk.deploy.graph import INPUT, OUTPUT
 from nastk.deploy.onnx import serialise
+from nastk.deploy.scheme import X86, Scheme
 from nastk.deploy.validate import validate_model
+from nastk.errors import unknown
 from nastk.files import write_bytes
 
 WEIGHTED = ("Conv", "Gemm")
@@ -22,8 +25,7 @@ WEIGHTED = ("Conv", "Gemm")
 SELECTING = ("MaxPool", "Flatten", "Slice", "Pad", "Expand", "Reshape", "Transpose")
 COMPUTING = ("Relu", "Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "Sigmoid")
 QUANTIZED = frozenset((*WEIGHTED, *SELECTING, *COMPUTING))
-# Ranges and weights smaller than these are taken for zero: the product of both scales must not fall out of float32.
-LEAST_RANGE = 1e-18
+# Weights smaller than this are taken for zero: the product of two scales must not fall out of float32.
 LEAST_WEIGHT_SCALE = 1e-16
 # A bias is int32 in units of input scale x weight scale; half of the type's range leaves room for the products.
 GREATEST_BIAS = 2**30
@@ -48,8 +50,10 @@ def quantize_int8(onnx_path: Path, out_path: Path, calibration: NDArray[Any]) ->
     write_bytes(out_path, serialise(quantized_model(model, ranges)))
 
 
-def quantized_model(model: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
-    """Returns the model with quantize-dequantize pairs around every operator that has an int8 kernel.
+def quantized_model(
+    model: onnx.ModelProto, ranges: Ranges, scheme: Scheme = X86, keep_float: Collection[str] = frozenset()
+) -> onnx.ModelProto:
+    """Returns the model with quantize-dequantize pairs where the scheme wants them.
 
     Scheme: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
     Inference", CVPR 2018.
@@ -57,8 +61,17 @@ def quantized_model(model: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
     Args:
         model: float32; left as it is.
         ranges: of its tensors, from `tensor_ranges`.
+        scheme: of the target that will run it.
+        keep_float: names of nodes that compute in float32 all the same.
+
+    Raises:
+        UserError: a name in `keep_float` that no node has.
     """
-    return _Quantizer(model, ranges).model()
+    names = {node.name for node in model.graph.node}
+    for name in keep_float:
+        if name not in names:
+            raise unknown("node to keep in float", name, names)
+    return _Quantizer(model, ranges, scheme, keep_float).model()
 
 
 def assumed_ranges(model: onnx.ModelProto) -> Ranges:
@@ -73,14 +86,16 @@ def assumed_ranges(model: onnx.ModelProto) -> Ranges:
 
 
 class _Quantizer:
-    def __init__(self, model: onnx.ModelProto, ranges: Ranges) -> None:
+    def __init__(self, model: onnx.ModelProto, ranges: Ranges, scheme: Scheme, keep_float: Collection[str]) -> None:
         self.source = model
         self.ranges = ranges
+        self.scheme = scheme
+        self.kept = frozenset(keep_float)
         self.floats = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
         self.readers = Counter(name for node in model.graph.node for name in node.input)
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, NDArray[Any]] = {}
-        self.scales: dict[str, tuple[np.float32, np.uint8]] = {}
+        self.scales: dict[str, tuple[np.float32, NDArray[Any]]] = {}
         self.dequantized: dict[str, str] = {}
 
     def model(self) -> onnx.ModelProto:
@@ -109,12 +124,25 @@ class _Quantizer:
 
     def _wanted_in_int8(self) -> set[str]:
         """Tensors that an operator with an int8 kernel makes or reads."""
-        return {
-            name for node in self.source.graph.node if node.op_type in QUANTIZED for name in (*node.input, *node.output)
-        }
+        if self.scheme.between:
+            nodes = (node for node in self._nodes_in_int8() if node.op_type in QUANTIZED)
+            return {name for node in nodes for name in (*node.input, *node.output)}
+        return {name for node in self._nodes_in_int8() for name in self._guarded(node)}
+
+    def _nodes_in_int8(self) -> Iterator[onnx.NodeProto]:
+        return (node for node in self.source.graph.node if node.name not in self.kept)
+
+    @staticmethod
+    def _guarded(node: onnx.NodeProto) -> list[str]:
+        """Returns which inputs TensorRT wants a pair on."""
+        if node.op_type in WEIGHTED:
+            return list(node.input[:1])
+        return list(node.input) if node.op_type == "Add" else []
 
     def _clipped_by_relu(self) -> set[str]:
         """Tensors that only a ReLU reads: quantizing its result, which begins at zero, does the ReLU's work."""
+        if self.scheme.symmetric:
+            return set()
         return {
             node.input[0]
             for node in self.source.graph.node
@@ -124,21 +152,24 @@ class _Quantizer:
     def _input(self, node: onnx.NodeProto, index: int) -> str:
         name = str(node.input[index])
         if name not in self.floats:
-            return self.dequantized.get(name, name)
+            paired = self.scheme.between or (node.name not in self.kept and name in self._guarded(node))
+            return self.dequantized.get(name, name) if paired else name
+        if node.name in self.kept:
+            return name
         if node.op_type in WEIGHTED and index == 1:
             return self._weight(node)
         if node.op_type in WEIGHTED and index == 2:
             return self._bias(node)
-        if node.op_type in ("Add", "Mul", "Concat"):
+        if node.op_type == "Add" or (self.scheme.between and node.op_type in ("Mul", "Concat")):
             return self._constant(name)
         return name
 
     def _requantize(self, name: str, like: str | None) -> None:
         """Puts a pair behind a tensor; with `like`, by the scale of that tensor."""
-        known = None if like is None else self.scales.get(like)
-        scale, zero = self.scales[name] = known or _scale_and_zero(*self.ranges[name])
+        known = None if like is None or not self.scheme.between else self.scales.get(like)
+        scale, zero = self.scales[name] = known or self.scheme.scale_and_zero(*self.ranges[name])
         parameters = self._parameters(name, scale, zero)
-        quantized, dequantized = f"{name}.uint8", f"{name}.dequantized"
+        quantized, dequantized = f"{name}.{zero.dtype}", f"{name}.dequantized"
         self.nodes.append(_node("QuantizeLinear", [name, *parameters], quantized))
         self.nodes.append(_node("DequantizeLinear", [quantized, *parameters], dequantized))
         self.dequantized[name] = dequantized
@@ -167,7 +198,7 @@ class _Quantizer:
 
     def _bias(self, node: onnx.NodeProto) -> str:
         source = self.scales.get(node.input[0])
-        if source is None:
+        if source is None or not self.scheme.between:
             return str(node.input[2])
         scale = self.constants[f"{node.output[0]}.weight.scale"] * source[0]
         quantized, output = f"{node.output[0]}.bias.int32", f"{node.output[0]}.bias.dequantized"
@@ -180,20 +211,15 @@ class _Quantizer:
     def _constant(self, name: str) -> str:
         if name not in self.dequantized:
             value = self.floats[name]
-            scale, zero = _scale_and_zero(float(value.min()), float(value.max()))
-            quantized, output = f"{name}.uint8", f"{name}.dequantized"
-            self.constants[quantized] = np.clip(np.rint(value / scale) + float(zero), 0, 255).astype(np.uint8)
+            scale, zero = self.scheme.scale_and_zero(float(value.min()), float(value.max()))
+            quantized, output = f"{name}.{zero.dtype}", f"{name}.dequantized"
+            bounds = np.iinfo(zero.dtype)
+            units = np.rint(value / scale) + float(zero)
+            self.constants[quantized] = np.clip(units, bounds.min, bounds.max).astype(zero.dtype)
             parameters = self._parameters(name, scale, zero)
             self.nodes.append(_node("DequantizeLinear", [quantized, *parameters], output))
             self.dequantized[name] = output
         return self.dequantized[name]
-
-
-def _scale_and_zero(low: float, high: float) -> tuple[np.float32, np.uint8]:
-    """Returns step and zero point of uint8 over a range, widened to hold 0, which padding and ReLU need exact."""
-    low, high = min(low, 0.0), max(high, 0.0)
-    scale = np.float32(max(high - low, LEAST_RANGE) / 255)
-    return scale, np.uint8(np.clip(np.rint(-low / float(scale)), 0, 255))
 
 
 def _node(op: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:

@@ -1,8 +1,9 @@
-"""How a target wants its int8: the type of activations, whether zero points are 0, and where conversions stand."""
+"""How a target wants its int8: the type of activations, where zero lies, and between which operators they are int8."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,39 +17,26 @@ class Scheme:
     """A way to write a network in int8. Weights are symmetric int8 a channel in all of them.
 
     Attributes:
-        name: for messages.
-        signed: activations are int8, otherwise uint8.
-        symmetric: the zero point of activations is 0, otherwise wherever the range puts it.
-        between: a pair of conversions stands behind everything that an int8 kernel makes, which is what ONNX Runtime
-            fuses; otherwise only before weighted operators and on both arms of additions, as TensorRT wants it.
-        bias: biases are int32, otherwise float32.
+        name: of it.
+        symmetric: activations are int8 with zero point 0, otherwise uint8 with a zero point that suits the range.
+        between: a quantize-dequantize pair stands behind everything that an int8 kernel makes or reads, which is what
+            ONNX Runtime fuses; otherwise pairs stand only before weighted operators and on both arms of additions, and
+            biases stay float32, as TensorRT wants it.
     """
 
     name: str
-    signed: bool
     symmetric: bool
     between: bool
-    bias: bool
 
-    def scale_and_zero(self, low: float, high: float) -> tuple[np.float32, NDArray[np.int8] | NDArray[np.uint8]]:
+    def scale_and_zero(self, low: float, high: float) -> tuple[np.float32, NDArray[Any]]:
         """Returns step and zero point for a range, widened to hold 0, which padding and ReLU need exact."""
         low, high = min(low, 0.0), max(high, 0.0)
-        least, most = (-128, 127) if self.signed else (0, 255)
-        kind = np.int8 if self.signed else np.uint8
         if self.symmetric:
-            greatest = max(-low, high, LEAST_RANGE)
-            return np.float32(greatest / most), np.asarray(0, kind)
-        scale = np.float32(max(high - low, LEAST_RANGE) / (most - least))
-        return scale, np.asarray(np.clip(np.rint(least - low / float(scale)), least, most), kind)
-
-    def quantized(
-        self, value: NDArray[np.float32], scale: np.float32, zero: NDArray[np.generic]
-    ) -> NDArray[np.generic]:
-        """Returns a constant in steps of `scale` around `zero`."""
-        bounds = np.iinfo(zero.dtype)
-        return np.clip(np.rint(value / scale) + float(zero), bounds.min, bounds.max).astype(zero.dtype)
+            return np.float32(max(-low, high, LEAST_RANGE) / 127), np.zeros((), np.int8)
+        scale = np.float32(max(high - low, LEAST_RANGE) / 255)
+        return scale, np.asarray(np.clip(np.rint(-low / float(scale)), 0, 255), np.uint8)
 
 
-X86 = Scheme("x86", signed=False, symmetric=False, between=True, bias=True)
-ARM = Scheme("arm", signed=True, symmetric=True, between=True, bias=True)
-TENSORRT = Scheme("tensorrt", signed=True, symmetric=True, between=False, bias=False)
+X86 = Scheme("x86", symmetric=False, between=True)
+ARM = Scheme("arm", symmetric=True, between=True)
+TENSORRT = Scheme("tensorrt", symmetric=True, between=False)
