@@ -39,6 +39,7 @@ class Report:
         lines = "\n".join("| " + " | ".join(row) + " |" for row in self.targets)
         top = f"# Training speed\n\n{heading}\n\n| what | target | found | met |\n|---|---|---|---|\n{lines}"
         path = folder / f"{self.facts['date']}-training.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n\n".join([top, *self.parts]) + "\n")
         path.with_suffix(".json").write_text(
             json.dumps({"schema": 1, **self.facts, "found": self.values}, indent=1) + "\n"
