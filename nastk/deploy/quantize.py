@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,13 @@ from nastk.deploy.calibrate import Ranges, check_images, tensor_ranges
 from nastk.deploy.graph import INPUT, OUTPUT
 from nastk.deploy.onnx import serialise
 from nastk.deploy.scheme import X86, Scheme
+from nastk.deploy.shared_scales import SELECTING, following, rectifiers
 from nastk.deploy.validate import validate_model
 from nastk.errors import unknown
 from nastk.files import write_bytes
 
 WEIGHTED = ("Conv", "Gemm")
-# Their result has the values, so also the scale, of what they are given; ONNX Runtime runs them in int8 only then.
-SELECTING = ("MaxPool", "Flatten", "Slice", "Pad", "Expand", "Reshape", "Transpose")
-COMPUTING = ("Relu", "Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "Sigmoid")
+COMPUTING = ("Relu", "Clip", "Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "Sigmoid")
 QUANTIZED = frozenset((*WEIGHTED, *SELECTING, *COMPUTING))
 # Weights smaller than this are taken for zero: the product of two scales must not fall out of float32.
 LEAST_WEIGHT_SCALE = 1e-16
@@ -92,25 +90,26 @@ class _Quantizer:
         self.scheme = scheme
         self.kept = frozenset(keep_float)
         self.floats = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-        self.readers = Counter(name for node in model.graph.node for name in node.input)
+        self.following = following(model) if scheme.between else {}
+        self.rectified = rectifiers(model)
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, NDArray[Any]] = {}
         self.scales: dict[str, tuple[np.float32, NDArray[Any]]] = {}
         self.dequantized: dict[str, str] = {}
 
     def model(self) -> onnx.ModelProto:
-        clipped = self._clipped_by_relu()
-        wanted = self._wanted_in_int8() - clipped - {OUTPUT}
+        wanted = self._wanted_in_int8() - self._clipped_by_relu() - {OUTPUT}
         if INPUT in wanted:
-            self._requantize(INPUT, None)
+            self._requantize(INPUT)
         for node in self.source.graph.node:
             copy = onnx.NodeProto()
             copy.CopyFrom(node)
             copy.input[:] = [self._input(node, index) for index in range(len(node.input))]
+            if self.scheme.between and self.scheme.symmetric and self._rectifies(node):
+                _rewrite_as_leaky(copy)
             self.nodes.append(copy)
-            output = node.output[0]
-            if output in wanted:
-                self._requantize(output, node.input[0] if node.op_type in SELECTING else None)
+            if node.output[0] in wanted:
+                self._requantize(node.output[0])
         model = onnx.ModelProto()
         model.CopyFrom(self.source)
         del model.graph.node[:], model.graph.initializer[:], model.graph.value_info[:]
@@ -143,11 +142,15 @@ class _Quantizer:
         """Tensors that only a ReLU reads: quantizing its result, which begins at zero, does the ReLU's work."""
         if self.scheme.symmetric:
             return set()
+        ends = self.following
         return {
             node.input[0]
             for node in self.source.graph.node
-            if node.op_type == "Relu" and self.readers[node.input[0]] == 1 and node.input[0] != INPUT
+            if self._rectifies(node) and ends.get(node.input[0]) == ends.get(node.output[0], node.output[0])
         }
+
+    def _rectifies(self, node: onnx.NodeProto) -> bool:
+        return node.output[0] in self.rectified and node.name not in self.kept
 
     def _input(self, node: onnx.NodeProto, index: int) -> str:
         name = str(node.input[index])
@@ -164,10 +167,9 @@ class _Quantizer:
             return self._constant(name)
         return name
 
-    def _requantize(self, name: str, like: str | None) -> None:
-        """Puts a pair behind a tensor; with `like`, by the scale of that tensor."""
-        known = None if like is None or not self.scheme.between else self.scales.get(like)
-        scale, zero = self.scales[name] = known or self.scheme.scale_and_zero(*self.ranges[name])
+    def _requantize(self, name: str) -> None:
+        """Puts a pair behind a tensor."""
+        scale, zero = self.scales[name] = self.scheme.scale_and_zero(*self.ranges[self.following.get(name, name)])
         parameters = self._parameters(name, scale, zero)
         quantized, dequantized = f"{name}.{zero.dtype}", f"{name}.dequantized"
         self.nodes.append(_node("QuantizeLinear", [name, *parameters], quantized))
@@ -220,6 +222,13 @@ class _Quantizer:
             self.nodes.append(_node("DequantizeLinear", [quantized, *parameters], output))
             self.dequantized[name] = output
         return self.dequantized[name]
+
+
+def _rewrite_as_leaky(node: onnx.NodeProto) -> None:
+    """Makes a ReLU a leaky one of slope 0, the same function: ONNX Runtime has an int8 kernel for that alone."""
+    node.op_type = "LeakyRelu"
+    del node.attribute[:], node.input[1:]
+    node.attribute.append(helper.make_attribute("alpha", 0.0))
 
 
 def _node(op: str, inputs: list[str], output: str, **attributes: Any) -> onnx.NodeProto:
