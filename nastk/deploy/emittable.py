@@ -12,7 +12,8 @@ from torch import nn
 
 from nastk.deploy.calibrate import Ranges, check_images, tensor_ranges
 from nastk.deploy.onnx import onnx_model
-from nastk.deploy.quantize import assumed_ranges
+from nastk.deploy.quantize import assumed_ranges, quantized_model
+from nastk.deploy.scheme import X86, Scheme
 from nastk.networks import NetworkConfig
 
 # Images that stand for the calibration where only the speed of a file counts.
@@ -30,6 +31,8 @@ class Emittable:
         model: the same in float32 ONNX, from `image` to `logits`, batch free.
         ranges: of every tensor of `model` on the calibration images.
         calibration: (n, C, H, W) float32, normalised training images, for writers that calibrate by themselves.
+        keep_float: names of the nodes of `model` that int8 files are to compute in float32.
+        tuned: the same network fine-tuned for int8, where that was done; see `int8`.
     """
 
     network: nn.Module
@@ -38,6 +41,18 @@ class Emittable:
     model: onnx.ModelProto
     ranges: Ranges
     calibration: NDArray[np.float32]
+    keep_float: frozenset[str] = frozenset()
+    tuned: Emittable | None = None
+
+    @property
+    def int8(self) -> Emittable:
+        """What int8 files are written from: the network fine-tuned for int8 where there is one, else this one."""
+        return self.tuned or self
+
+    def quantized(self, scheme: Scheme = X86) -> onnx.ModelProto:
+        """Returns the int8 form of `int8`, its nodes of `keep_float` in float32."""
+        source = self.int8
+        return quantized_model(source.model, source.ranges, scheme, source.keep_float)
 
     @property
     def shape(self) -> tuple[int, int, int]:

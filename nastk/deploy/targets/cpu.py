@@ -14,7 +14,6 @@ from nastk.deploy.fusion import int8_share
 from nastk.deploy.latency import Latency, measure
 from nastk.deploy.manifest import MODEL, MODEL_INT8
 from nastk.deploy.onnx import serialise
-from nastk.deploy.quantize import quantized_model
 from nastk.deploy.session import allocation_errors_named, open_session, predict
 from nastk.deploy.targets.target import Runner
 from nastk.deploy.validate import validate_model
@@ -74,7 +73,7 @@ class CpuTarget:
     def emit(self, source: Emittable, folder: Path) -> None:
         """Writes the float32 graph and its int8 form."""
         write_bytes(folder / MODEL, serialise(source.model))
-        write_bytes(folder / MODEL_INT8, serialise(quantized_model(source.model, source.ranges)))
+        write_bytes(folder / MODEL_INT8, serialise(source.quantized()))
 
     def cannot_run(self) -> str | None:
         """Its files run on every CPU."""
