@@ -11,7 +11,9 @@ from nastk.errors import UserError, unknown
 
 Metrics = Mapping[str, float]
 LIMITED = ("latency_ms", "params", "macs", "memory_mb")
-KNOWN_METRICS = ("accuracy", "loss", *LIMITED)
+INT8_ACCURACY = "int8_accuracy"
+KNOWN_METRICS = ("accuracy", INT8_ACCURACY, "loss", *LIMITED)
+PRECISIONS = ("fp32", "fp16", "int8")
 Row = TypeVar("Row")
 
 
@@ -39,6 +41,7 @@ class Objective:
         max_params: number of parameters.
         max_macs: multiply-accumulates of one image.
         max_memory_mb: peak activation memory of one image, in megabytes.
+        precision: that the latency and the size of a candidate are measured in; None: as the target says.
 
     Raises:
         UserError: no metric, an unknown one, one named twice, or a limit that is not above 0.
@@ -50,6 +53,7 @@ class Objective:
     max_params: float | None = None
     max_macs: float | None = None
     max_memory_mb: float | None = None
+    precision: str | None = None
 
     def __post_init__(self) -> None:
         if not self.names:
@@ -59,6 +63,8 @@ class Objective:
                 raise unknown("metric in objective", name, KNOWN_METRICS)
         if len(set(self.names)) != len(self.names):
             raise UserError(f"objective: {list(self.names)} names a metric twice")
+        if self.precision not in (None, *PRECISIONS):
+            raise unknown("precision in objective", str(self.precision), PRECISIONS)
         for name, limit in self.limits.items():
             if not limit > 0:
                 raise UserError(f"objective.max_{name}={limit}: expected a number above 0")

@@ -11,10 +11,13 @@ from typing import Any
 
 import torch
 
+from nastk.deploy.targets import Target
 from nastk.errors import UserError, unknown
 from nastk.evaluators import EvaluationFailed, Report
+from nastk.evaluators.int8 import check_int8, int8_accuracy
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
+from nastk.objective import INT8_ACCURACY
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches, in_order
 from nastk.training.data import DataSource, Drawn, Normalisation, draw_parts, search_record, statistics
@@ -26,6 +29,7 @@ from nastk.training.recipe import check_integer, check_number
 from nastk.training.seeds import derive_seed, isolated_rng, threads_set
 from nastk.training.settings import TrainingSettings
 
+CPU = torch.device("cpu")
 FROM_DATA = ("classes", "channels", "size")
 FROM_RECIPE = ("auxiliary", "drop_path")
 
@@ -43,6 +47,8 @@ class TrainingEvaluator(TrainingSettings):
             auxiliary head and drop path the recipe's.
         max_seconds: after which a candidate is given up, or None.
         repeat: 0 in a search; another number trains from other weights and with other batches, on the same images.
+        int8_images: training images that a trained candidate is calibrated on, where its int8 accuracy is wanted.
+        int8_target: for which it is quantized then; None: it is not.
         and those of `TrainingSettings`; `seed` is also of the subset and of the split.
     """
 
@@ -50,6 +56,8 @@ class TrainingEvaluator(TrainingSettings):
     network: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     max_seconds: float | None = None
     repeat: int = 0
+    int8_images: int = 256
+    int8_target: Target | None = None
     epochs: int = 4
     learning_rate: float = 0.2
     auxiliary: float = 0.0
@@ -60,6 +68,9 @@ class TrainingEvaluator(TrainingSettings):
         if self.max_seconds is not None:
             check_number("max_seconds", self.max_seconds, 0.0, math.inf, open_low=True)
         check_integer("repeat", self.repeat, 0)
+        check_integer("int8_images", self.int8_images, 1)
+        if self.int8_target is not None:
+            check_int8(self.int8_target)
         if self.batch > len(self._drawn.train):
             raise UserError(
                 f"batch={self.batch}, expected at most {len(self._drawn.train)}: that many images a candidate is "
@@ -161,7 +172,23 @@ class TrainingEvaluator(TrainingSettings):
             average=self.average,
         )
         fit(module, self._device)
+        if self.int8_target is not None:
+            metrics[INT8_ACCURACY] = self._int8_accuracy(module.result, genotype)
         return metrics
+
+    def _int8_accuracy(self, network: torch.nn.Module, genotype: Genotype) -> float:
+        assert self.int8_target is not None
+        count = min(self.int8_images, len(self._drawn.train))
+        images, labels = zip(*in_order(self._drawn.held, self._normalisation, CPU), strict=True)
+        return int8_accuracy(
+            network,
+            self.network_config,
+            genotype.key,
+            calibration=next(iter(in_order(self._drawn.train, self._normalisation, CPU, count)))[0],
+            images=torch.cat(images),
+            labels=torch.cat(labels),
+            target=self.int8_target,
+        )
 
     @cached_property
     def _drawn(self) -> Drawn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from nastk.config import build, load_yaml, shipped_spaces
-from nastk.errors import UserError
+from nastk.deploy.targets import Target
+from nastk.errors import UserError, unknown
 from nastk.evaluators import EvaluationFailed, Evaluator
 from nastk.executors import Executor
 from nastk.genotype import Genotype
-from nastk.objective import Objective
+from nastk.objective import INT8_ACCURACY, Objective
 from nastk.runs import existing_run
 from nastk.spaces import Space
 from nastk.training.failure import TrainingError, memory_errors_named
@@ -43,11 +45,29 @@ def make_objective(config: DictConfig) -> Objective:
     return objective
 
 
+def make_target(config: DictConfig) -> Target:
+    """Returns the target of a configuration, measuring candidates in the objective's precision where it names one."""
+    target: Target = build(config.get("target"), "target")
+    objective = config.get("objective")
+    precision = None if objective is None else objective.get("precision")
+    if precision is None or precision == getattr(target, "precision", precision):
+        return target
+    if precision not in target.files:
+        raise unknown(f"precision of target {target.name}: objective.precision", precision, target.files)
+    return dataclasses.replace(target, precision=precision)  # type: ignore[type-var]
+
+
 def make_evaluator(config: DictConfig, device: str | None = None) -> Evaluator:
-    """Returns the evaluator; it gets the data source where it takes one, and trains on `device` where one is given."""
+    """Returns the evaluator; it gets the data source where it takes one, and trains on `device` where one is given.
+
+    What the objective wants measured on the trained candidate's files, it gets the target for.
+    """
     data = make_data(config) if "data" in config else None
     node = config.evaluator if device is None else OmegaConf.merge(config.evaluator, {"device": device})
-    evaluator: Evaluator = build(node, "evaluator", data=data, seed=config.seed)
+    given: dict[str, Any] = {}
+    if config.get("objective") is not None and INT8_ACCURACY in make_objective(config).names:
+        given = {"int8_target": make_target(config)}
+    evaluator: Evaluator = build(node, "evaluator", data=data, seed=config.seed, **given)
     return evaluator
 
 
@@ -74,7 +94,7 @@ def make_cost(config: DictConfig, evaluator: Evaluator) -> Callable[[Genotype], 
     network = getattr(evaluator, "network_config", None)
     if network is None:
         raise UserError(f"evaluator {type(evaluator).__name__}: tells neither the cost nor the network of a genotype")
-    target = build(config.target, "target")
+    target = make_target(config)
 
     def cost(genotype: Genotype) -> Mapping[str, float]:
         try:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from nastk.config import build, plain, settings
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
-from nastk.jobs.parts import make_data, make_objective
+from nastk.jobs.parts import make_data, make_objective, make_target
 from nastk.jobs.shape import COUNTED, WITHOUT_LIMITS, Sizing
 from nastk.jobs.sizing import Freedom, Limit, Shape, filter_widths
 from nastk.networks import NetworkConfig
@@ -86,7 +86,7 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     )
     limits = _limits(asked, searched)
     timed = any(limit.metric not in COUNTED for limit in limits)
-    target: Target | None = build(searched.get("target"), "target") if timed or asked.top > 1 else None
+    target: Target | None = make_target(searched) if timed or asked.top > 1 else None
     free = Freedom(_searched_shape(searched), asked.cells, asked.filters, WIDTHS[asked.stem])
     facts = plain(searched.target) if timed else None
     return TransferPlan(asked.top, Sizing(network, limits, free, target, facts), recipe, data, run, target)
