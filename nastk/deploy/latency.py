@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
@@ -81,21 +81,41 @@ def measure(
     Raises:
         UserError: a number that makes no sense, or a file that `validate_model` refuses.
     """
-    if not paths:
-        raise UserError("latency: no file to measure")
     _check("batch", batch, 1)
     _check("threads", threads, 0)
+    timers = [_Timer(path, batch, threads) for path in paths]
+    count = threads or usable_cores()
+    return interleaved(timers, batch=batch, threads=count, warmup=warmup, runs=runs, seconds=seconds)
+
+
+class Timer(Protocol):
+    """What `interleaved` times: a file opened by some runtime, and its input."""
+
+    def run(self, least: int, seconds: float = 0.0) -> list[float]:
+        """Returns the seconds of each run: at least so many runs, and for at least so long."""
+        ...
+
+
+def interleaved(
+    timers: Sequence[Timer],
+    *,
+    batch: int,
+    threads: int,
+    warmup: int = LEAST_WARMUP,
+    runs: int = LEAST_RUNS,
+    seconds: float = 1.0,
+) -> list[Latency]:
+    """Measures anything that can be run against each other, in three repeats; arguments and errors as of `measure`."""
+    if not timers:
+        raise UserError("latency: no file to measure")
     _check("warmup", warmup, LEAST_WARMUP)
     _check("runs", runs, LEAST_RUNS)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
         raise UserError(f"latency: seconds={seconds!r}, expected a number of at least 0")
-    timers = [_Timer(path, batch, threads) for path in paths]
     for timer in timers:
         timer.run(warmup)
     repeats = [_repeat(timers, math.ceil(runs / REPEATS), seconds / REPEATS) for _ in range(REPEATS)]
-    return [
-        _summary([repeat[index] for repeat in repeats], batch, threads or usable_cores()) for index in range(len(paths))
-    ]
+    return [_summary([repeat[index] for repeat in repeats], batch, threads) for index in range(len(timers))]
 
 
 def measure_grid(
@@ -180,7 +200,7 @@ class _Timer:
         return times
 
 
-def _repeat(timers: Sequence[_Timer], runs: int, seconds: float) -> list[list[float]]:
+def _repeat(timers: Sequence[Timer], runs: int, seconds: float) -> list[list[float]]:
     """Runs the files in turn until each has had its runs and its time."""
     times: list[list[float]] = [[] for _ in timers]
     while any(len(mine) < runs or sum(mine) < seconds for mine in times):
