@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from onnx import helper, numpy_helper
 
 from nastk.deploy.calibrate import Ranges, check_images, tensor_ranges
 from nastk.deploy.graph import INPUT, OUTPUT
+from nastk.deploy.inspected import KEPT_FLOAT, WEIGHTED
 from nastk.deploy.onnx import serialise
 from nastk.deploy.scheme import X86, Scheme
 from nastk.deploy.shared_scales import SELECTING, following, rectifiers
@@ -20,7 +22,6 @@ from nastk.deploy.validate import validate_model
 from nastk.errors import unknown
 from nastk.files import write_bytes
 
-WEIGHTED = ("Conv", "Gemm")
 COMPUTING = ("Relu", "Clip", "Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "Sigmoid")
 QUANTIZED = frozenset((*WEIGHTED, *SELECTING, *COMPUTING))
 # Weights smaller than this are taken for zero: the product of two scales must not fall out of float32.
@@ -116,6 +117,8 @@ class _Quantizer:
         model.graph.node.extend(self.nodes)
         read = {name for node in self.nodes for name in node.input}
         constants = {**self.floats, **self.constants}
+        if self.kept:
+            model.metadata_props.add(key=KEPT_FLOAT, value=json.dumps(sorted(self.kept)))
         model.graph.initializer.extend(
             numpy_helper.from_array(value, name) for name, value in constants.items() if name in read
         )

@@ -1,0 +1,73 @@
+"""A model as its checks look at it: who makes a tensor, who reads it, what is constant, where a node stands."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+WEIGHTED = ("Conv", "Gemm")
+# Under this key a model's metadata name, as a JSON list, the nodes that were left in float32 on request.
+KEPT_FLOAT = "kept_float"
+_PLACE = re.compile(r"stages[._](\d+)(?:[._]edges[._](\d+))?")
+
+
+@dataclass(frozen=True, eq=False)
+class Inspected:
+    """A model with its wiring.
+
+    Attributes:
+        model: itself.
+        made: the node that makes each tensor.
+        readers: the nodes that read each tensor.
+        constants: its initializers.
+        kept: names of the nodes that were left in float32 on request.
+    """
+
+    model: onnx.ModelProto
+    made: Mapping[str, onnx.NodeProto]
+    readers: Mapping[str, Sequence[onnx.NodeProto]]
+    constants: Mapping[str, NDArray[Any]]
+    kept: frozenset[str]
+
+    def source(self, name: str) -> onnx.NodeProto:
+        """Returns the node that makes a tensor, an empty one for a constant and for the image."""
+        return self.made.get(name, onnx.NodeProto())
+
+    def is_quantized(self) -> bool:
+        """Returns whether anything of it is int8."""
+        return any(node.op_type == "DequantizeLinear" for node in self.model.graph.node)
+
+
+def inspected(model: onnx.ModelProto) -> Inspected:
+    """Returns the wiring of a model."""
+    readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+    for node in model.graph.node:
+        for name in node.input:
+            readers[name].append(node)
+    kept = next((prop.value for prop in model.metadata_props if prop.key == KEPT_FLOAT), "[]")
+    return Inspected(
+        model,
+        {name: node for node in model.graph.node for name in node.output},
+        readers,
+        {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer},
+        frozenset(json.loads(kept)),
+    )
+
+
+def described(node: onnx.NodeProto) -> str:
+    """Returns a node's operator and name, and the cell and edge that it is of where its name or origin tells."""
+    scopes = (prop.value for prop in node.metadata_props if prop.key == "pkg.torch.onnx.name_scopes")
+    places = (_PLACE.search(text) for text in (node.name, *node.output, *scopes))
+    place = next((found for found in places if found), None)
+    if place is None:
+        return f"{node.op_type} node {node.name!r}"
+    edge = "" if place[2] is None else f", edge {place[2]}"
+    return f"{node.op_type} node {node.name!r} (cell {place[1]}{edge})"
