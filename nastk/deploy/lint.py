@@ -83,7 +83,7 @@ def _check_operators(model: onnx.ModelProto, target: str) -> None:
 def _is_supported(operator: str, target: str) -> bool:
     if target == "tensorrt":
         return operator in TENSORRT_OPERATORS
-    return operator in _cpu_kernels() or (onnx.defs.has(operator) and _is_composed(operator)
+    return operator in _cpu_kernels() or _is_composed(operator)
 
 
 def _is_composed(operator: str) -> bool:
