@@ -13,11 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from nastk.deploy.graph import INPUT, OUTPUT
+from nastk.deploy.session_options import session_options
 from nastk.errors import UserError
 
 PROVIDER = "CPUExecutionProvider"
-# Warnings of ONNX Runtime are about its own choices (a constant not folded, say), errors come as exceptions.
-FATAL = 4
 
 
 def open_session(model: bytes, threads: int = 1, optimised: Path | None = None) -> onnxruntime.InferenceSession:
@@ -31,15 +30,7 @@ def open_session(model: bytes, threads: int = 1, optimised: Path | None = None) 
     Raises:
         UserError: ONNX Runtime cannot run this model.
     """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or usable_cores()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = FATAL
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    # Denormal numbers are slow on x86; an untrained network is full of them where a trained one is not.
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
-    # Waiting threads spin, which is quick, but after a run they would spin on in the time of the session beside it.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options = session_options(threads or usable_cores())
     if optimised is not None:
         options.optimized_model_filepath = str(optimised)
     try:

@@ -1,0 +1,22 @@
+"""How ONNX Runtime is set up wherever it runs our files: what is measured is what is deployed. Loads no torch."""
+
+from __future__ import annotations
+
+import onnxruntime
+
+# Warnings of ONNX Runtime are about its own choices (a constant not folded, say), errors come as exceptions.
+FATAL = 4
+
+
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """Returns the options of a session whose runs are computed by so many threads; 0 leaves it to ONNX Runtime."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = FATAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # Denormal numbers are slow on x86; an untrained network is full of them where a trained one is not.
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    # Waiting threads spin, which is quick, but after a run they would spin on in the time of the session beside it.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options

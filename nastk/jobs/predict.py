@@ -1,0 +1,128 @@
+"""The prediction as a step: what an exported network sees in image files."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nastk.decode import SUFFIXES, CorruptImage, decode
+from nastk.deploy.classifier import Classifier, open_classifier
+from nastk.errors import UserError, unknown
+
+SCHEMA = 1
+FORMATS = ("table", "json")
+BATCH = 64
+WIDEST = 60
+
+
+@dataclass(frozen=True)
+class PredictSettings:
+    """What is predicted by what, see the help of each."""
+
+    model: str = field(metadata={"help": "folder of an export, <run>/export/<key>"})
+    images: str = field(metadata={"help": "an image file, or a folder, searched with all its folders"})
+    precision: str | None = field(default=None, metadata={"help": "fp32, int8, ...; null for the recommended file"})
+    format: str = field(default="table", metadata={"help": "table or json"})
+    top: int = field(default=1, metadata={"help": "how many classes of each image are shown, the likeliest first"})
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise unknown("format", self.format, FORMATS)
+        if self.top < 1:
+            raise UserError(f"top={self.top}: expected at least 1")
+
+
+def run_predict(settings: PredictSettings) -> int:
+    """Prints the classes of every image with their probabilities.
+
+    An image that cannot be decoded is named on stderr, the others are predicted.
+
+    Returns:
+        The exit code: 0, or 1 where images were left out.
+
+    Raises:
+        UserError: no such export or image, a file of the export was changed, or not one image can be decoded.
+    """
+    root = Path(settings.images)
+    paths = image_files(root)
+    classifier = open_classifier(Path(settings.model), settings.precision)
+    names = [str(path.relative_to(root)) if path != root else root.name for path in paths]
+    width = min(max(map(len, names)), WIDEST)
+    found, failed = [], []
+    for name, answer in predictions(classifier, paths, names):
+        if isinstance(answer, str):
+            if len(paths) == 1:
+                raise UserError(f"{root}: {answer}")
+            failed.append({"image": name, "reason": answer})
+            print(_shown(f"nastk: {name}: {answer}; left out"), file=sys.stderr)
+            continue
+        entry = {"image": name, **_ranked(classifier.classes, answer, settings.top)}
+        found.append(entry)
+        if settings.format == "table":
+            ranked = "  ".join(f"{one['label']} {one['probability']:.4f}" for one in entry["top"])
+            print(_shown(f"{name:<{width}}  {ranked}"))
+    if not found:
+        raise UserError(f"{root}: not one of {len(paths)} images can be decoded")
+    if settings.format == "json":
+        about = {"schema": SCHEMA, "model": settings.model, "file": classifier.file, "precision": classifier.precision}
+        print(json.dumps({**about, "predictions": found, "failed": failed}, indent=2, ensure_ascii=True))
+    return 1 if failed else 0
+
+
+def image_files(root: Path) -> list[Path]:
+    """Returns the file, or the image files of the folder and its folders by their suffix, sorted, hidden ones left out.
+
+    Raises:
+        UserError: there is nothing, or no image.
+    """
+    if root.is_file():
+        return [root]
+    if not root.is_dir():
+        raise UserError(f"images={str(root)!r}: no such file or folder")
+    found = []
+    for folder, inner, files in os.walk(root):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        found += [Path(folder, one) for one in files if one.lower().endswith(SUFFIXES) and not one.startswith(".")]
+    if not found:
+        raise UserError(f"images={str(root)!r}: no image in it ({', '.join(SUFFIXES)})")
+    return sorted(found)
+
+
+def predictions(
+    classifier: Classifier, paths: Sequence[Path], names: Sequence[str]
+) -> Iterator[tuple[str, NDArray[np.float64] | str]]:
+    """Yields the name of each image with its probabilities (classes,), or why it cannot be decoded, in order."""
+    for start in range(0, len(paths), BATCH):
+        decoded = [_decoded(path, classifier) for path in paths[start : start + BATCH]]
+        pixels = [one for one in decoded if not isinstance(one, str)]
+        answers = iter(classifier.probabilities(np.stack(pixels))) if pixels else iter(())
+        for name, one in zip(names[start : start + BATCH], decoded, strict=True):
+            yield name, one if isinstance(one, str) else next(answers)
+
+
+def _decoded(path: Path, classifier: Classifier) -> NDArray[np.uint8] | str:
+    try:
+        return decode(path, classifier.channels, classifier.size)
+    except CorruptImage as error:
+        return error.reason
+    except UserError as error:
+        return str(error).removeprefix(f"{path}: ")
+
+
+def _ranked(classes: Sequence[str], probabilities: NDArray[np.float64], count: int) -> dict[str, Any]:
+    order = np.argsort(-probabilities, kind="stable")[:count]
+    top = [{"label": classes[index], "probability": round(float(probabilities[index]), 6)} for index in order]
+    return {**top[0], "top": top}
+
+
+def _shown(line: str) -> str:
+    """Returns a line as a terminal can bear it: names of files and classes may hold anything."""
+    return "".join(sign if sign.isprintable() else "?" for sign in line)

@@ -1,0 +1,59 @@
+"""An export of a small network that has learnt the digits, and the digits as image files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from nastk.deploy.images import normalised
+from nastk.deploy.package import ExportSettings, export_model
+from nastk.networks import NetworkConfig, build_network
+from nastk.networks.stored import save_trained
+from nastk.training.data import Digits, image_facts
+from tests.deploy.networks import genotype
+
+MEAN, STD = 0.3, 0.35
+
+
+def trained_digits(folder: Path) -> Path:
+    """Trains for a second and returns the folder of the trained network."""
+    folder.mkdir(parents=True)
+    config = NetworkConfig(cells=1, filters=8, classes=10, channels=1, size=8)
+    torch.manual_seed(0)
+    cell = genotype("nasbench201", seed=1)
+    network = build_network(cell, config)
+    images = Digits().train()
+    x = torch.from_numpy(normalised(images.x, [MEAN], [STD]))
+    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+    for _ in range(3):
+        for batch in torch.randperm(len(x)).split(64):
+            loss = F.cross_entropy(network(x[batch]), images.y[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    facts = {
+        "normalisation": {"mean": [MEAN], "std": [STD]},
+        "classes": list(Digits().classes),
+        "data": {**image_facts(Digits()), "train_images": len(images), "test_images": 360},
+    }
+    save_trained(folder, network, config, cell, facts)
+    return folder
+
+
+def exported_digits(folder: Path) -> Path:
+    """Returns the folder of an export."""
+    out = folder / "export"
+    export_model(trained_digits(folder / "transfer"), out, Digits(), ExportSettings(seconds=0.0))
+    return out
+
+
+def digit_files(folder: Path, count: int) -> list[int]:
+    """Writes the first test images as 0000.png, 0001.png, ... and returns their labels."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images = Digits().test()
+    for index in range(count):
+        Image.fromarray(images.x[index, 0].numpy()).save(folder / f"{index:04}.png")
+    return images.y[:count].tolist()
