@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+import onnx
 import torch
 
 from nastk.deploy.calibrate import Ranges
@@ -21,6 +23,7 @@ from nastk.networks import NetworkConfig, build_network, count_macs, count_param
 
 PRECISIONS = ("fp32", "int8")
 MEGABYTE = 1e6
+Writer = Callable[[onnx.ModelProto], onnx.ModelProto]
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,16 @@ class Static:
     memory_mb: float
     size_mb: float
     file: bytes
+
+    def with_latency(self, milliseconds: float) -> dict[str, float]:
+        """Returns the metrics of a candidate."""
+        return {
+            "latency_ms": milliseconds,
+            "params": self.params,
+            "macs": self.macs,
+            "memory_mb": self.memory_mb,
+            "size_mb": self.size_mb,
+        }
 
 
 class Conditions(Protocol):
@@ -68,18 +81,17 @@ def measure_cost(genotype: Genotype, network_config: NetworkConfig, target: Cond
     shape = target.batch, network_config.channels, network_config.size, network_config.size
     images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     latency = quick_latency(open_session(static.file, target.threads), images, seconds=target.seconds)
-    return {
-        "latency_ms": latency,
-        "params": static.params,
-        "macs": static.macs,
-        "memory_mb": static.memory_mb,
-        "size_mb": static.size_mb,
-    }
+    return static.with_latency(latency)
 
 
-def static_cost(genotype: Genotype, network_config: NetworkConfig, precision: str = "fp32") -> Static:
-    """Returns the part of `measure_cost` that depends on nothing but its arguments."""
-    if precision not in PRECISIONS:
+def static_cost(
+    genotype: Genotype, network_config: NetworkConfig, precision: str = "fp32", write: Writer | None = None
+) -> Static:
+    """Returns the part of `measure_cost` that depends on nothing but its arguments.
+
+    With `write`, which makes a target's graph of the float32 one, the precision is of no consequence.
+    """
+    if precision not in PRECISIONS and write is None:
         raise unknown("precision", precision, PRECISIONS)
     deployed = replace(network_config, auxiliary=False, drop_path=0.0)
     _check_size(genotype, deployed)
@@ -89,7 +101,9 @@ def static_cost(genotype: Genotype, network_config: NetworkConfig, precision: st
         network = build_network(genotype, deployed).eval()
     model = onnx_model(network, (1, deployed.channels, deployed.size, deployed.size))
     memory = peak_activation_bytes(model)
-    if precision == "int8":
+    if write is not None:
+        model = write(model)
+    elif precision == "int8":
         ranges: Ranges = assumed_ranges(model)
         model = quantized_model(model, ranges)
     file = serialise(model)
