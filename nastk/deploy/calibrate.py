@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,44 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from nastk.deploy.graph import INPUT
+from nastk.deploy.histograms import BINS, entropy_bound, histogram, percentile_range
 from nastk.deploy.session import denormals_flushed, open_session
-from nastk.errors import UserError
+from nastk.errors import UserError, unknown
 
 Ranges = dict[str, tuple[float, float]]
+METHODS = ("min_max", "percentile", "entropy")
 BATCH = 32
+# Every tensor of so many images at once is handed out where values are counted.
+COUNTED = 4
+# Values that a histogram tells a distribution from; a tensor with fewer keeps its bounds.
+FEWEST = 8 * BINS
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a range is taken from the values of a tensor.
+
+    Attributes:
+        name: "min_max"; "percentile": without the greatest and the least; "entropy": cut where what int8 keeps tells
+            most, as TensorRT's calibration does.
+        percentile: of the values that "percentile" keeps.
+
+    Raises:
+        UserError: a value that cannot be.
+    """
+
+    name: str = "min_max"
+    percentile: float = 99.99
+
+    def __post_init__(self) -> None:
+        if self.name not in METHODS:
+            raise unknown("calibration_method", self.name, METHODS)
+        share = self.percentile
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 50 < share <= 100:
+            raise UserError(f"export: percentile={share!r}, expected a number above 50, at most 100")
+
+
+MIN_MAX = Method()
 
 
 def check_images(images: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -39,20 +73,38 @@ def check_images(images: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.flo
     return np.ascontiguousarray(images, dtype=np.float32)
 
 
-def tensor_ranges(model: onnx.ModelProto, images: NDArray[np.float32]) -> Ranges:
-    """Returns the least and the greatest value of every tensor that depends on the image.
-
-    ONNX Runtime computes both inside the graph, so that no tensor need be handed out; the ranges serve any number
-    of emissions, whatever their target.
+def tensor_ranges(model: onnx.ModelProto, images: NDArray[np.float32], method: Method = MIN_MAX) -> Ranges:
+    """Returns the range of every tensor that depends on the image; it serves any number of emissions for any target.
 
     Args:
         model: in float32.
         images: (n, C, H, W), as `check_images` gives them.
+        method: that takes a range from values.
 
     Raises:
         UserError: a tensor with values that are not finite.
     """
-    names = [INPUT, *(name for node in model.graph.node for name in node.output)]
+    bounds = _bounds(model, images)
+    if method.name == "min_max":
+        return bounds
+    greatest = {name: max(-low, high) for name, (low, high) in bounds.items()}
+    ranges = {}
+    for name, counts in _histograms(model, images, greatest).items():
+        low, high = bounds[name]
+        if counts.sum() < FEWEST:
+            ranges[name] = low, high
+        elif method.name == "percentile":
+            least, most = percentile_range(counts, greatest[name], method.percentile)
+            ranges[name] = max(low, least), min(high, most)
+        else:
+            bound = entropy_bound(counts, greatest[name])
+            ranges[name] = max(low, -bound), min(high, bound)
+    return ranges
+
+
+def _bounds(model: onnx.ModelProto, images: NDArray[np.float32]) -> Ranges:
+    """Returns the least and the greatest values; computed inside the graph, so that no tensor need be handed out."""
+    names = _names(model)
     observed = onnx.ModelProto()
     observed.CopyFrom(model)
     del observed.graph.output[:]
@@ -76,3 +128,30 @@ def tensor_ranges(model: onnx.ModelProto, images: NDArray[np.float32]) -> Ranges
         if not np.isfinite([low, high]).all():
             raise UserError(f"calibration: tensor {name!r} takes values from {low} to {high}; the network diverges")
     return {name: (float(low), float(high)) for name, low, high in zip(names, lows, highs, strict=True)}
+
+
+def _histograms(
+    model: onnx.ModelProto, images: NDArray[np.float32], greatest: dict[str, float]
+) -> dict[str, NDArray[np.int64]]:
+    """Counts the values of each tensor; see `histogram`.
+
+    Not by ONNX Runtime's calibrators: they keep every tensor of every image in memory, and choose in a Python loop.
+    """
+    names = [name for name in _names(model) if name != INPUT]
+    observed = onnx.ModelProto()
+    observed.CopyFrom(model)
+    del observed.graph.output[:]
+    observed.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
+    session = open_session(observed.SerializeToString(), threads=0)
+    counts = {name: np.zeros(2 * BINS, np.int64) for name in greatest}
+    for start in range(0, len(images), COUNTED):
+        batch = images[start : start + COUNTED]
+        with denormals_flushed():
+            tensors = session.run(names, {INPUT: batch})
+        for name, values in zip([INPUT, *names], [batch, *tensors], strict=True):
+            counts[name] += histogram(values, greatest[name])
+    return counts
+
+
+def _names(model: onnx.ModelProto) -> list[str]:
+    return [INPUT, *(name for node in model.graph.node for name in node.output)]
