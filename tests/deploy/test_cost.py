@@ -103,4 +103,4 @@ def test_the_target_measures_files(tmp_path) -> None:
     target = CpuTarget(batch=2)
     latency = target.measure([path], seconds=0)[0]
     assert (latency.batch, latency.threads) == (2, 1)
-    assert target.name == "cpu" and target.files == ("model.onnx", "model.int8.onnx")
+    assert target.name == "cpu" and tuple(target.files.values()) == ("model.onnx", "model.int8.onnx")
