@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import onnx
 import torch
@@ -70,6 +70,38 @@ def quick_model(
     Raises:
         UnsupportedError: a call that the table cannot say exactly, or control flow that depends on data.
     """
+    graph, values = _written(network, example_shape)
+    logits = next(value for node, value in values.items() if node.op == "output")
+    if not isinstance(logits, Value) or logits.rank != 2 or logits.name == INPUT:
+        raise UnsupportedError("the network's result is not one tensor (N, classes)")
+    return graph.model(logits.name, example_shape[1:], metadata or {}, __version__)
+
+
+class Layer(NamedTuple):
+    """A convolution, linear layer or batch normalisation, with the normalisation that is folded into it, if any."""
+
+    module: nn.Module
+    norm: nn.BatchNorm2d | None
+
+
+def layers_by_node(network: nn.Module, example_shape: tuple[int, ...]) -> dict[str, list[Layer]]:
+    """Returns, by the name of the node that `quick_model` writes for it, each layer with weights; equal ones share it.
+
+    Raises:
+        UnsupportedError: as `quick_model`.
+    """
+    _, values = _written(network, example_shape)
+    found: dict[str, list[Layer]] = {}
+    folded = {_norm_after(node, network) for node in values}
+    for node, value in values.items():
+        module = _module(node, network)
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d) and module not in folded:
+            found.setdefault(value.name, []).append(Layer(module, _norm_after(node, network)))
+    return found
+
+
+def _written(network: nn.Module, example_shape: tuple[int, ...]) -> tuple[GraphBuilder, dict[fx.Node, Any]]:
+    """Returns the graph, and what each traced call became in it."""
     with _evaluating(network):
         try:
             traced = fx.Tracer().trace(network)
@@ -78,10 +110,7 @@ def quick_model(
         graph, values = GraphBuilder(), dict[fx.Node, Any]()
         for node in traced.nodes:
             values[node] = _write(node, graph, values, network, len(example_shape))
-        logits = next(value for node, value in values.items() if node.op == "output")
-    if not isinstance(logits, Value) or logits.rank != 2 or logits.name == INPUT:
-        raise UnsupportedError("the network's result is not one tensor (N, classes)")
-    return graph.model(logits.name, example_shape[1:], metadata or {}, __version__)
+    return graph, values
 
 
 def _write(node: fx.Node, graph: GraphBuilder, values: dict[fx.Node, Any], network: nn.Module, rank: int) -> Any:
