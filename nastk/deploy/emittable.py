@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from nastk.deploy.quantize import assumed_ranges, quantized_model
 from nastk.deploy.scheme import X86, Scheme
 from nastk.networks import NetworkConfig
 
+Calibrator = Callable[[onnx.ModelProto, NDArray[np.float32]], Ranges]
 # Images that stand for the calibration where only the speed of a file counts.
 STAND_INS = 8
 
@@ -60,15 +62,28 @@ class Emittable:
         return self.config.channels, self.config.size, self.config.size
 
 
-def emittable(network: nn.Module, config: NetworkConfig, key: str, calibration: NDArray[Any]) -> Emittable:
+def emittable(
+    network: nn.Module,
+    config: NetworkConfig,
+    key: str,
+    calibration: NDArray[Any],
+    calibrate: Calibrator = tensor_ranges,
+) -> Emittable:
     """Writes the float32 graph and calibrates it once.
+
+    Args:
+        network: in eval mode on the CPU.
+        config: how it was built.
+        key: of its genotype.
+        calibration: (n, C, H, W), normalised training images.
+        calibrate: takes the ranges of the graph's tensors from the images.
 
     Raises:
         UserError: the images do not fit the network or are not finite, or the network cannot be written.
     """
     model = onnx_model(network, (1, config.channels, config.size, config.size), {"key": key})
     images = check_images(calibration, (config.channels, config.size, config.size))
-    return Emittable(network, config, key, model, tensor_ranges(model, images), images)
+    return Emittable(network, config, key, model, calibrate(model, images), images)
 
 
 def untrained(network: nn.Module, config: NetworkConfig, key: str) -> Emittable:
