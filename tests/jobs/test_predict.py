@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from nastk.deploy.classifier import open_classifier
 from nastk.deploy.images import normalised
@@ -23,6 +22,7 @@ from nastk.networks.stored import load_trained
 from nastk.training.data import Digits, ImageFolder
 from tests.cli import run
 from tests.deploy.digits import digit_files, exported_digits
+from tests.deploy.pictures import ODD, photograph
 
 LIGHT = {"onnxruntime", "numpy", "PIL"}
 COUNT = 100
@@ -110,41 +110,6 @@ def test_only_onnxruntime_numpy_and_pillow_are_imported(export: Path, images: Pa
         "sklearn",
         "scipy",
     }
-
-
-def photograph(folder: Path, name: str, mode: str) -> Path:
-    """Writes a file of an odd mode, with a picture in it that shows what was cut and turned."""
-    rows, columns = np.mgrid[0:60, 0:90]
-    grey = ((rows * 3 + columns * 2) % 256).astype(np.uint8)
-    image = Image.fromarray(np.stack([grey, grey // 2, 255 - grey], 2))
-    options = {}
-    if mode == "I;16":
-        image = Image.fromarray(grey.astype(np.uint16) * 257)
-    elif mode == "turned":
-        exif = Image.Exif()
-        exif[0x0112] = 6
-        options = {"exif": exif, "quality": 95}
-    elif mode == "RGBA":
-        image.putalpha(Image.fromarray(grey))
-    elif mode == "P":
-        image = image.quantize(16)
-    else:
-        image = image.convert(mode)
-    image.save(folder / name, **options)
-    return folder / name
-
-
-ODD = {
-    "sixteen.png": "I;16",
-    "clear.png": "RGBA",
-    "palette.png": "P",
-    "grey.png": "L",
-    "ink.jpg": "CMYK",
-    "turned.jpg": "turned",
-    "colour.webp": "RGB",
-    "bit.bmp": "1",
-    "upper.TIFF": "RGB",
-}
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -1,0 +1,201 @@
+"""MODEL_CARD.md: what an export is, for whoever receives it (after Mitchell et al. 2019, arXiv:1810.03993)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nastk.files import read_json
+
+CARD, PREDICT = "MODEL_CARD.md", "predict.py"
+# What nastk.training leaves beside the weights.
+RECORD, METRICS = "training.json", "metrics.json"
+MOST_CLASSES = 50
+# As their authors' pages had it in November 2026.
+DATA_LICENCES = {
+    "digits": "UCI Optdigits, CC BY 4.0 (https://archive.ics.uci.edu/dataset/80)",
+    "fashion_mnist": "MIT (https://github.com/zalandoresearch/fashion-mnist)",
+    "cifar10": "none stated by its authors (https://www.cs.toronto.edu/~kriz/cifar.html)",
+    "cifar100": "none stated by its authors (https://www.cs.toronto.edu/~kriz/cifar.html)",
+}
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """Returns the 95 % confidence interval of a share of `count` trials (Wilson 1927, score interval)."""
+    z = 1.959963984540054
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    reach = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def model_card(manifest: Mapping[str, Any], transfer_folder: Path, licence: str | None) -> str:
+    """Returns the card's Markdown.
+
+    Args:
+        manifest: the content of manifest.json.
+        transfer_folder: of the trained network; what its training.json and metrics.json say is told where they are.
+        licence: of the weights, None where nobody has decided.
+    """
+    how, classes = manifest["preprocessing"], manifest["classes"]
+    shape = f"{how['channels']} x {how['height']} x {how['width']}"
+    parts = [
+        f"# Image classifier for {_code(manifest['data']['name'])}",
+        f"It names which of {len(classes)} classes an image shows. Its cells were found by architecture search, its "
+        f"files written by nastk {manifest['versions']['nastk']}. Input: {shape} pixels (channels, height, width). "
+        f"{manifest['params']:,} parameters, {manifest['macs']:,} multiply-accumulates an image. "
+        f"Genotype {_code(manifest['key'])}.",
+        f"Ship {_code(manifest['recommended'])}: {_text(manifest['reason'])}.",
+        "## Files",
+        *_files(manifest),
+        "## How to run",
+        *_how_to_run(manifest),
+        "## Data",
+        *_data(manifest),
+        "## Recipe",
+        *_recipe(manifest, transfer_folder),
+        "## Limits",
+        _limits(manifest),
+        "## Licence",
+        f"Weights: {_text(licence)}." if licence else "Weights: not stated; whoever publishes them decides.",
+        f"Data: {DATA_LICENCES.get(manifest['data']['name'], 'known to whoever trained the network')}.",
+        "## Hashes",
+        _table(("file", "SHA-256"), [(_code(name), _code(one["sha256"])) for name, one in manifest["files"].items()]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _files(manifest: Mapping[str, Any]) -> Iterator[str]:
+    count = manifest["data"]["test_images"]
+    rows = []
+    for target, one in manifest["targets"].items():
+        for precision, entry in one["precisions"].items():
+            score = _unknown_or(entry["accuracy"], lambda share: _accuracy(share, count))
+            agreement = _unknown_or(entry["agreement"], lambda share: f"{100 * share:.2f} %")
+            timed = entry["latency_ms"]
+            latency = [f"{timed[name]:.4g}" for name in ("p50", "p90", "p99")] if timed else ["not timed here"] * 3
+            size = f"{entry['size_bytes']:,}"
+            rows.append((_code(entry["file"]), _text(target), precision, size, score, agreement, *latency))
+    head = (
+        "file",
+        "target",
+        "precision",
+        "bytes",
+        "accuracy (95 % interval)",
+        "agreement",
+        "p50 ms",
+        "p90 ms",
+        "p99 ms",
+    )
+    yield _table(head, rows)
+    yield (
+        f"Accuracy and agreement (with the trained network in torch, same class named) on {count:,} test images; the "
+        "interval is Wilson's and speaks of images drawn like these."
+    )
+    machine, timed = manifest["machine"], _first_latency(manifest)
+    if timed is not None:
+        yield (
+            f"Latency of a batch of {timed['batch']} on {timed['threads']} thread(s) of "
+            f"{_text(machine['processor'] or machine['architecture'])}, {_text(machine['system'])}, ONNX Runtime "
+            f"{manifest['versions']['onnxruntime']}, where the target is this machine."
+        )
+    for target, one in manifest["targets"].items():
+        for missing in dict.fromkeys(filter(None, (one.get("not_run"), one.get("not_timed")))):
+            yield f"{_text(target)}: {_text(missing)}."
+
+
+def _how_to_run(manifest: Mapping[str, Any]) -> Iterator[str]:
+    how = manifest["preprocessing"]
+    if PREDICT in manifest["files"]:
+        yield f"```\npip install onnxruntime numpy pillow\npython {PREDICT} photo.jpg\n```"
+    yield (
+        f"By hand: cut the central square, scale it to {how['height']} pixels a side (bilinear with antialiasing), "
+        f"then {_code(how['formula'])} with mean {how['mean']} and std {how['std']}; feed it as {_code(how['input'])}, "
+        f"{how['type']} {how['layout']}. The class is the largest logit; names are in {_code('labels.json')}, in order."
+    )
+
+
+def _data(manifest: Mapping[str, Any]) -> Iterator[str]:
+    facts, classes = manifest["data"], manifest["classes"]
+    counts = ", ".join(
+        f"{facts[name]:,} {words}"
+        for name, words in (
+            ("train_images", "training images"),
+            ("test_images", "test images"),
+            ("skipped", "left out"),
+        )
+        if isinstance(facts.get(name), int) and (facts[name] or name != "skipped")
+    )
+    resizing = _text(facts.get("resizing") or "none, images have their size")
+    yield f"{_code(facts['name'])}: {counts}. Resizing: {resizing}."
+    more = f" and {len(classes) - MOST_CLASSES} more" if len(classes) > MOST_CLASSES else ""
+    yield f"Classes: {', '.join(map(_code, classes[:MOST_CLASSES]))}{more}."
+
+
+def _recipe(manifest: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    metrics, record = (_stored(folder / name) for name in (METRICS, RECORD))
+    known = [
+        f"{metrics[name]:.4g} {words}"
+        for name, words in (("epochs", "epochs"), ("seconds", "s"))
+        if isinstance(metrics.get(name), int | float)
+    ]
+    if known:
+        yield f"Trained for {' in '.join(known)}; the test images were scored once."
+    settings = record.get("settings")
+    if isinstance(settings, dict) and settings:
+        yield f"Settings: {', '.join(_code(f'{name}={value}') for name, value in settings.items())}."
+    versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
+    calibrated = f"int8 ranges were taken from {manifest['calibration_images']:,} training images. " * _has_int8(
+        manifest
+    )
+    yield f"{calibrated}Written with {versions}; commit {_code(manifest['commit'])}."
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    found = read_json(path) if path.is_file() else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _limits(manifest: Mapping[str, Any]) -> str:
+    lines = [
+        "It always names one of its classes, of an image that shows none of them too.",
+        "Probabilities are the softmax of the logits; nobody has calibrated them.",
+        "Accuracy was measured on images like those trained on; other cameras, crops and countries were not tried.",
+        "Latency holds for the machine named above.",
+        *(f"{warning}." for warning in manifest["warnings"]),
+    ]
+    return "\n".join(f"- {_text(line)}" for line in lines)
+
+
+def _accuracy(share: float, count: int) -> str:
+    low, high = wilson(share, count)
+    return f"{100 * share:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
+
+
+def _unknown_or(value: Any, spelled: Any) -> str:
+    return "not run here" if value is None else str(spelled(value))
+
+
+def _first_latency(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
+    entries = (one for target in manifest["targets"].values() for one in target["precisions"].values())
+    return next((one["latency_ms"] for one in entries if one["latency_ms"]), None)
+
+
+def _has_int8(manifest: Mapping[str, Any]) -> bool:
+    return any("int8" in target["precisions"] for target in manifest["targets"].values())
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ("---",) * len(head), *rows])
+
+
+def _text(value: object) -> str:
+    """Returns text that Markdown takes as it is: names come from folders and may hold anything."""
+    plain = " ".join("".join(sign if sign.isprintable() else " " for sign in str(value)).split())
+    return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#" else sign for sign in plain)
+
+
+def _code(value: object) -> str:
+    plain = "".join(sign if sign.isprintable() and sign not in "`|" else "?" for sign in str(value))
+    return f"`{plain}`"
