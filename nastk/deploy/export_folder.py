@@ -27,7 +27,7 @@ def existing(folder: Path, source: dict[str, Any], names: Collection[str]) -> di
     try:
         known.update(load_manifest(folder, verify=False)["files"])
         manifest = load_manifest(folder)
-        if manifest["source"] == source:
+        if manifest["source"] == source and all((folder / name).is_file() for name in names):
             return manifest
     except UserError:
         pass

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nastk.deploy import standalone
 from nastk.deploy.assess import Judged, recommend
+from nastk.deploy.calibrate import Method
+from nastk.deploy.calibration_cache import CALIBRATION, cached_ranges
 from nastk.deploy.emittable import emittable
 from nastk.deploy.export_folder import existing, partial_folder, put_in_place
 from nastk.deploy.images import ImageSource, balanced, check_source, normalised
 from nastk.deploy.judge import judge
 from nastk.deploy.machine import machine_facts, versions
 from nastk.deploy.manifest import LABELS, MANIFEST, SCHEMA, describe_files
+from nastk.deploy.model_card import CARD, PREDICT, model_card
 from nastk.deploy.targets import CpuTarget, Target
 from nastk.errors import UserError
-from nastk.files import write_json
+from nastk.files import write_bytes, write_json, write_text
 from nastk.networks import count_macs, count_parameters
 from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trained
 from nastk.runs import git_commit
@@ -30,7 +35,10 @@ class ExportSettings:
     Attributes:
         max_accuracy_drop: int8 that loses more than this share of the test images is not recommended.
         calibration: training images that the int8 ranges are taken from.
+        calibration_method: how: "min_max", "percentile" or "entropy"; see `Method`.
+        percentile: of the values that "percentile" keeps.
         seconds: of latency measurement a file.
+        licence: of the weights, for the model card; None where nobody has decided.
 
     Raises:
         UserError: a value that cannot be.
@@ -38,7 +46,10 @@ class ExportSettings:
 
     max_accuracy_drop: float = 0.005
     calibration: int = 256
+    calibration_method: str = "min_max"
+    percentile: float = 99.99
     seconds: float = 1.0
+    licence: str | None = None
 
     def __post_init__(self) -> None:
         drop = self.max_accuracy_drop
@@ -47,6 +58,12 @@ class ExportSettings:
         count = self.calibration
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise UserError(f"export: calibration={count!r}, expected a whole number of at least 1")
+        _ = self.method
+
+    @property
+    def method(self) -> Method:
+        """How ranges are taken from values."""
+        return Method(self.calibration_method, self.percentile)
 
 
 def export_model(
@@ -56,7 +73,7 @@ def export_model(
     settings: ExportSettings | None = None,
     targets: Sequence[Target] = (CpuTarget(),),
 ) -> dict[str, Any]:
-    """Writes the files of each target, labels.json and manifest.json.
+    """Writes each target's files, labels.json, calibration.json, manifest.json, MODEL_CARD.md and predict.py.
 
     The folder appears whole or not at all. One that is there already is kept where its files are those of its manifest
     and it was made of the same trained network with the same settings.
@@ -86,14 +103,19 @@ def export_model(
         "settings": asdict(settings),
         "targets": {target.name: asdict(target) for target in targets},  # type: ignore[call-overload]
     }
-    names = {LABELS, *(name for target in targets for name in (*target.files.values(), *target.extras))}
-    manifest = existing(out_folder, source, names)
+    names = {LABELS, CALIBRATION, *(name for target in targets for name in (*target.files.values(), *target.extras))}
+    if any(name.endswith(".onnx") for name in names):
+        names.add(PREDICT)
+    # The card has no hash in the manifest: it is for people, who may add to it.
+    manifest = existing(out_folder, source, {*names, CARD})
     if manifest is not None:
         return manifest
     partial = partial_folder(out_folder)
     try:
-        manifest = _fill(partial, trained, data, settings, targets, names) | {"source": source}
+        kept = out_folder / CALIBRATION
+        manifest = _fill(partial, trained, data, settings, targets, names, kept) | {"source": source}
         write_json(partial / MANIFEST, manifest)
+        write_text(partial / CARD, model_card(manifest, transfer_folder, settings.licence))
         put_in_place(partial, out_folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -106,16 +128,20 @@ def _fill(
     data: ImageSource,
     settings: ExportSettings,
     targets: Sequence[Target],
-    names: Iterable[str],
+    names: Collection[str],
+    kept: Path,
 ) -> dict[str, Any]:
     config, facts = trained.config, trained.facts
     mean, std = facts["normalisation"]["mean"], facts["normalisation"]["std"]
     calibration = normalised(balanced(data.train(), settings.calibration), mean, std)
-    source = emittable(trained.network, config, trained.genotype.key, calibration)
+    calibrate = functools.partial(cached_ranges, method=settings.method, kept=kept, out=folder / CALIBRATION)
+    source = emittable(trained.network, config, trained.genotype.key, calibration, calibrate)
     for target in targets:
         target.emit(source, folder)
     judged, test_images = judge(targets, folder, trained, data, settings.seconds)
     write_json(folder / LABELS, {"schema": SCHEMA, "classes": facts["classes"]})
+    if PREDICT in names:
+        write_bytes(folder / PREDICT, Path(standalone.__file__).read_bytes())
     files = describe_files(folder, sorted(names))
     entries = {target.name: _target_entry(target, folder, judged[target.name], files) for target in targets}
     first = entries[targets[0].name]

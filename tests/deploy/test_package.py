@@ -74,8 +74,8 @@ def copy(trained: Path, tmp_path: Path) -> Path:
 def test_the_folder_holds_what_the_manifest_says_and_nothing_else(exported) -> None:
     out, manifest = exported
     assert load_manifest(out) == manifest == json.loads((out / "manifest.json").read_text())
-    assert {path.name for path in out.iterdir()} == {*manifest["files"], "manifest.json"}
-    assert set(manifest["files"]) == {"model.onnx", "model.int8.onnx", "labels.json"}
+    assert {path.name for path in out.iterdir()} == {*manifest["files"], "manifest.json", "MODEL_CARD.md"}
+    assert set(manifest["files"]) == {"model.onnx", "model.int8.onnx", "labels.json", "calibration.json", "predict.py"}
     assert [path.name for path in out.parent.iterdir()] == ["abc"]
     assert json.loads((out / "labels.json").read_text()) == {"schema": 1, "classes": ["0", "1"]}
 
