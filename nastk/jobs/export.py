@@ -14,10 +14,12 @@ from nastk.config import build, check_type, load_yaml, plain, settings, shipped
 from nastk.deploy.package import ExportSettings, export_model
 from nastk.deploy.targets import Target
 from nastk.errors import UserError, unknown
+from nastk.files import read_json
 from nastk.jobs.parts import make_data, run_config
 from nastk.networks.stored import WEIGHTS
 from nastk.ranking import read_ranks
 from nastk.runs import held
+from nastk.training.record import SHAPE
 
 
 def run_export(config: DictConfig) -> list[Path]:
@@ -47,6 +49,7 @@ def run_export(config: DictConfig) -> list[Path]:
             out = model.parent.parent / "export" / model.name
             manifest = export_model(model, out, data, how, targets)
             _tell(model.name, manifest)
+            _tell_limit(manifest, _limit(model, run))
             folders.append(out)
     return folders
 
@@ -108,6 +111,27 @@ def _tell(key: str, manifest: dict[str, Any]) -> None:
     for warning in manifest["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     print(f"ship {manifest['recommended']}: {manifest['reason']}", file=sys.stderr)
+
+
+def _limit(model: Path, run: Path | None) -> float | None:
+    """Returns the latency that the network was made for in milliseconds, by its own record or by the search's."""
+    shape = read_json(model / SHAPE) if (model / SHAPE).exists() else {}
+    limits = shape.get("limits") if isinstance(shape, dict) else None
+    objective = load_yaml(run / "config.yaml").get("objective") if run is not None else None
+    limit = (limits or objective or {}).get("max_latency_ms")
+    return float(limit) if isinstance(limit, int | float) else None
+
+
+def _tell_limit(manifest: dict[str, Any], limit: float | None) -> None:
+    """Says so where the file to ship takes longer than it may."""
+    shipped_file = next(entry for entry in manifest["precisions"].values() if entry["file"] == manifest["recommended"])
+    latency = shipped_file["latency_ms"]
+    if limit is not None and latency is not None and latency["p50"] > limit:
+        print(
+            f"warning: {manifest['recommended']} takes {latency['p50']:.3g} ms (p50), max_latency_ms is {limit:g}; "
+            "transfer with a lower transfer.max_latency_ms, or export anew on a machine that does nothing else",
+            file=sys.stderr,
+        )
 
 
 def _found(entry: dict[str, Any]) -> str:
