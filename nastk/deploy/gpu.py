@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -82,3 +83,12 @@ def _recorded(launch: Callable[[], object], stream: torch.cuda.Stream) -> torch.
     with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
         launch()
     return graph
+
+
+@contextmanager
+def gpu_memory_errors_named() -> Iterator[None]:
+    """Turns torch's failure to get memory on the GPU into MemoryError."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise MemoryError("torch failed to allocate memory on the GPU") from None

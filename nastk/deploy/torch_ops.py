@@ -69,7 +69,7 @@ def _slice(inputs: Sequence[Tensor], how: Attributes) -> Tensor:
 
 
 def _expand(inputs: Sequence[Tensor], how: Attributes) -> Tensor:
-    return inputs[0] * torch.ones(inputs[1].tolist(), device=inputs[0].device)
+    return inputs[0] * torch.ones(inputs[1].tolist(), dtype=inputs[0].dtype, device=inputs[0].device)
 
 
 def _reshape(inputs: Sequence[Tensor], how: Attributes) -> Tensor:

@@ -1,0 +1,140 @@
+"""NVIDIA GPUs without TensorRT: ONNX Runtime built for CUDA or, where there is none, torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from nastk.deploy.cost import static_cost
+from nastk.deploy.emittable import Emittable
+from nastk.deploy.gpu import gpu_memory_errors_named, present_gpu
+from nastk.deploy.gpu_session import missing_runtime, open_on_gpu, runtime_name
+from nastk.deploy.half import half_model
+from nastk.deploy.latency import Latency, Timer, interleaved
+from nastk.deploy.manifest import MODEL
+from nastk.deploy.onnx import serialise
+from nastk.deploy.quantize import assumed_ranges
+from nastk.deploy.session import allocation_errors_named, open_session, predict
+from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
+from nastk.deploy.targets.target import Runner
+from nastk.deploy.validate import validate_model
+from nastk.errors import UserError
+from nastk.files import write_bytes
+from nastk.genotype import Genotype
+from nastk.networks import NetworkConfig
+
+MODEL_FP16 = "model.fp16.onnx"
+FILES = {"fp32": MODEL, "fp16": MODEL_FP16}
+ON_CPU = "ONNX Runtime on the CPU: the same graphs, whose float16 it computes in float32 where it likes"
+
+
+@dataclass(frozen=True)
+class CudaTarget:
+    """ONNX Runtime or torch on an NVIDIA GPU, in float32 (never TF32) and float16. It has no int8.
+
+    A latency is that of a batch which lies on the GPU, until its logits lie there. Where this machine has no GPU, the
+    files are written all the same, and answer by ONNX Runtime on the CPU.
+
+    Attributes:
+        batch: images at a time.
+        precision: in which candidates are measured: "fp32" or "fp16".
+        seconds: that a candidate's latency measurement may take.
+        cuda_graph: whether torch replays its launches as one CUDA graph; ONNX Runtime launches one by one.
+
+    Raises:
+        UserError: a value that cannot be.
+    """
+
+    batch: int = 1
+    precision: str = "fp16"
+    seconds: float = 0.3
+    cuda_graph: bool = True
+
+    def __post_init__(self) -> None:
+        check_count("batch", self.batch)
+        check_precision(self.name, self.precision, FILES)
+        check_seconds(self.seconds)
+
+    @property
+    def name(self) -> str:
+        """What results are filed under."""
+        return "cuda"
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Names of the files that run here, by precision."""
+        return FILES
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def check(self) -> None:
+        """Always fine: writing needs nothing."""
+
+    def emit(self, source: Emittable, folder: Path) -> None:
+        """Writes the float32 graph and its float16 form."""
+        write_bytes(folder / MODEL, serialise(source.model))
+        write_bytes(folder / MODEL_FP16, serialise(half_model(source.model, source.ranges)))
+
+    def cannot_run(self) -> str | None:
+        """Its files run on every CPU too; `facts` says by what they were run."""
+        return None
+
+    def cannot_time(self) -> str | None:
+        """Says what is missing."""
+        missing = missing_runtime()
+        return missing and f"target cuda: not timed: {missing}"
+
+    def runner(self, path: Path) -> Runner:
+        """Opens a file on the GPU or, where there is none, on the CPU."""
+        data = validate_model(path).data
+        if missing_runtime() is not None:
+            return partial(predict, open_session(data, threads=0))
+        return open_on_gpu(data, self.cuda_graph).predict
+
+    def facts(self, folder: Path) -> Mapping[str, Any]:
+        """Returns what ran the files: its name, and the GPU."""
+        gpu = present_gpu()
+        return {"run_by": ON_CPU if missing_runtime() else runtime_name(), "gpu": gpu and str(gpu)}
+
+    def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
+        """Returns latency_ms, params, macs, memory_mb and size_mb of the untrained network, in its precision's file.
+
+        Raises:
+            UserError: there is no GPU, or nothing to run on it.
+            MemoryError: there is not enough for the network.
+        """
+        self._check_timing()
+        static = static_cost(genotype, config, write=self._write)
+        with allocation_errors_named(), gpu_memory_errors_named():
+            timer = self._timer(static.file, (config.channels, config.size, config.size))
+            latency = interleaved([timer], batch=self.batch, threads=1, seconds=self.seconds)[0]
+        return static.with_latency(latency.p50_ms)
+
+    def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
+        """Returns the latency of each file, measured in turn; raises UserError where there is no GPU."""
+        self._check_timing()
+        checked = [validate_model(path) for path in paths]
+        with allocation_errors_named(), gpu_memory_errors_named():
+            timers = [self._timer(model.data, model.shape) for model in checked]
+            return interleaved(timers, batch=self.batch, threads=1, runs=runs, seconds=seconds)
+
+    def _write(self, model: onnx.ModelProto) -> onnx.ModelProto:
+        return half_model(model, assumed_ranges(model)) if self.precision == "fp16" else model
+
+    def _timer(self, model: bytes, shape: tuple[int, int, int]) -> Timer:
+        images = np.random.default_rng(0).standard_normal((self.batch, *shape), dtype=np.float32)
+        return open_on_gpu(model, self.cuda_graph).timer(images)
+
+    def _check_timing(self) -> None:
+        missing = missing_runtime()
+        if missing is not None:
+            raise UserError(f"target cuda: cannot measure here: {missing}")
