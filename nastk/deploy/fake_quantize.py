@@ -10,6 +10,8 @@ from torch.autograd.function import once_differentiable
 
 # Of a weight's int8; -128 is left out so that the type is symmetric about zero.
 GREATEST_WEIGHT = 127
+# Jain et al. train steps ten times as fast as weights or faster.
+FASTER = 10
 
 
 class FakeQuantize(nn.Module):
@@ -38,7 +40,7 @@ class FakeQuantize(nn.Module):
     @property
     def step(self) -> Tensor:
         """The step as it is now."""
-        return self.start * self.growth.exp()
+        return self.start * (FASTER * self.growth).exp()
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = _Rounded.apply(x, self.step, *self.bounds)  # type: ignore[no-untyped-call]

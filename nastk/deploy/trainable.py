@@ -16,6 +16,7 @@ from torch.func import functional_call
 from nastk.deploy.calibrate import Ranges
 from nastk.deploy.fake_quantize import FakeQuantize, rounded, weight_steps
 from nastk.deploy.graph import INPUT, OUTPUT
+from nastk.deploy.int8_forms import Forms, int8_forms
 from nastk.deploy.quantize import quantized_model
 from nastk.deploy.scheme import X86, Scheme
 from nastk.deploy.shared_scales import following
@@ -115,24 +116,30 @@ class TrainableInt8(nn.Module):
     def __init__(self, model: onnx.ModelProto, ranges: Ranges, scheme: Scheme = X86) -> None:
         super().__init__()
         int8 = quantized_model(model, ranges, scheme)
+        forms = int8_forms(model, ranges) if scheme.between else Forms(model, ranges)
         self.layers = nn.ModuleDict()
         self.quantizers = nn.ModuleList()
+        self._learned = ranges.keys() - forms.units.keys()
         self._quantizer_of: dict[str, int] = {}
-        self._follows = following(model) if scheme.between else {}
+        self._follows = following(forms.model, forms.gates) if scheme.between else {}
         self._steps: list[Step] = []
         self._constants: list[str] = []
         floats = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
         constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in int8.graph.initializer}
         originals = {node.name: node for node in model.graph.node}
         aliases: dict[str, str] = {}
+        written: dict[str, NDArray[Any]] = {}
         for node in int8.graph.node:
             names = [aliases.get(name, name) for name in node.input]
             if node.op_type == "QuantizeLinear":
                 self._add_quantizer(names[0], constants[names[1]], constants[names[2]])
                 self._steps.append(Step("quantize", names[0], (names[0],), node.output[0], {}))
+                written[node.output[0]] = constants[names[1]]
             elif node.op_type == "DequantizeLinear":
                 if names[0] in constants:
                     constants[node.output[0]] = _dequantized(*(constants[name] for name in names))
+                elif (ratio := _ratio(constants[names[1]], written[names[0]])) != 1:
+                    self._steps.append(Step("scale", names[0], (names[0],), node.output[0], {"ratio": ratio}))
                 else:
                     aliases[node.output[0]] = names[0]
             elif node.op_type in WEIGHTED:
@@ -155,6 +162,10 @@ class TrainableInt8(nn.Module):
                 quantizer = self._quantizer(step.name)
                 values[step.output] = quantizer(inputs[0])
                 step_of[step.output] = quantizer.step
+            elif step.op == "scale":
+                # Bytes that are read in another scale than they were written in: a division that costs nothing.
+                values[step.output] = inputs[0] * step.attributes["ratio"]
+                step_of[step.output] = step_of[step.name] * step.attributes["ratio"]
             elif step.op == "layer":
                 values[step.output] = self.layers[step.name](inputs[0], step_of.get(step.inputs[0]))
             else:
@@ -170,6 +181,8 @@ class TrainableInt8(nn.Module):
         """Returns the learned range of each tensor that is quantized, from which emission makes the same steps."""
         found = {}
         for name in self._quantizer_of:
+            if self._follows.get(name, name) not in self._learned:
+                continue
             quantizer = self._quantizer(name)
             step = float(quantizer.step.detach())
             low, high = (bound * step for bound in quantizer.bounds)
@@ -191,7 +204,10 @@ class TrainableInt8(nn.Module):
                 self._quantizer_of[name] = index
                 return
         self._quantizer_of[name] = len(self.quantizers)
-        self.quantizers.append(FakeQuantize(float(step), int(zero), int(bounds.min), int(bounds.max)))
+        quantizer = FakeQuantize(float(step), int(zero), int(bounds.min), int(bounds.max))
+        # A range that no calibration found is part of what an activation computes, such as the 0 to 6 of hard swish.
+        quantizer.requires_grad_(key in self._learned)
+        self.quantizers.append(quantizer)
 
     def _keep(self, constants: Mapping[str, NDArray[Any]], names: list[str]) -> None:
         for name in names:
@@ -199,6 +215,11 @@ class TrainableInt8(nn.Module):
                 value = torch.from_numpy(constants[name].copy())
                 self.register_buffer(f"constant{len(self._constants)}", value, persistent=False)
                 self._constants.append(name)
+
+
+def _ratio(read: NDArray[Any], written: NDArray[Any]) -> float:
+    """Returns by how much a scale is greater where bytes are read; scales of a channel are all equal there."""
+    return float(read.flat[0]) / float(written)
 
 
 def _dequantized(units: NDArray[Any], scale: NDArray[Any], zero: NDArray[Any]) -> NDArray[np.float32]:

@@ -1,0 +1,75 @@
+"""A short training of a network that is there already, stored like a transfer: killed and called again, it goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from nastk.errors import UserError
+from nastk.training.batches import Batches
+from nastk.training.checkpoint import Checkpoints, find_checkpoint
+from nastk.training.data import DataSource, ImageSet, Normalisation
+from nastk.training.device import choose_device, place
+from nastk.training.failure import TrainingError, memory_errors_named
+from nastk.training.fit import fit
+from nastk.training.module import Classifier
+from nastk.training.seeds import derive_seed, isolated_rng, threads_set
+from nastk.training.settings import TrainingSettings
+from nastk.training.transfer import Progress
+
+
+def fine_tune(
+    network: nn.Module,
+    images: ImageSet,
+    normalisation: Normalisation,
+    data: DataSource,
+    settings: TrainingSettings,
+    folder: Path,
+    *,
+    key: str,
+    progress: Progress | None = None,
+) -> None:
+    """Trains `network` in place; it ends on the CPU.
+
+    Args:
+        network: from normalised images to logits.
+        images: it is trained on.
+        normalisation: that the network knows.
+        data: where the images are from; says whether they may be mirrored and how far shifted.
+        settings: how.
+        folder: where checkpoints are; the caller removes them when all is stored.
+        key: of what is trained, for the seeds.
+        progress: is called after each epoch with epochs done, epochs in all and the mean training loss.
+
+    Raises:
+        UserError: fewer images than a batch, no such device, or the training diverged or ran out of memory.
+    """
+    device = choose_device(settings.device)
+    seed = derive_seed(settings.seed, key, "fine-tune")
+    module: Classifier
+
+    def after_epoch(epoch: int, loss: float) -> None:
+        checkpoints.write(module.trainer)
+        if progress is not None:
+            progress(epoch, settings.epochs, loss)
+
+    try:
+        with threads_set(settings.threads, data.size), isolated_rng(seed, device), memory_errors_named():
+            place(network, device)
+            batches = Batches(
+                images,
+                normalisation,
+                batch=settings.batch,
+                augmentation=settings.augmentation(data.crop, data.flip),
+                seed=seed,
+                device=device,
+            )
+            module = Classifier(network, batches, settings, seed=seed, after_epoch=after_epoch)
+            checkpoints = Checkpoints(folder, dict, minutes=10)
+            found = find_checkpoint(folder)
+            fit(module, device, [checkpoints], found[0] if found is not None else None)
+    except TrainingError as error:
+        raise UserError(f"fine-tuning {folder}: {error.reason}") from None
+    finally:
+        network.cpu()
