@@ -79,7 +79,8 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
     paths = [Path(file["file"]) for file in files]
     entries = []
     for target in targets:
-        print(f"bench: {len(paths)} files at batch {target.batch}, {target.threads or 'all'} threads", file=sys.stderr)
+        threads = f", {target.threads or 'all'} threads" if hasattr(target, "threads") else ""
+        print(f"bench: {len(paths)} files at batch {target.batch}{threads}", file=sys.stderr)
         try:
             measured = target.measure(paths, runs=wanted.runs, seconds=wanted.seconds)
         except MemoryError:
@@ -96,10 +97,12 @@ def bench_plan(config: DictConfig) -> tuple[BenchSettings, list[Any]]:
     """Returns what is measured, and the target at each batch size and number of threads, every setting checked."""
     wanted: BenchSettings = settings(BenchSettings, config.bench, "bench.")
     target = build(config.target, "target")
+    own = {field.name for field in dataclasses.fields(target)}
+    grid = [{"batch": batch, "threads": threads} for batch in wanted.batch for threads in wanted.threads]
+    # Not every target counts threads: a GPU does not.
+    changes = [{name: value for name, value in point.items() if name in own} for point in grid]
     targets = [
-        dataclasses.replace(target, batch=batch, threads=threads)
-        for batch in wanted.batch
-        for threads in wanted.threads
+        dataclasses.replace(target, **point) for place, point in enumerate(changes) if point not in changes[:place]
     ]
     return wanted, targets
 
