@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 WEIGHTED = ("Conv", "Gemm")
-# Under this key a model's metadata name, as a JSON list, the nodes that were left in float32 on request.
+# Under this key a model's metadata name, as a JSON list, the nodes that were left in float32 on request, and those
+# between them.
 KEPT_FLOAT = "kept_float"
 _PLACE = re.compile(r"stages[._](\d+)(?:[._]edges[._](\d+))?")
 
@@ -28,7 +29,7 @@ class Inspected:
         made: the node that makes each tensor.
         readers: the nodes that read each tensor.
         constants: its initializers.
-        kept: names of the nodes that were left in float32 on request.
+        kept: names of the nodes that were left in float32 on request, and of those between them.
     """
 
     model: onnx.ModelProto

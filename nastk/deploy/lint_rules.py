@@ -107,7 +107,7 @@ def nothing_leaves_int8(graph: Inspected) -> Iterator[Breach]:
     for node in _weighted(graph):
         name = node.output[0]
         readers = graph.readers.get(name, ())
-        if len(readers) == 1 and readers[0].op_type in ("Relu", "Clip"):
+        if len(readers) == 1 and readers[0].op_type == "Relu":
             readers = graph.readers.get(readers[0].output[0], ())
         if name != OUTPUT and any(reader.op_type != "QuantizeLinear" for reader in readers):
             yield node, f"its result is read in float by {readers[0].op_type}, expected a QuantizeLinear behind it"

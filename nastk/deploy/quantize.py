@@ -15,14 +15,16 @@ from onnx import helper, numpy_helper
 from nastk.deploy.calibrate import Ranges, check_images, tensor_ranges
 from nastk.deploy.graph import INPUT, OUTPUT
 from nastk.deploy.inspected import KEPT_FLOAT, WEIGHTED
+from nastk.deploy.int8_forms import Forms, int8_forms
+from nastk.deploy.kept_float import idle_nodes
 from nastk.deploy.onnx import serialise
 from nastk.deploy.scheme import X86, Scheme
-from nastk.deploy.shared_scales import SELECTING, following, rectifiers
+from nastk.deploy.shared_scales import SELECTING, following
 from nastk.deploy.validate import validate_model
 from nastk.errors import unknown
 from nastk.files import write_bytes
 
-COMPUTING = ("Relu", "Clip", "Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "Sigmoid")
+COMPUTING = ("Relu", "Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "Sigmoid")
 QUANTIZED = frozenset((*WEIGHTED, *SELECTING, *COMPUTING))
 # Weights smaller than this are taken for zero: the product of two scales must not fall out of float32.
 LEAST_WEIGHT_SCALE = 1e-16
@@ -61,16 +63,18 @@ def quantized_model(
         model: float32; left as it is.
         ranges: of its tensors, from `tensor_ranges`.
         scheme: of the target that will run it.
-        keep_float: names of nodes that compute in float32 all the same.
+        keep_float: names of convolutions and linear layers that compute in float32 all the same.
 
     Raises:
-        UserError: a name in `keep_float` that no node has.
+        UserError: a name in `keep_float` that none of them has.
     """
-    names = {node.name for node in model.graph.node}
+    names = {node.name for node in model.graph.node if node.op_type in WEIGHTED}
     for name in keep_float:
         if name not in names:
             raise unknown("node to keep in float", name, names)
-    return _Quantizer(model, ranges, scheme, keep_float).model()
+    idle = idle_nodes(model, keep_float)
+    forms = int8_forms(model, ranges, idle) if scheme.between else Forms(model, ranges)
+    return _Quantizer(forms, scheme, frozenset(keep_float), idle).model()
 
 
 def assumed_ranges(model: onnx.ModelProto) -> Ranges:
@@ -85,14 +89,15 @@ def assumed_ranges(model: onnx.ModelProto) -> Ranges:
 
 
 class _Quantizer:
-    def __init__(self, model: onnx.ModelProto, ranges: Ranges, scheme: Scheme, keep_float: Collection[str]) -> None:
-        self.source = model
-        self.ranges = ranges
+    def __init__(self, forms: Forms, scheme: Scheme, kept: frozenset[str], idle: frozenset[str]) -> None:
+        self.source = model = forms.model
+        self.ranges = forms.ranges
+        self.units = forms.units
         self.scheme = scheme
-        self.kept = frozenset(keep_float)
+        self.kept = kept
+        self.idle = idle
         self.floats = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-        self.following = following(model) if scheme.between else {}
-        self.rectified = rectifiers(model)
+        self.following = following(model, forms.gates) if scheme.between else {}
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, NDArray[Any]] = {}
         self.scales: dict[str, tuple[np.float32, NDArray[Any]]] = {}
@@ -106,7 +111,7 @@ class _Quantizer:
             copy = onnx.NodeProto()
             copy.CopyFrom(node)
             copy.input[:] = [self._input(node, index) for index in range(len(node.input))]
-            if self.scheme.between and self.scheme.symmetric and self._rectifies(node):
+            if self.scheme.between and self.scheme.symmetric and self._is_relu_in_int8(node):
                 _rewrite_as_leaky(copy)
             self.nodes.append(copy)
             if node.output[0] in wanted:
@@ -118,7 +123,7 @@ class _Quantizer:
         read = {name for node in self.nodes for name in node.input}
         constants = {**self.floats, **self.constants}
         if self.kept:
-            model.metadata_props.add(key=KEPT_FLOAT, value=json.dumps(sorted(self.kept)))
+            model.metadata_props.add(key=KEPT_FLOAT, value=json.dumps(sorted(self.kept | self.idle)))
         model.graph.initializer.extend(
             numpy_helper.from_array(value, name) for name, value in constants.items() if name in read
         )
@@ -132,7 +137,7 @@ class _Quantizer:
         return {name for node in self._nodes_in_int8() for name in self._guarded(node)}
 
     def _nodes_in_int8(self) -> Iterator[onnx.NodeProto]:
-        return (node for node in self.source.graph.node if node.name not in self.kept)
+        return (node for node in self.source.graph.node if node.name not in self.kept | self.idle)
 
     @staticmethod
     def _guarded(node: onnx.NodeProto) -> list[str]:
@@ -149,19 +154,19 @@ class _Quantizer:
         return {
             node.input[0]
             for node in self.source.graph.node
-            if self._rectifies(node) and ends.get(node.input[0]) == ends.get(node.output[0], node.output[0])
+            if self._is_relu_in_int8(node) and ends.get(node.input[0]) == ends.get(node.output[0], node.output[0])
         }
 
-    def _rectifies(self, node: onnx.NodeProto) -> bool:
-        return node.output[0] in self.rectified and node.name not in self.kept
+    def _is_relu_in_int8(self, node: onnx.NodeProto) -> bool:
+        return node.op_type == "Relu" and node.name not in self.idle
 
     def _input(self, node: onnx.NodeProto, index: int) -> str:
         name = str(node.input[index])
-        if name not in self.floats:
-            paired = self.scheme.between or (node.name not in self.kept and name in self._guarded(node))
-            return self.dequantized.get(name, name) if paired else name
         if node.name in self.kept:
-            return name
+            return self._by_channel(node) if index == 0 else name
+        if name not in self.floats:
+            paired = self.scheme.between or name in self._guarded(node)
+            return self.dequantized.get(name, name) if paired else name
         if node.op_type in WEIGHTED and index == 1:
             return self._weight(node)
         if node.op_type in WEIGHTED and index == 2:
@@ -170,12 +175,36 @@ class _Quantizer:
             return self._constant(name)
         return name
 
+    def _by_channel(self, node: onnx.NodeProto) -> str:
+        """Returns what a node that is kept in float reads.
+
+        Between a DequantizeLinear of one scale and a QuantizeLinear, ONNX Runtime would quantize its weights all the
+        same, a tensor; so its input is dequantized with as many scales as it has channels, all of them equal.
+        """
+        name = str(node.input[0])
+        if not self.scheme.between or name == INPUT or name not in self.scales:
+            return name
+        weight, group = self.floats[node.input[1]], 1
+        if node.op_type == "Conv":
+            group = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+        by_row = node.op_type == "Conv" or any(part.name == "transB" and part.i for part in node.attribute)
+        channels = weight.shape[1 if by_row else 0] * group
+        scale, zero = self.scales[name]
+        output = f"{node.output[0]}.input"
+        parameters = self._parameters(output, np.full(channels, scale), np.full(channels, zero))
+        self.nodes.append(_node("DequantizeLinear", [f"{name}.{zero.dtype}", *parameters], output, axis=1))
+        return output
+
     def _requantize(self, name: str) -> None:
         """Puts a pair behind a tensor."""
-        scale, zero = self.scales[name] = self.scheme.scale_and_zero(*self.ranges[self.following.get(name, name)])
-        parameters = self._parameters(name, scale, zero)
+        scale, zero = self.scheme.scale_and_zero(*self.ranges[self.following.get(name, name)])
+        written, read = (np.float32(factor) * scale for factor in self.units.get(name, (1, 1)))
+        self.scales[name] = read, zero
         quantized, dequantized = f"{name}.{zero.dtype}", f"{name}.dequantized"
+        parameters = self._parameters(name, written, zero)
         self.nodes.append(_node("QuantizeLinear", [name, *parameters], quantized))
+        if read != written:
+            parameters = self._parameters(f"{name}.read", read, zero)
         self.nodes.append(_node("DequantizeLinear", [quantized, *parameters], dequantized))
         self.dequantized[name] = dequantized
 
@@ -230,7 +259,6 @@ class _Quantizer:
 def _rewrite_as_leaky(node: onnx.NodeProto) -> None:
     """Makes a ReLU a leaky one of slope 0, the same function: ONNX Runtime has an int8 kernel for that alone."""
     node.op_type = "LeakyRelu"
-    del node.attribute[:], node.input[1:]
     node.attribute.append(helper.make_attribute("alpha", 0.0))
 
 

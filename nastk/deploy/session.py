@@ -19,18 +19,23 @@ from nastk.errors import UserError
 PROVIDER = "CPUExecutionProvider"
 
 
-def open_session(model: bytes, threads: int = 1, optimised: Path | None = None) -> onnxruntime.InferenceSession:
+def open_session(
+    model: bytes, threads: int = 1, optimised: Path | None = None, signed: bool = False
+) -> onnxruntime.InferenceSession:
     """Opens a session on the CPU.
 
     Args:
         model: content of an ONNX file; where it is not our own, of one that `validate_model` has passed.
         threads: that compute one image together; 0 is all cores.
         optimised: where ONNX Runtime shall write the graph that it really runs.
+        signed: int8 activations stay what they are, as on ARM; on x86 ONNX Runtime otherwise makes them uint8.
 
     Raises:
         UserError: ONNX Runtime cannot run this model.
     """
     options = session_options(threads or usable_cores())
+    if signed:
+        options.add_session_config_entry("session.qdqisint8allowed", "1")
     if optimised is not None:
         options.optimized_model_filepath = str(optimised)
     try:

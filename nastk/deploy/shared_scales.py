@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from nastk.deploy.graph import INPUT
 
@@ -15,17 +13,20 @@ from nastk.deploy.graph import INPUT
 SELECTING = ("MaxPool", "Flatten", "Slice", "Pad", "Expand", "Reshape", "Transpose")
 
 
-def following(model: onnx.ModelProto) -> Mapping[str, str]:
+def following(model: onnx.ModelProto, own: Collection[str] = ()) -> Mapping[str, str]:
     """Returns the tensors that are written in the scale of another, each with the name of that.
 
     A tensor with one reader takes the scale of the reader's result where that is a ReLU (what is negative counts for
     nothing), a concatenation (whose parts then need no conversion) or a selection; one that others read too is
     converted at the concatenation, once. What is selected from a tensor with several readers takes that tensor's scale.
+
+    Args:
+        model: in float32.
+        own: tensors that have a scale of their own all the same.
     """
     readers = Counter(name for node in model.graph.node for name in node.input)
-    rectifies = rectifiers(model)
     found: dict[str, str] = {}
-    bound = set()
+    bound = set(own)
     for node in model.graph.node:
         source, result = node.input[0], node.output[0]
         if node.op_type in SELECTING:
@@ -34,28 +35,10 @@ def following(model: onnx.ModelProto) -> Mapping[str, str]:
             else:
                 found[result] = source
                 bound.add(result)
-        elif node.op_type == "Concat" or result in rectifies:
+        elif node.op_type in ("Concat", "Relu"):
             parts = node.input if node.op_type == "Concat" else [source]
             found |= {name: result for name in parts if readers[name] == 1 and name not in bound and name != INPUT}
-        if node.op_type == "Clip":
-            # Its upper bound is the end of the range, so of a scale of its own.
-            bound.add(result)
     return {name: _end(name, found) for name in found}
-
-
-def rectifiers(model: onnx.ModelProto) -> set[str]:
-    """Returns the results that are 0 where the operand is negative: of ReLU, and of Clip with a lower bound of 0."""
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-
-    def from_zero(node: onnx.NodeProto) -> bool:
-        least = constants.get(node.input[1]) if len(node.input) > 1 else None
-        return least is not None and not np.any(numpy_helper.to_array(least))
-
-    return {
-        node.output[0]
-        for node in model.graph.node
-        if node.op_type == "Relu" or (node.op_type == "Clip" and from_zero(node))
-    }
 
 
 def _end(name: str, steps: Mapping[str, str]) -> str:

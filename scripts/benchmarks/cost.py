@@ -180,7 +180,7 @@ def int8(candidates: list[Subject], folder: Path, seconds: float) -> str:
                 paths[-1].write_bytes(serialise(content))
             fp32, untrained, quantized, assumed = (latency.p50_ms for latency in measure(paths, seconds=seconds))
             share = int8_share(folder / "int8.onnx")
-            kinds = sorted({node.split()[0] for node in share.float_nodes})
+            kinds = sorted({node.op for node in share.float_nodes})
             rows.append(
                 f"| {name} | {filters} | {share.in_int8} of {share.convolutions} | {', '.join(kinds) or 'none'} | "
                 f"{fp32:.2f} | {quantized:.2f} | {fp32 / quantized:.2f} | {untrained / fp32:.3f} | "

@@ -11,6 +11,7 @@ from nastk.deploy.calibrate import tensor_ranges
 from nastk.deploy.fusion import int8_share
 from nastk.deploy.onnx import quick_model, serialise, write_onnx
 from nastk.deploy.quantize import assumed_ranges, quantize_int8, quantized_model
+from nastk.deploy.scheme import ARM, X86, Scheme
 from nastk.deploy.session import open_session, predict
 from nastk.errors import UserError
 from tests.deploy.networks import SPACES, Small, enliven, images, network, small
@@ -50,21 +51,37 @@ def test_a_float_file_has_no_share_in_int8_and_every_node_is_named(tmp_path) -> 
     write_onnx(small(), tmp_path / "model.onnx", (1, 3, 12, 12))
     share = int8_share(tmp_path / "model.onnx")
     assert (share.convolutions, share.in_int8) == (4, 0)
-    assert any(node.startswith(("Conv ", "FusedConv ")) for node in share.float_nodes)
+    assert {node.reason for node in share.float_nodes if node.op == "Conv"} == {"the file is float32"}
 
 
 def test_what_has_no_int8_kernel_is_named_and_the_rest_is_int8(tmp_path) -> None:
-    class HardSwish(Small):
+    class Centred(Small):
         def forward(self, image: torch.Tensor) -> torch.Tensor:
-            return super().forward(nn.functional.hardswish(image))
+            return super().forward(image - 0.5)
 
     torch.manual_seed(0)
-    module = enliven(HardSwish())
+    module = enliven(Centred())
     expected, found = quantized(module, tmp_path, 12)
     assert relative_error(found, expected) < 0.1
     share = int8_share(tmp_path / "model.int8.onnx")
     assert share.in_int8 == share.convolutions == 4
-    assert share.float_nodes and all("hard" in node.lower() or "Mul" in node for node in share.float_nodes)
+    assert [(node.op, node.reason) for node in share.float_nodes] == [("Sub", "no int8 kernel")]
+    assert share.sentence() == "4 of 4 convolutions in int8, in float 1 Sub (no int8 kernel)"
+
+
+@pytest.mark.parametrize("activation", [nn.Hardswish(), nn.Hardsigmoid(), nn.SiLU()])
+@pytest.mark.parametrize("scheme", [X86, ARM])
+def test_swish_and_hard_swish_run_in_int8(activation: nn.Module, scheme: Scheme, tmp_path) -> None:
+    torch.manual_seed(0)
+    model = quick_model(enliven(nn.Sequential(nn.Conv2d(3, 3, 1), activation, Small())), (1, 3, 12, 12))
+    x = images(64, 3, 12, 12, seed=2).numpy()
+    ranges = tensor_ranges(model, images(64, 3, 12, 12, seed=1).numpy())
+    quantized = serialise(quantized_model(model, ranges, scheme))
+    expected = predict(open_session(serialise(model)), x)
+    assert relative_error(predict(open_session(quantized, signed=scheme.symmetric), x), expected) < 0.05
+    (tmp_path / "model.int8.onnx").write_bytes(quantized)
+    share = int8_share(tmp_path / "model.int8.onnx", signed=scheme.symmetric)
+    assert (share.in_int8, share.float_nodes) == (5, ())
 
 
 def test_error_is_that_of_onnx_runtimes_own_quantizer(tmp_path) -> None:

@@ -12,6 +12,7 @@ from nastk.deploy.cost import PRECISIONS, measure_cost
 from nastk.deploy.emittable import Emittable
 from nastk.deploy.fusion import int8_share
 from nastk.deploy.latency import Latency, measure
+from nastk.deploy.lint import lint
 from nastk.deploy.manifest import MODEL, MODEL_INT8
 from nastk.deploy.onnx import serialise
 from nastk.deploy.session import allocation_errors_named, open_session, predict
@@ -72,8 +73,11 @@ class CpuTarget:
 
     def emit(self, source: Emittable, folder: Path) -> None:
         """Writes the float32 graph and its int8 form."""
+        quantized = source.quantized()
+        for model in (source.model, quantized):
+            lint(model, self.name)
         write_bytes(folder / MODEL, serialise(source.model))
-        write_bytes(folder / MODEL_INT8, serialise(source.quantized()))
+        write_bytes(folder / MODEL_INT8, serialise(quantized))
 
     def cannot_run(self) -> str | None:
         """Its files run on every CPU."""
@@ -88,15 +92,8 @@ class CpuTarget:
         return functools.partial(predict, open_session(validate_model(path).data, threads=0))
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
-        """Returns how many convolutions run in int8, and what stays in float."""
-        share = int8_share(folder / MODEL_INT8)
-        return {
-            "int8": {
-                "convolutions": share.convolutions,
-                "in_int8": share.in_int8,
-                "float_nodes": list(share.float_nodes),
-            }
-        }
+        """Returns how many convolutions run in int8, and what stays in float and why."""
+        return {"int8": int8_share(folder / MODEL_INT8).as_json()}
 
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         """Returns latency_ms, params, macs, memory_mb and size_mb of the untrained network; see `measure_cost`."""
