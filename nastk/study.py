@@ -5,14 +5,12 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -219,19 +217,6 @@ class SearchStudy:
     def _remember(self, row: Row) -> None:
         if row.state != "duplicate":
             self._seen.setdefault(row.key, row)
-
-
-def journal(folder: Path) -> JournalStorage:
-    """Opens the study's journal in a run folder, or makes it.
-
-    Raises:
-        UserError: it holds entries that Optuna does not know.
-    """
-    path = folder / "study.journal"
-    try:
-        return JournalStorage(JournalFileBackend(str(path)))
-    except (AssertionError, AttributeError, KeyError, TypeError, ValueError):
-        raise UserError(f"{path}: damaged, or no journal of Optuna's; put back a copy, or give another run=") from None
 
 
 def _row(trial: FrozenTrial) -> Row:

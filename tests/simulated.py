@@ -13,7 +13,8 @@ from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.pruning import Pruner
 from nastk.spaces import NasBench201Space
-from nastk.study import SearchStudy, journal
+from nastk.storage import journal
+from nastk.study import SearchStudy
 
 
 def accuracy(genotype: Genotype) -> float:

@@ -22,7 +22,8 @@ from nastk.rows import Row
 from nastk.runs import mend_journal
 from nastk.search_loop import Budget, search
 from nastk.spaces import NasBench201Space
-from nastk.study import SearchStudy, journal
+from nastk.storage import journal
+from nastk.study import SearchStudy
 from tests.simulated import Simulated, cost, inline, study_in
 from tests.test_pruning import TWO, Learning
 

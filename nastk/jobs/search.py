@@ -26,7 +26,8 @@ from nastk.rows import Row
 from nastk.runs import held, mend_journal, named_run, new_run, record_config, space_name
 from nastk.search_loop import Budget, search
 from nastk.spaces import Value, replay
-from nastk.study import SearchStudy, journal
+from nastk.storage import journal
+from nastk.study import SearchStudy
 
 PARTS = (
     *("space", "controller", "evaluator", "objective", "pruner", "target", "data", "executor"),
