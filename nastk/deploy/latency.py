@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -83,7 +83,7 @@ def measure(
     """
     _check("batch", batch, 1)
     _check("threads", threads, 0)
-    timers = [_Timer(path, batch, threads) for path in paths]
+    timers = [_timer(path, batch, threads) for path in paths]
     count = threads or usable_cores()
     return interleaved(timers, batch=batch, threads=count, warmup=warmup, runs=runs, seconds=seconds)
 
@@ -115,7 +115,7 @@ def interleaved(
     for timer in timers:
         timer.run(warmup)
     repeats = [_repeat(timers, math.ceil(runs / REPEATS), seconds / REPEATS) for _ in range(REPEATS)]
-    return [_summary([repeat[index] for repeat in repeats], batch, threads) for index in range(len(timers))]
+    return [summary([repeat[index] for repeat in repeats], batch, threads) for index in range(len(timers))]
 
 
 def measure_grid(
@@ -145,22 +145,25 @@ def quick_latency(
         seconds: at most so long in all, warm-up included; five runs are timed whatever they take.
         precision: half the width of the interval, as a share of the median.
     """
+    return quick_call_latency(lambda: session.run(None, {INPUT: images}), seconds=seconds, precision=precision)
+
+
+def quick_call_latency(call: Callable[[], object], *, seconds: float = 0.3, precision: float = 0.02) -> float:
+    """Returns the same for anything that can be called."""
     with denormals_flushed():
-        return float(np.median(_quick_times(session, {INPUT: images}, seconds, precision))) * 1000
+        return float(np.median(_quick_times(call, seconds, precision))) * 1000
 
 
-def _quick_times(
-    session: onnxruntime.InferenceSession, feeds: dict[str, NDArray[np.float32]], seconds: float, precision: float
-) -> list[float]:
+def _quick_times(call: Callable[[], object], seconds: float, precision: float) -> list[float]:
     start = time.perf_counter()
     for _ in range(LEAST_WARMUP):
-        session.run(None, feeds)
+        call()
         if time.perf_counter() - start > seconds / 3:
             break
     times: list[float] = []
     while len(times) < 5 or time.perf_counter() - start < seconds:
         before = time.perf_counter()
-        session.run(None, feeds)
+        call()
         times.append(time.perf_counter() - before)
         if len(times) % BLOCK == 0 and _uncertainty(times) <= precision:
             break
@@ -178,14 +181,11 @@ def _uncertainty(times: Sequence[float]) -> float:
     return (ordered[high] - ordered[low]) / 2 / ordered[count // 2]
 
 
-class _Timer:
-    """One file's session and its input."""
+class CallTimer:
+    """Times anything that can be called."""
 
-    def __init__(self, path: Path, batch: int, threads: int) -> None:
-        checked = validate_model(path)
-        self._session = open_session(checked.data, threads)
-        images = np.random.default_rng(0).standard_normal((batch, *checked.shape), dtype=np.float32)
-        self._feeds = {INPUT: images}
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
 
     def run(self, least: int, seconds: float = 0.0) -> list[float]:
         """Returns the seconds of each run: at least so many runs, and for at least so long."""
@@ -193,11 +193,19 @@ class _Timer:
         with denormals_flushed():
             begin = before = time.perf_counter()
             while len(times) < least or before - begin < seconds:
-                self._session.run(None, self._feeds)
+                self._call()
                 after = time.perf_counter()
                 times.append(after - before)
                 before = after
         return times
+
+
+def _timer(path: Path, batch: int, threads: int) -> CallTimer:
+    """Opens an ONNX file with an input of noise."""
+    checked = validate_model(path)
+    session = open_session(checked.data, threads)
+    feeds = {INPUT: np.random.default_rng(0).standard_normal((batch, *checked.shape), dtype=np.float32)}
+    return CallTimer(lambda: session.run(None, feeds))
 
 
 def _repeat(timers: Sequence[Timer], runs: int, seconds: float) -> list[list[float]]:
@@ -209,7 +217,8 @@ def _repeat(timers: Sequence[Timer], runs: int, seconds: float) -> list[list[flo
     return times
 
 
-def _summary(repeats: Sequence[Sequence[float]], batch: int, threads: int) -> Latency:
+def summary(repeats: Sequence[Sequence[float]], batch: int, threads: int) -> Latency:
+    """Returns the latency that the seconds of each run, repeat by repeat, amount to."""
     milliseconds = np.concatenate([np.asarray(times) for times in repeats]) * 1000
     p50, p90, p99 = (round(float(value), 4) for value in np.percentile(milliseconds, [50, 90, 99]))
     medians = [float(np.median(times)) * 1000 for times in repeats]

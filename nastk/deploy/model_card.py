@@ -101,8 +101,12 @@ def _files(manifest: Mapping[str, Any]) -> Iterator[str]:
             f"{manifest['versions']['onnxruntime']}, where the target is this machine."
         )
     for target, one in manifest["targets"].items():
-        for missing in dict.fromkeys(filter(None, (one.get("not_run"), one.get("not_timed")))):
-            yield f"{_text(target)}: {_text(missing)}."
+        for said in dict.fromkeys(filter(None, (one.get("not_run"), one.get("not_timed"), one.get("note")))):
+            yield f"{_text(target)}: {_text(said)}."
+        if "remote" in one:
+            there = one["remote"]
+            model = there["machine"].get("processor") or there["machine"].get("architecture")
+            yield f"{_text(target)}: timed on {_text(model)}, ONNX Runtime {_text(there['versions']['onnxruntime'])}."
 
 
 def _how_to_run(manifest: Mapping[str, Any]) -> Iterator[str]:

@@ -106,7 +106,9 @@ def _tell(key: str, manifest: dict[str, Any]) -> None:
     for name, target in manifest["targets"].items():
         for precision, entry in target["precisions"].items():
             print(f"export {key[:8]}: {name} {precision} {_found(entry)}", file=sys.stderr)
-        for missing in dict.fromkeys(filter(None, (target["not_run"], target["not_timed"]))):
+        if "int8" in target:
+            print(f"export {key[:8]}: {name} {target['int8']['summary']}", file=sys.stderr)
+        for missing in dict.fromkeys(filter(None, (target["not_run"], target["not_timed"], target.get("note")))):
             print(f"note: {missing}", file=sys.stderr)
     for warning in manifest["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)

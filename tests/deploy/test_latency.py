@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from nastk.deploy.latency import _summary, _uncertainty, measure, measure_grid, quick_latency
+from nastk.deploy.latency import _uncertainty, measure, measure_grid, quick_latency, summary
 from nastk.deploy.machine import machine_facts, versions
 from nastk.deploy.onnx import write_onnx
 from nastk.deploy.session import open_session, usable_cores
@@ -75,8 +75,8 @@ def test_the_interval_of_the_median_narrows_with_runs_and_is_none_for_few() -> N
 
 
 def test_repeats_that_differ_by_more_than_a_twentieth_are_flagged() -> None:
-    assert _summary([[1.0] * 9, [1.02] * 9, [1.04] * 9], 1, 1).steady
-    shaky = _summary([[1.0] * 9, [1.02] * 9, [1.08] * 9], 1, 1)
+    assert summary([[1.0] * 9, [1.02] * 9, [1.04] * 9], 1, 1).steady
+    shaky = summary([[1.0] * 9, [1.02] * 9, [1.08] * 9], 1, 1)
     assert not shaky.steady and shaky.spread == pytest.approx(0.08 / 1.02, abs=1e-3)
     assert shaky.p50_ms == pytest.approx(1020)
 

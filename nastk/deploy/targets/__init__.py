@@ -1,8 +1,10 @@
 """The machines that networks are made for, one file each: what a network costs there and how it is measured."""
 
+from nastk.deploy.targets.arm import ArmTarget
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.deploy.targets.cuda import CudaTarget
+from nastk.deploy.targets.remote import RemoteTarget
 from nastk.deploy.targets.target import Target
 from nastk.deploy.targets.tensorrt import TensorrtTarget
 
-__all__ = ["CpuTarget", "CudaTarget", "Target", "TensorrtTarget"]
+__all__ = ["ArmTarget", "CpuTarget", "CudaTarget", "RemoteTarget", "Target", "TensorrtTarget"]

@@ -1,0 +1,185 @@
+"""Another machine, reached over SSH: its files are written and scored here, and timed there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from nastk.deploy import remote_measure
+from nastk.deploy.cost import static_cost
+from nastk.deploy.emittable import Emittable
+from nastk.deploy.latency import Latency, summary
+from nastk.deploy.quantize import assumed_ranges, quantized_model
+from nastk.deploy.remote_answer import Answer, read_answer
+from nastk.deploy.remote_measure import PLAN
+from nastk.deploy.remote_shell import check_host, run_there
+from nastk.deploy.scheme import X86
+from nastk.deploy.session import allocation_errors_named
+from nastk.deploy.targets.checks import check_count
+from nastk.deploy.targets.cpu import CpuTarget
+from nastk.deploy.targets.target import Runner, Target
+from nastk.deploy.validate import validate_model
+from nastk.errors import UserError, unknown
+from nastk.genotype import Genotype
+from nastk.networks import NetworkConfig
+
+OF = {"cpu": (CpuTarget, X86)}
+PROGRAM = Path(remote_measure.__file__)
+CANDIDATE = "candidate.onnx"
+MAX_TIMEOUT = 86_400
+
+
+@dataclass(frozen=True)
+class RemoteTarget:
+    """A machine that runs ONNX Runtime on its CPU. Needed there: an SSH server, Python 3.8, onnxruntime and numpy.
+
+    SSH must get there without a question: with a key, and with the host known (connect once by hand). Port, user and
+    key go into ~/.ssh/config, or into the environment variable NASTK_SSH ("ssh -p 2222").
+
+    Attributes:
+        host: as ssh takes it, e.g. user@board.
+        of: whose files run there: "arm" or "cpu".
+        python: what Python is called there, a path from the home folder for one in an environment.
+        onnxruntime: the version that must run there; None takes any, and the manifest says which.
+        threads: that compute one batch together; 0 is all cores there.
+        batch: images at a time.
+        precision: in which candidates are measured: "fp32" or "int8".
+        seconds: that a candidate's latency measurement may take, besides copying.
+        timeout: seconds that all but the measuring may take.
+
+    Raises:
+        UserError: a value that cannot be.
+    """
+
+    host: str
+    of: str = "cpu"
+    python: str = "python3"
+    onnxruntime: str | None = None
+    threads: int = 1
+    batch: int = 1
+    precision: str = "fp32"
+    seconds: float = 0.3
+    timeout: int = 120
+
+    def __post_init__(self) -> None:
+        check_host(self.host)
+        if self.of not in OF:
+            raise unknown("target in target.of", self.of, OF)
+        if not self.python.strip() or self.python.startswith("-") or not self.python.isprintable():
+            raise UserError(f"target: python={self.python!r}, expected the name or path of a Python, e.g. python3")
+        check_count("timeout", self.timeout, 1, MAX_TIMEOUT)
+        _ = self._files_of
+
+    @cached_property
+    def _files_of(self) -> Target:
+        kind, _ = OF[self.of]
+        return kind(threads=self.threads, batch=self.batch, precision=self.precision, seconds=self.seconds)
+
+    @property
+    def name(self) -> str:
+        """What results are filed under."""
+        return "remote"
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Those of `of`."""
+        return self._files_of.files
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Those of `of`."""
+        return self._files_of.extras
+
+    def check(self) -> None:
+        """Asks the machine for its versions; raises UserError where it does not answer or cannot measure."""
+        self._files_of.check()
+        _ = self._there
+
+    @cached_property
+    def _there(self) -> Answer:
+        return self._ask({}, seconds=0.0)
+
+    def emit(self, source: Emittable, folder: Path) -> None:
+        """Writes the files of `of`."""
+        self._files_of.emit(source, folder)
+
+    def cannot_run(self) -> str | None:
+        """As `of` has it: test images are classified on this machine."""
+        return self._files_of.cannot_run()
+
+    def cannot_time(self) -> str | None:
+        """It is timed there."""
+        return None
+
+    def runner(self, path: Path) -> Runner:
+        """Opens a file on this machine."""
+        return self._files_of.runner(path)
+
+    def facts(self, folder: Path) -> Mapping[str, Any]:
+        """Returns those of `of`, what the machine is, and whether it runs another ONNX Runtime than this one."""
+        there, here = self._there.versions["onnxruntime"], onnxruntime.__version__
+        differs = (
+            f"{self.host} runs ONNX Runtime {there}, this machine {here}: timed by the former, scored by the latter"
+        )
+        return {
+            **self._files_of.facts(folder),
+            "remote": {
+                "host": self.host,
+                "of": self.of,
+                "machine": dict(self._there.machine),
+                "versions": dict(self._there.versions),
+            },
+            "note": differs if there != here else None,
+        }
+
+    def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
+        """Returns latency_ms, taken there, and params, macs, memory_mb and size_mb of the untrained network.
+
+        Raises:
+            UserError: the machine does not answer or cannot run the file.
+            MemoryError: it has not enough memory for the network.
+        """
+        static = static_cost(genotype, config, write=self._write)
+        answer = self._ask({CANDIDATE: static.file}, seconds=self.seconds, quick=True)
+        return static.with_latency(float(np.median(answer.seconds[CANDIDATE][0])) * 1000)
+
+    def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
+        """Returns the latency there of each file, measured in turn; see `nastk.deploy.latency.measure`."""
+        models = {f"{index}.onnx": validate_model(path).data for index, path in enumerate(paths)}
+        answer = self._ask(models, seconds=seconds, runs=runs)
+        return [summary(answer.seconds[name], self.batch, answer.threads) for name in models]
+
+    def _write(self, model: onnx.ModelProto) -> onnx.ModelProto:
+        _, scheme = OF[self.of]
+        return quantized_model(model, assumed_ranges(model), scheme) if self.precision == "int8" else model
+
+    def _ask(self, models: Mapping[str, bytes], *, seconds: float, runs: int = 0, quick: bool = False) -> Answer:
+        allowed = self.timeout + 2 * seconds * len(models)
+        plan = {
+            "files": {name: hashlib.sha256(model).hexdigest() for name, model in models.items()},
+            "batch": self.batch,
+            "threads": self.threads,
+            "runs": runs,
+            "seconds": seconds,
+            "quick": quick,
+            "timeout": allowed,
+        }
+        sent = {PROGRAM.name: PROGRAM.read_bytes(), PLAN: json.dumps(plan).encode(), **models}
+        with allocation_errors_named():
+            printed = run_there(self.host, self.python, PROGRAM.name, sent, allowed)
+            answer = read_answer(self.host, printed, models, quick)
+        found = answer.versions["onnxruntime"]
+        if self.onnxruntime is not None and found != self.onnxruntime:
+            raise UserError(
+                f"remote {self.host}: runs ONNX Runtime {found}, target.onnxruntime={self.onnxruntime} is set"
+            )
+        return answer

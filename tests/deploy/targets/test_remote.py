@@ -1,0 +1,182 @@
+"""A network timed on another machine: by the same protocol as here, over a shell of its own and over a real sshd."""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import pytest
+
+from nastk.deploy import latency, remote_measure
+from nastk.deploy.package import ExportSettings, export_model
+from nastk.deploy.remote_shell import SSH
+from nastk.deploy.session_options import session_options
+from nastk.deploy.targets import CpuTarget, RemoteTarget
+from nastk.errors import UserError
+from nastk.networks import NetworkConfig
+from nastk.training.data import Digits
+from tests.deploy.digits import exported_digits
+from tests.deploy.networks import genotype
+from tests.deploy.ssh import SSHD, local_ssh, running_sshd
+
+CONFIG = NetworkConfig(cells=1, filters=8, classes=10, channels=1, size=8)
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory) -> Path:
+    return exported_digits(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture
+def board(tmp_path: Path, monkeypatch) -> Path:
+    """The home folder of another machine."""
+    monkeypatch.setenv(SSH, str(local_ssh(tmp_path / "ssh")))
+    return tmp_path / "ssh" / "home"
+
+
+def target(**fields: Any) -> RemoteTarget:
+    return RemoteTarget(**{"host": "user@board", "of": "cpu", **fields})
+
+
+def files(export: Path) -> list[Path]:
+    return [export / "model.onnx", export / "model.int8.onnx"]
+
+
+def test_the_script_measures_by_the_protocol_and_options_of_this_machine() -> None:
+    for name in ("REPEATS", "TURN_SECONDS", "BLOCK", "LEAST_WARMUP", "NORMAL_95"):
+        assert getattr(remote_measure, name) == getattr(latency, name), name
+    here, there = session_options(3), remote_measure.options(3)
+    for name in ("intra_op_num_threads", "inter_op_num_threads", "log_severity_level", "graph_optimization_level"):
+        assert getattr(here, name) == getattr(there, name), name
+    for name in ("session.set_denormal_as_zero", "session.force_spinning_stop"):
+        assert here.get_session_config_entry(name) == there.get_session_config_entry(name) == "1"
+
+
+@pytest.mark.parametrize("spread", [0.001, 0.01, 0.3])
+def test_the_script_stops_a_candidate_as_this_machine_does(spread: float) -> None:
+    times = [round(1e6 * (1 + spread * (index % 7))) for index in range(100)]
+    for count in (5, 10, 30, 100):
+        here = latency._uncertainty([time / 1e9 for time in times[:count]])
+        assert remote_measure.uncertainty(times[:count]) == pytest.approx(here)
+
+
+def test_files_are_timed_there_as_here(board: Path, export: Path) -> None:
+    found = target().measure(files(export), runs=200, seconds=0.05)
+    assert len(found) == 2
+    for one in found:
+        assert 0 < one.min_ms <= one.p50_ms <= one.p90_ms <= one.p99_ms and one.runs >= 200
+        assert (one.batch, one.threads) == (1, 1)
+    here = CpuTarget().measure(files(export), runs=200, seconds=0.05)
+    for there, mine in zip(found, here, strict=True):
+        assert 0.2 < there.min_ms / mine.min_ms < 5
+    assert {path.name for path in board.iterdir() if not path.name.startswith(".")} == {"bin", "hosts"}
+
+
+def test_batch_and_threads_are_those_asked_for(board: Path, export: Path) -> None:
+    one, many = (target(batch=batch).measure(files(export)[:1], seconds=0.01)[0] for batch in (1, 64))
+    assert many.batch == 64 and many.min_ms > 4 * one.min_ms
+    threads = target(threads=0).measure(files(export)[:1], seconds=0.01)[0].threads
+    assert threads == remote_measure.usable_cores()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_candidate_costs_the_same_there_but_for_the_clock(board: Path, precision: str) -> None:
+    there = target(precision=precision, seconds=0.1).cost(genotype("nasbench201", 1), CONFIG)
+    here = CpuTarget(precision=precision, seconds=0.1).cost(genotype("nasbench201", 1), CONFIG)
+    assert 0.1 < there.pop("latency_ms") / here.pop("latency_ms") < 10
+    assert there == here
+
+
+def test_an_export_holds_what_the_machine_is(board: Path, export: Path, tmp_path: Path) -> None:
+    manifest = export_model(
+        export.parent / "transfer", tmp_path / "out", Digits(), ExportSettings(seconds=0.0), [target()]
+    )
+    found = manifest["targets"]["remote"]
+    assert found["remote"]["host"] == "user@board" and found["remote"]["machine"]["cores"] >= 1
+    assert found["remote"]["versions"]["onnxruntime"] == onnxruntime.__version__ and found["note"] is None
+    assert all(entry["latency_ms"]["p50"] > 0 and entry["accuracy"] > 0.8 for entry in found["precisions"].values())
+    asked = (board / "hosts").read_text().count("\n")
+    assert asked == 2, "once for what it is, once for the latencies"
+    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    assert "remote: timed on" in card
+
+
+OTHER = """import sys, types, runpy
+import onnxruntime
+onnxruntime.__version__ = "1.2.3"
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def other_version(board: Path) -> None:
+    """Makes the machine one with another ONNX Runtime."""
+    (board / "other.py").write_text(OTHER)
+    (board / "bin" / "python3").write_text(f'#!/bin/sh\nexec {sys.executable} {board / "other.py"} "$@"\n')
+
+
+def test_another_version_there_is_said_and_refused_where_one_is_set(board: Path, export: Path) -> None:
+    other_version(board)
+    note = target().facts(export)["note"]
+    assert "ONNX Runtime 1.2.3" in note and onnxruntime.__version__ in note
+    with pytest.raises(UserError, match=r"runs ONNX Runtime 1\.2\.3, target\.onnxruntime=1\.31\.1 is set"):
+        target(onnxruntime="1.31.1").check()
+    target(onnxruntime="1.2.3").check()
+
+
+def test_a_machine_without_onnxruntime_is_told_so_before_anything_is_done(board: Path) -> None:
+    (board / "bin" / "python3").write_text(f'#!/bin/sh\nexec {sys.executable} -S -E "$@"\n')
+    with pytest.raises(UserError, match=r"remote user@board: numpy cannot be imported by .*; install it there"):
+        target().check()
+
+
+def test_a_file_that_differs_after_the_copy_is_not_timed(tmp_path: Path, monkeypatch, export: Path) -> None:
+    flip = tmp_path / "flip.py"
+    flip.write_text(
+        "import sys\ndata = bytearray(sys.stdin.buffer.read())\ndata[-20480] ^= 1\nsys.stdout.buffer.write(data)\n"
+    )
+    monkeypatch.setenv(SSH, str(local_ssh(tmp_path / "ssh", before=f"{sys.executable} {flip} |")))
+    with pytest.raises(UserError, match=r"remote user@board: [01]\.onnx: its SHA-256 differs after the copy"):
+        target().measure(files(export), seconds=0.01)
+
+
+def test_a_model_that_the_machine_cannot_run_is_told(board: Path) -> None:
+    with pytest.raises(UserError, match=r"remote user@board: ONNX Runtime .* cannot run the model"):
+        target()._ask({"0.onnx": b"no model"}, seconds=0.01, runs=200)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"host": "-oProxyCommand=x"}, "host='-oProxyCommand=x', expected a name or address"),
+        ({"of": "amr"}, "unknown target in target.of 'amr'; nearest is"),
+        ({"of": "tensorrt"}, "unknown target in target.of 'tensorrt'"),
+        ({"precision": "fp16"}, "unknown precision of target"),
+        ({"threads": -1}, "threads=-1"),
+        ({"timeout": 0}, "timeout=0, expected a whole number from 1"),
+        ({"python": "-c x"}, "python='-c x'"),
+        ({"python": ""}, "python=''"),
+    ],
+)
+def test_bad_settings(fields: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        RemoteTarget(**{"host": "board", **fields})
+
+
+def test_over_a_real_sshd(tmp_path: Path, monkeypatch, export: Path) -> None:
+    if not Path(SSHD).exists() or shutil.which("ssh") is None:
+        pytest.skip("no sshd or ssh here")
+    user = getpass.getuser()
+    with running_sshd(tmp_path) as ssh:
+        monkeypatch.setenv(SSH, ssh)
+        machine = target(host=f"{user}@127.0.0.1", python=sys.executable)
+        machine.check()
+        found = machine.measure(files(export), seconds=0.02)
+        assert all(one.p50_ms > 0 and one.runs >= 200 for one in found)
+        monkeypatch.setenv(SSH, ssh.replace("known", "unknown"))
+        with pytest.raises(UserError, match=r"SSH does not get there \(Host key verification failed"):
+            machine.measure(files(export))
