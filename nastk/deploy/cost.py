@@ -60,7 +60,9 @@ class Conditions(Protocol):
     def seconds(self) -> float: ...
 
 
-def measure_cost(genotype: Genotype, network_config: NetworkConfig, target: Conditions) -> dict[str, float]:
+def measure_cost(
+    genotype: Genotype, network_config: NetworkConfig, target: Conditions, write: Writer | None = None
+) -> dict[str, float]:
     """Builds the network, writes it as it would be deployed, runs it.
 
     Args:
@@ -68,6 +70,7 @@ def measure_cost(genotype: Genotype, network_config: NetworkConfig, target: Cond
         network_config: depth, width and image; the auxiliary head, which is not deployed, is left out.
         target: `precision` "fp32" or "int8" (measured on a quantized file), `threads`, `batch`, and the `seconds` that
             measuring the latency may take.
+        write: makes the target's graph of the float32 one, where it is not that of the CPU.
 
     Returns:
         `latency_ms` (p50), and, the same at every call, `params`, `macs`, `memory_mb` (peak activations of one image in
@@ -77,7 +80,7 @@ def measure_cost(genotype: Genotype, network_config: NetworkConfig, target: Cond
         UserError: a precision that there is not, or a network that cannot be built or written.
         MemoryError: more weights than a file can hold, or than there is memory for.
     """
-    static = static_cost(genotype, network_config, target.precision)
+    static = static_cost(genotype, network_config, target.precision, write)
     shape = target.batch, network_config.channels, network_config.size, network_config.size
     images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     latency = quick_latency(open_session(static.file, target.threads), images, seconds=target.seconds)

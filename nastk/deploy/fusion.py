@@ -48,7 +48,7 @@ class Fusion:
 
     def as_json(self) -> dict[str, Any]:
         """Returns what the manifest says of it."""
-        return {**asdict(self), "float_nodes": [asdict(node) for node in self.float_nodes]}
+        return {**asdict(self), "float_nodes": [asdict(node) for node in self.float_nodes], "summary": self.sentence()}
 
     def sentence(self) -> str:
         """Returns it in a line; nodes in float are counted by reason."""

@@ -13,6 +13,7 @@ from nastk.files import read_json
 SCHEMA = 1
 MANIFEST = "manifest.json"
 MODEL, MODEL_INT8, LABELS = "model.onnx", "model.int8.onnx", "labels.json"
+MODEL_ARM_INT8 = "model.arm.int8.onnx"
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "key": str,
     "files": dict,

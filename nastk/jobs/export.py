@@ -15,7 +15,9 @@ from nastk.deploy.package import ExportSettings, export_model
 from nastk.deploy.targets import Target
 from nastk.errors import UserError, unknown
 from nastk.files import read_json
+from nastk.jobs.int8_lines import int8_lines
 from nastk.jobs.parts import make_data, run_config
+from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images, scheme_of
 from nastk.networks.stored import WEIGHTS
 from nastk.ranking import read_ranks
 from nastk.runs import held
@@ -28,7 +30,7 @@ def run_export(config: DictConfig) -> list[Path]:
     Raises:
         UserError: nothing is trained there yet, or one of `export_model`'s.
     """
-    how = export_plan(config)
+    how, qat = export_plan(config), qat_plan(config)
     folders = []
     with contextlib.ExitStack() as stack:
         if config.model is not None:
@@ -47,20 +49,33 @@ def run_export(config: DictConfig) -> list[Path]:
         targets = _targets(config, run)
         for model in models:
             out = model.parent.parent / "export" / model.name
-            manifest = export_model(model, out, data, how, targets)
+            tuned = held_out = None
+            if qat.epochs or how.sensitivity:
+                train, held_out = held_out_images(model, data)
+                tuned = fine_tuned(model, data, train, how, qat, scheme_of(targets[0])) if qat.epochs else None
+            manifest = export_model(model, out, data, how, targets, tuned, held_out)
             _tell(model.name, manifest)
+            for line in int8_lines(manifest, how.max_accuracy_drop):
+                print(line, file=sys.stderr)
             _tell_limit(manifest, _limit(model, run))
             folders.append(out)
     return folders
 
 
 def export_plan(config: DictConfig) -> ExportSettings:
-    """Returns how to export, every setting checked, the targets' too."""
+    """Returns how to export, every setting checked, the targets' and the fine-tuning's too."""
+    qat_plan(config)
     for target in also_targets(config):
         target.check()
     if config.get("target") is not None:
         build(config.target, "target").check()
     how: ExportSettings = settings(ExportSettings, config.export, "export.")
+    return how
+
+
+def qat_plan(config: DictConfig) -> QatSettings:
+    """Returns how to fine-tune for int8, every setting checked."""
+    how: QatSettings = settings(QatSettings, config.export.get("qat") or {}, "export.qat.")
     return how
 
 
