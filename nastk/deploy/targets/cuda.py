@@ -31,7 +31,8 @@ from nastk.networks import NetworkConfig
 
 MODEL_FP16 = "model.fp16.onnx"
 FILES = {"fp32": MODEL, "fp16": MODEL_FP16}
-ON_CPU = "ONNX Runtime on the CPU: the same graphs, whose float16 it computes in float32 where it likes"
+ON_CPU = "ONNX Runtime on the CPU"
+NOTE = f"target cuda: accuracies are by {ON_CPU}, which computes float16 in float32 where it has no kernel"
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,10 @@ class CudaTarget:
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
         """Returns what ran the files: its name, and the GPU."""
+        if missing_runtime() is not None:
+            return {"run_by": ON_CPU, "gpu": None, "note": NOTE}
         gpu = present_gpu()
-        return {"run_by": ON_CPU if missing_runtime() else runtime_name(), "gpu": gpu and str(gpu)}
+        return {"run_by": runtime_name(), "gpu": gpu and str(gpu)}
 
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         """Returns latency_ms, params, macs, memory_mb and size_mb of the untrained network, in its precision's file.

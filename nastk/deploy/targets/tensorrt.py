@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 FILES = {"fp32": MODEL, "fp16": "model.tensorrt.fp16.onnx", "int8": "model.tensorrt.int8.onnx"}
 OLDEST = 10
 CACHES = Path("~/.cache/nastk/tensorrt")
-ON_CPU = "ONNX Runtime on the CPU: the graphs that engines are built of; no engine was built"
+ON_CPU = "ONNX Runtime on the CPU"
+NOTE = f"target tensorrt: accuracies are of the graphs by {ON_CPU}, not of engines"
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class TensorrtTarget:
         convolutions = _quantized_convolutions(onnx.ModelProto.FromString(int8))
         gpu = present_gpu()
         if missing_tensorrt() is not None or gpu is None:
-            return {"run_by": ON_CPU, "int8": convolutions, "engines": {}}
+            return {"run_by": ON_CPU, "note": NOTE, "int8": convolutions, "engines": {}}
         version = importlib.import_module("tensorrt").__version__
         record = engine_record(self.engine_settings, gpu, version)
         paths = [folder / name for name in FILES.values()]
