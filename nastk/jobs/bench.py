@@ -89,7 +89,9 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
             name = str(Path(file["file"]).relative_to(place))
             entries.append({**file, "file": name, "target": target.name, **latency.to_dict()})
     path = place / "bench.json"
-    write_json(path, {"schema": SCHEMA, "measurements": entries, "machine": machine_facts(), "versions": versions()})
+    there = getattr(targets[0], "measured_on", None)  # another machine's, where it is one
+    machine, ran = (machine_facts(), {}) if there is None else there()
+    write_json(path, {"schema": SCHEMA, "measurements": entries, "machine": machine, "versions": {**versions(), **ran}})
     return path, entries
 
 

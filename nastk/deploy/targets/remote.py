@@ -108,6 +108,10 @@ class RemoteTarget:
     def _there(self) -> Answer:
         return self._ask({}, seconds=0.0)
 
+    def measured_on(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """Returns the machine's facts, as of `machine_facts`, and its versions of what runs the files."""
+        return dict(self._there.machine), dict(self._there.versions)
+
     def emit(self, source: Emittable, folder: Path) -> None:
         """Writes the files of `of`."""
         self._files_of.emit(source, folder)
@@ -126,18 +130,14 @@ class RemoteTarget:
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
         """Returns those of `of`, what the machine is, and whether it runs another ONNX Runtime than this one."""
-        there, here = self._there.versions["onnxruntime"], onnxruntime.__version__
+        machine, versions = self.measured_on()
+        there, here = versions["onnxruntime"], onnxruntime.__version__
         differs = (
             f"{self.host} runs ONNX Runtime {there}, this machine {here}: timed by the former, scored by the latter"
         )
         return {
             **self._files_of.facts(folder),
-            "remote": {
-                "host": self.host,
-                "of": self.of,
-                "machine": dict(self._there.machine),
-                "versions": dict(self._there.versions),
-            },
+            "remote": {"host": self.host, "of": self.of, "machine": machine, "versions": versions},
             "note": differs if there != here else None,
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from nastk.deploy.targets import CpuTarget, RemoteTarget
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
 from nastk.training.data import Digits
+from tests.cli import run
 from tests.deploy.digits import exported_digits
 from tests.deploy.networks import genotype
 from tests.deploy.ssh import SSHD, local_ssh, running_sshd
@@ -126,6 +128,22 @@ def test_another_version_there_is_said_and_refused_where_one_is_set(board: Path,
     with pytest.raises(UserError, match=r"runs ONNX Runtime 1\.2\.3, target\.onnxruntime=1\.31\.1 is set"):
         target(onnxruntime="1.31.1").check()
     target(onnxruntime="1.2.3").check()
+
+
+def test_bench_records_the_machine_that_it_measured_on(board: Path, export: Path, tmp_path: Path, capsys) -> None:
+    other_version(board)
+    copy = shutil.copytree(export, tmp_path / "copy")
+    ran = run(capsys, "bench", f"model={copy}", "target=remote", "target.host=b", "target.of=cpu", "bench.seconds=0.02")
+    assert ran.code == 0, ran.err
+    found = json.loads((tmp_path / "copy" / "bench.json").read_text())
+    assert found["versions"]["onnxruntime"] == "1.2.3" and found["machine"]["cores"] >= 1
+    assert [one["target"] for one in found["measurements"]] == ["remote", "remote"]
+
+
+def test_without_a_host_the_command_line_says_what_to_give(export: Path, capsys) -> None:
+    assert "host: not given, expected" in run(capsys, "bench", f"model={export}", "target=remote").line
+    wrong = run(capsys, "bench", f"model={export}", "target=remote", "target.host=-V")
+    assert "target: host='-V', expected a name or address" in wrong.line
 
 
 def test_a_machine_without_onnxruntime_is_told_so_before_anything_is_done(board: Path) -> None:
