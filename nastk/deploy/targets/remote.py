@@ -22,8 +22,9 @@ from nastk.deploy.quantize import assumed_ranges, quantized_model
 from nastk.deploy.remote_answer import Answer, read_answer
 from nastk.deploy.remote_measure import PLAN
 from nastk.deploy.remote_shell import check_host, run_there
-from nastk.deploy.scheme import X86
+from nastk.deploy.scheme import ARM, X86
 from nastk.deploy.session import allocation_errors_named
+from nastk.deploy.targets.arm import ArmTarget
 from nastk.deploy.targets.checks import check_count
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.deploy.targets.target import Runner, Target
@@ -32,7 +33,7 @@ from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 
-OF = {"cpu": (CpuTarget, X86)}
+OF = {"arm": (ArmTarget, ARM), "cpu": (CpuTarget, X86)}
 PROGRAM = Path(remote_measure.__file__)
 CANDIDATE = "candidate.onnx"
 MAX_TIMEOUT = 86_400
@@ -61,7 +62,7 @@ class RemoteTarget:
     """
 
     host: str
-    of: str = "cpu"
+    of: str = "arm"
     python: str = "python3"
     onnxruntime: str | None = None
     threads: int = 1

@@ -107,6 +107,16 @@ def test_an_export_holds_what_the_machine_is(board: Path, export: Path, tmp_path
     assert "remote: timed on" in card
 
 
+def test_the_files_of_an_arm_board_are_written_scored_here_and_timed_there(board: Path, export, tmp_path: Path) -> None:
+    arm = target(of="arm", precision="int8", seconds=0.05)
+    settings = ExportSettings(seconds=0.0)
+    manifest = export_model(export.parent / "transfer", tmp_path / "out", Digits(), settings, [arm])
+    entry = manifest["targets"]["remote"]["precisions"]["int8"]
+    assert entry["file"] == "model.arm.int8.onnx" and entry["accuracy"] > 0.8 and entry["latency_ms"]["p50"] > 0
+    assert manifest["targets"]["remote"]["not_timed"] is None and manifest["targets"]["remote"]["remote"]["of"] == "arm"
+    assert arm.cost(genotype("nasbench201", 1), CONFIG)["latency_ms"] > 0
+
+
 OTHER = """import sys, types, runpy
 import onnxruntime
 onnxruntime.__version__ = "1.2.3"
