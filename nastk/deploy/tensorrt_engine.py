@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import tensorrt as trt
@@ -20,6 +21,7 @@ from nastk.deploy.graph import INPUT, OUTPUT
 from nastk.errors import UserError
 from nastk.files import write_bytes
 
+Started = TypeVar("Started", trt.Builder, trt.Runtime)
 LEVELS = {"same": "NONE", "compute_capability": "SAME_COMPUTE_CAPABILITY", "ampere_plus": "AMPERE_PLUS"}
 
 
@@ -38,7 +40,7 @@ def build_engine(
         UserError: TensorRT cannot read the graph or build it so; says what TensorRT says.
     """
     log = _Log()
-    builder = trt.Builder(log)
+    builder = _started(trt.Builder, log)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log)
     if not parser.parse(model):
@@ -58,10 +60,7 @@ def build_engine(
     if level is None:
         raise UserError(f"target tensorrt: hardware={settings.hardware!r}: TensorRT {trt.__version__} cannot do that")
     config.hardware_compatibility_level = level
-    known = timing_cache.read_bytes() if timing_cache is not None and timing_cache.is_file() else b""
-    # One of another GPU or version is refused; it is then as if there were none.
-    if not config.set_timing_cache(config.create_timing_cache(known), ignore_mismatch=False) and known:
-        config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
+    _use_timings(config, timing_cache)
     serialized = builder.build_serialized_network(network, config)
     if serialized is None:
         raise UserError(f"TensorRT {trt.__version__} cannot build the engine: {log.first()}")
@@ -73,6 +72,22 @@ def build_engine(
     data = bytes(serialized)
     built_here(data)
     return data
+
+
+def _use_timings(config: trt.IBuilderConfig, path: Path | None) -> None:
+    """Lets the builder know the timings of a file; one that is damaged or of another GPU or version counts as none."""
+    known = path.read_bytes() if path is not None and path.is_file() else b""
+    cache = config.create_timing_cache(known)
+    if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
+        config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
+
+
+def _started(kind: Callable[[trt.ILogger], Started], log: _Log) -> Started:
+    """Returns a builder or a runtime; without a driver that it can use, TensorRT makes none."""
+    try:
+        return kind(log)
+    except (TypeError, RuntimeError):
+        raise UserError(f"TensorRT {trt.__version__} cannot start: {log.first()}") from None
 
 
 class Engine:
@@ -87,8 +102,8 @@ class Engine:
     """
 
     def __init__(self, data: bytes, host_code: bool) -> None:
-        log = _Log()
-        self._runtime = trt.Runtime(log)
+        self._log = log = _Log()
+        self._runtime = _started(trt.Runtime, log)
         self._runtime.engine_host_code_allowed = host_code
         engine = self._runtime.deserialize_cuda_engine(data)
         if engine is None:
@@ -105,7 +120,6 @@ class Engine:
         for name, buffer in ((INPUT, self._images), (OUTPUT, self._logits)):
             if not self._context.set_tensor_address(name, buffer.data_ptr()):
                 raise UserError(f"TensorRT {trt.__version__} refuses a buffer for {name}: {log.first()}")
-        self._log = log
 
     def launcher(self, batch: int) -> Callable[[], None]:
         """Returns what puts one run of a batch on the engine's stream, buffers to buffers.

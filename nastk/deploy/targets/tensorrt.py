@@ -222,7 +222,7 @@ def missing_tensorrt() -> str | None:
     try:
         version = str(importlib.import_module("tensorrt").__version__)
     except ModuleNotFoundError:
-        return "TensorRT is not installed (pip install 'nastk[tensorrt]', which NVIDIA serves)"
+        return "TensorRT is not installed (pip install 'nastk[tensorrt]' fetches it from NVIDIA)"
     except (ImportError, OSError) as error:
         return f"TensorRT's libraries cannot be loaded ({str(error).splitlines()[0][:120]})"
     if int(version.split(".", maxsplit=1)[0]) < OLDEST:

@@ -10,10 +10,14 @@ import onnx
 import pytest
 
 from nastk.deploy.emittable import Emittable, emittable
-from nastk.deploy.targets.tensorrt import TensorrtTarget, missing_tensorrt
+from nastk.deploy.package import ExportSettings, export_model
+from nastk.deploy.targets import CudaTarget, TensorrtTarget
+from nastk.deploy.targets.tensorrt import missing_tensorrt
 from nastk.errors import UserError
-from nastk.networks import NetworkConfig
+from nastk.networks import NetworkConfig, build_network
+from nastk.networks.stored import save_trained
 from tests.deploy.networks import genotype, images, network
+from tests.deploy.source import Source
 
 CONFIG = NetworkConfig(cells=1, filters=8, size=16)
 on_gpu = pytest.mark.skipif(missing_tensorrt() is not None, reason=str(missing_tensorrt()))
@@ -95,6 +99,24 @@ def test_portable_engines_by_config(source: Emittable, tmp_path: Path) -> None:
         "--optShapes=image:4x3x16x16",
     ):
         assert lines.count(argument) == 3
+
+
+def test_an_export_holds_the_graphs_and_the_script_and_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "transfer"
+    folder.mkdir()
+    config = NetworkConfig(cells=1, filters=4, classes=2, channels=1, size=8)
+    facts = {"normalisation": {"mean": [0.5], "std": [0.25]}, "classes": ["0", "1"], "data": {"name": "made"}}
+    save_trained(folder, build_network(genotype(seed=4), config).eval(), config, genotype(seed=4), facts)
+    targets = TensorrtTarget(max_batch=8), CudaTarget()
+    settings = ExportSettings(calibration=16, seconds=0.0)
+    manifest = export_model(folder, tmp_path / "out", Source(), settings, targets)
+    files = {name for target in targets for name in (*target.files.values(), *target.extras)}
+    assert files < manifest["files"].keys()
+    for precision in ("fp32", "fp16"):
+        assert manifest["targets"]["cuda"]["precisions"][precision]["agreement"] > 0.95
+    made = (tmp_path / "out" / "manifest.json").stat().st_mtime_ns
+    export_model(folder, tmp_path / "out", Source(), settings, targets)
+    assert (tmp_path / "out" / "manifest.json").stat().st_mtime_ns == made
 
 
 @without_gpu
