@@ -68,6 +68,11 @@ def normalised(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> N
 
 def balanced(images: LabelledImages, count: int, seed: int = 0) -> Tensor:
     """Returns up to `count` images (uint8), drawn at random from all classes in turn."""
+    return images.pixels(balanced_indices(images, count, seed))
+
+
+def balanced_indices(images: LabelledImages, count: int, seed: int = 0) -> Tensor:
+    """Returns where the images of `balanced` lie, int64."""
     order = torch.randperm(len(images.y), generator=torch.Generator().manual_seed(seed))
     labels = images.y[order].numpy()
     by_class = np.argsort(labels, kind="stable")
@@ -75,7 +80,7 @@ def balanced(images: LabelledImages, count: int, seed: int = 0) -> Tensor:
     turn = np.empty(len(labels), np.int64)
     turn[by_class] = np.arange(len(labels)) - firsts
     chosen = np.argsort(turn, kind="stable")[:count]
-    return images.pixels(order[torch.from_numpy(chosen)])
+    return order[torch.from_numpy(chosen)]
 
 
 def _names(classes: Sequence[Any]) -> str:

@@ -16,11 +16,13 @@ from nastk.deploy.calibration_cache import CALIBRATION, cached_ranges
 from nastk.deploy.emittable import emittable
 from nastk.deploy.export_folder import existing, partial_folder, put_in_place
 from nastk.deploy.images import ImageSource, balanced, check_source, normalised
+from nastk.deploy.int8_source import HeldOut, Int8Wishes, int8_source
 from nastk.deploy.judge import judge
 from nastk.deploy.machine import machine_facts, versions
 from nastk.deploy.manifest import LABELS, MANIFEST, SCHEMA, describe_files
 from nastk.deploy.model_card import CARD, PREDICT, model_card
 from nastk.deploy.targets import CpuTarget, Target
+from nastk.deploy.tuned import TUNED
 from nastk.errors import UserError
 from nastk.files import write_bytes, write_json, write_text
 from nastk.networks import count_macs, count_parameters
@@ -38,6 +40,8 @@ class ExportSettings:
         calibration_method: how: "min_max", "percentile" or "entropy"; see `Method`.
         percentile: of the values that "percentile" keeps.
         seconds: of latency measurement a file.
+        sensitivity: whether layers are ranked by what int8 costs them, and the worst kept in float32 until int8 loses
+            no more than `max_accuracy_drop`, on images that are not test images.
         licence: of the weights, for the model card; None where nobody has decided.
 
     Raises:
@@ -49,6 +53,7 @@ class ExportSettings:
     calibration_method: str = "min_max"
     percentile: float = 99.99
     seconds: float = 1.0
+    sensitivity: bool = False
     licence: str | None = None
 
     def __post_init__(self) -> None:
@@ -72,6 +77,8 @@ def export_model(
     data: ImageSource,
     settings: ExportSettings | None = None,
     targets: Sequence[Target] = (CpuTarget(),),
+    tuned: Path | None = None,
+    held_out: HeldOut | None = None,
 ) -> dict[str, Any]:
     """Writes each target's files, labels.json, calibration.json, manifest.json, MODEL_CARD.md and predict.py.
 
@@ -84,6 +91,9 @@ def export_model(
         data: what the network was trained on: calibrated on training images, scored on test images.
         settings: default `ExportSettings()`.
         targets: that files are written for, of different names; one of the first's files is recommended.
+        tuned: folder of the same network fine-tuned for int8; int8 files are written from whichever weights score
+            better on `held_out`, float32 files never.
+        held_out: images to decide on what int8 is made of; None for the training images.
 
     Returns:
         The content of manifest.json.
@@ -101,6 +111,7 @@ def export_model(
     source = {
         **describe_files(transfer_folder, (WEIGHTS, GENOTYPE, NETWORK)),
         "settings": asdict(settings),
+        "tuned": tuned and describe_files(tuned, (WEIGHTS, TUNED)),
         "targets": {target.name: asdict(target) for target in targets},  # type: ignore[call-overload]
     }
     names = {LABELS, CALIBRATION, *(name for target in targets for name in (*target.files.values(), *target.extras))}
@@ -110,10 +121,14 @@ def export_model(
     manifest = existing(out_folder, source, {*names, CARD})
     if manifest is not None:
         return manifest
+    wishes = None
+    if tuned is not None or settings.sensitivity:
+        images = held_out or HeldOut(data.train(), unseen=False)
+        wishes = Int8Wishes(images, tuned, settings.sensitivity, settings.max_accuracy_drop, settings.method)
     partial = partial_folder(out_folder)
     try:
         kept = out_folder / CALIBRATION
-        manifest = _fill(partial, trained, data, settings, targets, names, kept) | {"source": source}
+        manifest = _fill(partial, trained, data, settings, targets, names, kept, wishes) | {"source": source}
         write_json(partial / MANIFEST, manifest)
         write_text(partial / CARD, model_card(manifest, transfer_folder, settings.licence))
         put_in_place(partial, out_folder)
@@ -130,12 +145,16 @@ def _fill(
     targets: Sequence[Target],
     names: Collection[str],
     kept: Path,
+    wishes: Int8Wishes | None,
 ) -> dict[str, Any]:
     config, facts = trained.config, trained.facts
     mean, std = facts["normalisation"]["mean"], facts["normalisation"]["std"]
     calibration = normalised(balanced(data.train(), settings.calibration), mean, std)
     calibrate = functools.partial(cached_ranges, method=settings.method, kept=kept, out=folder / CALIBRATION)
     source = emittable(trained.network, config, trained.genotype.key, calibration, calibrate)
+    int8 = None
+    if wishes is not None:
+        source, int8 = int8_source(source, wishes, mean, std)
     for target in targets:
         target.emit(source, folder)
     judged, test_images = judge(targets, folder, trained, data, settings.seconds)
@@ -157,6 +176,7 @@ def _fill(
         "warnings": list(warnings),
         "precisions": first["precisions"],
         "targets": entries,
+        "int8": int8,
         "calibration_images": len(calibration),
         "files": files,
         "preprocessing": {

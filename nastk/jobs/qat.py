@@ -1,0 +1,217 @@
+"""Quantization-aware training as a part of the export: a trained network, fine-tuned for the int8 that will run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from nastk.deploy.calibrate import tensor_ranges
+from nastk.deploy.emittable import Emittable, emittable
+from nastk.deploy.images import balanced, check_source, normalised
+from nastk.deploy.int8_source import HeldOut
+from nastk.deploy.manifest import describe_files
+from nastk.deploy.package import ExportSettings
+from nastk.deploy.scheme import X86, Scheme
+from nastk.deploy.targets import Target
+from nastk.deploy.trainable import TrainableInt8
+from nastk.deploy.tuned import SCHEMA, TUNED
+from nastk.deploy.write_back import write_back
+from nastk.errors import UserError
+from nastk.files import cannot_write, read_json, write_json
+from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trained, save_trained
+from nastk.training.checkpoint import remove_checkpoints
+from nastk.training.data import DataSource, ImageSet, Normalisation, hold_out
+from nastk.training.fine_tune import fine_tune
+from nastk.training.recipe import check_integer, check_number
+from nastk.training.record import RECORD
+from nastk.training.settings import TrainingSettings
+
+FOLDER = "qat"
+# Where a training runs is no part of what it is.
+ELSEWHERE = ("device", "threads")
+
+
+@dataclass(frozen=True)
+class QatSettings:
+    """How a network is fine-tuned for int8.
+
+    Attributes:
+        epochs: passes over the training images; 0 for no fine-tuning.
+        learning_rate: AdamW's highest; the steps of activations are trained ten times as fast.
+        batch: images a step.
+        seed, device, threads: see `TrainingSettings`.
+
+    Raises:
+        UserError: a value that cannot be.
+    """
+
+    epochs: int = 0
+    learning_rate: float = 1e-3
+    batch: int = 64
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        check_integer("export.qat.epochs", self.epochs, 0, 10_000)
+        check_number("export.qat.learning_rate", self.learning_rate, 0.0, 1.0, open_low=True)
+        check_integer("export.qat.batch", self.batch, 2)
+        check_integer("export.qat.seed", self.seed, 0)
+        if self.threads is not None:
+            check_integer("export.qat.threads", self.threads, 1, 1024)
+
+    def recipe(self) -> TrainingSettings:
+        """Returns the training: short, without what a network needs that learns from nothing."""
+        return TrainingSettings(
+            epochs=self.epochs,
+            batch=self.batch,
+            optimizer="adamw",
+            learning_rate=self.learning_rate,
+            warmup=0.1,
+            weight_decay=0.0,
+            auxiliary=0.0,
+            precision="fp32",
+            graph=False,
+            seed=self.seed,
+            device=self.device,
+            threads=self.threads,
+        )
+
+
+def scheme_of(target: Target) -> Scheme:
+    """Returns the int8 that a target runs, x86's where it has no scheme of ours."""
+    scheme = getattr(target, "scheme", X86)
+    return scheme if isinstance(scheme, Scheme) else X86
+
+
+def held_out_images(model: Path, data: DataSource) -> tuple[ImageSet, HeldOut]:
+    """Returns the training images less those held out, and these: what int8 is decided on.
+
+    They are the ones that the transfer held out, where it did.
+    """
+    path = model / RECORD
+    record = read_json(path) if path.exists() else {}
+    transfer: Any = record.get("settings") if isinstance(record, dict) else None
+    known = transfer if isinstance(transfer, dict) else {}
+    seed = known.get("seed")
+    train, held = hold_out(data, seed if isinstance(seed, int) else 0)
+    return train, HeldOut(held, unseen=known.get("holdout") is True)
+
+
+def fine_tuned(
+    model: Path, data: DataSource, train: ImageSet, how: ExportSettings, qat: QatSettings, scheme: Scheme = X86
+) -> Path:
+    """Fine-tunes the network of a folder for int8; what is there already, made of the same, is kept.
+
+    Killed and called again, it goes on from its last epoch and ends with the same bytes.
+
+    Args:
+        model: folder of the trained network; the result goes into its folder `qat`.
+        data: what it was trained on.
+        train: images of it to train on.
+        how: of the calibration that the ranges begin with.
+        qat: how to train.
+        scheme: of the int8 that is trained for.
+
+    Returns:
+        The folder: model.safetensors, genotype.json, network.json, and qat.json with the ranges.
+
+    Raises:
+        UserError: the network is damaged, is of other data or has an operator that cannot be trained, the training
+            diverged, or the folder cannot be written.
+    """
+    folder = model / FOLDER
+    trained = load_trained(model)
+    check_source(data, trained.config, trained.facts["classes"])
+    record = _record(model, train, how, qat, scheme)
+    if _is_done(folder, record):
+        return folder
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    if _found(folder).get("record") != record:
+        remove_checkpoints(folder)
+        write_json(folder / TUNED, {"schema": SCHEMA, "record": record})
+    source = _source(trained, data, how)
+    network = TrainableInt8(source.model, source.ranges, scheme)
+    losses = _train(network, trained, data, train, qat, folder)
+    write_back(trained.network, network.folded(), (1, *source.shape))
+    save_trained(folder, trained.network, trained.config, trained.genotype, trained.facts)
+    facts = {"epochs": qat.epochs, "train_images": len(train), "train_loss": losses, "scheme": scheme.name}
+    ranges = {name: list(bounds) for name, bounds in sorted(network.ranges().items())}
+    write_json(folder / TUNED, {"schema": SCHEMA, "record": record, "facts": facts, "ranges": ranges})
+    remove_checkpoints(folder)
+    return folder
+
+
+def _source(trained: Trained, data: DataSource, how: ExportSettings) -> Emittable:
+    normal = trained.facts["normalisation"]
+    images = normalised(balanced(data.train(), how.calibration), normal["mean"], normal["std"])
+
+    def calibrate(model: Any, images: Any) -> Any:
+        return tensor_ranges(model, images, how.method)
+
+    return emittable(trained.network, trained.config, trained.genotype.key, images, calibrate)
+
+
+def _train(
+    network: TrainableInt8, trained: Trained, data: DataSource, train: ImageSet, qat: QatSettings, folder: Path
+) -> float:
+    """Returns the mean training loss of the last epoch."""
+    key, normal = trained.genotype.key, trained.facts["normalisation"]
+    last = float("nan")
+    with tqdm(total=qat.epochs, desc=f"qat {key[:8]}", unit="epoch", disable=None, dynamic_ncols=True) as bar:
+
+        def progress(epoch: int, epochs: int, loss: float) -> None:
+            nonlocal last
+            last = loss
+            bar.update(epoch - bar.n)
+            bar.set_postfix_str(f"training loss {loss:.3f}")
+
+        fine_tune(
+            network,
+            train,
+            Normalisation(tuple(normal["mean"]), tuple(normal["std"])),
+            data,
+            qat.recipe(),
+            folder,
+            key=key,
+            progress=progress,
+        )
+    return last
+
+
+def _record(model: Path, train: ImageSet, how: ExportSettings, qat: QatSettings, scheme: Scheme) -> dict[str, Any]:
+    """Returns all that the result depends on."""
+    files = describe_files(model, (WEIGHTS, GENOTYPE, NETWORK))
+    return {
+        "source": {name: entry["sha256"] for name, entry in files.items()},
+        "settings": {name: value for name, value in asdict(qat).items() if name not in ELSEWHERE},
+        "calibration": {"images": how.calibration, **asdict(how.method)},
+        "scheme": scheme.name,
+        "train_sha256": train.fingerprint(),
+    }
+
+
+def _is_done(folder: Path, record: dict[str, Any]) -> bool:
+    found = _found(folder)
+    if found.get("record") != record or "ranges" not in found:
+        return False
+    try:
+        load_trained(folder)
+    except UserError:
+        return False
+    return True
+
+
+def _found(folder: Path) -> dict[str, Any]:
+    """Returns what qat.json holds, nothing where it is missing or damaged."""
+    try:
+        found: Any = read_json(folder / TUNED)
+    except UserError:
+        return {}
+    return found if isinstance(found, dict) and found.get("schema") == SCHEMA else {}
