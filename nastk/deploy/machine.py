@@ -13,6 +13,7 @@ import onnxruntime
 import torch
 
 import nastk
+from nastk.deploy.gpu import present_gpu
 from nastk.deploy.session import PROVIDER, usable_cores
 
 CPU_FOLDER = Path("/sys/devices/system/cpu/cpu0/cpufreq")
@@ -23,6 +24,7 @@ def machine_facts() -> dict[str, Any]:
 
     `cores` are those that this process may use; `load` is the mean number of runnable processes over the last minute.
     """
+    gpu = present_gpu()
     frequency = _read(CPU_FOLDER / "scaling_cur_freq")
     return {
         "processor": _processor(),
@@ -33,6 +35,7 @@ def machine_facts() -> dict[str, Any]:
         "clock_mhz": _clock_from_cpuinfo() if frequency is None else round(int(frequency) / 1000),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "provider": PROVIDER,
+        "gpu": gpu and str(gpu),
     }
 
 

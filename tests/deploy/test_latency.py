@@ -112,5 +112,5 @@ def test_the_machine_is_described() -> None:
     facts = machine_facts()
     assert facts["cores"] == usable_cores() >= 1
     assert facts["provider"] == "CPUExecutionProvider"
-    assert set(facts) >= {"processor", "governor", "clock_mhz", "load", "architecture", "system"}
+    assert set(facts) >= {"processor", "governor", "clock_mhz", "load", "architecture", "system", "gpu"}
     assert set(versions()) == {"nastk", "python", "torch", "onnx", "onnxruntime", "numpy"}
