@@ -34,8 +34,8 @@ def entropy_bound(counts: NDArray[np.int64], greatest: float) -> float:
     """Returns the magnitude to cut at so that the quantized values tell least from the others.
 
     Migacz, "8-bit Inference with TensorRT", GTC 2017: of all cuts, the one with the least Kullback-Leibler divergence
-    between the distribution of magnitudes, what is cut off put into its last bin, and the same in 128 levels. The
-    zeros, which any cut holds exactly, count as the bin above them, as in NVIDIA's pytorch-quantization.
+    between the distribution of magnitudes, what is cut off put into the last bin that holds any, and the same in 128
+    levels. The zeros, which any cut holds exactly, count as the bin above them, as in NVIDIA's pytorch-quantization.
     """
     magnitudes = (counts[BINS:] + counts[BINS - 1 :: -1]).astype(np.float64)
     magnitudes[0] = magnitudes[1]
@@ -48,16 +48,15 @@ def entropy_bound(counts: NDArray[np.int64], greatest: float) -> float:
     edges = -(-cuts[:, None] * np.arange(LEVELS + 1) // LEVELS)
     mass, held = np.diff(sums[edges], axis=1), np.diff(filled[edges], axis=1)
     outliers = total - sums[cuts]
+    last = np.maximum.accumulate(np.where(magnitudes > 0, np.arange(BINS), 0))[cuts - 1]
     reference = mass.copy()
-    reference[:, -1] += outliers
-    last = magnitudes[cuts - 1]
+    reference[np.arange(len(cuts)), last * LEVELS // cuts] += outliers
     own = np.concatenate([[0.0], np.cumsum(_entropy_terms(magnitudes / total))])
-    inner = own[cuts - 1] + _entropy_terms((last + outliers) / total)
+    moved = _entropy_terms((magnitudes[last] + outliers) / total) - _entropy_terms(magnitudes[last] / total)
     with np.errstate(divide="ignore", invalid="ignore"):
         density = np.where(mass > 0, np.log(mass / held / sums[cuts][:, None]), 0.0)
-    divergence = inner - (reference / total * density).sum(axis=1)
-    # An empty last bin cannot stand for what is cut off.
-    divergence[((last == 0) & (outliers > 0)) | (sums[cuts] == 0)] = np.inf
+    divergence = own[cuts] + moved - (reference / total * density).sum(axis=1)
+    divergence[sums[cuts] == 0] = np.inf
     best = len(cuts) - 1 - int(np.argmin(divergence[::-1]))
     return float(cuts[best]) / BINS * greatest
 
