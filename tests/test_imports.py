@@ -27,6 +27,8 @@ def test_the_import_rules_of_pyproject_hold() -> None:
         ("nastk.objective", ()),
         ("nastk.search", ()),
         ("nastk.pipeline", ()),
+        ("nastk.predict", ()),
+        ("nastk.jobs.predict", ("onnxruntime",)),
         ("nastk.ops", ("torch",)),
         ("nastk.networks", ("torch",)),
     ],

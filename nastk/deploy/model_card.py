@@ -93,20 +93,25 @@ def _files(manifest: Mapping[str, Any]) -> Iterator[str]:
         f"Accuracy and agreement (with the trained network in torch, same class named) on {count:,} test images; the "
         "interval is Wilson's and speaks of images drawn like these."
     )
-    machine, timed = manifest["machine"], _first_latency(manifest)
-    if timed is not None:
-        yield (
-            f"Latency of a batch of {timed['batch']} on {timed['threads']} thread(s) of "
-            f"{_text(machine['processor'] or machine['architecture'])}, {_text(machine['system'])}, ONNX Runtime "
-            f"{manifest['versions']['onnxruntime']}, where the target is this machine."
-        )
-    for target, one in manifest["targets"].items():
-        for said in dict.fromkeys(filter(None, (one.get("not_run"), one.get("not_timed"), one.get("note")))):
-            yield f"{_text(target)}: {_text(said)}."
-        if "remote" in one:
-            there = one["remote"]
-            model = there["machine"].get("processor") or there["machine"].get("architecture")
-            yield f"{_text(target)}: timed on {_text(model)}, ONNX Runtime {_text(there['versions']['onnxruntime'])}."
+    for name, target in manifest["targets"].items():
+        timed = next((one["latency_ms"] for one in target["precisions"].values() if one["latency_ms"]), None)
+        if timed is not None:
+            where = _where(manifest, target, timed["threads"])
+            yield f"{_text(name)}: latency of a batch of {timed['batch']}, {where}."
+        for said in dict.fromkeys(filter(None, (target.get(key) for key in ("not_run", "not_timed", "note")))):
+            yield f"{_text(name)}: {_text(said)}."
+
+
+def _where(manifest: Mapping[str, Any], target: Mapping[str, Any], threads: int) -> str:
+    """Returns on what the files of a target were timed."""
+    if target.get("run_by"):
+        return _text(" on ".join(filter(None, (target["run_by"], target.get("gpu")))))
+    ran = {**manifest, **target.get("remote", {})}
+    machine = ran["machine"]
+    processor = f"{threads} thread(s) of {_text(machine['processor'] or machine['architecture'])}"
+    onnx = any(one["file"].endswith(".onnx") for one in target["precisions"].values())
+    runtime = f", ONNX Runtime {_text(ran['versions']['onnxruntime'])}" * onnx
+    return f"on {processor}, {_text(machine['system'])}{runtime}"
 
 
 def _how_to_run(manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -166,7 +171,7 @@ def _limits(manifest: Mapping[str, Any]) -> str:
         "It always names one of its classes, of an image that shows none of them too.",
         "Probabilities are the softmax of the logits; nobody has calibrated them.",
         "Accuracy was measured on images like those trained on; other cameras, crops and countries were not tried.",
-        "Latency holds for the machine named above.",
+        "Latency holds for the machines named above.",
         *(f"{warning}." for warning in manifest["warnings"]),
     ]
     return "\n".join(f"- {_text(line)}" for line in lines)
@@ -179,11 +184,6 @@ def _accuracy(share: float, count: int) -> str:
 
 def _unknown_or(value: Any, spelled: Any) -> str:
     return "not run here" if value is None else str(spelled(value))
-
-
-def _first_latency(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
-    entries = (one for target in manifest["targets"].values() for one in target["precisions"].values())
-    return next((one["latency_ms"] for one in entries if one["latency_ms"]), None)
 
 
 def _has_int8(manifest: Mapping[str, Any]) -> bool:

@@ -104,7 +104,8 @@ def test_an_export_holds_what_the_machine_is(board: Path, export: Path, tmp_path
     asked = (board / "hosts").read_text().count("\n")
     assert asked == 2, "once for what it is, once for the latencies"
     card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
-    assert "remote: timed on" in card
+    processor = found["remote"]["machine"]["processor"]
+    assert f"remote: latency of a batch of 1, on 1 thread(s) of {processor}" in card
 
 
 def test_the_files_of_an_arm_board_are_written_scored_here_and_timed_there(board: Path, export, tmp_path: Path) -> None:
