@@ -20,6 +20,7 @@ SUFFIX = ".engine"
 # On which other GPUs an engine shall run, as config says it; trtexec's word for it.
 HARDWARE = {"same": "none", "compute_capability": "sameComputeCapability", "ampere_plus": "ampere+"}
 AMPERE = 8
+ONLY_OURS = "an engine is code, only those that an export built are loaded; export again on this machine"
 _built_here: set[str] = set()
 
 
@@ -95,11 +96,11 @@ def fits(record: Mapping[str, Any], gpu: Gpu) -> bool:
 def _record(path: Path, digest: str) -> Mapping[str, Any]:
     """Returns what the manifest beside an engine says of it."""
     if not (path.parent / MANIFEST).is_file():
-        raise UserError(f"{path}: no {MANIFEST} beside it; an engine is code, only those of an export are loaded")
+        raise UserError(f"{path}: no {MANIFEST} beside it; {ONLY_OURS}")
     manifest = load_manifest(path.parent, verify=False)
     entry = manifest["files"].get(path.name)
     if entry is None:
-        raise UserError(f"{path}: not in {MANIFEST}; an engine is code, only those of an export are loaded")
+        raise UserError(f"{path}: not in {MANIFEST}; {ONLY_OURS}")
     if entry["sha256"] != digest:
         raise UserError(f"{path}: its SHA-256 is not the manifest's; the file was changed after it was exported")
     targets = manifest.get("targets")
