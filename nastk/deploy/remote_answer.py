@@ -12,6 +12,7 @@ from nastk.deploy.remote_shell import clean
 from nastk.errors import UserError
 
 VERSIONS = ("python", "onnxruntime", "numpy")
+FACTS = ("processor", "architecture", "system", "cores", "governor", "clock_mhz", "load", "provider")
 # A day: a run that takes longer is none.
 MAX_NANOSECONDS = 86_400 * 10**9
 MAX_THREADS = 4096
@@ -26,7 +27,7 @@ class Answer:
         seconds: by file, by repeat, of each run.
         threads: that computed together.
         versions: of "python", "onnxruntime", "numpy" there.
-        machine: what `machine_facts` says, of that machine.
+        machine: what `machine_facts` says, of that machine; None where it does not tell.
     """
 
     seconds: Mapping[str, tuple[tuple[float, ...], ...]]
@@ -66,13 +67,13 @@ def read_answer(host: str, printed: str, files: Collection[str], quick: bool = F
             raise UserError(f"remote {host}: the times of {name} are malformed: {clean(str(repeats)[:60])}")
     if not isinstance(versions, dict) or not all(isinstance(versions.get(name), str) for name in VERSIONS):
         raise _malformed(host, line)
-    if not isinstance(machine, dict) or not all(map(_is_plain, machine.values())):
+    if not isinstance(machine, dict) or not all(_is_plain(machine.get(name)) for name in FACTS):
         raise _malformed(host, line)
     return Answer(
         {name: tuple(tuple(one / 1e9 for one in repeat) for repeat in repeats) for name, repeats in times.items()},
         found["threads"],
         {name: clean(versions[name]) for name in VERSIONS},
-        {clean(name): clean(value) if isinstance(value, str) else value for name, value in machine.items()},
+        {name: clean(value) if isinstance(value := machine.get(name), str) else value for name in FACTS},
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nastk.deploy.machine import machine_facts
 from nastk.deploy.remote_answer import read_answer
 from nastk.deploy.remote_measure import MARK
 from nastk.errors import UserError
@@ -64,5 +65,6 @@ def test_anything_else_is_refused_in_one_harmless_line(printed: str, message: st
 
 
 def test_names_and_versions_are_stripped_of_control_characters() -> None:
-    found = read_answer("board", said(machine={"processor": "a\033[31mb"}), ["0.onnx"])
-    assert found.machine == {"processor": "a[31mb"}
+    found = read_answer("board", said(machine={"processor": "a\033[31mb", "x": "y" * 10**6}), ["0.onnx"])
+    assert set(found.machine) == set(machine_facts())
+    assert {name: value for name, value in found.machine.items() if value} == {"processor": "a[31mb"}
