@@ -17,7 +17,7 @@ WEIGHTED = ("Conv", "Gemm")
 # Under this key a model's metadata name, as a JSON list, the nodes that were left in float32 on request, and those
 # between them.
 KEPT_FLOAT = "kept_float"
-_PLACE = re.compile(r"stages[._](\d+)(?:[._]edges[._](\d+))?")
+_EDGE, _CELL = re.compile(r"stages[._](\d+)[._]edges[._](\d+)"), re.compile(r"stages[._](\d+)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +66,7 @@ def inspected(model: onnx.ModelProto) -> Inspected:
 def described(node: onnx.NodeProto) -> str:
     """Returns a node's operator and name, and the cell and edge that it is of where its name or origin tells."""
     scopes = (prop.value for prop in node.metadata_props if prop.key == "pkg.torch.onnx.name_scopes")
-    places = (_PLACE.search(text) for text in (node.name, *node.output, *scopes))
-    place = next((found for found in places if found), None)
-    if place is None:
-        return f"{node.op_type} node {node.name!r}"
-    edge = "" if place[2] is None else f", edge {place[2]}"
-    return f"{node.op_type} node {node.name!r} (cell {place[1]}{edge})"
+    text = " ".join((node.name, *node.output, *scopes))
+    edge, cell = _EDGE.search(text), _CELL.search(text)
+    place = f" (cell {edge[1]}, edge {edge[2]})" if edge else f" (cell {cell[1]})" if cell else ""
+    return f"{node.op_type} node {node.name!r}{place}"

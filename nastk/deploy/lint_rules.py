@@ -109,8 +109,9 @@ def nothing_leaves_int8(graph: Inspected) -> Iterator[Breach]:
         readers = graph.readers.get(name, ())
         if len(readers) == 1 and readers[0].op_type == "Relu":
             readers = graph.readers.get(readers[0].output[0], ())
-        if name != OUTPUT and any(reader.op_type != "QuantizeLinear" for reader in readers):
-            yield node, f"its result is read in float by {readers[0].op_type}, expected a QuantizeLinear behind it"
+        floating = [reader.op_type for reader in readers if reader.op_type != "QuantizeLinear"]
+        if name != OUTPUT and floating:
+            yield node, f"its result is read in float by {floating[0]}, expected a QuantizeLinear behind it"
 
 
 def _conversions(graph: Inspected) -> Iterator[onnx.NodeProto]:
