@@ -3,8 +3,19 @@
 from nastk.deploy.targets.arm import ArmTarget
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.deploy.targets.cuda import CudaTarget
+from nastk.deploy.targets.executorch import ExecutorchTarget
+from nastk.deploy.targets.litert import LitertTarget
 from nastk.deploy.targets.remote import RemoteTarget
 from nastk.deploy.targets.target import Target
 from nastk.deploy.targets.tensorrt import TensorrtTarget
 
-__all__ = ["ArmTarget", "CpuTarget", "CudaTarget", "RemoteTarget", "Target", "TensorrtTarget"]
+__all__ = [
+    "ArmTarget",
+    "CpuTarget",
+    "CudaTarget",
+    "ExecutorchTarget",
+    "LitertTarget",
+    "RemoteTarget",
+    "Target",
+    "TensorrtTarget",
+]

@@ -1,0 +1,199 @@
+"""What the runtimes for phones have in common: files for one image at a time, written from the network itself."""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from nastk.deploy.cost import MEGABYTE, static_cost
+from nastk.deploy.emittable import Emittable, untrained
+from nastk.deploy.latency import CallTimer, Latency, interleaved, quick_call_latency
+from nastk.deploy.session import usable_cores
+from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
+from nastk.deploy.targets.target import Runner
+from nastk.errors import UserError
+from nastk.files import write_bytes
+from nastk.genotype import Genotype
+from nastk.networks import NetworkConfig, build_network
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file in its runtime.
+
+    Attributes:
+        shape: of one image, (channels, height, width).
+        run: gives the logits (1, classes) of one image (1, C, H, W), both float32.
+    """
+
+    shape: tuple[int, ...]
+    run: Runner
+
+
+@dataclass(frozen=True)
+class MobileTarget(ABC):
+    """A runtime for phones, on the CPU of this machine. Its files take float32 pixels, one image at a time.
+
+    Candidates take as long to write as their networks are deep: some ten seconds each, where ONNX takes one.
+
+    Attributes:
+        threads: that compute one image together; 0 is all cores.
+        batch: 1, what a camera gives; several images are run one by one.
+        precision: in which candidates are measured: "fp32" or "int8", as they are to be deployed.
+        seconds: that a candidate's latency measurement may take.
+
+    Raises:
+        UserError: a value that cannot be.
+    """
+
+    threads: int = 1
+    batch: int = 1
+    precision: str = "fp32"
+    seconds: float = 0.3
+
+    writers: ClassVar[tuple[str, ...]] = ()
+    runtime: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        check_count("threads", self.threads, 0, 1024)
+        if self.batch != 1:
+            raise UserError(f"target {self.name}: batch={self.batch!r}, expected 1: its files take one image at a time")
+        check_precision(self.name, self.precision, self.files)
+        check_seconds(self.seconds)
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What results are filed under; also that of the extra which installs what it needs."""
+
+    @property
+    @abstractmethod
+    def files(self) -> Mapping[str, str]:
+        """Names of the files, by precision."""
+
+    @abstractmethod
+    def convert(self, network: nn.Module, example: torch.Tensor) -> bytes:
+        """Returns the float32 file of a network for images like `example`, (1, C, H, W)."""
+
+    @abstractmethod
+    def convert_int8(self, network: nn.Module, calibration: torch.Tensor, float_file: bytes | None) -> bytes:
+        """Returns the int8 file, its ranges taken from images (n, C, H, W); `float_file` is the float32 one or None."""
+
+    @abstractmethod
+    def open(self, path: Path, threads: int) -> Opened:
+        """Opens a file with so many threads; raises UserError where it is damaged."""
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def check(self) -> None:
+        """Raises UserError where the converter is not installed."""
+        missing = _missing(self.writers)
+        if missing:
+            raise UserError(f"target {self.name}: needs {missing}, not installed; pip install 'nastk[{self.name}]'")
+
+    def emit(self, source: Emittable, folder: Path) -> None:
+        """Writes the float32 file and the int8 file, which is calibrated by the runtime's own quantizer."""
+        float_file = self._written(source, "fp32")
+        write_bytes(folder / self.files["fp32"], float_file)
+        known = None if source.tuned else float_file
+        write_bytes(folder / self.files["int8"], self._written(source, "int8", known))
+
+    def cannot_run(self) -> str | None:
+        """Says where the runtime is not installed."""
+        missing = _missing((self.runtime,))
+        return missing and f"target {self.name}: {missing} is not installed; pip install 'nastk[{self.name}]'"
+
+    def cannot_time(self) -> str | None:
+        """As long as it can be run: latencies are those of the runtime on this CPU."""
+        return self.cannot_run()
+
+    def runner(self, path: Path) -> Runner:
+        """Opens a file on all cores."""
+        opened = self.open(path, usable_cores())
+
+        def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.concatenate([opened.run(images[at : at + 1]) for at in range(len(images))])
+
+        return run
+
+    def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
+        """Returns the latency of each file, measured in turn; raises UserError where the runtime is missing."""
+        self._check_runtime()
+        count = self.threads or usable_cores()
+        timers = [CallTimer(_call(self.open(path, count))) for path in paths]
+        return interleaved(timers, batch=1, threads=count, runs=runs, seconds=seconds)
+
+    def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
+        """Returns latency_ms, params, macs, memory_mb and size_mb of the untrained network, in its precision's file.
+
+        Raises:
+            UserError: the converter is missing or cannot express an operator.
+        """
+        self.check()
+        self._check_runtime()
+        static = static_cost(genotype, config)
+        deployed = replace(config, auxiliary=False, drop_path=0.0)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = build_network(genotype, deployed).eval()
+        data = self._written(untrained(network, deployed, genotype.key), self.precision)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / self.files[self.precision]
+            path.write_bytes(data)
+            opened = self.open(path, self.threads or usable_cores())
+        latency = quick_call_latency(_call(opened), seconds=self.seconds)
+        return replace(static, size_mb=len(data) / MEGABYTE).with_latency(latency)
+
+    def facts(self, folder: Path) -> Mapping[str, Any]:
+        """Returns that the files take one image at a time."""
+        return {"batch": 1}
+
+    def _written(self, source: Emittable, precision: str, float_file: bytes | None = None) -> bytes:
+        mine = source.int8 if precision == "int8" else source
+        try:
+            network = folded(mine.network)
+            if precision == "int8":
+                return self.convert_int8(network, torch.from_numpy(mine.calibration), float_file)
+            return self.convert(network, torch.zeros((1, *mine.shape)))
+        except (ImportError, UserError):
+            raise
+        except Exception as error:  # the converters' exceptions share no base class
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UserError(
+                f"target {self.name}: cannot write the {precision} file of {source.key[:8]} ({first[:200]})"
+            ) from error
+
+    def _check_runtime(self) -> None:
+        missing = self.cannot_run()
+        if missing is not None:
+            raise UserError(missing)
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """Returns a copy of a network in eval mode, without gradients, batch normalisation folded into the convolutions."""
+    from torch.fx.experimental.optimization import fuse
+
+    fused: nn.Module = fuse(network)
+    return fused.requires_grad_(False)
+
+
+def _call(opened: Opened) -> Callable[[], object]:
+    image = np.random.default_rng(0).standard_normal((1, *opened.shape), dtype=np.float32)
+    return lambda: opened.run(image)
+
+
+def _missing(modules: Sequence[str]) -> str | None:
+    return next((name for name in modules if importlib.util.find_spec(name) is None), None)
