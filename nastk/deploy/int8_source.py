@@ -16,6 +16,7 @@ from nastk.deploy.calibrate import Method
 from nastk.deploy.emittable import Emittable
 from nastk.deploy.images import LabelledImages, balanced_indices, normalised
 from nastk.deploy.onnx import serialise
+from nastk.deploy.scheme import Scheme
 from nastk.deploy.sensitivity import keep_worst, rank_layers
 from nastk.deploy.session import open_session, predict
 from nastk.deploy.tuned import TUNED, tuned_emittable
@@ -49,6 +50,7 @@ class Int8Wishes:
         sensitivity: whether layers are ranked, and the worst kept in float32.
         max_accuracy_drop: that int8 may lose, as a share of the images.
         method: of the calibration.
+        scheme: of the int8 that is judged: the first target's.
     """
 
     held_out: HeldOut
@@ -56,6 +58,7 @@ class Int8Wishes:
     sensitivity: bool
     max_accuracy_drop: float
     method: Method
+    scheme: Scheme
 
 
 def int8_source(
@@ -77,12 +80,12 @@ def int8_source(
     exact = _score(source.model, x, y)
     found: dict[str, Any] = {"images": len(y), "unseen": wishes.held_out.unseen, "float32": exact[0]}
     best = source
-    calibrated = _score(source.quantized(), x, y)
+    calibrated = _score(source.quantized(wishes.scheme), x, y)
     found |= {"calibrated": calibrated[0], "fine_tuned": None, "weights": "calibrated", "qat": None}
     reached = calibrated[0]
     if wishes.tuned is not None:
         tuned = tuned_emittable(wishes.tuned, source, wishes.method)
-        score = _score(tuned.quantized(), x, y)
+        score = _score(tuned.quantized(wishes.scheme), x, y)
         found |= {"fine_tuned": score[0], "qat": read_json(wishes.tuned / TUNED)["facts"]}
         # Of equal accuracies the lower cross-entropy counts.
         if (score[0], -score[1]) > (calibrated[0], -calibrated[1]):
@@ -90,11 +93,13 @@ def int8_source(
             found["weights"] = "fine_tuned"
     kept: frozenset[str] = frozenset()
     if wishes.sensitivity:
-        ranking = rank_layers(best, source.calibration)
+        ranking = rank_layers(best, source.calibration, wishes.scheme)
         least = exact[0] - wishes.max_accuracy_drop - ROUNDING
-        kept, reached = keep_worst(
-            ranking, lambda names: _score(dataclasses.replace(best, keep_float=names).quantized(), x, y)[0], least
-        )
+
+        def accuracy(names: frozenset[str]) -> float:
+            return _score(dataclasses.replace(best, keep_float=names).quantized(wishes.scheme), x, y)[0]
+
+        kept, reached = keep_worst(ranking, accuracy, least)
         found["sensitivity"] = [
             {"node": layer.node, "where": layer.where, "sqnr_db": _finite(layer.sqnr_db)} for layer in ranking
         ]

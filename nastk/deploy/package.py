@@ -21,6 +21,7 @@ from nastk.deploy.judge import judge
 from nastk.deploy.machine import machine_facts, versions
 from nastk.deploy.manifest import LABELS, MANIFEST, SCHEMA, describe_files
 from nastk.deploy.model_card import CARD, PREDICT, model_card
+from nastk.deploy.scheme import scheme_of
 from nastk.deploy.targets import CpuTarget, Target
 from nastk.deploy.tuned import TUNED
 from nastk.errors import UserError
@@ -124,7 +125,8 @@ def export_model(
     wishes = None
     if tuned is not None or settings.sensitivity:
         images = held_out or HeldOut(data.train(), unseen=False)
-        wishes = Int8Wishes(images, tuned, settings.sensitivity, settings.max_accuracy_drop, settings.method)
+        how = settings.sensitivity, settings.max_accuracy_drop, settings.method
+        wishes = Int8Wishes(images, tuned, *how, scheme_of(targets[0].name))
     partial = partial_folder(out_folder)
     try:
         kept = out_folder / CALIBRATION

@@ -40,3 +40,8 @@ class Scheme:
 X86 = Scheme("x86", symmetric=False, between=True)
 ARM = Scheme("arm", symmetric=True, between=True)
 TENSORRT = Scheme("tensorrt", symmetric=True, between=False)
+
+
+def scheme_of(target: str) -> Scheme:
+    """Returns the scheme of the target called `target`; x86's for those that quantize by themselves."""
+    return {"arm": ARM, "tensorrt": TENSORRT}.get(target, X86)

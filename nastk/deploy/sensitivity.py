@@ -14,6 +14,7 @@ from nastk.deploy.emittable import Emittable
 from nastk.deploy.inspected import WEIGHTED, described
 from nastk.deploy.onnx import serialise
 from nastk.deploy.quantize import quantized_model
+from nastk.deploy.scheme import X86, Scheme
 from nastk.deploy.session import open_session, predict
 
 
@@ -33,7 +34,7 @@ class Sensitivity:
     sqnr_db: float
 
 
-def rank_layers(source: Emittable, images: NDArray[np.float32], quiet: bool = False) -> list[Sensitivity]:
+def rank_layers(source: Emittable, images: NDArray[np.float32], scheme: Scheme = X86) -> list[Sensitivity]:
     """Returns all convolutions and linear layers, the one that int8 costs most first.
 
     One layer at a time is quantized, with what it reads and what it gives, after Wu et al., "Integer Quantization for
@@ -43,14 +44,14 @@ def rank_layers(source: Emittable, images: NDArray[np.float32], quiet: bool = Fa
     Args:
         source: a network and its ranges.
         images: (n, C, H, W), normalised, none of them test images.
-        quiet: no progress bar.
+        scheme: of the int8.
     """
     layers = [node for node in source.model.graph.node if node.op_type in WEIGHTED]
     names = {node.name for node in layers}
     exact = predict(open_session(serialise(source.model), threads=0), images)
     found = []
-    for node in tqdm(layers, desc="sensitivity", unit="layer", disable=quiet or None, dynamic_ncols=True):
-        model = quantized_model(source.model, source.ranges, keep_float=names - {node.name})
+    for node in tqdm(layers, desc="sensitivity", unit="layer", disable=None, dynamic_ncols=True):
+        model = quantized_model(source.model, source.ranges, scheme, names - {node.name})
         error = predict(open_session(serialise(model), threads=0), images) - exact
         found.append(Sensitivity(node.name, described(node), _decibels(exact, error)))
     return sorted(found, key=lambda layer: (layer.sqnr_db, layer.node))

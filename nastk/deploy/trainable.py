@@ -225,4 +225,4 @@ def _ratio(read: NDArray[Any], written: NDArray[Any]) -> float:
 def _dequantized(units: NDArray[Any], scale: NDArray[Any], zero: NDArray[Any]) -> NDArray[np.float32]:
     shape = (-1, *[1] * (units.ndim - 1)) if scale.ndim else ()
     real = (units.astype(np.float64) - zero.astype(np.float64).reshape(shape)) * scale.astype(np.float64).reshape(shape)
-    return real.astype(np.float32)
+    return np.asarray(real, dtype=np.float32)

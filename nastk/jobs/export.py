@@ -12,12 +12,13 @@ from omegaconf import DictConfig
 
 from nastk.config import build, check_type, load_yaml, plain, settings, shipped
 from nastk.deploy.package import ExportSettings, export_model
+from nastk.deploy.scheme import scheme_of
 from nastk.deploy.targets import Target
 from nastk.errors import UserError, unknown
 from nastk.files import read_json
 from nastk.jobs.int8_lines import int8_lines
 from nastk.jobs.parts import make_data, run_config
-from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images, scheme_of
+from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images
 from nastk.networks.stored import WEIGHTS
 from nastk.ranking import read_ranks
 from nastk.runs import held
@@ -52,7 +53,7 @@ def run_export(config: DictConfig) -> list[Path]:
             tuned = held_out = None
             if qat.epochs or how.sensitivity:
                 train, held_out = held_out_images(model, data)
-                tuned = fine_tuned(model, data, train, how, qat, scheme_of(targets[0])) if qat.epochs else None
+                tuned = fine_tuned(model, data, train, how, qat, scheme_of(targets[0].name)) if qat.epochs else None
             manifest = export_model(model, out, data, how, targets, tuned, held_out)
             _tell(model.name, manifest)
             for line in int8_lines(manifest, how.max_accuracy_drop):

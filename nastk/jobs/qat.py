@@ -15,7 +15,6 @@ from nastk.deploy.int8_source import HeldOut
 from nastk.deploy.manifest import describe_files
 from nastk.deploy.package import ExportSettings
 from nastk.deploy.scheme import X86, Scheme
-from nastk.deploy.targets import Target
 from nastk.deploy.trainable import TrainableInt8
 from nastk.deploy.tuned import SCHEMA, TUNED
 from nastk.deploy.write_back import write_back
@@ -79,12 +78,6 @@ class QatSettings:
             device=self.device,
             threads=self.threads,
         )
-
-
-def scheme_of(target: Target) -> Scheme:
-    """Returns the int8 that a target runs, x86's where it has no scheme of ours."""
-    scheme = getattr(target, "scheme", X86)
-    return scheme if isinstance(scheme, Scheme) else X86
 
 
 def held_out_images(model: Path, data: DataSource) -> tuple[ImageSet, HeldOut]:

@@ -1,0 +1,201 @@
+"""Quantization-aware training: gains where calibration loses, goes on after a kill, is kept where nothing changed."""
+
+import dataclasses
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from nastk.deploy.int8_source import HeldOut
+from nastk.deploy.manifest import sha256
+from nastk.deploy.onnx import onnx_model, serialise
+from nastk.deploy.package import ExportSettings, export_model
+from nastk.errors import UserError
+from nastk.jobs import qat
+from nastk.jobs.int8_lines import int8_lines
+from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images
+from nastk.networks import NetworkConfig
+from nastk.networks.stored import load_trained, save_trained
+from nastk.spaces import NasBench201Space
+from nastk.spaces.space import random_genotype
+from nastk.training.data import load_data
+from nastk.training.transfer import TransferSettings, train_final
+from tests.cli import run
+from tests.deploy.hurt import hurt
+
+DIGITS = load_data("digits")
+QUICK = ExportSettings(seconds=0.0, calibration=128)
+QAT = QatSettings(epochs=3)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """A trained network that loses by int8."""
+    folder = tmp_path_factory.mktemp("run") / "transfer" / "abc"
+    genotype = random_genotype(NasBench201Space(), random.Random(3))
+    config = NetworkConfig(cells=1, filters=8, classes=10, channels=1, size=8)
+    settings = TransferSettings(epochs=4, auxiliary=0.0, holdout=True, device="cpu", threads=1)
+    train_final(genotype, config, DIGITS, settings, folder)
+    trained = load_trained(folder)
+    hurt(trained.network, 500.0)
+    save_trained(folder, trained.network, config, genotype, trained.facts)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tuned(model: Path) -> Path:
+    train, _ = held_out_images(model, DIGITS)
+    return fine_tuned(model, DIGITS, train, QUICK, QAT)
+
+
+@pytest.fixture(scope="module")
+def exported(model: Path, tuned: Path, tmp_path_factory) -> tuple[Path, dict]:
+    _, held_out = held_out_images(model, DIGITS)
+    out = tmp_path_factory.mktemp("export") / "abc"
+    return out, export_model(model, out, DIGITS, QUICK, tuned=tuned, held_out=held_out)
+
+
+def test_it_wins_back_what_calibration_loses(exported) -> None:
+    _, manifest = exported
+    found = manifest["int8"]
+    assert found["unseen"] and found["images"] == 287
+    assert found["calibrated"] < found["float32"] - 0.2
+    assert found["fine_tuned"] > found["calibrated"] + 0.15
+    assert found["weights"] == "fine_tuned" and found["int8"] == found["fine_tuned"]
+    assert found["qat"]["epochs"] == 3 and found["qat"]["scheme"] == "x86"
+    # On the test images, which decided nothing.
+    assert manifest["precisions"]["int8"]["accuracy"] > found["calibrated"] + 0.15
+
+
+def test_the_float_file_has_the_weights_of_the_transfer(exported, model: Path) -> None:
+    out, manifest = exported
+    trained = load_trained(model)
+    written = onnx_model(trained.network, (1, 1, 8, 8), {"key": trained.genotype.key})
+    assert (out / "model.onnx").read_bytes() == serialise(written)
+    assert manifest["precisions"]["fp32"]["agreement"] == 1.0
+
+
+def test_the_gain_is_told_in_a_line(exported) -> None:
+    _, manifest = exported
+    lines = int8_lines(manifest, 0.005)
+    found = manifest["int8"]
+    assert f"calibrated int8 {found['calibrated']:.4f}, fine-tuned {found['fine_tuned']:.4f}" in lines[0]
+    assert "the fine-tuned weights are in the int8 files" in lines[0]
+
+
+def test_where_int8_loses_too_much_the_options_are_named(model: Path, tmp_path: Path) -> None:
+    manifest = export_model(model, tmp_path / "out", DIGITS, QUICK)
+    assert manifest["int8"] is None
+    (line,) = int8_lines(manifest, 0.005)
+    assert "export.qat.epochs=3" in line and "export.sensitivity=true" in line
+    assert int8_lines(manifest, 1.0) == []
+
+
+def test_sensitivity_keeps_layers_in_float_until_the_drop_is_met(model: Path, tmp_path: Path) -> None:
+    _, held_out = held_out_images(model, DIGITS)
+    settings = dataclasses.replace(QUICK, sensitivity=True, max_accuracy_drop=0.01)
+    manifest = export_model(model, tmp_path / "out", DIGITS, settings, held_out=held_out)
+    found = manifest["int8"]
+    assert found["int8"] >= found["float32"] - 0.01 > found["calibrated"]
+    assert 1 <= len(found["keep_float"]) < len(found["sensitivity"])
+    assert found["keep_float"] == sorted(layer["node"] for layer in found["sensitivity"][: len(found["keep_float"])])
+    assert "kept in float32" in int8_lines(manifest, 0.01)[2]
+
+
+def test_weights_that_are_no_better_are_not_shipped(model: Path, tuned: Path, tmp_path: Path) -> None:
+    """Here the fine-tuned network is spoilt."""
+    spoilt = tmp_path / "qat"
+    trained = load_trained(tuned)
+    with torch.no_grad():
+        trained.network.head[-1].weight.zero_()
+    spoilt.mkdir()
+    (spoilt / "qat.json").write_bytes((tuned / "qat.json").read_bytes())
+    save_trained(spoilt, trained.network, trained.config, trained.genotype, trained.facts)
+    _, held_out = held_out_images(model, DIGITS)
+    with_it = export_model(model, tmp_path / "with", DIGITS, QUICK, tuned=spoilt, held_out=held_out)
+    without = export_model(model, tmp_path / "without", DIGITS, QUICK)
+    assert with_it["int8"]["weights"] == "calibrated"
+    assert with_it["files"]["model.int8.onnx"] == without["files"]["model.int8.onnx"]
+    assert "no gain" in int8_lines(with_it, 1.0)[0]
+
+
+def test_the_same_again_is_kept_and_another_training_is_not(model: Path, tuned: Path) -> None:
+    train, _ = held_out_images(model, DIGITS)
+    before = {path.name: path.stat().st_mtime_ns for path in tuned.iterdir()}
+    assert set(before) == {"model.safetensors", "genotype.json", "network.json", "qat.json"}
+    assert fine_tuned(model, DIGITS, train, QUICK, dataclasses.replace(QAT, threads=1)) == tuned
+    assert {path.name: path.stat().st_mtime_ns for path in tuned.iterdir()} == before
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(model, tuned, tmp_path, monkeypatch) -> None:
+    train, _ = held_out_images(model, DIGITS)
+    copy = tmp_path / "abc"
+    copy.mkdir()
+    for path in model.iterdir():
+        if path.is_file():
+            (copy / path.name).write_bytes(path.read_bytes())
+    epochs: list[int] = []
+
+    def stopping(*arguments, progress, **more):
+        def after(epoch: int, of: int, loss: float) -> None:
+            progress(epoch, of, loss)
+            epochs.append(epoch)
+            if epochs == [1, 2]:
+                raise Killed
+
+        original(*arguments, progress=after, **more)
+
+    original = qat.fine_tune
+    monkeypatch.setattr(qat, "fine_tune", stopping)
+    with pytest.raises(Killed):
+        fine_tuned(copy, DIGITS, train, QUICK, QAT)
+    assert "ranges" not in json.loads((copy / "qat" / "qat.json").read_text())
+    folder = fine_tuned(copy, DIGITS, train, QUICK, QAT)
+    assert epochs == [1, 2, 3]
+    assert {path.name: sha256(path) for path in folder.iterdir()} == {
+        path.name: sha256(path) for path in tuned.iterdir()
+    }
+
+
+def test_images_are_those_that_the_transfer_held_out(model: Path, tmp_path: Path) -> None:
+    train, held_out = held_out_images(model, DIGITS)
+    assert isinstance(held_out, HeldOut) and held_out.unseen
+    assert json.loads((model / "training.json").read_text())["data"]["train_sha256"] == train.fingerprint()
+    assert not held_out_images(tmp_path, DIGITS)[1].unseen
+
+
+def test_a_damaged_file_of_ranges_is_named(model: Path, tuned: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "qat"
+    folder.mkdir()
+    for path in tuned.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    found = json.loads((folder / "qat.json").read_text())
+    found["ranges"]["nowhere"] = [0.0, 1.0]
+    (folder / "qat.json").write_text(json.dumps(found))
+    with pytest.raises(UserError, match=r"qat\.json: a range of 'nowhere'"):
+        export_model(model, tmp_path / "out", DIGITS, QUICK, tuned=folder)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("export.qat.epochs=-1", "export.qat.epochs=-1, expected a whole number from 0"),
+        ("export.qat.epochs=few", "export.qat.epochs='few': str, expected int"),
+        ("export.qat.learning_rate=0", "export.qat.learning_rate=0, expected a number above 0"),
+        ("export.qat.batch=1", "export.qat.batch=1, expected a whole number of at least 2"),
+        ("export.qat.rate=1", "export.qat.rate"),
+        ("export.sensitivity=maybe", "export.sensitivity='maybe': str, expected bool"),
+        ("export.qat.epochs=1", "no trained network"),
+    ],
+)
+def test_bad_settings_are_one_line(capsys, tmp_path: Path, argument: str, message: str) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("seed: 0\nevaluator: {}\n")
+    assert message in run(capsys, "export", f"run={folder}", argument).line
