@@ -13,7 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from nastk.deploy.manifest import MANIFEST, load_manifest
-from nastk.deploy.session_options import session_options
+from nastk.deploy.session_options import refusal, session_options
 from nastk.errors import UserError, unknown
 
 ONNX = ".onnx"
@@ -78,9 +78,8 @@ def open_classifier(folder: Path, precision: str | None = None) -> Classifier:
         session = onnxruntime.InferenceSession(
             path.read_bytes(), session_options(threads=0), providers=["CPUExecutionProvider"]
         )
-    except Exception as error:  # onnxruntime's exceptions share no public base class
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: ONNX Runtime {onnxruntime.__version__} cannot run it ({first[:200]})") from None
+    except Exception as error:
+        raise UserError(f"{path}: {refusal(error)}") from None
     return _checked(folder / MANIFEST, manifest, found[precision], precision, session)
 
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from nastk.deploy.graph import INPUT, OUTPUT
-from nastk.deploy.session_options import session_options
+from nastk.deploy.session_options import refusal, session_options
 from nastk.errors import UserError
 
 PROVIDER = "CPUExecutionProvider"
@@ -41,9 +41,8 @@ def open_session(
     try:
         with denormals_flushed():
             return onnxruntime.InferenceSession(model, options, providers=[PROVIDER])
-    except Exception as error:  # onnxruntime's exceptions share no public base class
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"ONNX Runtime {onnxruntime.__version__} cannot run the model ({first[:200]})") from error
+    except Exception as error:
+        raise UserError(refusal(error)) from error
 
 
 def usable_cores() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import onnxruntime
 
 # Warnings of ONNX Runtime are about its own choices (a constant not folded, say), errors come as exceptions.
@@ -20,3 +22,14 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     # Waiting threads spin, which is quick, but after a run they would spin on in the time of the session beside it.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
+
+
+def refusal(error: Exception) -> str:
+    """Returns in one line why ONNX Runtime did not open a model; its exceptions share no public base class."""
+    text = " ".join(str(error).split())
+    opsets = re.search(r"Opset (\d+) is under development.* till opset (\d+)", text)
+    if opsets:
+        why = f"opset {opsets[1]}, it supports up to {opsets[2]}"
+    else:
+        why = text[:200] or type(error).__name__
+    return f"ONNX Runtime {onnxruntime.__version__} cannot run the model ({why})"

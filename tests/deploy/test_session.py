@@ -6,6 +6,13 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
+from nastk.deploy.onnx import quick_model, serialise
+from nastk.deploy.session import open_session
+from nastk.errors import UserError
+from tests.deploy.networks import small
+
 
 def test_denormal_numbers_are_kept_after_anything_was_run_in_onnx_runtime() -> None:
     code = """
@@ -35,3 +42,10 @@ def test_denormal_numbers_are_kept_after_anything_was_run_in_onnx_runtime() -> N
     """
     ran = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["True"] * 4
+
+
+def test_an_opset_that_is_too_new_is_named() -> None:
+    model = quick_model(small(), (1, 3, 12, 12))
+    model.opset_import[0].version = 99
+    with pytest.raises(UserError, match=r"cannot run the model \(opset 99, it supports up to \d+\)$"):
+        open_session(serialise(model))
