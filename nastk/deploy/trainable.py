@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,7 +105,8 @@ class TrainableInt8(nn.Module):
     Args:
         model: in float32; gives the weights.
         ranges: of its tensors, from which the steps begin.
-        scheme: what `quantized_model` makes of the three is what is computed.
+        scheme: of the int8.
+        keep_float: names of layers that compute in float32; what `quantized_model` makes of the four is computed.
 
     Shapes: normalised images (N, C, H, W) to logits (N, classes), in training as in eval mode.
 
@@ -113,9 +114,15 @@ class TrainableInt8(nn.Module):
         UserError: an operator that cannot be trained.
     """
 
-    def __init__(self, model: onnx.ModelProto, ranges: Ranges, scheme: Scheme = X86) -> None:
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        ranges: Ranges,
+        scheme: Scheme = X86,
+        keep_float: Collection[str] = frozenset(),
+    ) -> None:
         super().__init__()
-        int8 = quantized_model(model, ranges, scheme)
+        int8 = quantized_model(model, ranges, scheme, keep_float)
         forms = int8_forms(model, ranges) if scheme.between else Forms(model, ranges)
         self.layers = nn.ModuleDict()
         self.quantizers = nn.ModuleList()

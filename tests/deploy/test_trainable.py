@@ -73,6 +73,15 @@ def test_trained_weights_and_ranges_come_back_exactly(name: str) -> None:
     torch.testing.assert_close(other(MORE), trained(MORE), rtol=0, atol=2e-2)
 
 
+@pytest.mark.parametrize("scheme", [X86, TENSORRT], ids=lambda scheme: scheme.name)
+def test_with_all_layers_kept_in_float_it_is_the_float_network(scheme: Scheme) -> None:
+    module = made("small")
+    model = quick_model(module, SHAPE)
+    layers = {node.name for node in model.graph.node if node.op_type in ("Conv", "Gemm")}
+    exact = TrainableInt8(model, tensor_ranges(model, X), X86, layers)
+    torch.testing.assert_close(exact(MORE), module(MORE), rtol=0, atol=1e-6)
+
+
 def test_every_weight_and_every_step_gets_a_gradient() -> None:
     model = quick_model(made("small"), SHAPE)
     trained = TrainableInt8(model, tensor_ranges(model, X))
