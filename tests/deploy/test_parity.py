@@ -1,0 +1,88 @@
+"""One network in every runtime that is installed: all name the classes that torch names."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nastk.deploy.emittable import emittable
+from nastk.deploy.images import normalised
+from nastk.deploy.parity import READERS, Answer, compare
+from nastk.deploy.targets import CpuTarget, ExecutorchTarget, LitertTarget, Target
+from nastk.errors import UserError
+from nastk.networks import NetworkConfig
+from nastk.training.data import Digits
+from tests.deploy.digits import MEAN, STD
+
+COUNT, FEW = 120, 20
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory) -> list[Answer]:
+    """Of every runtime for which both the writer and the reader are installed."""
+    folder: Path = tmp_path_factory.mktemp("parity")
+    targets = [target for target in (CpuTarget(), ExecutorchTarget(), LitertTarget()) if _writes(target)]
+    network, train, test = _network(), Digits().train(), Digits().test()
+    calibration = normalised(train.x[:64], [MEAN], [STD])
+    source = emittable(network, NetworkConfig(channels=1, size=8), "abc", calibration)
+    for target in targets:
+        target.emit(source, folder)
+    images, labels = normalised(test.x[:COUNT], [MEAN], [STD]), test.y[:COUNT].numpy()
+    return compare(network, folder, targets, images, labels, FEW)
+
+
+def _network() -> nn.Module:
+    """Learns the digits in a second; small, for ExecuTorch takes long to write large ones."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        *(nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()),
+        *(nn.Conv2d(16, 16, 3, padding=1, groups=16, bias=False), nn.Conv2d(16, 32, 1), nn.BatchNorm2d(32), nn.ReLU()),
+        *(nn.AvgPool2d(3, 2, 1, count_include_pad=False), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU()),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10)),
+    )
+    images = Digits().train()
+    x = torch.from_numpy(normalised(images.x, [MEAN], [STD]))
+    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+    for _ in range(5):
+        for batch in torch.randperm(len(x)).split(64):
+            optimizer.zero_grad()
+            F.cross_entropy(network(x[batch]), images.y[batch]).backward()
+            optimizer.step()
+    return network.eval()
+
+
+def _writes(target: Target) -> bool:
+    try:
+        target.check()
+    except UserError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("runtime", ["cpu", "executorch", "litert", *READERS])
+def test_float_files_compute_what_torch_computes_and_int8_files_name_the_same_classes(
+    answers: list[Answer], runtime: str
+) -> None:
+    needed = {"executorch": "executorch", "litert": "litert_torch", **{name: READERS[name][0] for name in READERS}}
+    if runtime in needed:
+        pytest.importorskip(needed[runtime])
+    mine = {answer.file: answer for answer in answers if answer.runtime == runtime}
+    assert {answer.precision for answer in mine.values()} == {"fp32", "int8"}
+    for answer in mine.values():
+        assert answer.images == (FEW if runtime == "ONNX reference evaluator" else COUNT)
+        if answer.precision == "fp32":
+            assert answer.agreement == 1
+            assert answer.max_difference < 1e-4 * answer.range
+        else:
+            assert answer.agreement >= 0.95
+            assert 0 < answer.max_difference < 0.25 * answer.range
+
+
+def test_torch_is_what_all_are_compared_with_and_has_learnt_something(answers: list[Answer]) -> None:
+    assert answers[0].runtime == "torch"
+    assert (answers[0].agreement, answers[0].max_difference) == (1, 0)
+    assert answers[0].accuracy > 0.8
+    assert np.isfinite([answer.max_difference for answer in answers]).all()
