@@ -143,7 +143,8 @@ def _explain_missing(error: MissingConfigException, text: str) -> str:
 
 
 def _unknown_setting(name: str, config_name: str) -> str:
-    groups = [path.name for path in shipped("conf").iterdir() if path.is_dir() and path.name != "hydra"] + ["space"]
+    folders = [path.name for path in shipped("conf").iterdir() if path.is_dir() and path.name != "hydra"]
+    groups = [group for group in (*folders, "space") if group != name]  # one that this entry point lacks is none here
     chosen = [argument for argument in sys.argv[1:] if argument.lstrip("+").split("=")[0] in groups]
     names = groups + setting_names(
         config_name, [argument for argument in chosen if "," not in argument and "(" not in argument]

@@ -30,6 +30,7 @@ def test_help_shows_settings_and_three_examples(capsys: Capture, entry: str) -> 
         (["+space=nasnte"], "unknown space 'nasnte'; nearest is 'nasnet'"),
         (["space=nasnte"], "unknown space 'nasnte'; nearest is 'nasnet'"),
         (["+space=nasnet", "trails=3"], "unknown setting 'trails'; nearest is 'trials'"),
+        (["+space=nasnet", "network=default"], "unknown setting 'network'; nearest is 'evaluator.network'"),
         (["+space=nasnet", "space.blokcs=3"], "unknown setting 'space.blokcs'; nearest is 'space.blocks'"),
         (["+space=nasnet", "+space.blokcs=3"], "unknown setting in space 'blokcs'; nearest is 'blocks'"),
         (["+space=nasnet", "evaluator.epohcs=3"], "nearest is 'evaluator.epochs'"),
