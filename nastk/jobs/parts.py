@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from nastk.config import build, load_yaml, shipped_spaces
+from nastk.deploy.predictors.sources import Costing, LatencySource, MeasuredLatency, TableLatency
 from nastk.deploy.targets import Target
 from nastk.errors import UserError, unknown
 from nastk.evaluators import EvaluationFailed, Evaluator
@@ -17,7 +19,7 @@ from nastk.executors import Executor
 from nastk.genotype import Genotype
 from nastk.objective import INT8_ACCURACY, Objective
 from nastk.runs import existing_run
-from nastk.spaces import Space
+from nastk.spaces import Space, random_genotype
 from nastk.training.failure import TrainingError, memory_errors_named
 
 
@@ -86,24 +88,85 @@ def make_executor(config: DictConfig) -> Executor:
     return executor
 
 
+def make_latency(config: DictConfig) -> LatencySource:
+    """Returns where latencies come from; runs of before there was a choice have measured them."""
+    if config.get("latency") is None:
+        return MeasuredLatency()
+    source: LatencySource = build(config.latency, "latency")
+    if not callable(getattr(source, "costing", None)):
+        raise UserError(
+            f"latency._target_={config.latency._target_!r}: expected a source of latencies, e.g. "
+            "nastk.deploy.predictors.sources.MeasuredLatency"
+        )
+    return source
+
+
+def make_costing(config: DictConfig) -> Costing:
+    """Returns what says the cost of an untrained network: the target, or what foretells it for another device."""
+    return make_latency(config).costing(make_target(config))
+
+
 def make_cost(config: DictConfig, evaluator: Evaluator) -> Callable[[Genotype], Mapping[str, float]]:
-    """Returns what measures an untrained genotype: the evaluator where it knows the cost, else the target."""
+    """Returns what measures an untrained genotype: the evaluator where it knows the cost, else the target.
+
+    With `latency=table` or `latency=learned` the latency is foretold.
+
+    Raises:
+        UserError: the latency of none of three random cells of the space can be foretold.
+    """
+    latency = make_latency(config)
     known: Callable[[Genotype], Mapping[str, float]] | None = getattr(evaluator, "cost", None)
     if known is not None:
-        return known
+        return known if isinstance(latency, MeasuredLatency) else _with_latency(known, latency)
     network = getattr(evaluator, "network_config", None)
     if network is None:
         raise UserError(f"evaluator {type(evaluator).__name__}: tells neither the cost nor the network of a genotype")
-    target = make_target(config)
+    costing = make_costing(config)
+    measured = isinstance(latency, MeasuredLatency)
+    if measured:
+        make_target(config).check()
+    else:
+        _check_foretells(costing, make_space(config), network)
 
     def cost(genotype: Genotype) -> Mapping[str, float]:
         try:
             with memory_errors_named():
-                return dict(target.cost(genotype, network))
+                return dict(costing.cost(genotype, network))
         except TrainingError as error:
             raise EvaluationFailed(error.reason) from None
+        except UserError as error:
+            if measured:
+                raise
+            raise EvaluationFailed(str(error)) from None  # of other cells the table or predictor may know enough
 
     return cost
+
+
+def _with_latency(
+    known: Callable[[Genotype], Mapping[str, float]], latency: LatencySource
+) -> Callable[[Genotype], Mapping[str, float]]:
+    """Returns the evaluator's cost with a foretold latency in place of its own."""
+    if isinstance(latency, TableLatency):
+        raise UserError("latency=table: this evaluator knows cells and no networks to sum up; give latency=learned")
+
+    def cost(genotype: Genotype) -> Mapping[str, float]:
+        milliseconds = latency.foretold(genotype)
+        return {**known(genotype), **({} if milliseconds is None else {"latency_ms": milliseconds})}
+
+    return cost
+
+
+def _check_foretells(costing: Costing, space: Space, network: Any) -> None:
+    """Raises UserError where a table or predictor is of another space, before anything is trained."""
+    rng = random.Random(0)
+    failed: list[UserError] = []
+    for _ in range(3):
+        try:
+            costing.cost(random_genotype(space, rng), network)
+        except UserError as error:
+            failed.append(error)
+    if len(failed) == 3:
+        raise failed[-1]
 
 
 def run_config(config: DictConfig) -> tuple[Any, DictConfig]:

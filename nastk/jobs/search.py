@@ -14,11 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.storages import InMemoryStorage
 
 from nastk.config import build, load_yaml, settings
+from nastk.deploy.predictors.sources import MeasuredLatency
 from nastk.encoding import path_encoding
 from nastk.errors import UserError
 from nastk.files import cannot_write
 from nastk.jobs.data_record import record_data, record_skipped
-from nastk.jobs.parts import make_cost, make_executor, make_objective, make_space
+from nastk.jobs.parts import make_cost, make_executor, make_latency, make_objective, make_space
 from nastk.progress import SearchProgress
 from nastk.pruning import check_pruner
 from nastk.results import append_row, write_choice, write_rows
@@ -30,7 +31,7 @@ from nastk.storage import journal
 from nastk.study import SearchStudy
 
 PARTS = (
-    *("space", "controller", "evaluator", "objective", "pruner", "target", "data", "executor"),
+    *("space", "controller", "evaluator", "objective", "pruner", "target", "latency", "data", "executor"),
     *("run", "runs", "seed", "trials", "max_duplicates", "max_rejections", "max_failures"),
 )
 
@@ -112,6 +113,8 @@ def _search_part(config: DictConfig, size: int) -> DictConfig:
     part = OmegaConf.masked_copy(config, [name for name in PARTS if name in config])
     if "parallel" in part.executor:
         part.executor.parallel = size
+    if isinstance(make_latency(part), MeasuredLatency):
+        part.pop("latency", None)  # what runs of before there was a choice did: they can be gone on with
     return part
 
 

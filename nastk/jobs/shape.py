@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from nastk.config import jsonable
-from nastk.deploy.targets import Target
+from nastk.deploy.predictors.sources import Costing
 from nastk.errors import UserError
 from nastk.files import cannot_write, read_json, write_json
 from nastk.genotype import Genotype
@@ -56,7 +56,7 @@ class Sizing:
     network: NetworkConfig
     limits: tuple[Limit, ...]
     free: Freedom
-    target: Target | None
+    target: Costing | None
     target_facts: Mapping[str, Any] | None
 
     @property
@@ -119,7 +119,7 @@ def recorded_cost(folder: Path) -> Mapping[str, float] | None:
     return dict(read_json(path)["cost"]) if path.exists() else None
 
 
-def measured_cost(genotype: Genotype, network: NetworkConfig, target: Target) -> Mapping[str, float]:
+def measured_cost(genotype: Genotype, network: NetworkConfig, target: Costing) -> Mapping[str, float]:
     """Returns what the untrained network costs on the target; raises TooLarge where there is no memory for it."""
     try:
         with memory_errors_named():

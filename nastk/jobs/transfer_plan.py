@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig
 
 from nastk.config import build, plain, settings
-from nastk.deploy.targets import Target
+from nastk.deploy.predictors.sources import Costing, PredictorLatency
 from nastk.errors import UserError
-from nastk.jobs.parts import make_data, make_objective, make_target
+from nastk.jobs.parts import make_costing, make_data, make_latency, make_objective, make_target
 from nastk.jobs.shape import COUNTED, WITHOUT_LIMITS, Sizing
 from nastk.jobs.sizing import Freedom, Limit, Shape, filter_widths
 from nastk.networks import NetworkConfig
@@ -62,7 +62,7 @@ class TransferPlan(NamedTuple):
     recipe: TransferSettings
     data: DataSource
     run: RunSettings
-    target: Target | None
+    target: Costing | None
 
 
 def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
@@ -86,7 +86,10 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     )
     limits = _limits(asked, searched)
     timed = any(limit.metric not in COUNTED for limit in limits)
-    target: Target | None = make_target(searched) if timed or asked.top > 1 else None
+    foretold = isinstance(make_latency(searched), PredictorLatency)
+    # A predictor knows networks of the size that it was learned from, which a transfer's are not.
+    costing = make_target if foretold else make_costing
+    target: Costing | None = costing(searched) if timed or asked.top > 1 else None
     free = Freedom(_searched_shape(searched), asked.cells, asked.filters, WIDTHS[asked.stem])
     facts = plain(searched.target) if timed else None
     return TransferPlan(asked.top, Sizing(network, limits, free, target, facts), recipe, data, run, target)
@@ -95,10 +98,13 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
 def _limits(asked: TransferShape, searched: DictConfig) -> tuple[Limit, ...]:
     """The transfer's own limits, and the search's where it has none.
 
-    A search that looks costs up in a table has limits on what the table is about, another network on another machine.
+    A search that looks costs up in a table has limits on what the table is about, another network on another machine;
+    one with a latency predictor, a limit on the latency of networks of the size that was learned.
     """
     network = _searched_network(searched)
     inherited = make_objective(searched).limits if network is not None and searched.get("objective") else {}
+    if isinstance(make_latency(searched), PredictorLatency):
+        inherited = {metric: limit for metric, limit in inherited.items() if metric != "latency_ms"}
     limits = []
     for metric in LIMITED:
         own = getattr(asked, f"max_{metric}")

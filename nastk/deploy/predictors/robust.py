@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 Floats = NDArray[np.float64]
 
@@ -37,10 +36,10 @@ def fitted_costs(counts: Floats, latencies: Floats) -> Floats:
     ridge = SHRINKAGE * len(latencies) * np.eye(counts.shape[1])
     ridge[0, 0] *= SHRINKAGE
     weights: Floats = np.ones(len(latencies))
-    costs = np.zeros(counts.shape[1])
+    costs: Floats = np.zeros(counts.shape[1])
     for turn in range(3 * ROUNDS):
         left = scaled.T @ (scaled * weights[:, None]) + ridge
-        costs = np.linalg.solve(left, scaled.T @ (weights * latencies))
+        costs = np.asarray(np.linalg.solve(left, scaled.T @ (weights * latencies)), dtype=np.float64)
         predicted = scaled @ costs
         error = latencies - predicted
         if turn < ROUNDS:
@@ -63,6 +62,8 @@ def merit(counts: Floats, latencies: Floats) -> float:
 
     It is the share of latencies within 10 %, a smooth form of it, plus Kendall's tau.
     """
+    from scipy.stats import kendalltau
+
     predicted = np.zeros(len(latencies))
     fold = np.arange(len(latencies)) % FOLDS
     for part in range(FOLDS):

@@ -1,0 +1,132 @@
+"""Measures the table of operations that a space's networks are made of, on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from nastk.deploy.cost import Conditions, static_cost
+from nastk.deploy.latency import quick_latency
+from nastk.deploy.machine import machine_facts, versions
+from nastk.deploy.predictors.op_rows import Op, ops_of
+from nastk.deploy.predictors.op_timing import op_times
+from nastk.deploy.predictors.table import OpTable, timed_ops
+from nastk.deploy.quantize import assumed_ranges, quantized_model
+from nastk.deploy.session import open_session
+from nastk.errors import UserError
+from nastk.genotype import Genotype
+from nastk.networks import NetworkConfig
+
+# Each network is timed in so many rounds over all of them; the quickest counts, for only disturbances differ.
+ROUNDS = 2
+# Draws in a row that bring no operation that was not met before, after which the space is taken to have no more.
+BARREN = 25
+MOST_DRAWS = 10
+UNATTRIBUTED = 0.25
+
+
+@dataclass(frozen=True)
+class Written:
+    """A network of a space: its float32 graph and the file that runs."""
+
+    model: onnx.ModelProto
+    file: bytes
+
+
+def writer(precision: str, kept: list[onnx.ModelProto]) -> Callable[[onnx.ModelProto], onnx.ModelProto]:
+    """Returns what makes the graph of a precision of the float32 one, and keeps the latter in `kept`."""
+
+    def write(model: onnx.ModelProto) -> onnx.ModelProto:
+        kept.append(model)
+        return quantized_model(model, assumed_ranges(model)) if precision == "int8" else model
+
+    return write
+
+
+def written(genotype: Genotype, config: NetworkConfig, precision: str) -> Written:
+    """Writes an untrained network in a precision."""
+    kept: list[onnx.ModelProto] = []
+    file = static_cost(genotype, config, write=writer(precision, kept)).file
+    return Written(kept[0], file)
+
+
+def measure_ops(
+    draws: Iterable[Genotype],
+    config: NetworkConfig,
+    target: Conditions,
+    networks: int = 40,
+    tell: Callable[[str], None] = lambda line: None,
+) -> OpTable:
+    """Times the operations of random networks of a space where they are used.
+
+    Args:
+        draws: random genotypes, without end or at least ten times `networks`.
+        config: depth, width and image.
+        target: precision, threads, batch, and the seconds for which each network is timed whole; half of them go into
+            timing its operations.
+        networks: that are timed at least; one that has an operation not met before is timed beyond that number.
+        tell: gets a line now and then.
+
+    Raises:
+        UserError: most of the time cannot be told apart by operation here.
+    """
+    chosen = _chosen(draws, config, target.precision, networks)
+    tell(f"{len(chosen)} networks with {len({op for one in chosen for op in ops_of(one.model)})} operations")
+    shape = target.batch, config.channels, config.size, config.size
+    images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    latencies = [np.inf] * len(chosen)
+    times: list[Mapping[Op, Sequence[float]]] = [{}] * len(chosen)
+    shares = []
+    for turn in range(ROUNDS):
+        for index, one in enumerate(chosen):
+            found, lost = op_times(one.model, one.file, images, target.threads, target.seconds / 2)
+            if not times[index] or _total(found) < _total(times[index]):
+                times[index] = found
+            shares.append(lost)
+            session = open_session(one.file, target.threads)
+            latencies[index] = min(latencies[index], quick_latency(session, images, seconds=target.seconds))
+        tell(f"round {turn + 1} of {ROUNDS}")
+    if np.mean(shares) > UNATTRIBUTED:
+        raise UserError(f"bench ops=true: {np.mean(shares):.0%} of the time is of no known operation; no table written")
+    base, rows = timed_ops(times, latencies)
+    return OpTable(
+        precision=target.precision,
+        threads=target.threads,
+        batch=target.batch,
+        rows=rows,
+        base_ms=base,
+        networks=len(chosen),
+        device=machine_facts(),
+        versions=versions(),
+        date=time.strftime("%Y-%m-%d"),
+    )
+
+
+def _chosen(draws: Iterable[Genotype], config: NetworkConfig, precision: str, networks: int) -> list[Written]:
+    """Returns networks that have, together, the operations of the space."""
+    chosen: list[Written] = []
+    known: set[Op] = set()
+    keys: set[str] = set()
+    barren = 0
+    for count, genotype in enumerate(draws):
+        if (len(chosen) >= networks and barren >= BARREN) or count >= MOST_DRAWS * networks:
+            break
+        if genotype.key in keys:
+            barren += 1
+            continue
+        keys.add(genotype.key)
+        one = written(genotype, config, precision)
+        new = set(ops_of(one.model)) - known
+        barren = 0 if new else barren + 1
+        known |= new
+        if new or len(chosen) < networks:
+            chosen.append(one)
+    return chosen
+
+
+def _total(times: Mapping[Op, Sequence[float]]) -> float:
+    return sum(sum(places) for places in times.values())
