@@ -1,23 +1,93 @@
-"""The export from the command line: several targets at once, and what is told of each."""
+"""The export step: which targets' files it writes, and what it says of the file to ship."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli import run
 from tests.deploy.digits import trained_digits
 
+QUICK = ("data=digits", "export.seconds=0.01")
 
-def test_one_export_for_several_targets_tells_of_each_and_says_the_licence(tmp_path: Path, capsys) -> None:
-    model = trained_digits(tmp_path / "transfer" / "key")
-    words = ("data=digits", "target=cpu", "export.also=[arm,tensorrt,cuda]", "export.seconds=0", "export.licence=MIT")
-    ran = run(capsys, "export", f"model={model}", *words)
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained_digits(tmp_path_factory.mktemp("run") / "transfer" / "key")
+
+
+def exported(model: Path) -> Path:
+    return model.parent.parent / "export" / model.name
+
+
+def test_further_targets_get_their_files_too(made: Path, capsys) -> None:
+    outcome = run(capsys, "export", f"model={made}", *QUICK, "export.also=[arm,cpu]")
+    assert outcome.code == 0
+    manifest = json.loads((exported(made) / "manifest.json").read_text())
+    assert list(manifest["targets"]) == ["cpu", "arm"] and manifest["target"] == "cpu"
+    assert {"model.onnx", "model.int8.onnx", "model.arm.int8.onnx"} <= manifest["files"].keys()
+    arm = manifest["targets"]["arm"]["precisions"]["int8"]
+    assert arm["file"] == "model.arm.int8.onnx" and arm["accuracy"] > 0.5
+    assert "arm int8 accuracy" in outcome.err
+
+
+def test_the_target_can_be_another_than_this_machine(made: Path, capsys) -> None:
+    assert run(capsys, "export", f"model={made}", *QUICK, "target=arm").code == 0
+    manifest = json.loads((exported(made) / "manifest.json").read_text())
+    assert manifest["target"] == "arm" and "model.int8.onnx" not in manifest["files"]
+
+
+def test_an_unknown_target_is_named_before_anything_is_written(made: Path, tmp_path: Path, capsys) -> None:
+    before = {path: path.stat().st_mtime_ns for path in made.parent.parent.rglob("*")}
+    assert "'amr'; nearest is 'arm'" in run(capsys, "export", f"model={made}", *QUICK, "export.also=[amr]").line
+    assert "export.also" in run(capsys, "export", f"model={made}", *QUICK, "export.also=[1]").line
+    assert before == {path: path.stat().st_mtime_ns for path in made.parent.parent.rglob("*")}
+
+
+@pytest.mark.parametrize(("limit", "warned"), [(1e-6, True), (1e6, False)])
+def test_a_file_over_the_limit_that_it_was_made_for_is_warned_of(
+    made: Path, capsys, limit: float, warned: bool
+) -> None:
+    (made / "shape.json").write_text(json.dumps({"limits": {"max_latency_ms": limit}}))
+    said = run(capsys, "export", f"model={made}", *QUICK).err
+    assert (f"max_latency_ms is {limit:g}" in said) is warned
+
+
+def test_each_of_several_targets_is_told_of_and_the_licence_is_in_the_card(made: Path, capsys) -> None:
+    ran = run(capsys, "export", f"model={made}", *QUICK, "export.also=[arm,tensorrt,cuda]", "export.licence=MIT")
     assert ran.code == 0, ran.err
-    out = tmp_path / "export" / "key"
-    manifest = json.loads((out / "manifest.json").read_text())
+    manifest = json.loads((exported(made) / "manifest.json").read_text())
     assert list(manifest["targets"]) == ["cpu", "arm", "tensorrt", "cuda"]
     for name, target in manifest["targets"].items():
         for precision, entry in target["precisions"].items():
             assert f"{name} {precision} " in ran.err and f"{entry['file']}\n" in ran.err
-    assert "Weights: MIT." in (out / "MODEL_CARD.md").read_text()
+    assert "Weights: MIT." in (exported(made) / "MODEL_CARD.md").read_text()
+
+
+def test_what_runs_in_int8_is_told_and_stored(made: Path, capsys) -> None:
+    ran = run(capsys, "export", f"model={made}", *QUICK, "export.also=[arm]")
+    manifest = json.loads((exported(made) / "manifest.json").read_text())
+    for name in ("cpu", "arm"):
+        share = manifest["targets"][name]["int8"]
+        assert share["in_int8"] == share["convolutions"] > 0
+        assert f"{name} {share['summary']}" in ran.err
+        assert f"{share['in_int8']} of {share['convolutions']} convolutions in int8" in share["summary"]
+
+
+@pytest.mark.parametrize("method", ["percentile", "entropy"])
+def test_the_calibration_can_be_chosen_and_is_stored(made: Path, capsys, method: str) -> None:
+    run(capsys, "export", f"model={made}", *QUICK)
+    before = json.loads((exported(made) / "calibration.json").read_text())
+    ran = run(capsys, "export", f"model={made}", *QUICK, f"export.calibration_method={method}")
+    assert ran.code == 0, ran.err
+    after = json.loads((exported(made) / "calibration.json").read_text())
+    assert before != after and method in json.dumps(after)
+
+
+def test_an_unknown_calibration_method_is_named(made: Path, capsys) -> None:
+    assert (
+        "'percentil'"
+        in run(capsys, "export", f"model={made}", "data=digits", "export.calibration_method=percentil").line
+    )
