@@ -99,7 +99,7 @@ def _files(manifest: Mapping[str, Any]) -> Iterator[str]:
             where = _where(manifest, target, timed["threads"])
             yield f"{_text(name)}: latency of a batch of {timed['batch']}, {where}."
         for said in dict.fromkeys(filter(None, (target.get(key) for key in ("not_run", "not_timed", "note")))):
-            yield f"{_text(name)}: {_text(said)}."
+            yield f"{_text(said.removeprefix('target '))}."
 
 
 def _where(manifest: Mapping[str, Any], target: Mapping[str, Any], threads: int) -> str:

@@ -122,7 +122,7 @@ def _tell(key: str, manifest: dict[str, Any]) -> None:
     for name, target in manifest["targets"].items():
         for precision, entry in target["precisions"].items():
             print(f"export {key[:8]}: {name} {precision} {_found(entry)}", file=sys.stderr)
-        if "int8" in target:
+        if "summary" in target.get("int8", {}):
             print(f"export {key[:8]}: {name} {target['int8']['summary']}", file=sys.stderr)
         for missing in dict.fromkeys(filter(None, (target["not_run"], target["not_timed"], target.get("note")))):
             print(f"note: {missing}", file=sys.stderr)

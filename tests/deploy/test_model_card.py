@@ -69,7 +69,7 @@ def test_what_was_not_run_or_timed_is_said_and_not_invented(manifest: dict, tmp_
     other = copy.deepcopy(manifest["targets"]["cpu"])
     for entry in other["precisions"].values():
         entry.update(accuracy=None, agreement=None, latency_ms=None, file="model.plan")
-    manifest["targets"]["board"] = {**other, "not_run": "no such board here", "not_timed": None}
+    manifest["targets"]["board"] = {**other, "not_run": "target board: no such board here", "not_timed": None}
     card = model_card(manifest, tmp_path, None)
     row = next(row for row in rows(card) if row[0] == "`model.plan`")
     assert row[4:] == ["not run here"] * 2 + ["not timed here"] * 3

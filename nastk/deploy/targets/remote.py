@@ -133,9 +133,7 @@ class RemoteTarget:
         """Returns those of `of`, what the machine is, and whether it runs another ONNX Runtime than this one."""
         machine, versions = self.measured_on()
         there, here = versions["onnxruntime"], onnxruntime.__version__
-        differs = (
-            f"{self.host} runs ONNX Runtime {there}, this machine {here}: timed by the former, scored by the latter"
-        )
+        differs = f"target remote: timed by ONNX Runtime {there} on {self.host}, scored by {here} on this machine"
         return {
             **self._files_of.facts(folder),
             "remote": {"host": self.host, "of": self.of, "machine": machine, "versions": versions},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import getpass
 import json
 import shutil
@@ -56,6 +57,14 @@ def test_the_script_measures_by_the_protocol_and_options_of_this_machine() -> No
         assert getattr(here, name) == getattr(there, name), name
     for name in ("session.set_denormal_as_zero", "session.force_spinning_stop"):
         assert here.get_session_config_entry(name) == there.get_session_config_entry(name) == "1"
+
+
+def test_the_script_is_one_file_of_old_python_that_imports_nothing_of_ours() -> None:
+    code = Path(remote_measure.__file__).read_text()
+    tree = ast.parse(code, feature_version=(3, 8))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in imported} - sys.stdlib_module_names == {"numpy", "onnxruntime"}
 
 
 @pytest.mark.parametrize("spread", [0.001, 0.01, 0.3])
@@ -155,6 +164,14 @@ def test_without_a_host_the_command_line_says_what_to_give(export: Path, capsys)
     assert "host: not given, expected" in run(capsys, "bench", f"model={export}", "target=remote").line
     wrong = run(capsys, "bench", f"model={export}", "target=remote", "target.host=-V")
     assert "target: host='-V', expected a name or address" in wrong.line
+
+
+def test_a_search_ends_before_it_begins_where_the_machine_cannot_measure(board: Path, tmp_path: Path, capsys) -> None:
+    (board / "bin" / "python3").unlink()
+    (board / "bin" / "python3").symlink_to("/bin/false")
+    words = ("+space=nasnet", "run=x", f"runs={tmp_path / 'runs'}", "target=remote", "target.host=b")
+    assert "remote b: measuring ended with exit code 1" in run(capsys, "search", *words).line
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_machine_without_onnxruntime_is_told_so_before_anything_is_done(board: Path) -> None:
