@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 
 from nastk.deploy.inspected import Inspected, inspected
-from nastk.deploy.quantize import QUANTIZED
+from nastk.deploy.quantizer import QUANTIZED
 from nastk.deploy.session import open_session
 from nastk.deploy.validate import validate_model
 
