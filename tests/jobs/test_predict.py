@@ -11,11 +11,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from nastk.deploy.classifier import open_classifier
 from nastk.deploy.images import normalised
+from nastk.deploy.manifest import describe_files
 from nastk.errors import UserError
 from nastk.jobs.predict import image_files, predictions
 from nastk.networks.stored import load_trained
@@ -220,3 +222,22 @@ def test_files_of_other_runtimes_are_passed_over(copy: Path) -> None:
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError, match=r"has no ONNX file; its model\.pte needs a runtime of its own"):
         open_classifier(copy)
+
+
+@pytest.mark.parametrize("place", ["../secret.bin", "/etc/hostname", "beside.bin"])
+def test_a_model_that_keeps_data_in_other_files_is_refused(copy: Path, place: str, capfd) -> None:
+    """Even where the manifest, which may come from the same hand, has its hash."""
+    model = onnx.load(copy / "model.onnx")
+    tensor = max(model.graph.initializer, key=lambda one: len(one.raw_data))
+    (copy / "beside.bin").write_bytes(tensor.raw_data)
+    (copy.parent / "secret.bin").write_bytes(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=place)
+    (copy / "model.onnx").write_bytes(model.SerializeToString())
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"] |= describe_files(copy, ["model.onnx"])
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=r"model\.onnx: ONNX Runtime .* cannot run the model"):
+        open_classifier(copy, "fp32")
+    assert capfd.readouterr() == ("", "")
