@@ -93,7 +93,8 @@ def compare(
     Args:
         network: in eval mode.
         folder: of the export, with the targets' files.
-        targets: those that cannot run here are left out; their ONNX files are given to the readers too.
+        targets: those that cannot run here are left out; a file of several is run by the first. The ONNX files are
+            given to the readers too.
         images: (n, C, H, W), normalised.
         labels: (n,).
         slow_images: the first so many are given to the slow readers.
@@ -102,12 +103,12 @@ def compare(
         torch's answer first, then a row for each runtime and file.
     """
     reference = torch_logits(network, images)
-    runners: list[tuple[str, str, str, Callable[[Path], Runner]]] = [
-        (target.name, file, precision, target.runner)
-        for target in targets
-        if target.cannot_run() is None
-        for precision, file in target.files.items()
-    ]
+    runners: list[tuple[str, str, str, Callable[[Path], Runner]]] = []
+    for target in targets:
+        known = {file for _, file, _, _ in runners}
+        if target.cannot_run() is None:
+            files = target.files.items()
+            runners += [(target.name, file, precision, target.runner) for precision, file in files if file not in known]
     onnx_files = {file: precision for _, file, precision, _ in runners if file.endswith(".onnx")}
     runners += [
         (reader, file, precision, read)
