@@ -158,7 +158,19 @@ def _recipe(manifest: Mapping[str, Any], folder: Path) -> Iterator[str]:
     calibrated = f"int8 ranges were taken from {manifest['calibration_images']:,} training images. " * _has_int8(
         manifest
     )
-    yield f"{calibrated}Written with {versions}; commit {_code(manifest['commit'])}."
+    yield f"{calibrated}{_int8_source(manifest)}Written with {versions}; commit {_code(manifest['commit'])}."
+
+
+def _int8_source(manifest: Mapping[str, Any]) -> str:
+    """Returns what sets the int8 files apart from the float32 ones, beside their type."""
+    found = manifest.get("int8") or {}
+    parts = []
+    if found.get("weights") == "fine_tuned":
+        epochs = found["qat"]["epochs"]
+        parts.append(f"int8 files have weights of their own, fine-tuned for int8 (QAT) for {epochs} more epochs. ")
+    if found.get("keep_float"):
+        parts.append(f"{len(found['keep_float'])} of their layers stay in float32. ")
+    return "".join(parts)
 
 
 def _stored(path: Path) -> dict[str, Any]:

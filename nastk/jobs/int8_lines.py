@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 SHOWN = 5
+OWN_QUANTIZERS = ("executorch", "litert")
 
 
 def int8_lines(manifest: Mapping[str, Any], max_accuracy_drop: float) -> list[str]:
@@ -17,6 +18,9 @@ def int8_lines(manifest: Mapping[str, Any], max_accuracy_drop: float) -> list[st
     """
     found = manifest["int8"]
     lines = [] if found is None else _decided(found)
+    others = [name for name in manifest["targets"] if name in OWN_QUANTIZERS]
+    if found is not None and found["keep_float"] and others:
+        lines.append(f"note: {' and '.join(others)} quantize by themselves, so their files have no layer in float32")
     drop = _drop(manifest)
     if drop > max_accuracy_drop:
         tried = found or {}
@@ -39,9 +43,7 @@ def _decided(found: Mapping[str, Any]) -> list[str]:
     ranking = found.get("sensitivity")
     if ranking is not None:
         worst = ", ".join(f"{layer['where']} {_decibels(layer)}" for layer in ranking[:SHOWN])
-        lines.append(
-            f"int8 costs most in (logits against their error): {worst}; all {len(ranking)} in manifest.json"
-        )
+        lines.append(f"int8 costs most in (logits against their error): {worst}; all {len(ranking)} in manifest.json")
         kept = found["keep_float"]
         if kept:
             lines.append(f"kept in float32: {len(kept)} of {len(ranking)} layers, int8 then has {found['int8']:.4f}")

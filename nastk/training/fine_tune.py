@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from nastk.errors import UserError
@@ -58,7 +59,7 @@ def fine_tune(
         with threads_set(settings.threads, data.size), isolated_rng(seed, device), memory_errors_named():
             place(network, device)
             batches = Batches(
-                images,
+                images.to(torch.device("cpu")),  # decoded now, where memory holds them
                 normalisation,
                 batch=settings.batch,
                 augmentation=settings.augmentation(data.crop, data.flip),

@@ -1,6 +1,6 @@
 """Measures what calibration costs int8 and what quantization-aware training wins back, over seeds.
 
-    python scripts/benchmarks/qat.py --data fashion_mnist --root shared/data/fashion_mnist --subset 6000 --epochs 5 \\
+    python scripts/benchmarks/qat.py --data fashion_mnist --root shared/data/fashion-mnist --subset 6000 --epochs 5 \\
         --seeds 5 --out scripts/benchmarks/reports/<date>-qat.md
 
 For each seed a random cell is trained, calibrated and written as int8, then fine-tuned for int8 by the export's own
@@ -173,7 +173,7 @@ def _report(rows: Sequence[Row], arguments: argparse.Namespace, seconds: float) 
         f"Random cells of {arguments.space} ({arguments.cells} a stage, {arguments.filters} filters), trained for "
         f"{arguments.epochs} epochs on {arguments.data}, fine-tuned for {arguments.qat_epochs}. Test accuracy, mean "
         f"over {arguments.seeds} seeds, least and greatest in brackets; int8 by ONNX Runtime. Gain: fine-tuned for "
-        "int8 less calibrated, seed by seed. Planted: by how much a channel of some tensors is greater than the others.",
+        "int8 less calibrated, seed by seed. Planted: how much greater a channel of some tensors is than the others.",
         "",
         f"| planted | scheme | {' | '.join(SIDES)} | gain | seconds of fine-tuning |",
         f"|---|---|{'---|' * len(SIDES)}---|---|",

@@ -75,6 +75,7 @@ def test_the_float_file_has_the_weights_of_the_transfer(exported, model: Path) -
     written = onnx_model(trained.network, (1, 1, 8, 8), {"key": trained.genotype.key})
     assert (out / "model.onnx").read_bytes() == serialise(written)
     assert manifest["precisions"]["fp32"]["agreement"] == 1.0
+    assert "fine-tuned for int8 (QAT) for 3 more epochs" in (out / "MODEL_CARD.md").read_text()
 
 
 def test_the_gain_is_told_in_a_line(exported) -> None:
