@@ -5,6 +5,7 @@ import onnx
 import pytest
 import torch
 from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
 from torch import nn
 
 from nastk.deploy.calibrate import tensor_ranges
@@ -150,3 +151,14 @@ def test_the_symmetric_graph_in_uint8_computes_the_same() -> None:
     found = predict(open_session(serialise(moved)), x)
     assert np.abs(found - signed).max() < 0.02 * np.abs(signed).max()
     assert (found.argmax(1) == signed.argmax(1)).mean() > 0.95
+
+
+@every_scheme
+def test_the_reference_interpreter_reads_every_scheme_alike(scheme: Scheme) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Hardswish(), small()).eval()
+    _, quantized = written(module, 12, scheme, frozenset({"_2_depthwise"}))
+    x = images(16, 3, 12, 12, seed=2).numpy()
+    found = predict(open_session(serialise(quantized), signed=scheme.symmetric), x)
+    reference = ReferenceEvaluator(quantized).run(None, {"image": x})[0]
+    assert np.sqrt(np.square(found - reference).mean()) / reference.std() < 0.02
