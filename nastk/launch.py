@@ -24,7 +24,10 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 from nastk.config import register_spaces, shipped, shipped_spaces
 from nastk.errors import UserError, nearest
 
-PATHS = ("run", "runs", "model", "sweep", "genotype", "data.root", "data.path", "evaluator.table")
+PATHS = (
+    *("run", "runs", "model", "sweep", "genotype", "data.root", "data.path", "evaluator.table"),
+    *("latency.path", "learn", "out"),
+)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 

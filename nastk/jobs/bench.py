@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nastk.config import build, settings
+from nastk.config import build, load_yaml, settings, shipped
 from nastk.deploy.latency import LEAST_RUNS
 from nastk.deploy.machine import machine_facts, versions
 from nastk.deploy.manifest import MANIFEST, load_manifest
@@ -59,15 +59,22 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
     Raises:
         UserError: nothing is exported there yet, or a manifest or file is damaged.
     """
-    wanted, targets = bench_plan(config)
+    node = config.get("target")
     if config.model is not None:
         place = Path(config.model)
         exports = [place]
+        searched = place.resolve().parent.parent / "config.yaml"
+        node = node if node is not None or not searched.is_file() else load_yaml(searched).get("target")
     else:
-        place, _ = run_config(config)
+        place, run = run_config(config)
+        node = node if node is not None else run.get("target")
         exports = sorted(path.parent for path in place.glob(f"export/[!.]*/{MANIFEST}"))
     if not exports:
         raise UserError(f"{place}: has no export; python -m nastk.export run={place}")
+    wanted, targets = bench_plan(config, node)
+    reason = targets[0].cannot_time()
+    if reason is not None:
+        raise UserError(f"nothing was measured: {reason}")
     files = []
     for export in exports:
         manifest = load_manifest(export)
@@ -76,6 +83,12 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
             for precision, name in targets[0].files.items()
             if name in manifest["files"]
         ]
+    if not files:
+        expected = ", ".join(targets[0].files.values())
+        raise UserError(
+            f"{place}: has no files for target {targets[0].name} ({expected}); "
+            f"python -m nastk.export run=... target={targets[0].name}"
+        )
     paths = [Path(file["file"]) for file in files]
     entries = []
     for target in targets:
@@ -95,10 +108,17 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
     return path, entries
 
 
-def bench_plan(config: DictConfig) -> tuple[BenchSettings, list[Any]]:
-    """Returns what is measured, and the target at each batch size and number of threads, every setting checked."""
+def bench_plan(config: DictConfig, node: DictConfig | None = None) -> tuple[BenchSettings, list[Any]]:
+    """Returns what is measured, and the target at each batch size and number of threads, every setting checked.
+
+    Args:
+        config: with `bench`, and `target` where there is no node.
+        node: of the target; None for the configuration's, or else the CPU.
+    """
     wanted: BenchSettings = settings(BenchSettings, config.bench, "bench.")
-    target = build(config.target, "target")
+    if node is None:
+        node = config.get("target") or load_yaml(shipped("conf") / "target" / "cpu.yaml")
+    target = build(node, "target")
     own = {field.name for field in dataclasses.fields(target)}
     grid = [{"batch": batch, "threads": threads} for batch in wanted.batch for threads in wanted.threads]
     # Not every target counts threads: a GPU does not.

@@ -1,0 +1,96 @@
+"""The bench of operations, `ops=true`: a table of latencies for a space's networks, measured once on a device."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from nastk.config import jsonable, plain
+from nastk.deploy.predictors.op_bench import measure_ops
+from nastk.deploy.predictors.table import OpTable, write_table
+from nastk.deploy.targets.cpu import CpuTarget
+from nastk.errors import UserError
+from nastk.genotype import Genotype
+from nastk.jobs.parts import make_evaluator, make_space, make_target, run_config
+from nastk.networks import NetworkConfig
+from nastk.spaces import Space, random_genotype
+
+TABLE = "latency-table.json"
+# Machines whose runtime is ONNX Runtime on this CPU, which has the profiler that tells operations apart.
+ON_CPU = ("cpu", "arm")
+CPU = "nastk.deploy.targets.cpu.CpuTarget"
+LEAST_NETWORKS = 10
+
+
+def run_op_bench(config: DictConfig) -> tuple[Path, OpTable]:
+    """Measures the operations of the networks that a run searched, or of `+space` with the settings of `network`.
+
+    Returns:
+        the path of the table, and the table.
+
+    Raises:
+        UserError: neither run nor space, a target that cannot be timed here or has no profiler, no place to write to.
+    """
+    networks = config.ops_networks
+    if isinstance(networks, bool) or not isinstance(networks, int) or networks < LEAST_NETWORKS:
+        raise UserError(f"ops_networks={networks!r}: expected a whole number of at least {LEAST_NETWORKS}")
+    if config.model is not None:
+        raise UserError("ops=true: times operations of a space, not of an export; give run=NAME or +space=NAME")
+    target, space, network, place = _asked(config)
+    if target.name not in ON_CPU:
+        raise UserError(
+            f"ops=true: target {target.name} has no times of single operations; the targets are cpu and arm"
+        )
+    reason = target.cannot_time()
+    if reason is not None:
+        raise UserError(reason)
+    path = Path(config.out) if config.out else place / TABLE
+    if not path.parent.is_dir():
+        raise UserError(f"out={str(path)!r}: {path.parent} is no folder, expected one to write the table to")
+    # What ONNX Runtime runs for ARM on ARM is what it runs on the CPU at hand.
+    conditions = CpuTarget(target.threads, target.batch, target.precision, target.seconds)
+    table = measure_ops(_draws(space, config.seed), network, conditions, networks, _tell)
+    write_table(path, table)
+    return path, table
+
+
+def as_text(table: OpTable) -> str:
+    """Returns what a person wants to know of a table: its extent and its dearest operations."""
+    rows = sorted(table.rows.items(), key=lambda row: -row[1].ms)[:10]
+    return "\n".join(
+        [
+            f"{len(table.rows)} operations of {table.networks} networks on {table.device['processor']}, "
+            f"{table.precision}, batch {table.batch}, {table.threads or 'all'} threads; the dearest:",
+            *(f"  {timed.ms:9.4f} ms  {op}" for op, timed in rows),
+        ]
+    )
+
+
+def _asked(config: DictConfig) -> tuple[Any, Space, NetworkConfig, Path]:
+    if config.run is None:
+        fields = jsonable(plain(config.network))
+        fields.pop("genotype", None)
+        given = config if config.get("target") is not None else OmegaConf.create({"target": {"_target_": CPU}})
+        return make_target(given), make_space(config), NetworkConfig.from_dict(fields), Path()
+    place, searched = run_config(config)
+    evaluator = make_evaluator(searched)
+    network = getattr(evaluator, "network_config", None)
+    if network is None:
+        raise UserError(f"{place}: was searched in a table, its candidates were no networks; give +space=NAME")
+    target = make_target(config if config.get("target") is not None else searched)
+    return target, make_space(searched), network, place
+
+
+def _draws(space: Space, seed: int) -> Iterator[Genotype]:
+    rng = random.Random(seed)
+    while True:
+        yield random_genotype(space, rng)
+
+
+def _tell(line: str) -> None:
+    print(f"bench: {line}", file=sys.stderr)
