@@ -76,7 +76,10 @@ def export_plan(config: DictConfig) -> ExportSettings:
 
 def qat_plan(config: DictConfig) -> QatSettings:
     """Returns how to fine-tune for int8, every setting checked."""
-    how: QatSettings = settings(QatSettings, config.export.get("qat") or {}, "export.qat.")
+    node = plain(config.export).get("qat") or {}
+    if not isinstance(node, dict):
+        raise UserError(f"export.qat={node!r}, expected settings of its own, such as export.qat.epochs=3")
+    how: QatSettings = settings(QatSettings, node, "export.qat.")
     return how
 
 

@@ -119,6 +119,7 @@ def fine_tuned(
     folder = model / FOLDER
     trained = load_trained(model)
     check_source(data, trained.config, trained.facts["classes"])
+    check_integer("export.qat.batch", qat.batch, 2, len(train))
     record = _record(model, train, how, qat, scheme)
     if _is_done(folder, record):
         return folder

@@ -171,6 +171,12 @@ def test_images_are_those_that_the_transfer_held_out(model: Path, tmp_path: Path
     assert not held_out_images(tmp_path, DIGITS)[1].unseen
 
 
+def test_a_batch_of_more_images_than_there_are_is_refused(model: Path) -> None:
+    train, _ = held_out_images(model, DIGITS)
+    with pytest.raises(UserError, match=r"export\.qat\.batch=5000, expected a whole number from 2 to 1150"):
+        fine_tuned(model, DIGITS, train, QUICK, dataclasses.replace(QAT, batch=5000))
+
+
 def test_a_damaged_file_of_ranges_is_named(model: Path, tuned: Path, tmp_path: Path) -> None:
     folder = tmp_path / "qat"
     folder.mkdir()
@@ -189,6 +195,7 @@ def test_a_damaged_file_of_ranges_is_named(model: Path, tuned: Path, tmp_path: P
         ("export.qat.epochs=-1", "export.qat.epochs=-1, expected a whole number from 0"),
         ("export.qat.epochs=few", "export.qat.epochs='few': str, expected int"),
         ("export.qat.learning_rate=0", "export.qat.learning_rate=0, expected a number above 0"),
+        ("export.qat=3", "export.qat=3, expected settings of its own, such as export.qat.epochs=3"),
         ("export.qat.batch=1", "export.qat.batch=1, expected a whole number of at least 2"),
         ("export.qat.rate=1", "export.qat.rate"),
         ("export.sensitivity=maybe", "export.sensitivity='maybe': str, expected bool"),
