@@ -72,9 +72,6 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
     if not exports:
         raise UserError(f"{place}: has no export; python -m nastk.export run={place}")
     wanted, targets = bench_plan(config, node)
-    reason = targets[0].cannot_time()
-    if reason is not None:
-        raise UserError(f"nothing was measured: {reason}")
     files = []
     for export in exports:
         manifest = load_manifest(export)
@@ -89,6 +86,14 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
             f"{place}: has no files for target {targets[0].name} ({expected}); "
             f"python -m nastk.export run=... target={targets[0].name}"
         )
+    reason = targets[0].cannot_time()
+    if reason is not None:
+        raise UserError(f"nothing was measured: {reason}")
+    absent = [
+        name for name in targets[0].files.values() if not any(file["file"].endswith(f"/{name}") for file in files)
+    ]
+    if absent:
+        print(f"note: not exported, so not timed: {', '.join(absent)}", file=sys.stderr)
     paths = [Path(file["file"]) for file in files]
     entries = []
     for target in targets:
