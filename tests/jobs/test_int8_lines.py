@@ -8,7 +8,7 @@ from nastk.jobs.int8_lines import int8_lines
 def manifest(int8: float | None, found: dict[str, Any] | None = None, *targets: str) -> dict[str, Any]:
     return {
         "precisions": {"fp32": {"accuracy": 0.9}, "int8": {"accuracy": int8}},
-        "targets": dict.fromkeys(targets or ("cpu",), {}),
+        "targets": {name: {} for name in targets or ("cpu",)},
         "int8": found,
     }
 
