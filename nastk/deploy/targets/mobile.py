@@ -44,7 +44,7 @@ class Opened:
 class MobileTarget(ABC):
     """A runtime for phones, on the CPU of this machine. Its files take float32 pixels, one image at a time.
 
-    Candidates take as long to write as their networks are deep: some ten seconds each, where ONNX takes one.
+    Writing a candidate takes seconds for LiteRT and up to half a minute for ExecuTorch, where ONNX takes less than one.
 
     Attributes:
         threads: that compute one image together; 0 is all cores.

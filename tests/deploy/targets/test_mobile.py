@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from nastk.canonical import ZERO_OPS
 from nastk.config import build, load_yaml, shipped
 from nastk.deploy.emittable import Emittable, emittable
 from nastk.deploy.targets import ExecutorchTarget, LitertTarget
 from nastk.deploy.targets.mobile import MobileTarget
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
-from tests.deploy.networks import genotype, small
+from nastk.ops import OPS, build_op
+from tests.deploy.networks import enliven, genotype, small
 
 TARGETS = {"executorch": ExecutorchTarget, "litert": LitertTarget}
 SIZE = 12
@@ -153,3 +156,39 @@ def test_bad_settings_and_a_missing_package_are_told_in_one_line(name: str, tmp_
     with pytest.raises(UserError, match="absent_runtime"):
         absent.measure([tmp_path / "model"])
     assert build(load_yaml(shipped("conf") / "target" / f"{name}.yaml"), "target") == kind()
+
+
+class EveryOp(nn.Module):
+    """All operations of the table side by side, at a stride and then at stride 1, concatenated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        names = sorted(set(OPS) - ZERO_OPS)
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.halving = nn.ModuleList(build_op(name, 8, 8, 2) for name in names)
+        self.keeping = nn.ModuleList(build_op(name, 8, 8, 1) for name in names)
+        self.join = nn.Conv2d(8 * len(names), 8, 1)
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8 * len(names), 4))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = self.stem(image)
+        x = self.join(torch.cat([op(x) for op in self.halving], 1))
+        return self.head(torch.cat([op(x) for op in self.keeping], 1))
+
+
+@pytest.mark.slow
+def test_every_operation_is_written_in_both_precisions(target, tmp_path) -> None:
+    torch.manual_seed(0)
+    network = enliven(EveryOp())
+    images = _noise(32, seed=6)
+    target.emit(emittable(network, NetworkConfig(classes=4, size=SIZE), "abc", images), tmp_path)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(images)).numpy()
+    for precision, allowed in (("fp32", 1e-5), ("int8", 0.2)):
+        logits = target.runner(tmp_path / target.files[precision])(images)
+        assert np.abs(logits - expected).max() < allowed * np.ptp(expected)
+    facts = target.facts(tmp_path)
+    if target.name == "litert":
+        assert facts["int8"]["in_int8"] == facts["int8"]["weighted"]
+    else:
+        assert facts["outside_xnnpack"] == {"model.pte": [], "model.int8.pte": []}
