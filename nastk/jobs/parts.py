@@ -124,7 +124,7 @@ def make_cost(config: DictConfig, evaluator: Evaluator) -> Callable[[Genotype], 
     costing = make_costing(config)
     measured = isinstance(latency, MeasuredLatency)
     if measured:
-        make_target(config).check()
+        _check_times(make_target(config))
     else:
         _check_foretells(costing, make_space(config), network)
 
@@ -140,6 +140,14 @@ def make_cost(config: DictConfig, evaluator: Evaluator) -> Callable[[Genotype], 
             raise EvaluationFailed(str(error)) from None  # of other cells the table or predictor may know enough
 
     return cost
+
+
+def _check_times(target: Target) -> None:
+    """Raises UserError where candidates cannot be measured, before a run folder is made."""
+    target.check()
+    reason = target.cannot_time()
+    if reason is not None:
+        raise UserError(f"{reason}; target=remote measures on a device, latency=table predicts from its operations")
 
 
 def _with_latency(
