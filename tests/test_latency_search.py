@@ -7,12 +7,14 @@ import random
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from nastk.deploy.predictors.learned import learn_latency, write_learned
 from nastk.deploy.predictors.op_bench import measure_ops
 from nastk.deploy.predictors.table import write_table
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.genotype import Genotype
+from nastk.jobs.transfer_plan import TransferShape, _limits
 from nastk.networks import NetworkConfig
 from nastk.spaces import NasBench201Space, random_genotype
 from tests.cli import run
@@ -50,11 +52,23 @@ def test_a_learned_latency_is_the_candidates(capsys: Capture, tmp_path: Path, pr
     ran = run(capsys, "search", *SEARCH, *where, "latency.device=pixel", "objective.max_latency_ms=1000")
     assert ran.code == 0, ran.err
     assert all(99 < latency < 108 for latency in latencies(tmp_path / "a"))
-    # The limit was one on networks of the searched size on a Pixel 3: a transfer is not held to it.
-    assert (
-        "learned" in (tmp_path / "a" / "config.yaml").read_text()
-        or "Predictor" in (tmp_path / "a" / "config.yaml").read_text()
-    )
+    assert "PredictorLatency" in (tmp_path / "a" / "config.yaml").read_text()
+
+
+def test_a_transfer_is_not_held_to_a_latency_learned_on_networks_of_another_size(predictor: Path):
+    source = {"_target_": "nastk.deploy.predictors.sources.PredictorLatency", "path": str(predictor)}
+    objective = {"_target_": "nastk.objective.Objective", "max_latency_ms": 100.0, "max_params": 1e6}
+    searched = {"evaluator": {"network": {"filters": 4}}, "objective": objective}
+    measured = _limits(TransferShape(), OmegaConf.create(searched))
+    learned = _limits(TransferShape(), OmegaConf.create({**searched, "latency": source}))
+    assert [limit.metric for limit in measured] == ["latency_ms", "params"]
+    assert [limit.metric for limit in learned] == ["params"]
+
+
+def test_a_measured_latency_leaves_no_trace_in_the_config_so_that_earlier_runs_go_on(capsys: Capture, tmp_path: Path):
+    ran = run(capsys, "search", *SEARCH, f"runs={tmp_path}", "run=a")
+    assert ran.code == 0, ran.err
+    assert "latency:" not in (tmp_path / "a" / "config.yaml").read_text()
 
 
 def test_a_table_sums_up_the_candidates(capsys: Capture, tmp_path: Path):

@@ -70,7 +70,8 @@ def op_times(
     unknown = 0.0
     for name, every in times.items():
         counted = sorted(every[WARM:])
-        mean = float(np.mean(counted[: max(1, round(KEPT * len(counted)))]))
+        # Nodes of ONNX Runtime's own, between layouts say, share a name.
+        mean = float(np.mean(counted[: max(1, round(KEPT * len(counted)))])) * len(every) / runs
         node = name if name in ops else BEHIND.sub("", name)
         if node in by_node:
             by_node[node] += mean
