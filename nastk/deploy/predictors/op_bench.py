@@ -22,7 +22,7 @@ from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 
 # Each network is timed in so many rounds over all of them; the quickest counts, for only disturbances differ.
-ROUNDS = 2
+ROUNDS = 3
 # Draws in a row that bring no operation that was not met before, after which the space is taken to have no more.
 BARREN = 25
 MOST_DRAWS = 10
