@@ -16,6 +16,7 @@ from nastk.errors import UserError
 from nastk.networks import NetworkConfig
 from nastk.training.data import Digits
 from tests.deploy.digits import MEAN, STD
+from tests.deploy.networks import network
 
 COUNT, FEW = 120, 20
 
@@ -25,19 +26,19 @@ def answers(tmp_path_factory) -> list[Answer]:
     """Of every runtime for which both the writer and the reader are installed."""
     folder: Path = tmp_path_factory.mktemp("parity")
     targets = [target for target in (CpuTarget(), ExecutorchTarget(), LitertTarget()) if _writes(target)]
-    network, train, test = _network(), Digits().train(), Digits().test()
+    learnt, train, test = _network(), Digits().train(), Digits().test()
     calibration = normalised(train.x[:64], [MEAN], [STD])
-    source = emittable(network, NetworkConfig(channels=1, size=8), "abc", calibration)
+    source = emittable(learnt, NetworkConfig(channels=1, size=8), "abc", calibration)
     for target in targets:
         target.emit(source, folder)
     images, labels = normalised(test.x[:COUNT], [MEAN], [STD]), test.y[:COUNT].numpy()
-    return compare(network, folder, targets, images, labels, FEW)
+    return compare(learnt, folder, targets, images, labels, FEW)
 
 
 def _network() -> nn.Module:
     """Learns the digits in a second; small, for ExecuTorch takes long to write large ones."""
     torch.manual_seed(0)
-    network = nn.Sequential(
+    learning = nn.Sequential(
         *(nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()),
         *(nn.Conv2d(16, 16, 3, padding=1, groups=16, bias=False), nn.Conv2d(16, 32, 1), nn.BatchNorm2d(32), nn.ReLU()),
         *(nn.AvgPool2d(3, 2, 1, count_include_pad=False), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU()),
@@ -45,13 +46,13 @@ def _network() -> nn.Module:
     )
     images = Digits().train()
     x = torch.from_numpy(normalised(images.x, [MEAN], [STD]))
-    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+    optimizer = torch.optim.Adam(learning.parameters(), 1e-2)
     for _ in range(5):
         for batch in torch.randperm(len(x)).split(64):
             optimizer.zero_grad()
-            F.cross_entropy(network(x[batch]), images.y[batch]).backward()
+            F.cross_entropy(learning(x[batch]), images.y[batch]).backward()
             optimizer.step()
-    return network.eval()
+    return learning.eval()
 
 
 def _writes(target: Target) -> bool:
@@ -86,3 +87,19 @@ def test_torch_is_what_all_are_compared_with_and_has_learnt_something(answers: l
     assert (answers[0].agreement, answers[0].max_difference) == (1, 0)
     assert answers[0].accuracy > 0.8
     assert np.isfinite([answer.max_difference for answer in answers]).all()
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("space", ["nasnet", "darts"])
+def test_int8_files_of_cells_say_the_same_to_all_readers(space: str, reader: str, tmp_path: Path) -> None:
+    """With reductions, pooling and concatenations; against ONNX Runtime, a few roundings apart."""
+    module, read = READERS[reader]
+    pytest.importorskip(module)
+    config = NetworkConfig(cells=1, filters=4, size=8)
+    images = np.random.default_rng(0).standard_normal((8, 3, 8, 8), dtype=np.float32)
+    target = CpuTarget()
+    target.emit(emittable(network(space, cells=1, filters=4, size=8), config, "abc", images), tmp_path)
+    for precision, tolerance in (("fp32", 1e-4), ("int8", 0.1)):
+        path = tmp_path / target.files[precision]
+        expected = target.runner(path)(images)
+        assert np.abs(read(path)(images) - expected).max() < tolerance * np.abs(expected).max()
