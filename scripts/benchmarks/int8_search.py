@@ -144,7 +144,7 @@ def main() -> None:
     (options.out / "cells").mkdir(parents=True, exist_ok=True)
     tasks = [
         Task(arm, seed, options.trials, options.blocks, options.root, options.out)
-        for arm, seed in itertools.product(ARMS, range(options.seeds))
+        for arm, seed in itertools.product(options.arms, range(options.seeds))
     ]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.workers, mp_context=context) as pool:
@@ -159,7 +159,7 @@ def main() -> None:
             genotype = Genotype.from_dict(read_json(path)["genotype"])
             known[path.stem] = min(measured(genotype, options.root, seconds=0.3)["int8_ms"] for _ in range(3))
     write_json(times, known)
-    print(write_report(options, list(ARMS), known))
+    print(write_report(options, options.arms, known))
 
 
 def parse() -> argparse.Namespace:
@@ -170,6 +170,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--report", type=Path, required=True, help="Markdown file to write")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument(
+        "--arms", nargs="+", choices=ARMS, default=list(ARMS), help="the first is compared with the others"
+    )
     parser.add_argument("--blocks", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2, help="searches at a time, one thread each")
     return parser.parse_args()
