@@ -13,6 +13,7 @@ from torch import nn
 
 from nastk.deploy.assess import quality, torch_logits
 from nastk.deploy.graph import INPUT, OUTPUT
+from nastk.deploy.openvino_reader import OpenVinoReader
 from nastk.deploy.session import denormals_flushed
 from nastk.deploy.targets.target import Runner, Target
 from nastk.deploy.validate import validate_model
@@ -58,26 +59,10 @@ def reference_evaluator(path: Path) -> Runner:
     return run
 
 
-def openvino(path: Path) -> Runner:
-    """Reads a file with OpenVINO on the CPU, which computes what it says in float32, roundings to int8 included."""
-    from openvino import Core, properties
-
-    core = Core()
-    # Its low-precision passes would choose kernels of their own; in 2026.4 they also lose the crop before a padded
-    # convolution, which NASNet's reductions have, and refuse the file.
-    exact = {properties.hint.inference_precision(): "f32", "LP_TRANSFORMS_MODE": "NO"}
-    compiled = core.compile_model(core.read_model(validate_model(path).data), "CPU", exact)
-
-    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.array(compiled({INPUT: images})[OUTPUT])
-
-    return run
-
-
 # Readers of ONNX files that have nothing to do with what wrote them, and the module that each needs.
 READERS: Mapping[str, tuple[str, Callable[[Path], Runner]]] = {
     "ONNX reference evaluator": ("onnx", reference_evaluator),
-    "OpenVINO": ("openvino", openvino),
+    "OpenVINO": ("openvino", OpenVinoReader),
 }
 SLOW = ("ONNX reference evaluator",)
 

@@ -1,5 +1,6 @@
 """One network in every runtime that is installed: all name the classes that torch names."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import nn
 
 from nastk.deploy.emittable import emittable
 from nastk.deploy.images import normalised
+from nastk.deploy.openvino_reader import OpenVinoReader
 from nastk.deploy.parity import READERS, Answer, compare
 from nastk.deploy.targets import CpuTarget, ExecutorchTarget, LitertTarget, Target
 from nastk.errors import UserError
@@ -103,3 +105,21 @@ def test_int8_files_of_cells_say_the_same_to_all_readers(space: str, reader: str
         path = tmp_path / target.files[precision]
         expected = target.runner(path)(images)
         assert np.abs(read(path)(images) - expected).max() < tolerance * np.abs(expected).max()
+
+
+def test_a_process_that_read_with_openvino_still_takes_signals(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    config, images = NetworkConfig(cells=1, filters=4, size=8), np.zeros((8, 3, 8, 8), dtype=np.float32)
+    target = CpuTarget()
+    target.emit(emittable(network("nasnet", cells=1, filters=4, size=8), config, "abc", images), tmp_path)
+    first, second = (OpenVinoReader(tmp_path / file) for file in target.files.values())
+    assert first(images).shape == second(images).shape == (8, 10)
+    del first
+    del second
+    taken: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _: taken.append(number))
+    try:
+        signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert taken == [signal.SIGUSR1]
