@@ -5,3 +5,5 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from tests.postgresql import database, postgresql_server  # noqa: F401 - fixtures
