@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nastk.errors import UserError
-from nastk.files import cannot_write, read_json, write_json, write_text
+from nastk.files import append_line, read_json, write_json, write_text
 from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.rows import Row
@@ -21,14 +20,7 @@ SCHEMA = 1
 
 def append_row(folder: Path, row: Row) -> None:
     """Adds a line to trials.jsonl; raises UserError where it cannot be written."""
-    path = folder / "trials.jsonl"
-    try:
-        with path.open("a") as file:
-            file.write(json.dumps(row.to_dict()) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise cannot_write(path, error) from None
+    append_line(folder / "trials.jsonl", json.dumps(row.to_dict()))
 
 
 def write_rows(folder: Path, rows: Sequence[Row]) -> None:

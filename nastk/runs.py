@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 import nastk
 from nastk.config import jsonable, load_yaml, plain
 from nastk.errors import UserError, nearest
-from nastk.files import cannot_write, write_text
+from nastk.files import cannot_write, remove_left_over, write_text
 
 FREE_SETTINGS = frozenset(
     {"run", "runs", "trials", "controller", "executor", "max_duplicates", "max_rejections", "max_failures"}
@@ -86,8 +86,12 @@ def held(folder: Path) -> Iterator[None]:
         except OSError:
             owner = os.read(handle, 32).decode(errors="replace").strip() or "?"
             raise UserError(f"{folder}: in use by process {owner}; wait for it, or give another run=") from None
-        os.ftruncate(handle, 0)
-        os.write(handle, f"{os.getpid()}\n".encode())
+        try:
+            os.ftruncate(handle, 0)
+            os.write(handle, f"{os.getpid()}\n".encode())
+        except OSError as error:
+            raise cannot_write(path, error) from None
+        remove_left_over(folder)
         yield
     finally:
         os.close(handle)
