@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import time
@@ -13,9 +14,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins import TorchCheckpointIO
 
 from nastk.errors import UserError
-from nastk.files import cannot_write
+from nastk.files import cannot_write, sync_folder
 from nastk.training.module import Classifier
 from nastk.training.share import Share
 
@@ -23,6 +25,19 @@ LAST, PREVIOUS, WRITING = "last.ckpt", "previous.ckpt", ".writing.ckpt"
 OURS = "nastk"
 # Several processes ask each other so often, in steps, whether a checkpoint is due: they have to write at the same step.
 ASK_EVERY = 16
+
+
+class OnDisk(TorchCheckpointIO):
+    """Writes a checkpoint right where it is to be; Lightning's own way is through the system's temporary folder."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Returns when it is on the disk; raises OSError where it does not fit."""
+        content = io.BytesIO()  # torch's writer makes a RuntimeError of a full disk
+        torch.save(checkpoint, content)
+        with Path(path).open("wb") as file:
+            file.write(content.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
 
 
 class Checkpoints(pl.Callback):
@@ -77,11 +92,10 @@ class Checkpoints(pl.Callback):
         try:
             trainer.save_checkpoint(writing)
             if self._share.first:
-                with writing.open("rb") as file:
-                    os.fsync(file.fileno())
                 if last.exists():
                     last.replace(self._folder / PREVIOUS)
                 writing.replace(last)
+                sync_folder(self._folder)
         except OSError as error:
             writing.unlink(missing_ok=True)
             raise cannot_write(last, error) from None

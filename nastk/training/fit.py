@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
+from nastk.training.checkpoint import OnDisk
 from nastk.training.distributed import trainer_options
 from nastk.training.failure import memory_errors_named
 from nastk.training.graphed import graphed
@@ -42,6 +44,9 @@ def fit(
     on_gpu = device.type == "cuda"
     recipe = module.recipe
     bf16 = on_gpu if recipe.precision == "auto" else recipe.precision == "bf16"
+    devices = trainer_options(share or Share(), device)
+    devices["plugins"].append(OnDisk())
+    on_interrupt = signal.getsignal(signal.SIGINT)
     with quiet():
         trainer = pl.Trainer(
             accelerator="gpu" if on_gpu else "cpu",
@@ -49,7 +54,7 @@ def fit(
             max_epochs=recipe.epochs,
             callbacks=list(callbacks),
             barebones=True,
-            **trainer_options(share or Share(), device),
+            **devices,
         )
         try:
             exact = torch.backends.cudnn.flags(deterministic=True, benchmark=False)
@@ -58,6 +63,7 @@ def fit(
                 trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as error:
             if isinstance(error.__context__, KeyboardInterrupt):
+                signal.signal(signal.SIGINT, on_interrupt)  # Lightning ignores it from the first on
                 raise KeyboardInterrupt from None
             raise
 
