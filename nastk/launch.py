@@ -23,6 +23,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 
 from nastk.config import register_spaces, shipped, shipped_spaces
 from nastk.errors import UserError, nearest
+from nastk.stopping import command_to_go_on, goes_on_with, stoppable
 
 PATHS = (
     *("run", "runs", "model", "sweep", "genotype", "data.root", "data.path", "evaluator.table"),
@@ -34,17 +35,21 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
     """Composes the configuration from the command line and runs `job` on it.
 
-    Exits with 2 and one line on a user's mistake, with 130 and how to go on after Ctrl-C; a bug keeps its traceback.
+    Exits with 2 and one line on a user's mistake, with 130 after Ctrl-C and 143 after SIGTERM, and says how to go on; a
+    bug keeps its traceback.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and the lines below are ours
     quiet()
     register_spaces()
+    given = sys.argv[1:]
     sys.argv[1:] = [_understood(argument) for argument in sys.argv[1:]]
     mistakes: list[UserError | OSError] = []
 
     @functools.wraps(job)
     def kept_from_hydra(config: DictConfig) -> None:
         """In a single run Hydra would print a line of its own about the exception; in a sweep it has to see it."""
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            goes_on_with(**{"hydra.sweep.dir": HydraConfig.get().sweep.dir})
         try:
             job(config)
         except (UserError, OSError) as error:
@@ -54,14 +59,12 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
 
     entry = hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=config_name)(kept_from_hydra)
     try:
-        entry()
-        if mistakes:
-            raise mistakes[0]
+        with stoppable(lambda: command_to_go_on(config_name, given)):
+            entry()
+            if mistakes:
+                raise mistakes[0]
     except UserError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        print("\nstopped; nothing finished is lost. Give run=<name> with the same command to go on.", file=sys.stderr)
-        sys.exit(130)
     except (HydraException, OmegaConfBaseException) as error:
         _fail(_explain(error, config_name))
     except ValueError as error:

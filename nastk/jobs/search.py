@@ -27,6 +27,7 @@ from nastk.rows import Row
 from nastk.runs import held, mend_journal, named_run, new_run, record_config, space_name
 from nastk.search_loop import Budget, search
 from nastk.spaces import Value, replay
+from nastk.stopping import goes_on_with
 from nastk.storage import journal
 from nastk.study import SearchStudy
 
@@ -76,6 +77,7 @@ def run_search(config: DictConfig) -> Path:
         cost = make_cost(config, executor.evaluator)
         parallel = executor.parallel
         folder = _folder(chosen)
+        _say_how_to_go_on(folder)
         with held(folder):
             size = _round_size(folder, config, parallel)
             said = record_config(folder, _search_part(config, size))
@@ -141,6 +143,12 @@ def _folder(chosen: SearchSettings) -> Path:
     if chosen.run is None:
         return new_run(runs, space_name(list(hydra.overrides.task)) if hydra is not None else "search")
     return _made(named_run(chosen.run, runs))
+
+
+def _say_how_to_go_on(folder: Path) -> None:
+    """A sweep goes on as a whole, a single search with its folder."""
+    if not (HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN):
+        goes_on_with(run=folder)
 
 
 def _made(folder: Path) -> Path:
