@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import time
@@ -20,7 +21,16 @@ from nastk.networks import NetworkConfig, build_network
 from nastk.objective import INT8_ACCURACY
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches, in_order
-from nastk.training.data import DataSource, Drawn, Normalisation, draw_parts, search_record, statistics
+from nastk.training.data import (
+    CarriedImages,
+    DataSource,
+    Drawn,
+    Images,
+    Normalisation,
+    draw_parts,
+    search_record,
+    statistics,
+)
 from nastk.training.device import choose_device, place
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
@@ -104,6 +114,22 @@ class TrainingEvaluator(TrainingSettings):
             auxiliary=self.auxiliary > 0,
             drop_path=self.drop_path,
         )
+
+    def carried(self, device: str | None = None) -> TrainingEvaluator:
+        """Returns this evaluator as another machine takes it, which has no files of the data set.
+
+        The images go along where they are in memory; where they are decoded batch by batch, the files are read there.
+
+        Args:
+            device: that it trains on there; None for the one that is set.
+        """
+        train, held = self._drawn.train, self._drawn.held
+        data: DataSource = self.data
+        if isinstance(train, Images) and isinstance(held, Images):
+            data = CarriedImages.of(data, train, held)
+        evaluator = copy.copy(self)  # the fields alone, unchecked: a device that is there need not be here
+        vars(evaluator).update(data=data, device=device or self.device)
+        return evaluator
 
     def data_record(self) -> dict[str, Any]:
         """Returns which images candidates are trained and scored on, for data.json; see `search_record`."""

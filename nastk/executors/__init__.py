@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
 from nastk.genotype import Genotype
@@ -67,5 +67,29 @@ class Executor(Protocol):
 
         Raises:
             Exception: a bug in the evaluator, or what a report raised other than `Pruned`.
+        """
+        ...
+
+
+@runtime_checkable
+class Streaming(Executor, Protocol):
+    """An executor that can also be handed candidates one by one, so that no worker waits for the slowest of a round.
+
+    Attributes:
+        rounds: whether the search is to go on in rounds all the same.
+    """
+
+    @property
+    def rounds(self) -> bool: ...
+
+    def stream(self, more: Callable[[], Task | None]) -> Iterator[tuple[int, Result]]:
+        """Trains candidates until there are no more.
+
+        Args:
+            more: is asked whenever a worker has nothing to do; None says that there is nothing to train unless one of
+                those under way ends otherwise than expected: it is asked again then.
+
+        Yields:
+            as `run`; a task's index says which of those that `more` returned it was.
         """
         ...

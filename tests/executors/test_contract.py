@@ -11,15 +11,23 @@ from nastk.evaluators import EvaluationFailed, Pruned, Report
 from nastk.executors import Executor, Make, Result, Task
 from nastk.executors.inline import InlineExecutor
 from nastk.executors.processes import ProcessesExecutor
+from nastk.executors.ray import RayExecutor
 from nastk.genotype import Genotype
 from tests.executors.scripted import Scripted, genotypes, made
 
 EXECUTORS: dict[str, Callable[[Make], Executor]] = {
     "inline": InlineExecutor,
     "processes": lambda make: ProcessesExecutor(make, parallel=2, preload=["tests.executors.scripted"]),
+    "ray": lambda make: RayExecutor(make, parallel=2, cpus=0.1),
 }
 CELLS = genotypes(5)
 pytestmark = pytest.mark.parametrize("kind", EXECUTORS)
+
+
+@pytest.fixture(autouse=True)
+def _in_ray(kind: str, request: pytest.FixtureRequest) -> None:
+    if kind == "ray":
+        request.getfixturevalue("in_ray")
 
 
 def _heard(heard: list[tuple[int, float]]) -> Report:
@@ -74,7 +82,7 @@ def test_a_report_that_says_stop_stops_and_its_reason_is_kept(kind: str, tmp_pat
 def test_a_bug_is_raised_with_the_line_it_came_from(kind: str, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError, match="a bug") as caught:
         _run(kind, tmp_path, {CELLS[0].key: "bug"}, CELLS[:1])
-    trace = str(caught.value.__cause__) if kind == "processes" else str(caught.traceback[-1])
+    trace = str(caught.value.__cause__) if kind != "inline" else str(caught.traceback[-1])
     assert "scripted.py" in trace
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nastk.errors import unknown
+from nastk.training.data.carried import CarriedImages
 from nastk.training.data.cifar10 import Cifar10
 from nastk.training.data.cifar100 import Cifar100
 from nastk.training.data.digits import Digits
@@ -25,6 +26,7 @@ SOURCES: dict[str, type[Any]] = {
 
 __all__ = [
     "SOURCES",
+    "CarriedImages",
     "Cifar10",
     "Cifar100",
     "DataSource",

@@ -38,6 +38,8 @@ def draw_parts(data: DataSource, seed: int) -> Drawn:
     """
     train, held, kept, held_indices = _held_out(data, seed)
     chosen = subset_indices(train.y, data.subset, derive_seed(seed, "subset"))
+    if len(chosen) == len(train):  # in order, so nothing needs to be copied
+        return Drawn(train, held, kept, held_indices)
     return Drawn(train.take(chosen), held, kept[chosen], held_indices)
 
 

@@ -1,0 +1,186 @@
+"""Starts a Ray of the search's own or joins a cluster, and knows how many candidates it has room for."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from nastk.errors import UserError
+
+ANSWER_SECONDS = 10.0
+GIGABYTE = 10**9
+NAMES = {"CPU": ("cpus", "CPUs"), "GPU": ("gpus", "GPUs"), "memory": ("memory_gb", "GB of memory")}
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to its makers
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a notice on every start otherwise
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+}
+# Ray keeps to 127.0.0.1 where it thinks that there can be no cluster.
+LOCAL = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a candidate takes of a machine while it trains; GPUs may be shared."""
+
+    cpus: float
+    gpus: float
+    memory_gb: float | None
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """How much of each of Ray's resources; those that are not needed are left out."""
+        memory = 0.0 if self.memory_gb is None else self.memory_gb * GIGABYTE
+        return {name: need for name, need in (("CPU", self.cpus), ("GPU", self.gpus), ("memory", memory)) if need}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The same as Ray's options of an actor."""
+        memory = {} if self.memory_gb is None else {"memory": int(self.memory_gb * GIGABYTE)}
+        return {"num_cpus": self.cpus, "num_gpus": self.gpus, **memory}
+
+
+def import_ray(**environment: str) -> Any:
+    """Returns the module; raises UserError where the extra is not installed."""
+    for name, value in {**QUIET, **environment}.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError(
+            f"executor=ray: Ray cannot be imported ({error}); pip install 'nastk[ray]', or give executor=processes"
+        ) from None
+    return ray
+
+
+@contextlib.contextmanager
+def joined(address: str | None) -> Iterator[Any]:
+    """Gives the module `ray`, with a Ray to work in for the length of the block.
+
+    Args:
+        address: of a cluster: "auto", HOST:PORT or ray://HOST:PORT. None starts one on this machine, which listens to
+            this machine only and ends with the block; a Ray that this process is in already is used as it is.
+
+    Raises:
+        UserError: Ray is not installed, nothing answers at `address` within 10 seconds, or its versions are others.
+    """
+    ray = import_ray(**(LOCAL if address is None else {}))
+    if address is None and ray.is_initialized():
+        yield ray
+        return
+    with contextlib.ExitStack() as undo:
+        if address is None:
+            folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="nastk-ray-", dir=_short_folder()))
+            given = {"address": "local", "num_cpus": joblib.cpu_count(), "_temp_dir": folder}
+        else:
+            _check_answers(address)
+            given = {"address": address}
+        undo.callback(ray.shutdown, **({} if address else {"wait_for_processes": True}))
+        with _sigterm_kept():
+            try:
+                ray.init(**given, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+                raise UserError(f"executor.address={address or 'null'}: {_first_lines(str(error))}") from None
+        yield ray
+
+
+def room(ray: Any, needs: Needs, parallel: int | None) -> int:
+    """Returns how many candidates can train at once, `parallel` where that is given.
+
+    Raises:
+        UserError: one candidate needs more than any machine has, or `parallel` of them more than there is.
+    """
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    for resource, need in needs.amounts.items():
+        most = max((machine.get(resource, 0.0) for machine in machines), default=0.0)
+        if need > most:
+            raise UserError(
+                f"{_asked(resource, need)}: {_there(machines, resource)}, at most {_of(resource, most)} each"
+            )
+    fits = sum(
+        min(int(machine.get(resource, 0.0) / need + 1e-6) for resource, need in needs.amounts.items())
+        for machine in machines
+    )
+    if parallel is not None and parallel > fits:
+        resource, need = min(
+            needs.amounts.items(),
+            key=lambda pair: sum(int(machine.get(pair[0], 0.0) / pair[1] + 1e-6) for machine in machines),
+        )
+        raise UserError(
+            f"executor.parallel={parallel} with {_asked(resource, need)}: {_there(machines, resource)}, "
+            f"room for {fits} candidates at once"
+        )
+    return parallel or fits
+
+
+def trains_here(ray: Any, address: str | None) -> bool:
+    """Returns whether candidates train on this machine too, and so disturb what is timed on it."""
+    if address is not None and address.startswith("ray://"):
+        return False
+    here = ray.get_runtime_context().get_node_id()
+    return any(node["Alive"] and node["NodeID"] == here and node["Resources"].get("CPU", 0) for node in ray.nodes())
+
+
+def _check_answers(address: str) -> None:
+    """Joins in a process of its own first: Ray waits long for what does not answer, and may end its process."""
+    command = [sys.executable, "-m", "nastk.executors.ray_probe", address]
+    refused = f"executor.address={address}"
+    try:
+        probe = subprocess.run(
+            command, capture_output=True, text=True, timeout=ANSWER_SECONDS, stdin=subprocess.DEVNULL, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(f"{refused}: no Ray answers there within {ANSWER_SECONDS:.0f} seconds") from None
+    try:
+        said = json.loads(probe.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        raise UserError(f"{refused}: no Ray answers there") from None
+    if said:
+        raise UserError(f"{refused}: {said}")
+
+
+def _first_lines(text: str) -> str:
+    return " ".join(text.split())[:300]
+
+
+@contextlib.contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Ray puts a handler of its own in place of the program's."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _short_folder() -> str | None:
+    """Returns where Ray's sockets can lie, whose paths must be short: None for the usual place."""
+    return None if len(tempfile.gettempdir()) < 30 or not Path("/tmp").is_dir() else "/tmp"
+
+
+def _of(resource: str, amount: float) -> str:
+    return f"{amount / GIGABYTE if resource == 'memory' else amount:.4g}"
+
+
+def _asked(resource: str, need: float) -> str:
+    return f"executor.{NAMES[resource][0]}={_of(resource, need)}"
+
+
+def _there(machines: list[dict[str, float]], resource: str) -> str:
+    total = sum(machine.get(resource, 0.0) for machine in machines)
+    return f"there are {_of(resource, total)} {NAMES[resource][1]} on {len(machines)} machine(s)"
