@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import typeguard
 from hydra.core.config_store import ConfigStore
-from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from nastk.errors import UserError, unknown
-
-ALLOWED_TARGETS = ("nastk.", "optuna.", "torch.")
+from nastk.trust import class_kinds, trusted_class
 
 
 def shipped(folder: str) -> Path:
@@ -42,7 +40,7 @@ def register_spaces() -> None:
 
 
 def plain(node: Any) -> Any:
-    """Returns a configuration node as dicts, tuples and scalars, interpolations resolved."""
+    """Returns a configuration node as dicts, tuples and scalars, resolver_calls resolved."""
     if isinstance(node, DictConfig | ListConfig):
         node = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     if isinstance(node, Mapping):
@@ -69,15 +67,37 @@ def load_yaml(path: Path) -> DictConfig:
         raise UserError(f"{path}: not a YAML configuration ({error})") from None
     if not isinstance(node, DictConfig):
         raise UserError(f"{path}: holds no settings, expected a YAML mapping")
+    for name, text in resolver_calls(OmegaConf.to_container(node, resolve=False)):
+        raise UserError(f"{path}: {name}={text!r}, expected a value; what stands in a file reads no environment")
     return node
 
 
-def build(node: Any, where: str, **given: Any) -> Any:
+def resolver_calls(node: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yields the dotted name and the text of every value or key of plain containers that would call a resolver.
+
+    A resolver reads more than the configuration (`${oc.env:HOME}`). Its name may be put together from other settings,
+    so that the colon tells it.
+    """
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from resolver_calls(key, f"{name}.{key}".lstrip("."))
+            yield from resolver_calls(value, f"{name}.{key}".lstrip("."))
+    elif isinstance(node, str):
+        if "${" in node and ":" in node:
+            yield name, node
+    elif isinstance(node, Sequence):
+        for index, value in enumerate(node):
+            yield from resolver_calls(value, f"{name}[{index}]")
+
+
+def build(node: Any, where: str, kind: Any = None, **given: Any) -> Any:
     """Builds the object that a node names with `_target_`, its fields checked against the target's annotations.
 
     Args:
-        node: a mapping with `_target_` and fields; nested mappings with a `_target_` are built first.
+        node: a mapping with `_target_` and fields; nested mappings with a `_target_` are built first, where the
+            field's annotation names a class.
         where: the node's place in the configuration, for messages ("controller").
+        kind: what is expected there, as in `nastk.trust.trusted_class`; None for any class of nastk's.
         given: fields that the caller knows and the configuration does not; those the target lacks are left out.
 
     Raises:
@@ -86,16 +106,19 @@ def build(node: Any, where: str, **given: Any) -> Any:
     fields = plain(node)
     if not isinstance(fields, dict) or not isinstance(fields.get("_target_"), str):
         raise UserError(f"{where}: {str(fields)[:60]!r} has no _target_, expected the name of a class")
-    target = _locate(fields.pop("_target_"), where)
+    target = trusted_class(fields.pop("_target_"), where, kind)
     signature = inspect.signature(target)
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
     names = [name for name, parameter in signature.parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
     hints = _hints(target)
     for name, value in fields.items():
-        if name not in names and not takes_any:
+        if name.startswith("_") or (name not in names and not takes_any):
             raise unknown(f"setting in {where}", name, [other for other in names if other not in given])
         if isinstance(value, dict) and "_target_" in value:
-            fields[name] = build(value, f"{where}.{name}")
+            wanted = class_kinds(hints.get(name))
+            if wanted is None:
+                raise UserError(f"{where}.{name}: has a _target_, expected {_spelled(hints.get(name, Any))}")
+            fields[name] = build(value, f"{where}.{name}", wanted)
         elif name in hints:
             check_type(value, hints[name], f"{where}.{name}")
     for name, value in given.items():
@@ -157,17 +180,3 @@ def _hints(target: Any) -> dict[str, Any]:
         return typing.get_type_hints(function)
     except NameError:
         return {}
-
-
-def _locate(name: str, where: str) -> Any:
-    if not name.startswith(ALLOWED_TARGETS):
-        raise UserError(
-            f"{where}._target_={name!r}: expected a name that starts with {', '.join(ALLOWED_TARGETS)}; nothing was run"
-        )
-    try:
-        target = get_object(name)
-    except Exception as error:
-        raise UserError(f"{where}._target_={name!r}: not found ({' '.join(str(error).split())[:120]})") from None
-    if not isinstance(target, type) or not target.__module__.startswith(ALLOWED_TARGETS):
-        raise UserError(f"{where}._target_={name!r}: expected a class of {', '.join(ALLOWED_TARGETS)}; nothing was run")
-    return target

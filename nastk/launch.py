@@ -23,7 +23,9 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 
 from nastk.config import register_spaces, shipped, shipped_spaces
 from nastk.errors import UserError, nearest
+from nastk.guard import check_command_line
 from nastk.stopping import command_to_go_on, goes_on_with, stoppable
+from nastk.trust import SETTING, trust
 
 PATHS = (
     *("run", "runs", "model", "sweep", "genotype", "data.root", "data.path", "evaluator.table"),
@@ -42,7 +44,8 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
     quiet()
     register_spaces()
     given = sys.argv[1:]
-    sys.argv[1:] = [_understood(argument) for argument in sys.argv[1:]]
+    words = [_understood(argument) for argument in sys.argv[1:]]
+    sys.argv[1:] = [word for word in words if not word.startswith(f"{SETTING}=")]
     mistakes: list[UserError | OSError] = []
 
     @functools.wraps(job)
@@ -59,6 +62,8 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
 
     entry = hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=config_name)(kept_from_hydra)
     try:
+        trust([name for word in words if word.startswith(f"{SETTING}=") for name in _names(word)])
+        check_command_line(sys.argv[1:], config_name)
         with stoppable(lambda: command_to_go_on(config_name, given)):
             entry()
             if mistakes:
@@ -108,6 +113,11 @@ def _understood(argument: str) -> str:
     if name not in PATHS or not value or value == "null" or any(sign in value for sign in "'\",${\\"):
         return argument
     return f"{name}='{value}'"
+
+
+def _names(word: str) -> list[str]:
+    """Returns the names in allow_targets=[a,b]; it is no setting of Hydra's, so that no file can give it."""
+    return [name.strip() for name in word.partition("=")[2].strip("[]").split(",") if name.strip()]
 
 
 def _fail(message: str) -> None:

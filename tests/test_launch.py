@@ -58,7 +58,7 @@ def test_help_shows_settings_and_three_examples(capsys: Capture, entry: str) -> 
                 "controller._target_=nastk.objective.Objective",
                 "~controller.sampler",
             ],
-            "expected an optuna sampler",
+            "expected optuna.samplers._base.BaseSampler; nothing was run",
         ),
         (["+space=nasnet", "target=tensorrt"], "target tensorrt: no engine built, nothing timed"),
         (["+space=nasnet", "target=arn"], "unknown target 'arn'; nearest is 'arm'"),

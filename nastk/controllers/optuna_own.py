@@ -87,7 +87,7 @@ class PerTrial(BaseSampler):
 
 def _located(name: str) -> Callable[..., BaseSampler]:
     module, _, attribute = name.rpartition(".")
-    if not name.startswith("optuna."):
+    if module != "optuna.samplers":
         raise UserError(f"controller: sampler={name!r}, expected one of Optuna's, e.g. optuna.samplers.TPESampler")
     try:
         found = getattr(importlib.import_module(module), attribute)

@@ -14,6 +14,7 @@ from nastk.config import build, load_yaml, settings, shipped
 from nastk.deploy.latency import LEAST_RUNS
 from nastk.deploy.machine import machine_facts, versions
 from nastk.deploy.manifest import MANIFEST, load_manifest
+from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.files import write_json
 from nastk.jobs.parts import run_config
@@ -123,7 +124,7 @@ def bench_plan(config: DictConfig, node: DictConfig | None = None) -> tuple[Benc
     wanted: BenchSettings = settings(BenchSettings, config.bench, "bench.")
     if node is None:
         node = config.get("target") or load_yaml(shipped("conf") / "target" / "cpu.yaml")
-    target = build(node, "target")
+    target = build(node, "target", Target)
     own = {field.name for field in dataclasses.fields(target)}
     grid = [{"batch": batch, "threads": threads} for batch in wanted.batch for threads in wanted.threads]
     # Not every target counts threads: a GPU does not.

@@ -69,7 +69,7 @@ def export_plan(config: DictConfig) -> ExportSettings:
     for target in also_targets(config):
         target.check()
     if config.get("target") is not None:
-        build(config.target, "target").check()
+        build(config.target, "target", Target).check()
     how: ExportSettings = settings(ExportSettings, config.export, "export.")
     return how
 
@@ -104,7 +104,7 @@ def _targets(config: DictConfig, run: Path | None) -> list[Target]:
     if node is None:
         node = load_yaml(shipped("conf") / "target" / "cpu.yaml" if run is None else run / "config.yaml")
         node = node if run is None else node.get("target")
-    main: Target = build(node, "target")
+    main: Target = build(node, "target", Target)
     also = also_targets(config)
     return [main, *(target for target in also if target.name != main.name)]
 

@@ -20,6 +20,7 @@ from nastk.genotype import Genotype
 from nastk.objective import INT8_ACCURACY, Objective
 from nastk.runs import existing_run
 from nastk.spaces import Space, random_genotype
+from nastk.training.data import DataSource
 from nastk.training.failure import TrainingError, memory_errors_named
 
 
@@ -28,28 +29,24 @@ def make_space(config: DictConfig) -> Space:
     if OmegaConf.select(config, "space") is None:
         names = ", ".join(shipped_spaces())
         raise UserError(f"no search space: give +space=NAME, e.g. +space=nasnet; there are: {names}")
-    space: Space = build(config.space, "space")
-    if not callable(getattr(space, "genotype", None)):
-        raise UserError(
-            f"space._target_={config.space._target_!r}: expected a search space, e.g. nastk.spaces.NasnetSpace"
-        )
+    space: Space = build(config.space, "space", Space)
     return space
 
 
 def make_data(config: DictConfig) -> Any:
     """Returns the data source of a configuration."""
-    return build(config.data, "data")
+    return build(config.data, "data", DataSource)
 
 
 def make_objective(config: DictConfig) -> Objective:
     """Returns the objective of a configuration."""
-    objective: Objective = build(config.objective, "objective")
+    objective: Objective = build(config.objective, "objective", Objective)
     return objective
 
 
 def make_target(config: DictConfig) -> Target:
     """Returns the target of a configuration, measuring candidates in the objective's precision where it names one."""
-    target: Target = build(config.get("target"), "target")
+    target: Target = build(config.get("target"), "target", Target)
     objective = config.get("objective")
     precision = None if objective is None else objective.get("precision")
     if precision is None or precision == getattr(target, "precision", precision):
@@ -69,7 +66,7 @@ def make_evaluator(config: DictConfig, device: str | None = None) -> Evaluator:
     given: dict[str, Any] = {}
     if config.get("objective") is not None and INT8_ACCURACY in make_objective(config).names:
         given = {"int8_target": make_target(config)}
-    evaluator: Evaluator = build(node, "evaluator", data=data, seed=config.seed, **given)
+    evaluator: Evaluator = build(node, "evaluator", Evaluator, data=data, seed=config.seed, **given)
     return evaluator
 
 
@@ -79,12 +76,7 @@ def make_executor(config: DictConfig) -> Executor:
     # What every worker imports to be one; whether the evaluator's name is allowed is checked where it is built.
     preload = ["nastk.launch", *([module] if module.startswith("nastk.") else [])]
     make = functools.partial(make_evaluator, config)
-    executor: Executor = build(config.executor, "executor", make=make, preload=preload)
-    if not callable(getattr(executor, "run", None)):
-        raise UserError(
-            f"executor._target_={config.executor._target_!r}: expected an executor, e.g. "
-            "nastk.executors.inline.InlineExecutor"
-        )
+    executor: Executor = build(config.executor, "executor", Executor, make=make, preload=preload)
     return executor
 
 
@@ -92,12 +84,7 @@ def make_latency(config: DictConfig) -> LatencySource:
     """Returns where latencies come from; runs of before there was a choice have measured them."""
     if config.get("latency") is None:
         return MeasuredLatency()
-    source: LatencySource = build(config.latency, "latency")
-    if not callable(getattr(source, "costing", None)):
-        raise UserError(
-            f"latency._target_={config.latency._target_!r}: expected a source of latencies, e.g. "
-            "nastk.deploy.predictors.sources.MeasuredLatency"
-        )
+    source: LatencySource = build(config.latency, "latency", LatencySource)
     return source
 
 

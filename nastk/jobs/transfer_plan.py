@@ -68,9 +68,7 @@ class TransferPlan(NamedTuple):
 def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     """Returns how the transfer will train, every setting checked; `searched` is the configuration of the search."""
     asked: TransferShape = settings(TransferShape, config.transfer, "transfer.")
-    recipe = build(config.training, "training", seed=searched.seed)
-    if not isinstance(recipe, TransferSettings):
-        raise UserError(f"training._target_={config.training._target_!r}: expected a recipe of nastk.training.transfer")
+    recipe: TransferSettings = build(config.training, "training", TransferSettings, seed=searched.seed)
     run: RunSettings = settings(RunSettings, config)
     run.check(recipe.device, recipe.batch)
     data = make_data(config if config.get("data") is not None else searched)

@@ -17,7 +17,7 @@ from nastk.training.transfer_settings import TransferSettings
 
 SCHEMA = 1
 JOB, LOG = "job.json", "ranks.log"
-BUILT = ("data", "settings", "run")
+BUILT = {"data": DataSource, "settings": TransferSettings, "run": RunSettings}
 
 
 class Job(NamedTuple):
@@ -53,7 +53,7 @@ def read_job(folder: Path) -> Job:
     found = read_json(path)
     if not isinstance(found, dict) or found.get("schema") != SCHEMA or {"genotype", "network", *BUILT} - found.keys():
         raise UserError(f"{path}: expected an object with schema {SCHEMA}, genotype, network, {', '.join(BUILT)}")
-    made = [build(found[name], name) for name in BUILT]
+    made = [build(found[name], name, kind) for name, kind in BUILT.items()]
     return Job(Genotype.from_dict(found["genotype"]), NetworkConfig.from_dict(found["network"]), *made)
 
 
