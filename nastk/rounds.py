@@ -66,7 +66,7 @@ class Round:
         return (
             len(self.accepted) >= size
             or len(self._twins) >= size  # a space with fewer cells than that would never fill the round
-            or self._study.trained + len(self.accepted) >= trials
+            or self._study.trained + self._study.elsewhere + len(self.accepted) >= trials
             or any(entry.row is not None for entry in self.accepted)
         )
 

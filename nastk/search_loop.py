@@ -67,6 +67,8 @@ def search(
     for row in study.unfinished():
         finished(row)
     while study.trained < budget.trials or study.half_told:
+        for row in study.news():
+            finished(row)
         executor.ready(min(size, budget.trials - study.trained))
         current = Round(study, executor)
         ended = None
@@ -78,7 +80,9 @@ def search(
             if answered is not None:
                 finished(answered)
         if not current.accepted:
-            return ended
+            if ended is not None:
+                return ended
+            study.wait()  # other drivers train what is left of the budget
         current.train(trained)
         for row in current.tell():
             finished(row)

@@ -22,6 +22,7 @@ from nastk.rows import Row, State
 from nastk.spaces import Space
 
 STUDY_NAME = "search"
+KEY = "key"  # of a trial: its genotype's
 COST = "cost"  # of a trial that is to be trained: what the untrained candidate costs
 OUTCOME = "outcome"  # of a trial whose row is whole
 
@@ -56,7 +57,7 @@ class Candidate:
 
 
 class SearchStudy:
-    """The Optuna study named "search" and what has been learnt from it.
+    """The Optuna study of a search and what has been learnt from it.
 
     Args:
         storage: where the study lives.
@@ -64,6 +65,7 @@ class SearchStudy:
         space: turns choices into genotypes.
         objective: turns metrics into the study's values.
         pruner: stops candidates early; none by default.
+        name: the study's.
 
     Raises:
         UserError: the storage holds a study with other objectives, or a finished trial without its result.
@@ -76,13 +78,14 @@ class SearchStudy:
         space: Space,
         objective: Objective,
         pruner: Pruner | None = None,
+        name: str = STUDY_NAME,
     ) -> None:
         self.space = space
         self.objective = objective
         self.pruner = pruner or NopPruner()
         self.study = optuna.create_study(
             storage=storage,
-            study_name=STUDY_NAME,
+            study_name=name,
             sampler=sampler,
             pruner=self.pruner if isinstance(self.pruner, BasePruner) else NopPruner(),
             directions=objective.directions,
@@ -95,16 +98,32 @@ class SearchStudy:
                 f"the study has the objectives {found}, this command {objective.directions}; give another run="
             )
         trials = self.study.get_trials(deepcopy=False)
-        self.rows: list[Row] = [_row(trial) for trial in trials if trial.state.is_finished()]
+        rows = [self._read(trial) for trial in trials if trial.state.is_finished()]
+        self.rows: list[Row] = [row for row in rows if row is not None]
         self._seen: dict[str, Row] = {}
         for row in self.rows:
             self._remember(row)
-        self._open = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        self._open = [trial for trial in trials if trial.state == TrialState.RUNNING and self._mine(trial)]
+
+    def close(self) -> None:
+        """Ends what the study has running beside the search: nothing, where no other driver uses it."""
 
     @property
     def trained(self) -> int:
         """How many different candidates were trained to a result."""
         return sum(row.state in ("complete", "pruned") for row in self.rows)
+
+    @property
+    def elsewhere(self) -> int:
+        """How many candidates other drivers are training: none, where no other driver uses the study."""
+        return 0
+
+    def news(self) -> Iterator[Row]:
+        """Yields the rows of other drivers' trials that have ended since the last call."""
+        return iter(())
+
+    def wait(self) -> None:
+        """Waits a moment for other drivers."""
 
     @property
     def interrupted(self) -> bool:
@@ -123,21 +142,21 @@ class SearchStudy:
         """
         for trial in [trial for trial in self._open if OUTCOME in trial.user_attrs and COST not in trial.user_attrs]:
             self._open.remove(trial)
-            yield self._finish(Trial(self.study, trial._trial_id), _row(trial))
+            yield self._finish(Trial(self.study, trial._trial_id), row_of(trial))
 
     def ask(self) -> Candidate:
         """Returns the controller's next proposal; those that a kill interrupted come first, under their old numbers."""
         if self._open:
             trial = Trial(self.study, self._open.pop(0)._trial_id)
         else:
-            trial = self.study.ask()
+            trial = self._new_trial()
 
         def choose(name: str, options: Any) -> Any:
             return trial.suggest_categorical(name, tuple(options))
 
         genotype = self.space.genotype(choose)
         known = trial.user_attrs
-        row = _row(trial.storage.get_trial(trial._trial_id)) if OUTCOME in known else None
+        row = row_of(trial.storage.get_trial(trial._trial_id)) if OUTCOME in known else None
         return Candidate(trial, genotype, known.get(COST), row)
 
     def accept(self, candidate: Candidate, cost: Mapping[str, float]) -> None:
@@ -186,6 +205,15 @@ class SearchStudy:
         """Tells the study what was recorded of a candidate: from here on the controller learns from it."""
         return self._finish(candidate.trial, row)
 
+    def _new_trial(self) -> Trial:
+        return self.study.ask()
+
+    def _mine(self, trial: FrozenTrial) -> bool:
+        return True
+
+    def _read(self, trial: FrozenTrial) -> Row | None:
+        return row_of(trial)
+
     def _record(
         self,
         candidate: Candidate,
@@ -199,7 +227,7 @@ class SearchStudy:
         row = Row(
             trial.number, state, genotype.key, genotype.to_dict(), dict(metrics), seconds, reason, dict(trial.params)
         )
-        trial.set_user_attr("key", row.key)
+        trial.set_user_attr(KEY, row.key)
         trial.set_user_attr("state", state)
         trial.set_user_attr("metrics", dict(metrics))
         outcome = {"like": like or state, "seconds": seconds, "reason": reason, "genotype": row.genotype}
@@ -219,14 +247,15 @@ class SearchStudy:
             self._seen.setdefault(row.key, row)
 
 
-def _row(trial: FrozenTrial) -> Row:
+def row_of(trial: FrozenTrial) -> Row:
+    """Returns a recorded trial's row; raises UserError where a part of it is missing."""
     attributes = trial.user_attrs
     try:
         outcome = attributes[OUTCOME]
         return Row(
             trial.number,
             attributes["state"],
-            attributes["key"],
+            attributes[KEY],
             outcome["genotype"],
             attributes["metrics"],
             outcome["seconds"],
@@ -235,5 +264,5 @@ def _row(trial: FrozenTrial) -> Row:
         )
     except KeyError as error:
         raise UserError(
-            f"study.journal: trial {trial.number} has no {error}; it is damaged, put back a copy, or give another run="
+            f"the study: trial {trial.number} has no {error}; it is damaged, put back a copy, or give another run="
         ) from None

@@ -20,19 +20,19 @@ from nastk.errors import UserError
 from nastk.files import cannot_write
 from nastk.jobs.data_record import record_data, record_skipped
 from nastk.jobs.parts import make_cost, make_executor, make_latency, make_objective, make_space
+from nastk.jobs.study import make_storage, named_storage, opened_study
 from nastk.progress import SearchProgress
 from nastk.pruning import check_pruner
 from nastk.results import append_row, write_choice, write_rows
 from nastk.rows import Row
-from nastk.runs import held, mend_journal, named_run, new_run, record_config, space_name
+from nastk.runs import held, named_run, new_run, record_config, space_name
 from nastk.search_loop import Budget, search
 from nastk.spaces import Value, replay
 from nastk.stopping import goes_on_with
-from nastk.storage import journal
 from nastk.study import SearchStudy
 
 PARTS = (
-    *("space", "controller", "evaluator", "objective", "pruner", "target", "latency", "data", "executor"),
+    *("space", "controller", "evaluator", "objective", "pruner", "target", "latency", "data", "executor", "storage"),
     *("run", "runs", "seed", "trials", "max_duplicates", "max_rejections", "max_failures"),
 )
 
@@ -76,31 +76,36 @@ def run_search(config: DictConfig) -> Path:
     with make_executor(config) as executor:
         cost = make_cost(config, executor.evaluator)
         parallel = executor.parallel
+        storage = make_storage(config)
+        opening = storage.connect()
         folder = _folder(chosen)
         _say_how_to_go_on(folder)
         with held(folder):
             size = _round_size(folder, config, parallel)
-            said = record_config(folder, _search_part(config, size))
-            said += [line for line in [mend_journal(folder)] if line]
+            part = named_storage(folder, _search_part(config, size), storage)
+            said = record_config(folder, part)
+            said += [line for line in [storage.mend(folder)] if line]
             for line in said:
                 print(f"nastk: {line}", file=sys.stderr)
             record_data(folder, executor.evaluator)
-            study = SearchStudy(journal(folder), controller(), space, objective, pruner)
-            write_rows(folder, study.rows)
-            if study.rows:
-                print(f"{folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr)
-            with SearchProgress(folder, budget.trials, study.rows) as progress:
+            with opened_study(folder, part, storage, opening, controller(), space, objective, pruner) as study:
+                write_rows(folder, study.rows)
+                if study.rows:
+                    print(
+                        f"{folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr
+                    )
+                with SearchProgress(folder, budget.trials, study.rows) as progress:
 
-                def finished(row: Row) -> None:
-                    append_row(folder, row)
-                    progress.show(row)
+                    def finished(row: Row) -> None:
+                        append_row(folder, row)
+                        progress.show(row)
 
-                try:
-                    ended = search(study, executor, cost, budget, finished, progress.show, size)
-                finally:
-                    write_rows(folder, study.rows)
-                    record_skipped(folder, executor.evaluator)
-                    best = write_choice(folder, study.rows, objective)
+                    try:
+                        ended = search(study, executor, cost, budget, finished, progress.show, size)
+                    finally:
+                        write_rows(folder, study.rows)
+                        record_skipped(folder, executor.evaluator)
+                        best = write_choice(folder, study.rows, objective)
     if best is None:
         stopped = f"the pruner stopped all {study.trained}; give another run= and pruner=none or a milder one"
         raise UserError(f"{folder}: no candidate was trained{' to the end' if not ended else ''}; {ended or stopped}")

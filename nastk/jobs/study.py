@@ -1,0 +1,107 @@
+"""Opens the study of a search: in its run folder, or the one that it shares with other drivers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+from optuna.samplers import BaseSampler
+
+from nastk.config import build, jsonable, load_yaml, plain
+from nastk.files import read_json, write_json
+from nastk.objective import Objective
+from nastk.pruning import Pruner
+from nastk.runs import FREE_SETTINGS
+from nastk.shared_study import SharedStudy
+from nastk.spaces import Space
+from nastk.storages import Opening, Storage
+from nastk.storages.journal import JournalFile
+from nastk.study import SearchStudy
+
+OWN = ("storage", "data.root", "data.path", "evaluator.table", "evaluator.device", "evaluator.threads", "latency.path")
+"""What may differ between drivers of one study, besides what may change within a run: where things are."""
+
+
+def make_storage(config: DictConfig) -> Storage:
+    """Returns where the study is kept; runs of before there was a choice keep it in their folder."""
+    if config.get("storage") is None:
+        return JournalFile()
+    storage: Storage = build(config.storage, "storage")
+    return storage
+
+
+def named_storage(folder: Path, config: DictConfig, storage: Storage) -> DictConfig:
+    """Returns the configuration as it is recorded: with the study's name, and without a storage that is the default."""
+    named = OmegaConf.masked_copy(config, list(config))
+    if storage.sharing is None:
+        named.pop("storage", None)  # as the runs of before there was a choice, which can be gone on with
+    elif storage.sharing.study is None:
+        path = folder / "config.yaml"
+        before = load_yaml(path).get("storage") if path.exists() else None
+        named.storage.study = (before or {}).get("study") or folder.name
+    return named
+
+
+@contextlib.contextmanager
+def opened_study(
+    folder: Path,
+    config: DictConfig,
+    storage: Storage,
+    opening: Opening,
+    sampler: BaseSampler,
+    space: Space,
+    objective: Objective,
+    pruner: Pruner,
+) -> Iterator[SearchStudy]:
+    """Opens the study that a run folder's search belongs to.
+
+    Args:
+        folder: the run's, held.
+        config: as `named_storage` returned it.
+        storage: where the study is kept.
+        opening: what opens that.
+        sampler: the controller.
+        space: turns choices into genotypes.
+        objective: turns metrics into the study's values.
+        pruner: stops candidates early.
+
+    Raises:
+        UserError: the study is another's, damaged, or cannot be reached, now or within the context.
+    """
+    with storage.answering():
+        if storage.sharing is None:
+            yield SearchStudy(opening(folder), sampler, space, objective, pruner)
+            return
+        name = str(config.storage.study)
+        given = (opening(folder), sampler, space, objective, pruner, name, driver(folder))
+        with contextlib.closing(SharedStudy(*given, storage.sharing, common_settings(config))) as study:
+            yield study
+
+
+def driver(folder: Path) -> str:
+    """Returns the name of a run folder's driver: it stays the same, but that of a copy of the folder is another."""
+    path, place = folder / ".driver", str(folder.resolve())
+    if path.exists():
+        with contextlib.suppress(Exception):
+            known = read_json(path)
+            if known["folder"] == place:
+                return str(known["driver"])
+    name = uuid.uuid4().hex
+    write_json(path, {"driver": name, "folder": place})
+    return name
+
+
+def common_settings(config: DictConfig) -> dict[str, object]:
+    """Returns what all drivers of a study must have in common, as JSON has it."""
+    settings: dict[str, object] = json.loads(json.dumps(jsonable(plain(config))))
+    for name in (*FREE_SETTINGS, *OWN):
+        group, _, field = name.partition(".")
+        if not field:
+            settings.pop(group, None)
+        elif isinstance(part := settings.get(group), dict):
+            part.pop(field, None)
+    return settings

@@ -1,0 +1,34 @@
+"""A study in the run folder, for one driver."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from nastk.runs import mend_journal
+from nastk.storage import journal
+from nastk.storages import Opening, Sharing
+
+
+@dataclass(frozen=True)
+class JournalFile:
+    """Optuna's journal, study.journal in the run folder."""
+
+    @property
+    def sharing(self) -> Sharing | None:
+        """None: the run folder is held by one driver."""
+        return None
+
+    def connect(self) -> Opening:
+        """Returns what opens the journal of a run folder."""
+        return journal
+
+    def mend(self, folder: Path) -> str | None:
+        """Cuts off a last line that a kill left unfinished; raises UserError where the journal is damaged."""
+        return mend_journal(folder)
+
+    def answering(self) -> AbstractContextManager[None]:
+        """A file needs nothing."""
+        return contextlib.nullcontext()
