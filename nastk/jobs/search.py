@@ -11,6 +11,7 @@ import optuna
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 
 from nastk.config import build, load_yaml, settings
@@ -22,7 +23,7 @@ from nastk.jobs.data_record import record_data, record_skipped
 from nastk.jobs.parts import make_cost, make_executor, make_latency, make_objective, make_space
 from nastk.jobs.study import make_storage, named_storage, opened_study
 from nastk.progress import SearchProgress
-from nastk.pruning import check_pruner
+from nastk.pruning import Pruner, check_pruner
 from nastk.results import append_row, write_choice, write_rows
 from nastk.rows import Row
 from nastk.runs import held, named_run, new_run, record_config, space_name
@@ -65,14 +66,12 @@ def run_search(config: DictConfig) -> Path:
     def encode(choices: Mapping[str, Value]) -> list[float]:
         return path_encoding(replay(space, choices))
 
-    def controller() -> optuna.samplers.BaseSampler:
-        built = build(config.controller, "controller", seed=chosen.seed, encode=encode)
-        if not isinstance(built, optuna.samplers.BaseSampler):
-            raise UserError(f"controller._target_={config.controller._target_!r}: expected an optuna sampler")
-        return built
+    def controller() -> BaseSampler:
+        sampler: BaseSampler = build(config.controller, "controller", BaseSampler, seed=chosen.seed, encode=encode)
+        return sampler
 
     SearchStudy(InMemoryStorage(), controller(), space, objective).ask()  # can it serve this space and objective?
-    pruner = check_pruner(build(config.pruner, "pruner"), objective)
+    pruner = check_pruner(build(config.pruner, "pruner", Pruner), objective)
     with make_executor(config) as executor:
         cost = make_cost(config, executor.evaluator)
         parallel = executor.parallel
