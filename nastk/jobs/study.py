@@ -30,7 +30,7 @@ def make_storage(config: DictConfig) -> Storage:
     """Returns where the study is kept; runs of before there was a choice keep it in their folder."""
     if config.get("storage") is None:
         return JournalFile()
-    storage: Storage = build(config.storage, "storage")
+    storage: Storage = build(config.storage, "storage", Storage)
     return storage
 
 
