@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import select
@@ -70,7 +71,13 @@ def stoppable(go_on: Callable[[], str]) -> Iterator[None]:
         if not _received and not isinstance(error, KeyboardInterrupt):
             raise
         _say(go_on)
-        sys.exit(128 + (_received[0] if _received else signal.SIGINT))
+        if not _received:
+            sys.exit(128 + signal.SIGINT)
+        atexit._run_exitfuncs()  # what Python and torch do after these, to free memory, takes seconds on a busy machine
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(128 + _received[0])
     finally:
         if not _received:  # else the process is about to end, and a second signal is still to end it at once
             signal.set_wakeup_fd(previous)
