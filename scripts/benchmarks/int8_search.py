@@ -63,16 +63,17 @@ class Task(NamedTuple):
     arm: str
     seed: int
     trials: int
+    space: str
     blocks: int
     root: str
     out: Path
 
 
 @cache
-def search_space(blocks: int) -> Space:
-    """Returns the shipped NASNet space with so many blocks a cell."""
-    node = plain(load_yaml(shipped("search_spaces") / "nasnet.yaml"))
-    space: Space = build(node | {"blocks": blocks}, "space")
+def search_space(name: str, blocks: int) -> Space:
+    """Returns a shipped space; NASNet's with so many blocks a cell."""
+    node = plain(load_yaml(shipped("search_spaces") / f"{name}.yaml"))
+    space: Space = build(node | ({"blocks": blocks} if "blocks" in node else {}), "space")
     return space
 
 
@@ -116,7 +117,7 @@ def searched(task: Task) -> str:
     path = task.out / f"{task.arm.replace(' ', '-')}-{task.seed}.json"
     if path.exists():
         return f"{task.arm} {task.seed}: known"
-    arm, space = ARMS[task.arm], search_space(task.blocks)
+    arm, space = ARMS[task.arm], search_space(task.space, task.blocks)
     choices: dict[str, tuple[Any, ...]] = {}
 
     def note(name: str, options: Any) -> Any:
@@ -143,7 +144,7 @@ def main() -> None:
     options = parse()
     (options.out / "cells").mkdir(parents=True, exist_ok=True)
     tasks = [
-        Task(arm, seed, options.trials, options.blocks, options.root, options.out)
+        Task(arm, seed, options.trials, options.space, options.blocks, options.root, options.out)
         for arm, seed in itertools.product(options.arms, range(options.seeds))
     ]
     context = multiprocessing.get_context("spawn")
@@ -173,7 +174,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--arms", nargs="+", choices=ARMS, default=list(ARMS), help="the first is compared with the others"
     )
-    parser.add_argument("--blocks", type=int, default=3)
+    parser.add_argument("--space", choices=["nasbench201", "nasnet"], default="nasbench201")
+    parser.add_argument("--blocks", type=int, default=3, help="of a cell of NASNet's space")
     parser.add_argument("--workers", type=int, default=2, help="searches at a time, one thread each")
     return parser.parse_args()
 

@@ -43,13 +43,14 @@ def write_report(options: argparse.Namespace, arms: Sequence[str], times: Mappin
             own[arm].append(hypervolume(np.array([points[key] for key in chosen]), worst) / whole)
             fronts[arm].append([points[key] for key in chosen])
     facts = machine()
+    space = options.space if options.space != "nasnet" else f"nasnet with {options.blocks} blocks"
     lines = [
         "# Search for int8: by int8 latency, by float32 latency, by MACs, at random",
         "",
         *(f"- {name}: {value}" for name, value in facts.items()),
         "",
-        f"Fashion-MNIST at 16x16, 2,000 training images, 2 epochs, validated on 2,000 others; NASNet space of "
-        f"{options.blocks} blocks, N = 1, F = 24; {options.trials} trained cells a search, {options.seeds} seeds, the "
+        f"Fashion-MNIST at 16x16, 2,000 training images, 2 epochs, validated on 2,000 others; space "
+        f"{space}, N = 1, F = 24; {options.trials} trained cells a search, {options.seeds} seeds, the "
         "same budget, controller (pareto_evolution) and seeds on all sides but random's controller. Hypervolume of "
         "int8 accuracy and int8 latency (p50, batch 1, one thread, measured again after all searches), as a share of "
         "that of all cells that any search trained. *Own front*: of the cells that a search itself holds for its best, "
