@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from nastk.errors import UserError
-from nastk.executors import Executor
+from nastk.executors import Executor, Streaming
 from nastk.rounds import CostModel, Round, Watch
 from nastk.rows import Row
 from nastk.study import SearchStudy
+from nastk.window import search_on
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def search(
 
     It goes on in rounds: up to `size` candidates are proposed one after another, their costs measured while nothing
     else runs, then trained side by side, then told to the study in the order of their numbers. What a round proposes
-    depends on the finished rounds and not on which candidate is the first to end.
+    depends on the finished rounds and not on which candidate is the first to end. An executor that says so is handed
+    one candidate after another instead, see `Window`.
 
     Args:
         study: with what has been learnt so far.
@@ -66,6 +69,9 @@ def search(
     size = size or executor.parallel
     for row in study.unfinished():
         finished(row)
+    if isinstance(executor, Streaming) and not executor.rounds:
+        why_to_end = functools.partial(_why_to_end, study, budget)
+        return search_on(study, executor, cost, budget.trials, why_to_end, finished, trained)
     while study.trained < budget.trials or study.half_told:
         for row in study.news():
             finished(row)

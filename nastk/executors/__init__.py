@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from types import TracebackType
 from typing import Protocol, runtime_checkable
 
@@ -71,6 +72,12 @@ class Executor(Protocol):
         ...
 
 
+class Later(Enum):
+    """Says that there may be more to train, to who looks at its workers first and then asks again."""
+
+    AT_ONCE = auto()
+
+
 @runtime_checkable
 class Streaming(Executor, Protocol):
     """An executor that can also be handed candidates one by one, so that no worker waits for the slowest of a round.
@@ -82,7 +89,7 @@ class Streaming(Executor, Protocol):
     @property
     def rounds(self) -> bool: ...
 
-    def stream(self, more: Callable[[], Task | None]) -> Iterator[tuple[int, Result]]:
+    def stream(self, more: Callable[[], Task | Later | None]) -> Iterator[tuple[int, Result]]:
         """Trains candidates until there are no more.
 
         Args:

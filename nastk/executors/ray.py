@@ -14,7 +14,7 @@ from typing import Any
 
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
-from nastk.executors import Make, Result, Task
+from nastk.executors import Later, Make, Result, Task
 from nastk.executors.ray_cluster import GIGABYTE, Needs, joined, room, trains_here
 from nastk.executors.ray_workers import Handle, Workers, death
 
@@ -155,7 +155,7 @@ class RayExecutor:
             left = iter(tasks)
             yield from self.stream(lambda: next(left, None))
 
-    def stream(self, more: Callable[[], Task | None]) -> Iterator[tuple[int, Result]]:
+    def stream(self, more: Callable[[], Task | Later | None]) -> Iterator[tuple[int, Result]]:
         """Trains what `more` returns for as long as it does; `ready` was called. See `Streaming`."""
         workers = self._workers
         assert workers is not None
@@ -164,17 +164,18 @@ class RayExecutor:
         taken = 0
         try:
             while True:
-                if not waiting and (workers.idle or not running) and (task := more()) is not None:
-                    waiting.append(_Waiting(taken, task))
+                offered = more() if not waiting and (workers.idle or not running) else None
+                if isinstance(offered, Task):
+                    waiting.append(_Waiting(taken, offered))
                     taken += 1
-                if not waiting and not running:
+                if not waiting and not running and offered is None:
                     return
                 handed = bool(waiting and workers.idle)
                 if handed:
                     worker = workers.idle.pop(0)
                     begun = self._begin(waiting.popleft(), worker)
                     running[worker.actor.train.remote(begun.waiting.task.genotype)] = begun
-                for ref in self._happened(workers, running, at_once=handed and bool(workers.idle)):
+                for ref in self._happened(workers, running, at_once=offered is Later.AT_ONCE or handed):
                     attempt = running.pop(ref)
                     result = self._heard(ref, attempt, running)
                     if isinstance(result, _Waiting):
@@ -204,6 +205,8 @@ class RayExecutor:
     def _happened(self, workers: Workers, running: dict[Any, _Attempt], at_once: bool) -> list[Any]:
         """Waits; returns the attempts of which there is news, or whose time is up."""
         everything = [*running, *workers.starting]
+        if not everything:
+            return []
         now = time.monotonic()
         nearest = min((a.deadline - now for a in running.values() if a.deadline is not None), default=POLL_SECONDS)
         timeout = 0.0 if at_once else max(0.0, min(POLL_SECONDS, nearest))
