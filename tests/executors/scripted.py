@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import multiprocessing
 import os
 import random
 import signal
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +24,8 @@ class Scripted:
 
     Args:
         folder: where each evaluation leaves a file that is named by key and process.
-        script: by key "fail", "bug", "die", "die once" or "hang"; and how many "deaths at start" there are.
+        script: by key "fail", "bug", "die", "die once", "segfault", "eat", "hang" or "hang once"; and how many
+            "deaths at start" there are.
         device: kept as given.
     """
 
@@ -30,7 +33,7 @@ class Scripted:
 
     def __init__(self, folder: Path, script: Mapping[str, str], device: str | None) -> None:
         self.folder, self.script, self.device = folder, script, device
-        if multiprocessing.parent_process() is not None:
+        if multiprocessing.parent_process() is not None or _in_ray_worker():
             starts = len(list(folder.glob("start-*")))
             (folder / f"start-{os.getpid()}").touch()
             if starts < int(script.get("deaths at start", 0)):
@@ -49,9 +52,21 @@ class Scripted:
             raise ZeroDivisionError("a bug")
         if what == "die" or (what == "die once" and not before):
             os.kill(os.getpid(), signal.SIGKILL)
-        if what == "hang":
+        if what == "segfault":
+            ctypes.string_at(0)
+        if what == "eat":
+            eaten = []
+            while True:
+                eaten.append(b"x" * 10_000_000)
+                time.sleep(0.01)
+        if what == "hang" or (what == "hang once" and not before):
             time.sleep(600)
         return {"accuracy": random.Random(key).random()}
+
+
+def _in_ray_worker() -> bool:
+    ray = sys.modules.get("ray")
+    return ray is not None and ray.is_initialized() and ray.get_runtime_context().get_actor_id() is not None
 
 
 def made(folder: Path, script: Mapping[str, str]) -> Make:
