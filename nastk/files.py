@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import json
@@ -14,6 +15,7 @@ from typing import Any
 from nastk.errors import UserError
 
 WRITING = ".writing"
+HERE, EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up"}
 
 
@@ -31,7 +33,7 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # its writer is alive, see `remove_left_over`
             file.write(data)
             file.flush()
-            os.fchmod(handle, 0o666 & ~_umask())
+            os.fchmod(handle, 0o666 & ~umask())
             os.fsync(handle)
             Path(temporary).replace(path)
         sync_folder(path.parent)
@@ -64,6 +66,21 @@ def append_line(path: Path, line: str) -> None:
                 raise
     except OSError as error:
         raise cannot_write(path, error) from None
+
+
+def exchange(first: Path, second: Path) -> None:
+    """Gives each of two files or folders the other's name at once.
+
+    Raises:
+        OSError: one is missing, or neither Linux nor a file system that can do it.
+    """
+    try:
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from None
+    if call(HERE, os.fsencode(first), HERE, os.fsencode(second), EXCHANGE):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(second))
 
 
 def sync_folder(folder: Path) -> None:
@@ -120,7 +137,8 @@ def cannot_write(path: Path, error: OSError) -> UserError:
     return UserError(f"{path}: cannot be written ({error.strerror or error}); nothing was overwritten")
 
 
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
+def umask() -> int:
+    """Returns which permissions the user withholds from new files."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

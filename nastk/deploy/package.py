@@ -14,7 +14,7 @@ from nastk.deploy.assess import Judged, recommend
 from nastk.deploy.calibrate import Method
 from nastk.deploy.calibration_cache import CALIBRATION, cached_ranges
 from nastk.deploy.emittable import emittable
-from nastk.deploy.export_folder import existing, partial_folder, put_in_place
+from nastk.deploy.export_folder import clear_left_over, existing, partial_folder, put_in_place
 from nastk.deploy.images import ImageSource, balanced, check_source, normalised
 from nastk.deploy.int8_source import HeldOut, Int8Wishes, int8_source
 from nastk.deploy.judge import judge
@@ -118,6 +118,7 @@ def export_model(
     names = {LABELS, CALIBRATION, *(name for target in targets for name in (*target.files.values(), *target.extras))}
     if any(name.endswith(".onnx") for name in names):
         names.add(PREDICT)
+    clear_left_over(out_folder)
     # The card has no hash in the manifest: it is for people, who may add to it.
     manifest = existing(out_folder, source, {*names, CARD})
     if manifest is not None:

@@ -21,7 +21,7 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 from nastk.errors import UserError
-from nastk.files import cannot_write
+from nastk.files import cannot_write, umask
 
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 18
@@ -204,7 +204,7 @@ def _unpack(name: str, path: Path, folder: Path) -> None:
                             _write(out, chunk, scratch / part[1])
         except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
             raise UserError(f"data {name}: {path}: cannot be unpacked ({error})") from None
-        scratch.chmod(0o755)
+        scratch.chmod(0o777 & ~umask())
         _place(scratch, folder / tops.pop())
 
 
