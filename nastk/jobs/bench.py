@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.files import write_json
 from nastk.jobs.parts import run_config
+from nastk.runs import held
 
 SCHEMA = 1
 
@@ -58,20 +60,30 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
         min_ms, runs, spread, steady.
 
     Raises:
-        UserError: nothing is exported there yet, or a manifest or file is damaged.
+        UserError: nothing is exported there yet, a manifest or file is damaged, or another process holds the run.
     """
     node = config.get("target")
     if config.model is not None:
         place = Path(config.model)
-        exports = [place]
         searched = place.resolve().parent.parent / "config.yaml"
-        node = node if node is not None or not searched.is_file() else load_yaml(searched).get("target")
+        run = searched.parent if searched.is_file() else None
+        node = node if node is not None or run is None else load_yaml(searched).get("target")
     else:
-        place, run = run_config(config)
-        node = node if node is not None else run.get("target")
-        exports = sorted(path.parent for path in place.glob(f"export/[!.]*/{MANIFEST}"))
-    if not exports:
-        raise UserError(f"{place}: has no export; python -m nastk.export run={place}")
+        place, settings_there = run_config(config)
+        run = place
+        node = node if node is not None else settings_there.get("target")
+    with held(run) if run is not None else contextlib.nullcontext():
+        exports = [place]
+        if config.model is None:
+            exports = sorted(path.parent for path in place.glob(f"export/[!.]*/{MANIFEST}"))
+        if not exports:
+            raise UserError(f"{place}: has no export; python -m nastk.export run={place}")
+        return _measured(config, place, exports, node)
+
+
+def _measured(
+    config: DictConfig, place: Path, exports: list[Path], node: DictConfig | None
+) -> tuple[Path, list[dict[str, Any]]]:
     wanted, targets = bench_plan(config, node)
     files = []
     for export in exports:

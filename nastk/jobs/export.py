@@ -43,9 +43,10 @@ def run_export(config: DictConfig) -> list[Path]:
                 (path.parent for path in run.glob(f"transfer/*/{WEIGHTS}")),
                 key=lambda model: (ranks.get(model.name, math.inf), model.name),
             )
-            stack.enter_context(held(run))
         if not models:
             raise UserError(f"{run}: has no trained network; python -m nastk.transfer run={run}")
+        if run is not None:
+            stack.enter_context(held(run))
         data = _data(config, run)
         targets = _targets(config, run)
         for model in models:
