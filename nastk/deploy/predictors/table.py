@@ -83,7 +83,8 @@ class OpTable:
         if not work or not work[0] <= op.work <= work[-1]:
             raise UserError(
                 f"latency table of {self.device['processor']}: has no row for {op}; "
-                "measure one for this space and these network settings: python -m nastk.bench ops=true +space=NAME"
+                "measure one for the space, the images and the size that are searched: python -m nastk.bench ops=true "
+                "+space=NAME network.channels=C network.size=PIXELS network.cells=N network.filters=F"
             )
         return float(np.interp(op.work, work, [float(np.mean(like[one])) for one in work]))
 
