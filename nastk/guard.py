@@ -49,19 +49,27 @@ def check_command_line(words: Sequence[str], config_name: str) -> None:
     folder = Path(given.config_dir).absolute()
     if not folder.is_dir():
         raise UserError(f"--config-dir={given.config_dir}: no such folder")
+    loader = config_loader(given.config_dir)
+    for job in jobs_of(loader, overrides) if given.multirun else [overrides]:
+        _check(folder, composed(loader, config_name, job), job, loader, config_name)
+
+
+def config_loader(config_dir: str | None) -> ConfigLoaderImpl:
+    """Returns what composes configurations as Hydra does, from nastk's conf/ and the folder of --config-dir."""
     path = create_config_search_path(str(shipped("conf")))
-    path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
-    loader = ConfigLoaderImpl(config_search_path=path)
-    for job in _jobs(loader, overrides) if given.multirun else [overrides]:
-        _check(folder, _composed(loader, config_name, job), job, loader, config_name)
+    if config_dir is not None:
+        path.prepend("command-line", f"file://{Path(config_dir).absolute()}", SearchPathQuery(provider="schema"))
+    return ConfigLoaderImpl(config_search_path=path)
 
 
-def _jobs(loader: ConfigLoaderImpl, overrides: list[str]) -> list[list[str]]:
+def jobs_of(loader: ConfigLoaderImpl, overrides: list[str]) -> list[list[str]]:
+    """Returns the settings of each job of a sweep, in Hydra's order."""
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(overrides)
     return [list(job) for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
 
 
-def _composed(loader: ConfigLoaderImpl, config_name: str, overrides: list[str]) -> dict[str, Any]:
+def composed(loader: ConfigLoaderImpl, config_name: str, overrides: list[str]) -> dict[str, Any]:
+    """Returns a configuration with Hydra's own part, interpolations as they are written."""
     found: Any = OmegaConf.to_container(loader.load_configuration(config_name, overrides, RunMode.RUN), resolve=False)
     return dict(found)
 
@@ -70,7 +78,7 @@ def _check(
     folder: Path, found: dict[str, Any], overrides: list[str], loader: ConfigLoaderImpl, config_name: str
 ) -> None:
     of_hydra = [word for word in overrides if word.lstrip("+~").startswith(("hydra.", "hydra/"))]
-    alone = _composed(loader, config_name, of_hydra)["hydra"]
+    alone = composed(loader, config_name, of_hydra)["hydra"]
     for name in RUN_BY_HYDRA:
         if found["hydra"].get(name) != alone.get(name):
             raise UserError(f"{folder}: sets hydra.{name}, which only the command line may; nothing was run")

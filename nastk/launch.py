@@ -24,13 +24,17 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 from nastk.config import register_spaces, shipped, shipped_spaces
 from nastk.errors import UserError, nearest
 from nastk.guard import check_command_line
+from nastk.runs import held
 from nastk.stopping import command_to_go_on, goes_on_with, stoppable
+from nastk.sweeps import begun_sweep, end_sweep, run_swept
 from nastk.trust import SETTING, trust
 
 PATHS = (
     *("run", "runs", "model", "sweep", "genotype", "data.root", "data.path", "evaluator.table"),
     *("latency.path", "learn", "out"),
 )
+SUBMITIT = "hydra-submitit-launcher"
+LAUNCHERS = {"joblib": "hydra-joblib-launcher", "submitit_local": SUBMITIT, "submitit_slurm": SUBMITIT}
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -44,20 +48,21 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
     quiet()
     register_spaces()
     given = sys.argv[1:]
-    words = [_understood(argument) for argument in sys.argv[1:]]
+    swept = any(word in ("-m", "--multirun") for word in given)
+    words = [_understood(word, swept) for word in given]
     sys.argv[1:] = [word for word in words if not word.startswith(f"{SETTING}=")]
     mistakes: list[UserError | OSError] = []
 
     @functools.wraps(job)
     def kept_from_hydra(config: DictConfig) -> None:
-        """In a single run Hydra would print a line of its own about the exception; in a sweep it has to see it."""
+        """Hydra would print a line of its own about the exception; of a sweep it would end the other jobs."""
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            goes_on_with(**{"hydra.sweep.dir": HydraConfig.get().sweep.dir})
+            quiet()  # it may be another process
+            run_swept(job, config)
+            return
         try:
             job(config)
         except (UserError, OSError) as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise
             mistakes.append(error)
 
     entry = hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=config_name)(kept_from_hydra)
@@ -65,7 +70,15 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
         trust([name for word in words if word.startswith(f"{SETTING}=") for name in _names(word)])
         check_command_line(sys.argv[1:], config_name)
         with stoppable(lambda: command_to_go_on(config_name, given)):
-            entry()
+            sweep, sys.argv[1:] = begun_sweep(sys.argv[1:], config_name)
+            if sweep is None:
+                entry()
+            else:
+                goes_on_with(**{"hydra.sweep.dir": sweep.folder})
+                with held(sweep.folder):
+                    _launched(entry)
+                    if end_sweep(sweep, config_name):
+                        sys.exit(1)
             if mistakes:
                 raise mistakes[0]
     except UserError as error:
@@ -87,6 +100,17 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
         _fail(f"{error.filename or 'a file'}: cannot be written ({error.strerror}); what was there is unchanged")
 
 
+def _launched(sweep: Callable[[], Any]) -> None:
+    """Jobs keep their errors to themselves; what comes here is of the launcher, whose worker or machine was lost."""
+    try:
+        sweep()
+    except (UserError, HydraException, OmegaConfBaseException):
+        raise
+    except Exception as error:
+        line = (str(error).strip().splitlines() or [""])[0]
+        print(f"nastk: the launcher stopped ({type(error).__name__}: {line})", file=sys.stderr)
+
+
 def say_next(entry: str, **given: object) -> None:
     """Prints the command for the next step, quoted for a shell."""
     arguments = " ".join(shlex.quote(f"{name}={value}") for name, value in given.items())
@@ -101,8 +125,8 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _understood(argument: str) -> str:
-    """Returns an argument as Hydra takes it.
+def _understood(argument: str, swept: bool = False) -> str:
+    """Returns an argument as Hydra takes it; in a sweep a comma parts values, and a function gives several.
 
     `space=` is not in the defaults list, so Hydra wants a plus; whoever forgets it means the same. Names and paths are
     text whatever they look like: Hydra would make a number of run=7, and stumble over a space, an umlaut or a bracket.
@@ -110,9 +134,11 @@ def _understood(argument: str) -> str:
     if argument.startswith("space="):
         return f"+{argument}"
     name, _, value = argument.partition("=")
-    if name not in PATHS or not value or value == "null" or any(sign in value for sign in "'\",${\\"):
+    if name not in PATHS or not value or value == "null" or any(sign in value for sign in "'\"${\\"):
         return argument
-    return f"{name}='{value}'"
+    if ("(" if swept else ",") in value:
+        return argument
+    return f"{name}=" + ",".join(f"'{part.strip()}'" for part in (value.split(",") if swept else [value]))
 
 
 def _names(word: str) -> list[str]:
@@ -148,6 +174,8 @@ def _explain_missing(error: MissingConfigException, text: str) -> str:
     missing = error.missing_cfg_file or ""
     match = re.search(r"Could not find '([^']+)'", text)
     group, _, name = (match.group(1) if match else missing).rpartition("/")
+    if group == "hydra/launcher" and name in LAUNCHERS:
+        return f"hydra/launcher={name}: needs {LAUNCHERS[name]}, not installed; pip install 'nastk[sweeps]'"
     if group == "space":
         options = shipped_spaces()
     else:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from nastk.launch import launch, say_next
+from nastk.sweeps import sweeping
 
 
 def main() -> None:
@@ -19,9 +18,7 @@ def search(config: DictConfig) -> None:
     from nastk.jobs.search import run_search
 
     folder = run_search(config)
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
-        say_next("report", sweep=folder.parent)
-    else:
+    if not sweeping():
         say_next("transfer", run=folder)
 
 

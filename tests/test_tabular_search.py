@@ -91,7 +91,7 @@ def test_a_sweep_gives_each_job_its_folder_and_one_summary(capsys: Capture, tmp_
     assert outcome.code == 0, outcome.err
     (sweep,) = (tmp_path / "runs").glob("sweep-*")
     assert len(list(sweep.glob("*/config.yaml"))) == 10
-    assert f"sweep={sweep}" in outcome.out
+    assert f"Report: {sweep / 'sweep.html'}" in outcome.out
     assert run(capsys, "report", f"sweep={sweep}").code == 0
     page = (sweep / "sweep.html").read_text()
     assert "local_search is " in page

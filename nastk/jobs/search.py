@@ -9,7 +9,6 @@ from pathlib import Path
 
 import optuna
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
@@ -31,6 +30,7 @@ from nastk.search_loop import Budget, search
 from nastk.spaces import Value, replay
 from nastk.stopping import goes_on_with
 from nastk.study import SearchStudy
+from nastk.sweeps import job_folder, sweeping
 
 PARTS = (
     *("space", "controller", "evaluator", "objective", "pruner", "target", "latency", "data", "executor", "storage"),
@@ -77,7 +77,7 @@ def run_search(config: DictConfig) -> Path:
         parallel = executor.parallel
         storage = make_storage(config)
         opening = storage.connect()
-        folder = _folder(chosen)
+        folder = _folder(chosen, config)
         _say_how_to_go_on(folder)
         with held(folder):
             size = _round_size(folder, config, parallel)
@@ -138,20 +138,18 @@ def _round_size(folder: Path, config: DictConfig, parallel: int) -> int:
     return parallel
 
 
-def _folder(chosen: SearchSettings) -> Path:
-    hydra = HydraConfig.get() if HydraConfig.initialized() else None
-    sweeping = hydra is not None and hydra.mode == RunMode.MULTIRUN
-    runs = str(Path(hydra.sweep.dir)) if hydra is not None and sweeping else chosen.runs
-    if sweeping and chosen.run is not None and hydra is not None:
-        return _made(Path(runs) / f"{chosen.run}-{hydra.job.num}")
+def _folder(chosen: SearchSettings, config: DictConfig) -> Path:
+    if sweeping():
+        return _made(job_folder(config))
     if chosen.run is None:
-        return new_run(runs, space_name(list(hydra.overrides.task)) if hydra is not None else "search")
-    return _made(named_run(chosen.run, runs))
+        hydra = HydraConfig.get() if HydraConfig.initialized() else None
+        return new_run(chosen.runs, space_name(list(hydra.overrides.task)) if hydra is not None else "search")
+    return _made(named_run(chosen.run, chosen.runs))
 
 
 def _say_how_to_go_on(folder: Path) -> None:
     """A sweep goes on as a whole, a single search with its folder."""
-    if not (HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN):
+    if not sweeping():
         goes_on_with(run=folder)
 
 

@@ -21,6 +21,7 @@ from nastk.spaces import Space
 from nastk.storages import Opening, Storage
 from nastk.storages.journal import JournalFile
 from nastk.study import SearchStudy
+from nastk.sweeps import study_name
 
 OWN = ("storage", "data.root", "data.path", "evaluator.table", "evaluator.device", "evaluator.threads", "latency.path")
 """What may differ between drivers of one study, besides what may change within a run: where things are."""
@@ -42,7 +43,7 @@ def named_storage(folder: Path, config: DictConfig, storage: Storage) -> DictCon
     elif storage.sharing.study is None:
         path = folder / "config.yaml"
         before = load_yaml(path).get("storage") if path.exists() else None
-        named.storage.study = (before or {}).get("study") or folder.name
+        named.storage.study = (before or {}).get("study") or study_name(folder)
     return named
 
 

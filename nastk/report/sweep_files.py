@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,12 @@ class Setup:
     controllers: Mapping[str, Mapping[int, Floats]]
 
 
-def read_sweep(folder: Path) -> list[Setup]:
+def read_sweep(folder: Path, without: Collection[str] = ()) -> list[Setup]:
     """Reads all run folders below a folder; those without a trained candidate are an error, not a gap.
+
+    Args:
+        folder: of the sweep.
+        without: names of run folders that are known not to have ended well.
 
     Raises:
         UserError: there is no run, a run has no seed or no result, or two runs have the same settings and seed.
@@ -51,6 +55,7 @@ def read_sweep(folder: Path) -> list[Setup]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
     found = sorted({path.parent for pattern in ("*", "*/*") for path in folder.glob(f"{pattern}/trials.jsonl")})
+    found = [path for path in found if path.name not in without]
     if not found:
         raise UserError(f"{folder}: no run folder in it (none has a trials.jsonl); expected the folder of a sweep")
     runs = [_read(path) for path in found]

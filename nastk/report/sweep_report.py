@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from nastk.errors import UserError
 from nastk.files import write_bytes, write_json, write_text
 from nastk.report.curves import Floats
 from nastk.report.figures import Chart, add_legend, new_chart, percent, series_colour, to_png, to_svg
 from nastk.report.page import card, header, page, paragraph, table
 from nastk.report.sweep_files import Setup, read_sweep
+from nastk.report.sweep_jobs import SweptJob, fronts_chart, jobs_json, jobs_rows, read_jobs
 from nastk.report.sweep_statistics import Comparison, Verdict, bootstrap_band, budgets, compare, verdict
+from nastk.sweep_notes import read_notes
 
 SCHEMA = 1
 BASELINE = "random"
@@ -51,24 +54,44 @@ def write_sweep_report(folder: Path) -> Path:
         the path of sweep.html.
 
     Raises:
-        UserError: there is no run, or one cannot be read or compared; names the file.
+        UserError: there is no run, or one cannot be read or compared; names the file. What a sweep's own jobs lack,
+            the page says instead.
     """
-    setups = [(setup, _entries(setup)) for setup in read_sweep(folder)]
+    noted, jobs, why = bool(read_notes(folder)), read_jobs(folder), None
+    try:
+        found = read_sweep(folder, [job.note.run for job in jobs if not job.ended_well and noted])
+    except UserError as error:
+        if not noted:
+            raise
+        found, why = [], f"The controllers are not compared: {error}"
+    setups = [(setup, _entries(setup)) for setup in found]
     charts = [_chart(setup, entries) for setup, entries in setups]
     runs = sum(len(entry.curves) for _, entries in setups for entry in entries)
-    body = [header(f"Sweep {folder.resolve().name}", f"{runs} runs")]
+    body = [header(f"Sweep {folder.resolve().name}", f"{runs} runs"), *_jobs(jobs, noted, why)]
     for index, ((setup, entries), chart) in enumerate(zip(setups, charts, strict=True)):
         said = "".join(paragraph(sentence) for sentence in sentences(entries))
         body.append(card(f"Setup: {setup.name}" if setup.name else "Result", said))
         body.append(card("Best accuracy so far", to_svg(chart, f"sweep{index}")))
         body.append(card("Budgets", _tables(entries), paragraph(METHOD, "dim small")))
-    data = {"schema": SCHEMA, "setups": [_json(setup, entries) for setup, entries in setups]}
+    data = {"schema": SCHEMA, "jobs": jobs_json(jobs), "setups": [_json(setup, entries) for setup, entries in setups]}
     html = page(f"{folder.resolve().name}: nastk sweep", body)
     for index, chart in enumerate(charts):
         write_bytes(folder / (f"sweep-{index + 1}.png" if index else "sweep.png"), to_png(chart))
     write_json(folder / "sweep.json", data)
     write_text(folder / "sweep.html", html)
     return folder / "sweep.html"
+
+
+def _jobs(jobs: Sequence[SweptJob], noted: bool, why: str | None) -> list[str]:
+    heads, rows = jobs_rows(jobs)
+    bad = sum(not job.ended_well for job in jobs) if noted else 0
+    said = paragraph(f"{bad} of {len(jobs)} jobs did not end well; the last columns say which and why.") if bad else ""
+    fronts = fronts_chart(jobs)
+    return [
+        card("Jobs", said, table(heads, rows, left=(1, *range(len(heads) - 3, len(heads))), wrap=(1, len(heads) - 2, len(heads) - 1))),
+        card("Fronts", to_svg(fronts, "fronts")) if fronts is not None else "",
+        card("Comparison", paragraph(why)) if why else "",
+    ]
 
 
 def sentences(entries: Sequence[Entry]) -> list[str]:
