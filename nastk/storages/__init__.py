@@ -24,6 +24,7 @@ class Sharing:
         study: its name; None for the run's.
         heartbeat: seconds between two signs of life of a driver.
         grace: seconds without one after which it counts as dead.
+        patience: seconds to wait for a storage that is away, before the search ends.
 
     Raises:
         UserError: a number out of range.
@@ -32,6 +33,7 @@ class Sharing:
     study: str | None = None
     heartbeat: int = 10
     grace: int = 60
+    patience: int = 300
 
     def __post_init__(self) -> None:
         if self.heartbeat < 1:
@@ -41,6 +43,8 @@ class Sharing:
                 f"storage.grace={self.grace}: expected at least twice storage.heartbeat={self.heartbeat}, "
                 "or one late sign of life would pass for a death"
             )
+        if self.patience < 0:
+            raise UserError(f"storage.patience={self.patience}: expected at least 0 seconds")
         if self.study is not None and (not self.study.strip() or len(self.study) > 128):
             raise UserError(f"storage.study={self.study[:40]!r}: expected a name of 1 to 128 characters")
 

@@ -13,6 +13,7 @@ from optuna.storages import GrpcStorageProxy
 
 from nastk.errors import UserError
 from nastk.storages import Opening, Sharing
+from nastk.storages.patience import be_patient
 
 ANSWER_SECONDS = 5
 
@@ -40,7 +41,7 @@ class GrpcProxy(Sharing):
     @property
     def sharing(self) -> Sharing:
         """How drivers share the study."""
-        return Sharing(self.study, self.heartbeat, self.grace)
+        return Sharing(self.study, self.heartbeat, self.grace, self.patience)
 
     def connect(self) -> Opening:
         """Reaches the proxy.
@@ -61,10 +62,13 @@ class GrpcProxy(Sharing):
                 storage.get_study_id_from_name("")
         except ConnectionError:
             raise UserError(
-                f"{self._where}: no answer within {ANSWER_SECONDS} s; start optuna.storages.run_grpc_proxy_server there"
+                f"storage.host, storage.port: {self._where}: no answer within {ANSWER_SECONDS} s; start optuna.storages.run_grpc_proxy_server there"
             ) from None
         except grpc.RpcError as error:
-            raise UserError(f"{self._where}: no proxy of Optuna's ({error.code().name})") from None
+            raise UserError(
+                f"storage.host, storage.port: {self._where}: no proxy of Optuna's ({error.code().name})"
+            ) from None
+        be_patient(storage, _is_away, self.patience, self._where)
         return lambda folder: storage
 
     def mend(self, folder: Path) -> str | None:
@@ -80,9 +84,15 @@ class GrpcProxy(Sharing):
             yield
         except grpc.RpcError as error:
             raise UserError(
-                f"{self._where}: {error.code().name}; what it has recorded is kept, the same command goes on"
+                f"storage.host, storage.port: {self._where}: {error.code().name}; what it has recorded is kept, the same command goes on"
             ) from None
 
     @property
     def _where(self) -> str:
-        return f"storage.host, storage.port: the proxy on {self.host}:{self.port}"
+        return f"the proxy on {self.host}:{self.port}"
+
+
+def _is_away(error: Exception) -> bool:
+    import grpc
+
+    return isinstance(error, grpc.RpcError) and error.code() == grpc.StatusCode.UNAVAILABLE

@@ -15,6 +15,7 @@ from optuna.storages import BaseStorage, RDBStorage
 
 from nastk.errors import UserError
 from nastk.storages import Opening, Sharing
+from nastk.storages.patience import be_patient
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -37,7 +38,7 @@ class Postgresql(Sharing):
         UserError: no such URL, or one with a password.
     """
 
-    url: str = ""
+    url: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,13 +47,15 @@ class Postgresql(Sharing):
     @property
     def sharing(self) -> Sharing:
         """How drivers share the study."""
-        return Sharing(self.study, self.heartbeat, self.grace)
+        return Sharing(self.study, self.heartbeat, self.grace, self.patience)
 
     @property
     def _parsed(self) -> URL:
         from sqlalchemy.engine import make_url
         from sqlalchemy.exc import ArgumentError
 
+        if self.url is None:
+            raise UserError(f"storage.url: not given, {EXPECTED}")
         try:
             url = make_url(self.url)
         except (ArgumentError, ValueError):
@@ -111,19 +114,21 @@ class Postgresql(Sharing):
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({TABLES_LOCK})"))
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", ExperimentalWarning)
-                    return RDBStorage(
+                    storage = RDBStorage(
                         url.render_as_string().replace("{", "{{").replace("}", "}}"),  # Optuna takes it for a template
                         {"connect_args": given, "pool_pre_ping": True},
                         heartbeat_interval=self.heartbeat,
                         grace_period=self.grace,
                     )
+                be_patient(storage, _is_away, self.patience, self._where)
+                return storage
         except ModuleNotFoundError:
             raise UserError("storage=postgresql: needs psycopg; pip install 'nastk[postgresql]'") from None
         except RuntimeError as error:
             if "table schema" not in str(error):
                 raise
             raise UserError(
-                f"{self._where}: its tables are of another version of Optuna; use a new database, or upgrade it "
+                f"storage.url: {self._where}: its tables are of another version of Optuna; use a new database, or upgrade it "
                 "as `optuna storage upgrade` does"
             ) from None
         except (StorageInternalError, SQLAlchemyError) as error:
@@ -132,7 +137,7 @@ class Postgresql(Sharing):
     @property
     def _where(self) -> str:
         url = self._parsed
-        return f"storage.url: database {url.database!r} on {url.host or 'this machine'}:{url.port or 5432}"
+        return f"database {url.database!r} on {url.host or 'this machine'}:{url.port or 5432}"
 
     def _failure(self, error: BaseException, after: str = "") -> UserError:
         cause: BaseException = error
@@ -140,4 +145,10 @@ class Postgresql(Sharing):
             cause = deeper
         first = next((line for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
         reason = re.sub(r"^.*?(FATAL|ERROR): +", "", first)[:200]
-        return UserError(f"{self._where}: {reason}{after}")
+        return UserError(f"storage.url: {self._where}: {reason}{after}")
+
+
+def _is_away(error: Exception) -> bool:
+    from sqlalchemy.exc import InterfaceError, OperationalError
+
+    return isinstance(error, StorageInternalError) and isinstance(error.__cause__, OperationalError | InterfaceError)
