@@ -133,7 +133,7 @@ class RayExecutor:
         return trains_here(self._ray, self._address) if self._rounds is None else self._rounds
 
     def ready(self, candidates: int) -> None:
-        """Starts the workers that so many candidates need; returns when they wait for one.
+        """Starts the workers that so many candidates need; returns when they wait for one, or the first where it may.
 
         Raises:
             UserError: they cannot be started.
@@ -141,8 +141,9 @@ class RayExecutor:
         if self._workers is None:
             self._workers = Workers(self._ray, self._portable(), self._needs)
         there = len(self._workers.idle) + len(self._workers.starting)
-        self._workers.start(max(0, min(candidates, self.parallel) - there))
-        self._workers.wait()
+        wanted = min(candidates, self.parallel)
+        self._workers.start(max(0, wanted - there))
+        self._workers.wait(wanted if self.rounds else 1)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
         """Trains candidates, as many at once as there are workers; yields the index and the result of each.

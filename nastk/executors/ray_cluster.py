@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,8 @@ import joblib
 
 from nastk.errors import UserError
 
-ANSWER_SECONDS = 10.0
+PROBE_SECONDS = 30.0  # with the time to import Ray; it gives up by itself before
+CONNECT_SECONDS = 3.0
 GIGABYTE = 10**9
 NAMES = {"CPU": ("cpus", "CPUs"), "GPU": ("gpus", "GPUs"), "memory": ("memory_gb", "GB of memory")}
 QUIET = {
@@ -88,6 +90,7 @@ def joined(address: str | None) -> Iterator[Any]:
             _check_answers(address)
             given = {"address": address}
         undo.callback(ray.shutdown, **({} if address else {"wait_for_processes": True}))
+        undo.enter_context(_silenced())
         with _sigterm_kept():
             try:
                 ray.init(**given, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
@@ -102,27 +105,29 @@ def room(ray: Any, needs: Needs, parallel: int | None) -> int:
     Raises:
         UserError: one candidate needs more than any machine has, or `parallel` of them more than there is.
     """
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    machines = _machines(ray)
     for resource, need in needs.amounts.items():
         most = max((machine.get(resource, 0.0) for machine in machines), default=0.0)
         if need > most:
             raise UserError(
                 f"{_asked(resource, need)}: {_there(machines, resource)}, at most {_of(resource, most)} each"
             )
-    fits = sum(
-        min(int(machine.get(resource, 0.0) / need + 1e-6) for resource, need in needs.amounts.items())
-        for machine in machines
-    )
+    fits = capacity(ray, needs)
     if parallel is not None and parallel > fits:
         resource, need = min(
             needs.amounts.items(),
-            key=lambda pair: sum(int(machine.get(pair[0], 0.0) / pair[1] + 1e-6) for machine in machines),
+            key=lambda pair: sum(_times(machine, *pair) for machine in machines),
         )
         raise UserError(
             f"executor.parallel={parallel} with {_asked(resource, need)}: {_there(machines, resource)}, "
             f"room for {fits} candidates at once"
         )
     return parallel or fits
+
+
+def capacity(ray: Any, needs: Needs) -> int:
+    """Returns how many candidates the machines that are there now have room for."""
+    return sum(min(_times(machine, *need) for need in needs.amounts.items()) for machine in _machines(ray))
 
 
 def trains_here(ray: Any, address: str | None) -> bool:
@@ -133,16 +138,30 @@ def trains_here(ray: Any, address: str | None) -> bool:
     return any(node["Alive"] and node["NodeID"] == here and node["Resources"].get("CPU", 0) for node in ray.nodes())
 
 
+def _machines(ray: Any) -> list[dict[str, float]]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _times(machine: dict[str, float], resource: str, need: float) -> int:
+    return int(machine.get(resource, 0.0) / need + 1e-6)
+
+
 def _check_answers(address: str) -> None:
     """Joins in a process of its own first: Ray waits long for what does not answer, and may end its process."""
-    command = [sys.executable, "-m", "nastk.executors.ray_probe", address]
     refused = f"executor.address={address}"
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise UserError(f"{refused}: nothing answers there ({getattr(error, 'strerror', None) or error})") from None
+    command = [sys.executable, "-m", "nastk.executors.ray_probe", address]
     try:
         probe = subprocess.run(
-            command, capture_output=True, text=True, timeout=ANSWER_SECONDS, stdin=subprocess.DEVNULL, check=False
+            command, capture_output=True, text=True, timeout=PROBE_SECONDS, stdin=subprocess.DEVNULL, check=False
         )
     except subprocess.TimeoutExpired:
-        raise UserError(f"{refused}: no Ray answers there within {ANSWER_SECONDS:.0f} seconds") from None
+        raise UserError(f"{refused}: no Ray answers there within {PROBE_SECONDS:.0f} seconds") from None
     try:
         said = json.loads(probe.stdout.splitlines()[-1])
     except (IndexError, ValueError):
@@ -153,6 +172,22 @@ def _check_answers(address: str) -> None:
 
 def _first_lines(text: str) -> str:
     return " ".join(text.split())[:300]
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Keeps what Ray says of lost workers and machines off the terminal: a trial's row says it, in one line.
+
+    Ray has no setting for it: `log_to_driver=False` leaves these.
+    """
+    from ray._private import worker
+
+    said = getattr(worker, "print_to_stdstream", None)
+    worker.print_to_stdstream = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = said
 
 
 @contextlib.contextmanager

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import queue
+import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ Event = tuple[str, Any]
 """("epoch", (epochs done, accuracy)), or how it ended: "done" with metrics, "failed" or "pruned" with the reason,
 "bug" with (exception, its traceback), "memory" with the bytes in use."""
 
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 WATCH_SECONDS = 0.1
 GRACE_SECONDS = 2.0
 
@@ -36,19 +39,24 @@ class Worker:
     def __init__(self, make: Callable[[], Evaluator], threads: int, memory: int | None) -> None:
         self._make = make
         self._threads = threads
-        self._training = ThreadPoolExecutor(1, "training")
+        self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        end_with_parent()
+        # Daemons: Python waits for other threads when it ends, also for one that waits for an answer.
+        threading.Thread(target=self._train, daemon=True).start()
         if memory is not None:
             threading.Thread(target=self._watch, args=(memory,), daemon=True).start()
 
     def prepare(self) -> None:
         """Makes the evaluator, so that the first candidate finds it made."""
-        self._training.submit(self._prepare).result()
+        made: Future[None] = Future()
+        self._tasks.put(lambda: self._prepare(made))
+        made.result()
 
     def train(self, genotype: Genotype) -> Event:
         """Begins to train a candidate; returns the first that happens."""
-        self._training.submit(self._evaluate, genotype)
+        self._tasks.put(lambda: self._evaluate(genotype))
         return self._events.get()
 
     def go_on(self, why_stop: str | None) -> Event:
@@ -56,11 +64,20 @@ class Worker:
         self._answers.put(why_stop)
         return self._events.get()
 
-    def _prepare(self) -> None:
-        self._evaluator = self._make()
+    def _train(self) -> None:
+        while True:
+            self._tasks.get()()
+
+    def _prepare(self, made: Future[None]) -> None:
+        try:
+            self._evaluator = self._make()
+        except BaseException as error:  # raised where the search is
+            made.set_exception(error)
+            return
         torch = sys.modules.get("torch")  # an evaluator that trains nothing does without, and starts sooner
         if torch is not None:
             torch.set_num_threads(self._threads)
+        made.set_result(None)
 
     def _evaluate(self, genotype: Genotype) -> None:
         event: Event
@@ -87,6 +104,12 @@ class Worker:
         self._events.put(("memory", used))
         time.sleep(GRACE_SECONDS)
         os._exit(1)
+
+
+def end_with_parent() -> None:
+    """Has the system end this process when Ray's own on this machine ends, whatever this one does then."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def memory_used() -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from nastk.errors import UserError
 from nastk.evaluators import Evaluator
-from nastk.executors.ray_cluster import Needs
+from nastk.executors.ray_cluster import Needs, capacity
 from nastk.executors.ray_worker import Worker
 
 START_SECONDS = 120.0  # what is not there by then is not waited for, but taken when it comes
@@ -44,6 +44,7 @@ class Workers:
         self._ray = ray
         self._make = ray.put(make)
         memory = None if needs.memory_gb is None else needs.options["memory"]
+        self._needs = needs
         self._given = max(1, int(needs.cpus)), memory
         self._actor = ray.remote(max_restarts=0, max_task_retries=0, **needs.options)(Worker)
         self.idle: list[Handle] = []
@@ -66,18 +67,20 @@ class Workers:
         """Ends a worker, whatever it does."""
         self._ray.kill(handle.actor, no_restart=True)
 
-    def wait(self) -> None:
-        """Waits until no worker is starting, or only such as have been for long, and one at least is idle.
+    def wait(self, count: int) -> None:
+        """Waits until so many workers are idle; for no more than there is room for, nor longer than starts take.
 
         Raises:
             UserError: workers die when they start, cannot make the evaluator, or find no room.
         """
-        while self.starting and (self._young() or not self.idle):
+        while self.starting and len(self.idle) < count:
             done, _ = self._ray.wait(list(self.starting), timeout=1.0)
             for prepared in done:
                 self.started(prepared)
             if not done:
                 self.check(0)
+                if self.idle and (not self._young() or len(self.idle) >= capacity(self._ray, self._needs)):
+                    return
 
     def started(self, prepared: Any) -> None:
         """Takes note that a start has ended; raises what it raised but a death, which costs another try."""
