@@ -87,8 +87,9 @@ def _jobs(jobs: Sequence[SweptJob], noted: bool, why: str | None) -> list[str]:
     bad = sum(not job.ended_well for job in jobs) if noted else 0
     said = paragraph(f"{bad} of {len(jobs)} jobs did not end well; the last columns say which and why.") if bad else ""
     fronts = fronts_chart(jobs)
+    best, state, run = range(len(heads) - 3, len(heads))
     return [
-        card("Jobs", said, table(heads, rows, left=(1, *range(len(heads) - 3, len(heads))), wrap=(1, len(heads) - 2, len(heads) - 1))),
+        card("Jobs", said, table(heads, rows, left=(1, best, state, run), wrap=(1, state, run))),
         card("Fronts", to_svg(fronts, "fronts")) if fronts is not None else "",
         card("Comparison", paragraph(why)) if why else "",
     ]
