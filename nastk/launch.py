@@ -25,13 +25,14 @@ from nastk.config import register_spaces, shipped, shipped_spaces
 from nastk.errors import UserError, nearest
 from nastk.guard import check_command_line
 from nastk.runs import held
+from nastk.secrets import refuse_passwords, without_passwords
 from nastk.stopping import command_to_go_on, goes_on_with, stoppable
-from nastk.sweeps import begun_sweep, end_sweep, run_swept
+from nastk.sweeps import Sweep, begun_sweep, end_sweep, run_swept
 from nastk.trust import SETTING, trust
 
 PATHS = (
     *("run", "runs", "model", "sweep", "genotype", "data.root", "data.path", "evaluator.table"),
-    *("latency.path", "learn", "out"),
+    *("latency.path", "learn", "out", "storage.url"),
 )
 SUBMITIT = "hydra-submitit-launcher"
 LAUNCHERS = {"joblib": "hydra-joblib-launcher", "submitit_local": SUBMITIT, "submitit_slurm": SUBMITIT}
@@ -67,6 +68,7 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
 
     entry = hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=config_name)(kept_from_hydra)
     try:
+        refuse_passwords(given)
         trust([name for word in words if word.startswith(f"{SETTING}=") for name in _names(word)])
         check_command_line(sys.argv[1:], config_name)
         with stoppable(lambda: command_to_go_on(config_name, given)):
@@ -74,11 +76,7 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
             if sweep is None:
                 entry()
             else:
-                goes_on_with(**{"hydra.sweep.dir": sweep.folder})
-                with held(sweep.folder):
-                    _launched(entry)
-                    if end_sweep(sweep, config_name):
-                        sys.exit(1)
+                _run_sweep(sweep, entry, config_name)
             if mistakes:
                 raise mistakes[0]
     except UserError as error:
@@ -100,15 +98,19 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
         _fail(f"{error.filename or 'a file'}: cannot be written ({error.strerror}); what was there is unchanged")
 
 
-def _launched(sweep: Callable[[], Any]) -> None:
+def _run_sweep(sweep: Sweep, entry: Callable[[], Any], config_name: str) -> None:
     """Jobs keep their errors to themselves; what comes here is of the launcher, whose worker or machine was lost."""
-    try:
-        sweep()
-    except (UserError, HydraException, OmegaConfBaseException):
-        raise
-    except Exception as error:
-        line = (str(error).strip().splitlines() or [""])[0]
-        print(f"nastk: the launcher stopped ({type(error).__name__}: {line})", file=sys.stderr)
+    goes_on_with(**{"hydra.sweep.dir": sweep.folder})
+    with held(sweep.folder):
+        try:
+            entry()
+        except (UserError, HydraException, OmegaConfBaseException):
+            raise
+        except Exception as error:
+            line = (str(error).strip().splitlines() or [""])[0]
+            print(f"nastk: the launcher stopped ({type(error).__name__}: {line})", file=sys.stderr)
+        if end_sweep(sweep, config_name):
+            sys.exit(1)
 
 
 def say_next(entry: str, **given: object) -> None:
@@ -147,7 +149,7 @@ def _names(word: str) -> list[str]:
 
 
 def _fail(message: str) -> None:
-    print(f"nastk: {' '.join(message.split())}", file=sys.stderr)
+    print(f"nastk: {without_passwords(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(2)
 
 
