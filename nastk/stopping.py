@@ -19,7 +19,8 @@ SECONDS = 4.0  # for an orderly end; a computation that hears nothing for so lon
 TOGETHER = 0.5  # a signal that is sent to a process and to its group comes twice
 
 _settings: dict[str, str] = {}
-_received: list[int] = []
+_received: list[int] = []  # by the process
+_raised: list[int] = []  # as a KeyboardInterrupt; a library that takes SIGTERM over may make a SystemExit of it
 _told: list[bool] = []
 
 
@@ -55,6 +56,7 @@ def stoppable(go_on: Callable[[], str]) -> Iterator[None]:
         return
     _settings.clear()
     _received.clear()
+    _raised.clear()
     _told.clear()
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number, handler in before.items():
@@ -87,7 +89,8 @@ def stoppable(go_on: Callable[[], str]) -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    if not _received:
+    if not _raised:
+        _raised.append(number)
         _received.append(number)
         raise KeyboardInterrupt
 
@@ -107,6 +110,7 @@ def _watch(read: int, go_on: Callable[[], str]) -> None:
         for number in numbers:
             if number in SIGNALS and not first:
                 first, start = number, now
+                _received.append(number)
 
 
 def _say(go_on: Callable[[], str]) -> None:

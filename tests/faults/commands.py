@@ -19,7 +19,7 @@ import safetensors.torch
 
 from nastk.deploy.manifest import MANIFEST, load_manifest
 
-SECONDS = 120.0
+SECONDS = 60.0
 # What differs from one run to the next is what was measured, and when.
 MEASURED = ("seconds", "latency_ms", "train_seconds")
 TEMPORARY = (".writing", ".partial", ".ckpt", ".lock", ".rename")
@@ -27,16 +27,17 @@ TEMPORARY = (".writing", ".partial", ".ckpt", ".lock", ".rename")
 
 @dataclass(frozen=True)
 class Command:
-    """A command line: `python -m nastk.<entry> <words>`, on the run folder `run`."""
+    """A command line: `python -m nastk.<entry> <words>`, on the run folder `run`, which it may leave unnamed."""
 
     entry: str
     run: Path
     words: tuple[str, ...] = ()
+    named: bool = True
 
     @property
     def line(self) -> tuple[str, ...]:
         """The words, the run folder's among them."""
-        return (f"run={self.run}", *self.words)
+        return (f"run={self.run}", *self.words) if self.named else self.words
 
 
 @dataclass(frozen=True)

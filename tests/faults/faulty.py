@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from nastk import stopping
+
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "os.truncate")
 
 
@@ -62,18 +64,25 @@ class Counted:
 
 
 def begin(
-    root: Path, kill_at: int | None = None, cut: bool = False, clock: tuple[float, float] | None = None
+    root: Path,
+    kill_at: int | None = None,
+    cut: bool = False,
+    clock: tuple[float, float] | None = None,
+    deaf: bool = False,
 ) -> Counted:
     """Prepares the process for its fault, and counts its steps.
 
     Args:
         root, kill_at, cut: see `Counted`.
         clock: seconds that the wall clock is off by in turn: each look at it sees the next of the two.
+        deaf: whether signals interrupt nothing, as in a long computation outside of Python.
     """
     counted = Counted(root, kill_at, cut)
     counted.begin()
     if clock is not None:
         _jump(clock)
+    if deaf:
+        stopping._interrupt = lambda number, frame: None
     return counted
 
 

@@ -7,6 +7,7 @@ it took. The answers are two lines: the process's id, and how it ended.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -25,8 +26,12 @@ PRELOAD = (
 )
 
 
+PDEATHSIG = 1
+
+
 def main() -> None:
     """Serves until standard input ends."""
+    _die_with_parent()
     for name in PRELOAD:
         importlib.import_module(name)
     print("ready", flush=True)
@@ -43,6 +48,7 @@ def main() -> None:
 def _run(request: dict[str, Any]) -> None:
     from tests.faults.faulty import begin
 
+    _die_with_parent()
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     out = os.open(request["out"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
@@ -66,6 +72,10 @@ def _run(request: dict[str, Any]) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(code)
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":
