@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from nastk.errors import UserError
+from nastk.jobs.artifacts import write_artifacts
 from nastk.report import write_report, write_sweep_report
 from nastk.runs import existing_run
 
@@ -20,4 +21,7 @@ def run_report(config: DictConfig) -> Path:
         if not folder.is_dir():
             raise UserError(f"sweep={config.sweep!r}: no such folder")
         return write_sweep_report(folder)
-    return write_report(existing_run(config.run, config.runs))
+    folder = existing_run(config.run, config.runs)
+    page = write_report(folder)
+    write_artifacts(folder)
+    return page
