@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -17,6 +18,7 @@ from nastk.files import read_json, write_json
 
 mpl.use("Agg")
 BY = {"int8": ("int8_accuracy", "int8_ms"), "fp32 latency": ("accuracy", "fp32_ms"), "MACs": ("accuracy", "macs")}
+K = TypeVar("K", str, int)
 COLOURS = ("#d62728", "#1f77b4", "#2ca02c", "#7f7f7f")
 
 
@@ -38,7 +40,7 @@ def write_report(options: argparse.Namespace, arms: Sequence[str], times: Mappin
     for arm in arms:
         for seed in range(options.seeds):
             keys = read_json(options.out / f"{arm.replace(' ', '-')}-{seed}.json")["keys"]
-            chosen = _front(keys, metrics, *BY.get(arm, BY["int8"]))
+            chosen = front(keys, metrics, *BY.get(arm, BY["int8"]))
             every[arm].append(hypervolume(np.array([points[key] for key in keys]), worst) / whole)
             own[arm].append(hypervolume(np.array([points[key] for key in chosen]), worst) / whole)
             fronts[arm].append([points[key] for key in chosen])
@@ -61,9 +63,9 @@ def write_report(options: argparse.Namespace, arms: Sequence[str], times: Mappin
     ]
     lines += [
         f"| {arm} | {np.mean(own[arm]):.3f} ± {np.std(own[arm], ddof=1):.3f} | "
-        f"{_difference(own[arms[0]], own[arm]) if arm != arms[0] else ''} | "
+        f"{difference(own[arms[0]], own[arm]) if arm != arms[0] else ''} | "
         f"{np.mean(every[arm]):.3f} ± {np.std(every[arm], ddof=1):.3f} | "
-        f"{_difference(every[arms[0]], every[arm]) if arm != arms[0] else ''} |"
+        f"{difference(every[arms[0]], every[arm]) if arm != arms[0] else ''} |"
         for arm in arms
     ]
     names = ("fp32_ms", "macs", "accuracy", "int8_accuracy")
@@ -87,16 +89,16 @@ def write_report(options: argparse.Namespace, arms: Sequence[str], times: Mappin
     return path
 
 
-def _front(keys: Sequence[str], metrics: Mapping[str, Mapping[str, float]], maximize: str, minimize: str) -> list[str]:
+def front(keys: Sequence[K], metrics: Mapping[K, Mapping[str, float]], maximize: str, minimize: str) -> list[K]:
     """Returns the keys that no other beats in both."""
-    chosen: list[str] = []
+    chosen: list[K] = []
     for key in sorted(keys, key=lambda key: (metrics[key][minimize], -metrics[key][maximize])):
         if not chosen or metrics[key][maximize] > metrics[chosen[-1]][maximize]:
             chosen.append(key)
     return chosen
 
 
-def _difference(first: Sequence[float], other: Sequence[float]) -> str:
+def difference(first: Sequence[float], other: Sequence[float]) -> str:
     """Returns the mean of the paired differences and its 95 % interval by Student's t."""
     gaps = np.array(first) - np.array(other)
     reach = t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps)) if len(gaps) > 1 else np.nan
