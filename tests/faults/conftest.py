@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,14 +33,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def unbroken(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that has a run folder as it is after each step: search, transfer, export."""
+    """The folder that has a run folder as it is after each step, and STEP.seconds: search, transfer, export."""
     folder = tmp_path_factory.mktemp("unbroken")
     before = None
     for entry in ("search", "transfer", "export"):
         if before is not None:
             shutil.copytree(before, folder / entry)
+        start = time.monotonic()
         ended = server.run(command(entry, folder / entry))
         assert ended.code == 0, ended.said
+        (folder / f"{entry}.seconds").write_text(str(time.monotonic() - start))
         before = folder / entry
     return folder
 

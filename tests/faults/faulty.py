@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,7 @@ def begin(
     kill_at: int | None = None,
     cut: bool = False,
     clock: tuple[float, float] | None = None,
+    stopped: float | None = None,
     deaf: bool = False,
 ) -> Counted:
     """Prepares the process for its fault, and counts its steps.
@@ -75,27 +78,26 @@ def begin(
     Args:
         root, kill_at, cut: see `Counted`.
         clock: seconds that the wall clock is off by in turn: each look at it sees the next of the two.
+        stopped: the time in seconds since 1970 at which the wall clock stands.
         deaf: whether signals interrupt nothing, as in a long computation outside of Python.
     """
     counted = Counted(root, kill_at, cut)
     counted.begin()
     if clock is not None:
-        _jump(clock)
+        looks = itertools.cycle(clock)
+        real = time.time
+        _set_clock(lambda: real() + next(looks))
+    if stopped is not None:
+        _set_clock(lambda: stopped)
     if deaf:
         stopping._interrupt = lambda number, frame: None
     return counted
 
 
-def _jump(clock: tuple[float, float]) -> None:
-    """Makes Python's wall clock jump to and fro; the monotonic one goes on."""
-    real, looks = time.time, 0
+def _set_clock(now: Callable[[], float]) -> None:
+    """Replaces Python's wall clock; the monotonic one goes on."""
 
-    def now() -> float:
-        nonlocal looks
-        looks += 1
-        return real() + clock[looks % 2]
-
-    class Jumping(datetime.datetime):
+    class Moved(datetime.datetime):
         @classmethod
         def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
             return datetime.datetime.fromtimestamp(now(), tz)
@@ -106,4 +108,4 @@ def _jump(clock: tuple[float, float]) -> None:
     time.strftime = lambda form, when=None: strftime(form, time.localtime() if when is None else when)
     for name, module in list(sys.modules.items()):
         if name.startswith(("optuna", "nastk")) and getattr(module, "datetime", None) is datetime.datetime:
-            module.datetime = Jumping  # type: ignore[attr-defined]
+            module.datetime = Moved  # type: ignore[attr-defined]
