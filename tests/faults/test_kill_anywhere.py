@@ -29,16 +29,22 @@ def test_a_command_killed_at_random_moments_ends_like_an_unbroken_one(
 @pytest.mark.slow
 @pytest.mark.parametrize(("entry", "kills"), [("search", 20), ("transfer", 15), ("export", 15)])
 def test_fifty_random_kills(server: Server, unbroken: Path, tmp_path: Path, entry: str, kills: int) -> None:
-    random_moments, so_far, number = random.Random(kills), 0, 0
-    while so_far < kills:
+    kill_so_often(server, unbroken, tmp_path, entry, random.Random(kills), kills)
+
+
+def kill_so_often(server: Server, unbroken: Path, folder: Path, entry: str, moments: random.Random, kills: int) -> None:
+    """Kills a command `kills` times, in as many run folders as it takes, and checks what becomes of each."""
+    killed, number = 0, 0
+    while killed < kills:
         number += 1
-        so_far += kill_at_random(server, unbroken, tmp_path / str(number), entry, random_moments, kills - so_far)
+        killed += kill_at_random(server, unbroken, folder / str(number), entry, moments, kills - killed)
 
 
 def kill_at_random(server: Server, unbroken: Path, folder: Path, entry: str, moments: random.Random, kills: int) -> int:
     """Kills a command up to `kills` times, lets it end and checks what it did; returns how often it was killed."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir()
     hurt = begun(entry, unbroken, folder)
+    seconds = float((unbroken / f"{entry}.seconds").read_text())
     killed = 0
     while killed < kills:
         started = server.start(hurt)

@@ -1,4 +1,4 @@
-"""A search whose study is in PostgreSQL, killed with -9: the same command goes on, with the trials of an unbroken one."""
+"""A search whose study is in PostgreSQL, killed with -9: the same command goes on, with an unbroken one's trials."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_search_on_postgresql_that_is_killed_goes_on(
 def test_twenty_random_kills_on_postgresql(server: Server, unbroken: Path, tmp_path: Path, database: Database) -> None:
     moments = random.Random(4)
     for number in range(5):
-        kill(server, unbroken, tmp_path / str(number), database, [moments.uniform(0.0, 2.0) for _ in range(4)])
+        kill(server, unbroken, tmp_path / f"run{number}", database, [moments.uniform(0.0, 2.0) for _ in range(4)])
 
 
 def kill(server: Server, unbroken: Path, run: Path, database: Database, moments: Sequence[float]) -> None:
