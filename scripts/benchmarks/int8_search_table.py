@@ -130,9 +130,9 @@ def main() -> None:
         *(f"- {name}: {value}" for name, value in facts.items()),
         "",
         f"{options.trials} cells a search, {options.seeds} seeds, the same budget, controller (pareto_evolution) and "
-        "seeds on all sides but random's controller. Searches see the table's validation accuracy after 12 epochs and the "
-        "latency that they search by; each then holds its own front. Judged is that front by the table's test accuracy "
-        "after 200 epochs and the int8 latency (p50, batch 1, one thread, least of three new measurements): "
+        "seeds on all sides but random's controller. Searches see the table's validation accuracy after 12 epochs and "
+        "the latency that they search by; each then holds its own front. Judged is that front by the table's test "
+        "accuracy after 200 epochs and the int8 latency (p50, batch 1, one thread, least of three new measurements): "
         "hypervolume as a share of that of all fronts together, mean and standard deviation, and int8 latency's share "
         "minus the other's with its 95 % interval over the seeds. From two corners: the median cell in both, so that "
         "only cells better than that count, and the worst cell. The accuracy is that of float32: the table has no "
