@@ -17,6 +17,7 @@ from nastk.errors import UserError, unknown
 from nastk.evaluators import EvaluationFailed, Evaluator
 from nastk.executors import Executor
 from nastk.genotype import Genotype
+from nastk.loggers import Logger, NoLogger
 from nastk.objective import INT8_ACCURACY, Objective
 from nastk.runs import existing_run
 from nastk.spaces import Space, random_genotype
@@ -78,6 +79,14 @@ def make_executor(config: DictConfig) -> Executor:
     make = functools.partial(make_evaluator, config)
     executor: Executor = build(config.executor, "executor", Executor, make=make, preload=preload)
     return executor
+
+
+def make_logger(config: DictConfig) -> Logger:
+    """Returns where numbers are logged besides the run folder's files."""
+    if config.get("logger") is None:
+        return NoLogger()
+    logger: Logger = build(config.logger, "logger", Logger)
+    return logger
 
 
 def make_latency(config: DictConfig) -> LatencySource:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
 from hydra.core.hydra_config import HydraConfig
@@ -13,13 +14,13 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 
-from nastk.config import build, load_yaml, settings
+from nastk.config import build, jsonable, load_yaml, plain, settings
 from nastk.deploy.predictors.sources import MeasuredLatency
 from nastk.encoding import path_encoding
 from nastk.errors import UserError
 from nastk.files import cannot_write
 from nastk.jobs.data_record import record_data, record_skipped
-from nastk.jobs.parts import make_cost, make_executor, make_latency, make_objective, make_space
+from nastk.jobs.parts import make_cost, make_executor, make_latency, make_logger, make_objective, make_space
 from nastk.jobs.study import make_storage, named_storage, opened_study
 from nastk.progress import SearchProgress
 from nastk.pruning import Pruner, check_pruner
@@ -71,6 +72,7 @@ def run_search(config: DictConfig) -> Path:
         return sampler
 
     SearchStudy(InMemoryStorage(), controller(), space, objective).ask()  # can it serve this space and objective?
+    logger = make_logger(config)
     pruner = check_pruner(build(config.pruner, "pruner", Pruner), objective)
     with make_executor(config) as executor:
         cost = make_cost(config, executor.evaluator)
@@ -93,11 +95,16 @@ def run_search(config: DictConfig) -> Path:
                     print(
                         f"{folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr
                     )
-                with SearchProgress(folder, budget.trials, study.rows) as progress:
+                with (
+                    SearchProgress(folder, budget.trials, study.rows) as progress,
+                    logger.opened(folder, "search", _logged(part)) as log,
+                ):
 
                     def finished(row: Row) -> None:
                         append_row(folder, row)
                         progress.show(row)
+                        if row.state == "complete":
+                            log({f"search/{name}": value for name, value in row.metrics.items()}, study.trained)
 
                     try:
                         ended = search(study, executor, cost, budget, finished, progress.show, size)
@@ -122,6 +129,10 @@ def _search_part(config: DictConfig, size: int) -> DictConfig:
     if isinstance(make_latency(part), MeasuredLatency):
         part.pop("latency", None)  # what runs of before there was a choice did: they can be gone on with
     return part
+
+
+def _logged(part: DictConfig) -> dict[str, Any]:
+    return {name: value for name, value in jsonable(plain(part)).items() if name != "storage"}
 
 
 def _round_size(folder: Path, config: DictConfig, parallel: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,15 +14,18 @@ from omegaconf import DictConfig
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.jobs.candidates import transfer_candidates
-from nastk.jobs.parts import run_config
+from nastk.jobs.parts import make_logger, run_config
 from nastk.jobs.shape import NoSizeFits, measured_cost, recorded_cost, sized_network
 from nastk.jobs.sizing import LATENCY, TooLarge
 from nastk.jobs.transfer_plan import TransferPlan, transfer_plan
 from nastk.jobs.transfer_progress import TransferProgress
+from nastk.loggers import Log, NoLogger
 from nastk.networks import NetworkConfig
 from nastk.ranking import ranked, ranked_entry, ranking_table, write_ranking
 from nastk.runs import held
 from nastk.training.transfer import METRICS, train_final
+
+LOGGED = ("accuracy", "loss", "validation_accuracy", "validation_loss", "params", "seconds")
 
 __all__ = ["run_transfer", "transfer_plan"]
 
@@ -40,6 +44,7 @@ def run_transfer(config: DictConfig) -> list[Path]:
     """
     folder, searched = run_config(config)
     plan = transfer_plan(config, searched)
+    logger = make_logger(config)
     recipe = dataclasses.replace(plan.recipe, holdout=True) if plan.top > 1 else plan.recipe
     with held(folder):
         networks = _sized(folder, plan)
@@ -48,13 +53,24 @@ def run_transfer(config: DictConfig) -> list[Path]:
         with TransferProgress(len(networks), recipe.epochs, quiet=len(known) == len(networks)) as progress:
             for genotype, network, place in networks:
                 progress.begin(genotype.key)
-                metrics.append(train_final(genotype, network, plan.data, recipe, place, progress.epoch, plan.run))
+                opened = (NoLogger() if place in known else logger).opened
+                with opened(folder, f"transfer-{genotype.key[:8]}", network.to_dict()) as log:
+                    shown = functools.partial(_epoch, progress, log)
+                    found = train_final(genotype, network, plan.data, recipe, place, shown, plan.run)
+                    names = [name for name in LOGGED if name in found]
+                    log({f"transfer/{name}": found[name] for name in names}, recipe.epochs)
+                metrics.append(found)
                 before = " (trained before)" if place in known else ""
                 line = f"transfer {genotype.key[:8]}: {_result(place, metrics[-1])}{before}"
                 progress.end(genotype.key, metrics[-1], line)
         if plan.top == 1:
             return [place for _, _, place in networks]
         return _rank(folder, plan, networks, metrics)
+
+
+def _epoch(progress: TransferProgress, log: Log, epoch: int, epochs: int, loss: float) -> None:
+    progress.epoch(epoch, epochs, loss)
+    log({"transfer/train_loss": loss}, epoch)
 
 
 def _sized(folder: Path, plan: TransferPlan) -> list[Sized]:
