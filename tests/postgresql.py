@@ -71,10 +71,10 @@ class Server:
         given = (f"--pwfile={secret}", "--auth=scram-sha-256", f"--username={USER}", "--no-sync", "--encoding=UTF8")
         _run("initdb", *given, "--no-instructions", f"--pgdata={self.folder / 'data'}")
 
-    def start(self) -> None:
-        """Starts it, and returns when it answers."""
+    def start(self, tied: bool = True) -> None:
+        """Starts it, and returns when it answers; a tied one ends with the thread that started it."""
         settings = {"fsync": "off", "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": ""}
-        command = ["setpriv", "--pdeathsig", "QUIT"] if shutil.which("setpriv") else []  # it ends when the tests die
+        command = ["setpriv", "--pdeathsig", "QUIT"] if tied and shutil.which("setpriv") else []
         command += [str(_binary("postgres")), "-D", str(self.folder / "data")]
         command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
@@ -87,7 +87,7 @@ class Server:
         raise RuntimeError((self.folder / "log").read_text()[-2000:])
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Ends it, open connections or not; SIGKILL leaves it to recover at the next start."""
+        """Ends it, open connections or not; SIGQUIT leaves it to recover at the next start, as a crash does."""
         if self.process is not None:
             self.process.send_signal(how)
             self.process.wait(30)
@@ -122,9 +122,9 @@ def cannot_start() -> str | None:
     return None
 
 
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[Server]:
-    """The server; tests that need one are skipped where none can be started, and say why."""
+@contextlib.contextmanager
+def running_server() -> Iterator[Server]:
+    """A server that ends with the context; skips the test where none can be started, and says why."""
     why = cannot_start()
     if why is not None:
         pytest.skip(f"no PostgreSQL server: {why}")
@@ -137,6 +137,13 @@ def postgresql_server() -> Iterator[Server]:
     finally:
         server.stop(signal.SIGQUIT)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Server]:
+    """The server that the tests of a session share."""
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture

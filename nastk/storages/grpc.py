@@ -62,12 +62,11 @@ class GrpcProxy(Sharing):
                 storage.get_study_id_from_name("")
         except ConnectionError:
             raise UserError(
-                f"storage.host, storage.port: {self._where}: no answer within {ANSWER_SECONDS} s; start optuna.storages.run_grpc_proxy_server there"
+                f"storage.port: {self._where}: no answer within {ANSWER_SECONDS} s; "
+                "start optuna.storages.run_grpc_proxy_server there"
             ) from None
         except grpc.RpcError as error:
-            raise UserError(
-                f"storage.host, storage.port: {self._where}: no proxy of Optuna's ({error.code().name})"
-            ) from None
+            raise UserError(f"storage.port: {self._where}: no proxy of Optuna's ({error.code().name})") from None
         be_patient(storage, _is_away, self.patience, self._where)
         return lambda folder: storage
 
@@ -84,7 +83,8 @@ class GrpcProxy(Sharing):
             yield
         except grpc.RpcError as error:
             raise UserError(
-                f"storage.host, storage.port: {self._where}: {error.code().name}; what it has recorded is kept, the same command goes on"
+                f"storage.port: {self._where}: {error.code().name}; what it has recorded is kept, "
+                "the same command goes on"
             ) from None
 
     @property

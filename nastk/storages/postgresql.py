@@ -128,8 +128,8 @@ class Postgresql(Sharing):
             if "table schema" not in str(error):
                 raise
             raise UserError(
-                f"storage.url: {self._where}: its tables are of another version of Optuna; use a new database, or upgrade it "
-                "as `optuna storage upgrade` does"
+                f"storage.url: {self._where}: its tables are of another version of Optuna; "
+                "use a new database, or upgrade it as `optuna storage upgrade` does"
             ) from None
         except (StorageInternalError, SQLAlchemyError) as error:
             raise self._failure(error) from None

@@ -1,0 +1,83 @@
+"""A study behind Optuna's gRPC proxy, which a real PostgreSQL stands behind."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli import run
+from tests.postgresql import Database, free_port
+
+pytest.importorskip("grpc")
+
+Capture = pytest.CaptureFixture[str]
+PROXY = "from optuna.storages import get_storage, run_grpc_proxy_server as serve; serve(get_storage({!r}), port={})"
+
+
+@pytest.fixture
+def proxy(database: Database) -> Iterator[int]:
+    """The port of a proxy, started as conf/storage/grpc.yaml says."""
+    port = free_port()
+    url = database.url.replace("postgresql:", "postgresql+psycopg:")
+    command = [sys.executable, "-W", "ignore", "-c", PROXY.format(url, port)]
+    process = subprocess.Popen(command, env=dict(database.environment), stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            with socket.socket() as client:
+                if client.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def test_a_search_through_the_proxy_has_the_trials_of_a_journal_and_needs_no_password(
+    capsys: Capture, tmp_path: Path, searched: tuple[str, ...], proxy: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    there = ("storage=grpc", f"storage.port={proxy}")
+    assert run(capsys, "search", *searched, "run=here").code == 0
+    assert run(capsys, "search", *searched, *there, "run=there", "trials=5").code == 0
+    again = run(capsys, "search", *searched, *there, "run=there")
+    assert again.code == 0, again.err
+    assert "going on after" in again.err
+    assert _rows(tmp_path / "runs" / "there") == _rows(tmp_path / "runs" / "here")
+    other = run(capsys, "search", *searched, *there, "storage.study=there", "run=other", "objective=pareto")
+    assert "storage.study='there': a study with objective" in other.line
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_a_proxy_that_is_not_there_is_one_line_within_ten_seconds(
+    capsys: Capture, tmp_path: Path, searched: tuple[str, ...], listens: bool
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if listens:
+            silent.listen()
+        start = time.monotonic()
+        line = run(capsys, "search", *searched, "storage=grpc", f"storage.port={silent.getsockname()[1]}").line
+        assert time.monotonic() - start < 10
+    assert "no answer within" in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_port_out_of_range_is_refused(capsys: Capture, searched: tuple[str, ...]) -> None:
+    assert (
+        "storage.port=0: expected 1 to 65535" in run(capsys, "search", *searched, "storage=grpc", "storage.port=0").line
+    )
