@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -19,27 +20,31 @@ import joblib
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
 from nastk.executors import Make, Result, Task
+from nastk.executors.patience import check_patience, times, took_too_long
 from nastk.executors.pool import Pool, start_server
 
 MOST = 256
-ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
 class _Attempt:
-    """A candidate in training: the index of its task, the worker's, which attempt it is, and what it reports to."""
+    """A candidate in training: the index of its task, the worker's, which attempt it is, what it reports to, its end.
+
+    The deadline is by the monotonic clock, None where there is none.
+    """
 
     task: int
     worker: int
     number: int
     report: Report
     future: Future[dict[str, float]]
+    deadline: float | None
 
 
 class ProcessesExecutor:
     """Persistent worker processes, each with an evaluator and one CPU thread of its own.
 
-    A candidate whose process dies is trained again in a new one; where that dies too it has failed, and says how.
+    A candidate whose process dies is trained again in a new one; where the last dies too it has failed, and says how.
 
     Args:
         make: makes the evaluator, here and in the workers; has to pickle.
@@ -48,6 +53,8 @@ class ProcessesExecutor:
         per_gpu: how many candidates share a GPU, where `parallel` is None.
         devices: that the workers take in turn, e.g. ("cuda:0", "cuda:1"); None for the evaluator's own.
         preload: modules that every worker needs: imported once, while the search prepares itself.
+        retries: how often a candidate is trained again whose process died.
+        max_seconds: after which a candidate is given up, whatever it does; None: never.
 
     Raises:
         UserError: a number out of range, or no device.
@@ -60,12 +67,17 @@ class ProcessesExecutor:
         per_gpu: int = 2,
         devices: tuple[str, ...] | None = None,
         preload: Sequence[str] = (),
+        retries: int = 1,
+        max_seconds: float | None = None,
     ) -> None:
         for name, value in (("parallel", parallel), ("per_gpu", per_gpu)):
             if value is not None and not 1 <= value <= MOST:
                 raise UserError(f"executor.{name}={value}: expected 1 to {MOST}")
         if devices is not None and not devices:
             raise UserError("executor.devices=[]: expected at least one, e.g. [cuda:0], or null")
+        check_patience(retries, max_seconds)
+        self._retries = retries
+        self._max_seconds = max_seconds
         self._make = make
         self._asked = parallel
         self._per_gpu = per_gpu
@@ -135,8 +147,17 @@ class ProcessesExecutor:
                 task, number = waiting.popleft()
                 worker = idle.pop(0)
                 future = self._submit(worker, tasks[task])
-                running[self._pools[worker].reports] = _Attempt(task, worker, number, tasks[task].begin(), future)
-            for reports in connection.wait(list(running)):
+                deadline = None if self._max_seconds is None else time.monotonic() + self._max_seconds
+                attempt = _Attempt(task, worker, number, tasks[task].begin(), future, deadline)
+                running[self._pools[worker].reports] = attempt
+            news = connection.wait(list(running), _left(running.values()))
+            for late in [reports for reports in running if reports not in news and _late(running[reports])]:
+                attempt = running.pop(late)
+                self._pools[attempt.worker].close()
+                self._pools[attempt.worker] = self._start(attempt.worker)
+                idle.append(attempt.worker)
+                yield attempt.task, took_too_long(self._max_seconds)
+            for reports in news:
                 assert isinstance(reports, Connection)
                 if _answered(reports, running[reports].report):
                     continue
@@ -196,7 +217,19 @@ class ProcessesExecutor:
             if broken.__cause__ is not None:  # no death: the pool could not read what the worker sent
                 raise
             death = self._replace(attempt.worker)
-            return None if attempt.number < ATTEMPTS else EvaluationFailed(f"its process died twice ({death})")
+            if attempt.number <= self._retries:
+                return None
+            return EvaluationFailed(f"its process died{times(attempt.number)} ({death})")
+
+
+def _late(attempt: _Attempt) -> bool:
+    return attempt.deadline is not None and attempt.deadline <= time.monotonic()
+
+
+def _left(attempts: Iterable[_Attempt]) -> float | None:
+    """Returns the seconds to the first deadline, None where there is none."""
+    deadlines = [attempt.deadline for attempt in attempts if attempt.deadline is not None]
+    return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
 
 def _answered(reports: Connection[Any, Any], report: Report) -> bool:

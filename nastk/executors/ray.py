@@ -15,6 +15,7 @@ from typing import Any
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
 from nastk.executors import Later, Make, Result, Task
+from nastk.executors.patience import check_patience, check_range, times, took_too_long
 from nastk.executors.ray_cluster import GIGABYTE, Needs, joined, room, trains_here
 from nastk.executors.ray_workers import Handle, Workers, death
 
@@ -73,12 +74,11 @@ class RayExecutor:
         max_seconds: float | None = None,
         rounds: bool | None = None,
     ) -> None:
-        _check_range("parallel", parallel, 1, MOST)
-        _check_range("cpus", cpus, 0.001, MOST)
-        _check_range("gpus", gpus, 0, 64)
-        _check_range("memory_gb", memory_gb, 0.1, 10_000)
-        _check_range("retries", retries, 0, 100)
-        _check_range("max_seconds", max_seconds, 0.001, 1e9)
+        check_range("parallel", parallel, 1, MOST)
+        check_range("cpus", cpus, 0.001, MOST)
+        check_range("gpus", gpus, 0, 64)
+        check_range("memory_gb", memory_gb, 0.1, 10_000)
+        check_patience(retries, max_seconds)
         if gpus > 1 and gpus != int(gpus):
             raise UserError(f"executor.gpus={gpus}: expected a share of one GPU (0.5) or a whole number")
         if (
@@ -228,7 +228,7 @@ class RayExecutor:
         assert workers is not None
         if not self._ray.wait([ref], timeout=0)[0]:
             workers.replace(worker)
-            return EvaluationFailed(f"took longer than executor.max_seconds={self._max_seconds:g}")
+            return took_too_long(self._max_seconds)
         try:
             kind, value = self._ray.get(ref)
         except self._ray.exceptions.RayTaskError as error:
@@ -253,8 +253,7 @@ class RayExecutor:
         waiting = attempt.waiting
         if waiting.number <= self._retries:
             return _Waiting(waiting.index, waiting.task, waiting.number + 1)
-        times = "" if waiting.number == 1 else " twice" if waiting.number == 2 else f" {waiting.number} times"
-        return EvaluationFailed(f"its worker died{times} ({why})")
+        return EvaluationFailed(f"its worker died{times(waiting.number)} ({why})")
 
 
 def _itself(evaluator: Evaluator) -> Evaluator:
@@ -269,8 +268,3 @@ def _answer(report: Report, epoch: int, accuracy: float) -> str | None:
     except Pruned as stop:
         return str(stop)
     return None
-
-
-def _check_range(name: str, value: float | None, low: float, high: float) -> None:
-    if value is not None and not low <= value <= high:
-        raise UserError(f"executor.{name}={value}: expected {low} to {high}")

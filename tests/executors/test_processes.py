@@ -76,6 +76,24 @@ def test_a_candidate_that_kills_twice_has_failed_and_says_how_and_the_others_go_
     assert _gone(_workers(tmp_path))
 
 
+def test_a_candidate_that_hangs_is_given_up_and_the_others_go_on(tmp_path: Path) -> None:
+    with ProcessesExecutor(
+        made(tmp_path, {CELLS[0].key: "hang", CELLS[3].key: "die"}),
+        parallel=2,
+        preload=PRELOAD,
+        retries=0,
+        max_seconds=2.0,
+    ) as executor:
+        results = dict(executor.run(TASKS))
+    assert isinstance(results[0], EvaluationFailed)
+    assert results[0].reason == "took longer than executor.max_seconds=2"
+    assert isinstance(results[3], EvaluationFailed)
+    assert results[3].reason == "its process died (SIGKILL, as when memory runs out)"
+    assert [index for index, result in sorted(results.items()) if isinstance(result, dict)] == [1, 2]
+    assert len(_workers(tmp_path, CELLS[0].key)) == len(_workers(tmp_path, CELLS[3].key)) == 1
+    assert _gone(_workers(tmp_path))
+
+
 def test_a_worker_that_dies_while_it_has_nothing_to_do_is_replaced(tmp_path: Path) -> None:
     with ProcessesExecutor(made(tmp_path, {}), parallel=1, preload=PRELOAD) as executor:
         list(executor.run(TASKS[:1]))
@@ -189,6 +207,8 @@ def test_as_many_as_there_are_cores_unless_a_number_is_given(
         ({"parallel": 257}, "executor.parallel=257: expected 1 to 256"),
         ({"per_gpu": 0}, "executor.per_gpu=0: expected 1 to 256"),
         ({"devices": ()}, "expected at least one"),
+        ({"retries": -1}, "executor.retries=-1: expected 0 to 100"),
+        ({"max_seconds": 0.0}, "executor.max_seconds=0.0: expected 0.001 to 1e\\+09"),
     ],
 )
 def test_numbers_out_of_range_are_refused(tmp_path: Path, given: dict[str, object], message: str) -> None:

@@ -74,21 +74,21 @@ def test_what_takes_more_memory_than_it_may_has_failed_and_says_so(tmp_path: Pat
     assert len(_workers(tmp_path, CELLS[2].key)) == 1
 
 
+@pytest.mark.slow
 def test_workers_that_die_when_they_start_end_the_search(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="3 workers died when they started"):
         _run(tmp_path, {"deaths at start": "9"})
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, ZeroDivisionError])
-def test_leaving_in_the_middle_ends_candidates_under_way_at_once(tmp_path: Path, stop: type[BaseException]) -> None:
+def test_leaving_in_the_middle_ends_candidates_under_way_at_once(tmp_path: Path) -> None:
     start = time.monotonic()
     with (
-        pytest.raises(stop),
+        pytest.raises(KeyboardInterrupt),
         RayExecutor(made(tmp_path, {CELLS[0].key: "hang"}), parallel=2, cpus=0.1) as executor,
     ):
         for index, _ in executor.run(TASKS):
             if index == len(TASKS) - 1:
-                raise stop
+                raise KeyboardInterrupt
     assert time.monotonic() - start < 60
     assert _gone(_workers(tmp_path))
 
@@ -102,7 +102,9 @@ def test_candidates_are_handed_over_one_by_one_and_more_is_asked_for_when_one_ha
             under_way.append(len(TASKS) - len(left) - ended[0])
             return left.pop(0) if left else None
 
-        executor.ready(2)
+        executor.ready(2)  # returns with the first that is ready
+        assert executor._workers is not None
+        executor._workers.wait(2)
         for _ in executor.stream(more):
             ended[0] += 1
     assert ended == [len(TASKS)]

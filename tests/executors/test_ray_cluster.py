@@ -146,7 +146,7 @@ def test_a_ray_of_its_own_listens_to_this_machine_alone_and_ends_with_the_search
     with _search(tmp_path, "executor.cpus=0.5", "executor.parallel=2", "trials=500") as search:
         _wait_until(lambda: _rows(tmp_path / "a") or search.poll() is not None)
         assert _processes("ray::Worker")
-        mine = {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _session(pid) == search.pid}
+        mine = {int(path.name) for path in Path("/proc").glob("[0-9]*") if _session(int(path.name)) == search.pid}
         assert _listening(mine) <= {"127.0.0.1"}
         os.kill(search.pid, number)
         start = time.monotonic()
@@ -156,7 +156,7 @@ def test_a_ray_of_its_own_listens_to_this_machine_alone_and_ends_with_the_search
         assert search.returncode == 128 + number
         assert err.strip().splitlines()[-1].startswith("stopped; nothing finished is lost")
     assert "Traceback" not in err
-    _wait_until(lambda: not any(_session(pid) == search.pid for pid in mine), 30)
+    _wait_until(lambda: not any(_session(pid) == search.pid for pid in mine), 80)
 
 
 def _session(pid: int) -> int | None:
@@ -173,7 +173,7 @@ def _listening(pids: set[int]) -> set[str]:
     for pid in pids:
         for path in Path(f"/proc/{pid}/fd").glob("*"):
             try:
-                sockets |= set(re.findall(r"socket:\[(\d+)\]", os.readlink(path)))
+                sockets |= set(re.findall(r"socket:\[(\d+)\]", str(path.readlink())))
             except OSError:
                 continue
     found = set()

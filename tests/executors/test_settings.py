@@ -25,9 +25,10 @@ SEARCH = (
         ("executor.per_gpu=0", "executor.per_gpu=0: expected 1 to 256"),
         ("executor.devices=[cuda:99]", "device='cuda:99', expected auto or one of: cpu"),
         ("executor.devices=cuda:0", "executor.devices='cuda:0'"),
+        ("executor.retries=-1", "executor.retries=-1: expected 0 to 100"),
         ("executor.paralel=2", "nearest is 'executor.parallel'"),
         ("executor=proceses", "unknown executor 'proceses'; nearest is 'processes'"),
-        ("executor._target_=nastk.spaces.NasnetSpace", "unknown setting in executor 'parallel'"),
+        ("executor._target_=nastk.spaces.NasnetSpace", "expected nastk.executors.Executor; nothing was run"),
     ],
 )
 def test_a_wrong_value_is_one_line_before_anything_is_made(
