@@ -5,11 +5,11 @@ from __future__ import annotations
 import bisect
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import optuna
-from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -17,13 +17,14 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from nastk.errors import UserError
 from nastk.objective import Objective
 from nastk.pruning import EarlyStopping, Pruner
+from nastk.recorded import KEY, OUTCOME, row_of
 from nastk.rows import Row, State
 from nastk.spaces import Space, replay
 from nastk.storages import Sharing
 from nastk.storages.heartbeat import Heartbeat
-from nastk.study import KEY, OUTCOME, Candidate, SearchStudy, row_of
+from nastk.storages.joining import create_or_join
+from nastk.study import Candidate, SearchStudy
 
-SETTINGS = "nastk"  # of the study: what all its drivers have in common
 DRIVER = "driver"  # of a trial: who works on it
 CLAIMED = "claimed"  # of a trial: its driver trains the key, and nobody else
 HISTORY = "retry_history"  # Optuna's word for the trials that a trial stands in for, here those of dead drivers
@@ -75,7 +76,7 @@ class SharedStudy(SearchStudy):
         self._news: list[Row] = []
         self._last_look = 0.0
         self._interval = sharing.heartbeat
-        _create_or_join(storage, name, objective.directions, settings)
+        create_or_join(storage, name, objective.directions, settings)
         super().__init__(storage, sampler, space, objective, pruner, name)
         self._storage = self.study._storage
         self._heartbeat = Heartbeat(self._storage, sharing)
@@ -198,9 +199,9 @@ class SharedStudy(SearchStudy):
         try:
             return super()._record(candidate, state, metrics, seconds, reason, like)
         except UpdateFinishedTrialError:
-            return self._read(self._storage.get_trial(candidate.trial._trial_id)) or Row(
-                candidate.number, "failed", candidate.genotype.key, candidate.genotype.to_dict(), {}, seconds, DIED
-            )
+            row = self._read(self._storage.get_trial(candidate.trial._trial_id))
+            assert row is not None
+            return row
 
     def _finish(self, trial: Trial, row: Row) -> Row:
         self._heartbeat.remove(trial._trial_id)
@@ -252,33 +253,3 @@ class _Fenced(EarlyStopping):
             return super().should_stop(epoch, accuracy)
         except UpdateFinishedTrialError:
             return "another driver took this one for dead"
-
-
-def _create_or_join(storage: BaseStorage, name: str, directions: Sequence[Any], settings: Mapping[str, Any]) -> None:
-    """Only whoever creates the study writes the settings, so that drivers that start at once compare with the same."""
-    try:
-        created = optuna.create_study(storage=storage, study_name=name, directions=directions)
-        created.set_user_attr(SETTINGS, dict(settings))
-        return
-    except DuplicatedStudyError:
-        study = optuna.load_study(storage=storage, study_name=name)
-    deadline = time.monotonic() + 5
-    while SETTINGS not in study.user_attrs and not study.get_trials(deepcopy=False) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    if SETTINGS not in study.user_attrs:
-        if study.get_trials(deepcopy=False):
-            raise UserError(f"storage.study={name!r}: a study that nastk did not make; give another name")
-        study.set_user_attr(SETTINGS, dict(settings))  # its creator was killed in between
-    before, now = _flat(study.user_attrs[SETTINGS]), _flat(settings)
-    for field in sorted({*before, *now}):
-        if before.get(field) != now.get(field):
-            raise UserError(
-                f"storage.study={name!r}: a study with {field}={before.get(field)!r}, this command has "
-                f"{now.get(field)!r}; use the same settings, or give the study another name"
-            )
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(node, Mapping):
-        return {prefix[:-1]: node}
-    return {name: value for key, part in node.items() for name, value in _flat(part, f"{prefix}{key}.").items()}

@@ -18,13 +18,11 @@ from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.objective import Objective, Violation, is_finite
 from nastk.pruning import EarlyStopping, Pruner
+from nastk.recorded import COST, KEY, OUTCOME, row_of
 from nastk.rows import Row, State
 from nastk.spaces import Space
 
 STUDY_NAME = "search"
-KEY = "key"  # of a trial: its genotype's
-COST = "cost"  # of a trial that is to be trained: what the untrained candidate costs
-OUTCOME = "outcome"  # of a trial whose row is whole
 
 OPTUNA_STATE: dict[str, TrialState] = {
     "complete": TrialState.COMPLETE,
@@ -245,24 +243,3 @@ class SearchStudy:
     def _remember(self, row: Row) -> None:
         if row.state != "duplicate":
             self._seen.setdefault(row.key, row)
-
-
-def row_of(trial: FrozenTrial) -> Row:
-    """Returns a recorded trial's row; raises UserError where a part of it is missing."""
-    attributes = trial.user_attrs
-    try:
-        outcome = attributes[OUTCOME]
-        return Row(
-            trial.number,
-            attributes["state"],
-            attributes[KEY],
-            outcome["genotype"],
-            attributes["metrics"],
-            outcome["seconds"],
-            outcome["reason"],
-            dict(trial.params),
-        )
-    except KeyError as error:
-        raise UserError(
-            f"the study: trial {trial.number} has no {error}; it is damaged, put back a copy, or give another run="
-        ) from None

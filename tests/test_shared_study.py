@@ -24,12 +24,13 @@ from nastk.evaluators import Report
 from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.pruning import Pruner
+from nastk.recorded import KEY
 from nastk.search_loop import Budget, search
 from nastk.shared_study import DIED, UNDER_WAY, SharedStudy
 from nastk.spaces import NasBench201Space
 from nastk.storages import Sharing
 from nastk.storages.postgresql import Postgresql
-from nastk.study import KEY, Candidate
+from nastk.study import Candidate
 from tests.postgresql import Database
 from tests.simulated import Simulated, accuracy, cost, inline
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import threading
 import time
 from typing import Protocol
@@ -52,7 +53,7 @@ class AttributePulse:
     def __init__(self, storage: BaseStorage, grace: float) -> None:
         self._storage = storage
         self._grace = grace
-        self._count = 0
+        self._count = random.getrandbits(32)  # a driver that starts again does not stand where it died
         self._seen: dict[int, tuple[int | None, float]] = {}
 
     def beat(self, trial_id: int) -> None:
@@ -106,9 +107,9 @@ class Heartbeat:
         self._trials.discard(trial_id)
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Ends the thread, or leaves one that waits for the storage to the end of the process."""
         self._ended.set()
-        self._thread.join()
+        self._thread.join(2)
 
     def _beat(self) -> None:
         while not self._ended.wait(self._interval):
