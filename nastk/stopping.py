@@ -66,7 +66,9 @@ def stoppable(go_on: Callable[[], str]) -> Iterator[None]:
     read, write = os.pipe()
     os.set_blocking(write, False)
     previous = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the thread takes none from one that puts them off
     threading.Thread(target=_watch, args=(read, go_on), daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
         yield
     except BaseException as error:
