@@ -17,9 +17,9 @@ from typing import Any
 from tests.postgresql import Database, Server
 
 SEARCH = (
-    *("-m", "nastk.search", "+space=nasnet", "space.blocks=2", "trials=5", "controller=random", "seed=7"),
-    *("evaluator.epochs=3", "data.subset=400", "evaluator.network.filters=4", "evaluator.threads=1"),
-    *("storage=postgresql", "storage.study=shared", "storage.heartbeat=1", "storage.grace=4"),
+    *("-m", "nastk.search", "+space=nasnet", "space.blocks=2", "trials=3", "controller=random", "seed=7"),
+    *("evaluator.epochs=2", "data.subset=400", "evaluator.network.filters=4", "evaluator.threads=1"),
+    *("storage=postgresql", "storage.study=shared", "storage.heartbeat=1", "storage.grace=8"),
 )
 
 
@@ -59,24 +59,24 @@ def test_a_driver_that_is_killed_costs_no_trial_and_its_command_goes_on(
     tmp_path: Path, database: Database, postgresql_server: Server
 ) -> None:
     runs = tmp_path / "runs"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     with _driver(database, runs, "one") as one, _driver(database, runs, "two") as two:
         while not (dead := _training(postgresql_server, database, runs / "one")):
             assert one.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)
         os.kill(one.pid, signal.SIGKILL)
-        assert two.wait(120) == 0, (tmp_path / "two.log").read_text()
+        assert two.wait(300) == 0, (tmp_path / "two.log").read_text()
     rows = _rows(runs / "two")
     lost = [row for row in rows if row["reason"] == "its driver died"]
     assert [row["number"] for row in lost] == dead
     trained = Counter(row["key"] for row in rows if row["state"] == "complete")
-    assert len(trained) == 5
+    assert len(trained) == 3
     assert set(trained.values()) == {1}
     assert trained[lost[0]["key"]] == 1  # the other has trained it
     assert [row["number"] for row in rows] == list(range(len(rows)))
     with _driver(database, runs, "one") as one:
-        assert one.wait(120) == 0, (tmp_path / "one.log").read_text()
+        assert one.wait(300) == 0, (tmp_path / "one.log").read_text()
     assert _rows(runs / "one") == rows
     assert (runs / "one" / "best.json").read_text() == (runs / "two" / "best.json").read_text()
     for path in tmp_path.rglob("*"):
