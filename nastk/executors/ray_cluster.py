@@ -20,7 +20,7 @@ import joblib
 
 from nastk.errors import UserError
 
-PROBE_SECONDS = 30.0  # with the time to import Ray; it gives up by itself before
+PROBE_SECONDS = 90.0  # with the time to import Ray; it gives up by itself before
 CONNECT_SECONDS = 3.0
 GIGABYTE = 10**9
 NAMES = {"CPU": ("cpus", "CPUs"), "GPU": ("gpus", "GPUs"), "memory": ("memory_gb", "GB of memory")}

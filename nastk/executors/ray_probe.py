@@ -9,27 +9,44 @@ import threading
 
 from nastk.executors.ray_cluster import import_ray
 
-ANSWER_SECONDS = 8.0
+ANSWER_SECONDS = 8.0  # what does not even speak gRPC by then is no Ray
+JOIN_SECONDS = 60.0  # a cluster starts processes for who joins
 
 
 def main() -> None:
     """Tries the address that is the only argument."""
     ray = import_ray()
-    why = None
-    silence = threading.Timer(ANSWER_SECONDS, _give_up)
-    silence.daemon = True
-    silence.start()
-    try:
-        ray.init(address=sys.argv[1], log_to_driver=False, logging_level="ERROR")
-    except Exception as error:
-        why = " ".join(str(error).split())[:300]
-    silence.cancel()
+    address = sys.argv[1]
+    why = _silence(address)
+    if why is None:
+        late = threading.Timer(JOIN_SECONDS, _give_up)
+        late.daemon = True
+        late.start()
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        except Exception as error:
+            why = " ".join(str(error).split())[:300]
+        late.cancel()
     print(json.dumps(why), flush=True)
     ray.shutdown()
 
 
+def _silence(address: str) -> str | None:
+    """Returns what is wrong where nothing at the address speaks Ray's protocol; "auto" is found another way."""
+    import grpc
+
+    if address == "auto":
+        return None
+    with grpc.insecure_channel(address.removeprefix("ray://")) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=ANSWER_SECONDS)
+        except grpc.FutureTimeoutError:
+            return f"no Ray answers there within {ANSWER_SECONDS:.0f} seconds"
+    return None
+
+
 def _give_up() -> None:
-    print(json.dumps(f"no Ray answers there within {ANSWER_SECONDS:.0f} seconds"), flush=True)
+    print(json.dumps(f"cannot be joined within {JOIN_SECONDS:.0f} seconds"), flush=True)
     os._exit(0)
 
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed
+from nastk.evaluators.training import TrainingEvaluator
 from nastk.executors import Result, Task
 from nastk.executors.ray import RayExecutor
+from nastk.spaces import NasnetSpace, random_genotype
+from nastk.training.data import Npz
+from tests.cli import run
 from tests.executors.scripted import genotypes, made
 from tests.executors.test_processes import _gone, _workers
 
@@ -65,6 +71,7 @@ def test_what_hangs_is_killed_and_what_crashes_has_failed_and_the_others_go_on(t
     assert (len(_workers(tmp_path, CELLS[0].key)), len(_workers(tmp_path, CELLS[1].key))) == (1, 2)
 
 
+@pytest.mark.slow
 def test_what_takes_more_memory_than_it_may_has_failed_and_says_so(tmp_path: Path) -> None:
     results = _run(tmp_path, {CELLS[2].key: "eat"}, memory_gb=0.5, retries=3)
     assert isinstance(results[2], EvaluationFailed)
@@ -93,6 +100,37 @@ def test_leaving_in_the_middle_ends_candidates_under_way_at_once(tmp_path: Path)
     assert _gone(_workers(tmp_path))
 
 
+def test_images_go_along_to_where_their_files_are_not_and_the_results_are_those_of_this_process(tmp_path: Path) -> None:
+    path = tmp_path / "images.npz"
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (64, 8, 8), dtype=np.uint8), np.arange(64) % 2
+    np.savez(path, x_train=x, y_train=y, x_test=x[:8], y_test=y[:8])
+    evaluator = TrainingEvaluator(
+        data=Npz(str(path), validation=0.25), network={"cells": 1, "filters": 4}, epochs=1, batch=16, threads=1
+    )
+    cells = [random_genotype(NasnetSpace(blocks=1), random.Random(seed)) for seed in range(2)]
+    expected = [evaluator.evaluate(cell, _silent)["loss"] for cell in cells]
+    path.unlink()
+    with RayExecutor(lambda device: evaluator, parallel=1, cpus=0.1) as executor:
+        results = dict(executor.run([Task(cell, lambda: _silent) for cell in cells]))
+    assert [results[index]["loss"] for index in range(2)] == expected  # type: ignore[index]
+
+
+def test_a_wrong_value_on_the_command_line_is_one_line_before_anything_is_made(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for given, message in (
+        ("executor.gpus=2", "executor.gpus=2: there are 0 GPUs on 1 machine(s)"),
+        ("executor.parallel=500", "executor.parallel=500 with executor.cpus=1: there are"),
+        ("executor.address=127.0.0.1:1", "executor.address=127.0.0.1:1: nothing answers there"),
+        ("executor.cpu=2", "nearest is 'executor.cpus'"),
+    ):
+        outcome = run(capsys, "search", "+space=nasnet", "executor=ray", f"run={tmp_path / 'run'}", given)
+        assert message in outcome.line
+        assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
 def test_candidates_are_handed_over_one_by_one_and_more_is_asked_for_when_one_has_ended(tmp_path: Path) -> None:
     with RayExecutor(made(tmp_path, {}), parallel=2, cpus=0.1, rounds=False) as executor:
         assert not executor.rounds
