@@ -55,7 +55,7 @@ def main() -> None:
         "hypervolume of the front that a search holds, within the int8 limit and above the pool's median accuracy, as "
         "a share of the pool's; *best*, the int8 accuracy in % of the most accurate cell of its front that keeps the "
         "int8 limit; *keeps*, the share of searches whose most accurate cell, the one to ship, keeps it. Mean and "
-        "standard deviation over the seeds; int8 minus the other with a 95 % interval, of the draw from this pool only.",
+        "standard deviation over the seeds; int8 minus the other with a 95 % interval, of the draw from the pool only.",
         "",
         "| passes | limit in | front | int8 minus this | best | int8 minus this | keeps |",
         "|---|---|---|---|---|---|---|",
