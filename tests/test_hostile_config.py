@@ -145,8 +145,10 @@ MESSAGE = {
 }
 
 
-@pytest.mark.parametrize("what", HYDRA)
-@pytest.mark.parametrize("sweep", [False, True], ids=["run", "sweep"])
+@pytest.mark.parametrize(
+    ("what", "sweep"),
+    [*((what, False) for what in HYDRA), *((what, True) for what in ("callbacks", "a handler of the log", "a target"))],
+)
 def test_a_strangers_folder_of_settings_has_hydra_run_nothing(
     capsys: Capture, tmp_path: Path, owned: Path, what: str, sweep: bool
 ) -> None:
@@ -157,7 +159,8 @@ def test_a_strangers_folder_of_settings_has_hydra_run_nothing(
     chosen = ("-m", "+experiment=good,evil") if sweep else ("+experiment=evil",)
     place = ("--config-dir", str(theirs.parent), f"runs={tmp_path / 'runs'}", f"hydra.sweep.dir={tmp_path / 'runs'}")
     outcome = run(capsys, "search", *chosen[:-1], *place, *SMALL, chosen[-1])
-    assert re.search(MESSAGE.get(what, f"{theirs.parent}: sets hydra"), outcome.line)
+    assert outcome.code == (1 if sweep and what.startswith("a target") else 2)  # of a sweep the other job goes on
+    assert re.search(MESSAGE.get(what, f"{theirs.parent}: sets hydra"), outcome.err)
     assert not owned.exists()
 
 

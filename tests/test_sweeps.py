@@ -87,7 +87,7 @@ def test_sweeps_that_start_at_once_share_no_folder(tmp_path: Path, table: str) -
     launchers = (("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"), ("hydra/launcher=submitit_local",))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     # Both wait for one moment, so that they make their folders in the same second.
-    start = f"import time; time.sleep(max(0, {time.time() + 15} - time.time())); import nastk.search as s; s.main()"
+    start = f"import time; time.sleep(max(0, {time.time() + 8} - time.time())); import nastk.search as s; s.main()"
     start = f"import nastk.launch, nastk.jobs.search; {start}"
     drivers = [
         subprocess.Popen(
