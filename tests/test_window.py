@@ -26,13 +26,13 @@ LIMITED = Objective(max_latency_ms=1.6)
 
 
 class Sliding(InlineExecutor):
-    """Has three candidates under way, of which the last or, every other time, the first ends."""
+    """Has so many candidates under way, of which the last or, every other time, the first ends."""
 
-    parallel = 3
     rounds = False
 
-    def __init__(self, evaluator: Evaluator) -> None:
+    def __init__(self, evaluator: Evaluator, parallel: int = 3) -> None:
         super().__init__(lambda device: evaluator)
+        self.parallel = parallel
         self.most = 0
 
     def stream(self, more: Callable[[], Task | Later | None]) -> Iterator[tuple[int, Result]]:
@@ -104,7 +104,7 @@ def test_killed_after_any_line_of_the_journal_each_trial_is_accounted_for_once(t
 def test_a_cell_that_is_under_way_is_not_trained_again(tmp_path: Path) -> None:
     study, evaluator = study_in(tmp_path), Simulated()
     study.space = NasBench201Space(ops=("identity", "zero", "avg_pool_3x3"))
-    assert _search(study, evaluator, trials=20) is None
+    assert search(study, Sliding(evaluator, parallel=8), cost, Budget(trials=20), lambda row: None) is None
     assert len(evaluator.keys) == len(set(evaluator.keys)) == 20
     by_number = {row.number: row for row in study.rows}
     twins = [row for row in study.rows if row.state == "duplicate"]
