@@ -1,4 +1,7 @@
-"""A real search, killed with -9 at several moments: the same command goes on as if nothing had happened."""
+"""A real search, killed with -9 at several moments: the same command goes on as if nothing had happened.
+
+tests/faults kills every command, at more moments.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +41,9 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     ("given", "moments"),  # a moment is a number of lines of the journal
     [
         (("controller=random",), (3, 14, 40)),  # before, within and between trials
-        (("controller=predictor",), (3, 14, 40)),
         (("controller=random", *PARALLEL), (38, 80)),  # the first round is in training, and the second
     ],
-    ids=["random", "predictor", "processes"],
+    ids=["random", "processes"],
 )
 def test_a_killed_search_goes_on_with_the_same_proposals_and_results(
     tmp_path: Path, given: tuple[str, ...], moments: tuple[int, ...]
