@@ -54,7 +54,7 @@ def trusted_class(name: str, where: str, kind: Any = None) -> type[Any]:
     if not _within(name, (*PACKAGES, *_added())):
         expected = ", ".join(f"{package}." for package in (*PACKAGES, *_added()))
         raise UserError(
-            f"{said}: expected a name that starts with {expected} nothing was run; "
+            f"{said}: expected a name that starts with {expected}; nothing was run; "
             f"{SETTING}=[{parts[0] or 'NAME'}] on the command line allows it"
         )
     if any(part.startswith("_") or not part.isidentifier() for part in parts):

@@ -29,6 +29,9 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a notice on every start otherwise
     "RAY_DISABLE_IMPORT_WARNING": "1",
 }
+ALLOWED = (
+    "NASTK_ALLOW_TARGETS"  # nastk.trust leaves it for worker processes; other machines have to be told
+)
 LOCAL = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray keeps to 127.0.0.1 where it thinks that there can be no cluster
     "RAY_gcs_rpc_server_reconnect_timeout_s": "20",  # what outlives a killed search looks for it so long, then ends
@@ -87,10 +90,13 @@ def joined(address: str | None) -> Iterator[Any]:
     with contextlib.ExitStack() as undo:
         if address is None:
             folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="nastk-ray-", dir=_short_folder()))
-            given = {"address": "local", "num_cpus": joblib.cpu_count(), "_temp_dir": folder}
+            given: dict[str, Any] = {"address": "local", "num_cpus": joblib.cpu_count(), "_temp_dir": folder}
         else:
             _check_answers(address)
             given = {"address": address}
+        allowed = os.environ.get(ALLOWED)
+        if allowed is not None:
+            given["runtime_env"] = {"env_vars": {ALLOWED: allowed}}
         undo.callback(ray.shutdown, **({} if address else {"wait_for_processes": True}))
         undo.enter_context(_silenced())
         with _sigterm_kept():
