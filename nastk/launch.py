@@ -32,7 +32,7 @@ from nastk.trust import SETTING, trust
 
 PATHS = (
     *("run", "runs", "model", "sweep", "genotype", "data.root", "data.path", "evaluator.table"),
-    *("latency.path", "learn", "out", "storage.url"),
+    *("latency.path", "learn", "out", "storage.url", "storage.study"),
 )
 SUBMITIT = "hydra-submitit-launcher"
 LAUNCHERS = {"joblib": "hydra-joblib-launcher", "submitit_local": SUBMITIT, "submitit_slurm": SUBMITIT}

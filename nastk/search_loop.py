@@ -109,10 +109,11 @@ def _why_to_end(study: SearchStudy, budget: Budget) -> str | None:
             f"({so_far}); the space is exhausted, or the controller has converged: another seed or controller may go on"
         )
     if counts["rejected"] >= budget.max_rejections:
-        return f"nothing meets the limits: {counts['rejected']} rejected in a row ({so_far}); {nearest_miss(study)}"
+        rejected = f"{counts['rejected']} rejected, none trained between"
+        return f"nothing meets the limits: {rejected} ({so_far}); {nearest_miss(study)}"
     if counts["failed"] >= budget.max_failures:
         last = next(row for row in reversed(study.rows) if row.state == "failed")
-        return f"{counts['failed']} candidates failed in a row ({so_far}); the last: {last.reason}"
+        return f"{counts['failed']} candidates failed, none trained between ({so_far}); the last: {last.reason}"
     return None
 
 

@@ -206,7 +206,7 @@ def test_a_candidate_that_fails_is_a_failed_trial_and_the_search_goes_on(
 ) -> None:
     folder = tmp_path / "run"
     line = run(capsys, "search", f"run={folder}", *SEARCH, "max_failures=2", *arguments).line
-    assert "no candidate was trained; 2 candidates failed in a row" in line
+    assert "no candidate was trained; 2 candidates failed, none trained between" in line
     rows = [json.loads(row) for row in (folder / "trials.jsonl").read_text().splitlines()]
     assert [row["state"] for row in rows] == ["failed", "failed"]
     assert all(reason in row["reason"] for row in rows)

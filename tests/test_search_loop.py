@@ -88,7 +88,7 @@ def test_candidates_that_all_fail_end_the_search(tmp_path: Path) -> None:
         study, inline(Simulated(fails=lambda _: True)), cost, Budget(trials=5, max_failures=4), lambda row: None
     )
     assert ended is not None
-    assert "4 candidates failed in a row" in ended
+    assert "4 candidates failed, none trained between" in ended
 
 
 def test_metrics_that_are_not_finite_make_a_failed_trial(tmp_path: Path) -> None:

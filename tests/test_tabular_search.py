@@ -67,7 +67,7 @@ def test_a_limit_that_nothing_meets_ends_with_the_nearest_miss(capsys: Capture, 
     arguments = (f"runs={tmp_path / 'runs'}", *SPACE, table, "evaluator.latency=pixel3", "objective.max_latency_ms=0.5")
     line = run(capsys, "search", *arguments, "max_rejections=20", "controller=local_search").line
     assert "no candidate was trained" in line
-    assert "20 rejected in a row" in line
+    assert "20 rejected, none trained between" in line
     assert "nearest miss is trial" in line
 
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import joblib
 
 from nastk.errors import UserError
+from nastk.executors.ray_start import own_token, short_folder, sigterm_kept, silenced
 
 PROBE_SECONDS = 90.0  # with the time to import Ray; it gives up by itself before
 CONNECT_SECONDS = 3.0
@@ -87,7 +85,8 @@ def joined(address: str | None) -> Iterator[Any]:
         return
     with contextlib.ExitStack() as undo:
         if address is None:
-            folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="nastk-ray-", dir=_short_folder()))
+            undo.enter_context(own_token())
+            folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="nastk-ray-", dir=short_folder()))
             given: dict[str, Any] = {"address": "local", "num_cpus": joblib.cpu_count(), "_temp_dir": folder}
         else:
             _check_answers(address)
@@ -96,8 +95,8 @@ def joined(address: str | None) -> Iterator[Any]:
         if allowed is not None:
             given["runtime_env"] = {"env_vars": {ALLOWED: allowed}}
         undo.callback(ray.shutdown, **({} if address else {"wait_for_processes": True}))
-        undo.enter_context(_silenced())
-        with _sigterm_kept():
+        undo.enter_context(silenced())
+        with sigterm_kept():
             try:
                 ray.init(**given, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
@@ -172,46 +171,14 @@ def _check_answers(address: str) -> None:
         said = json.loads(probe.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         raise UserError(f"{refused}: no Ray answers there") from None
+    if said and "InvalidAuthToken" in probe.stderr:
+        raise UserError(f"{refused}: its RAY_AUTH_TOKEN is another than this machine's")
     if said:
         raise UserError(f"{refused}: {said}")
 
 
 def _first_lines(text: str) -> str:
     return " ".join(text.split())[:300]
-
-
-@contextlib.contextmanager
-def _silenced() -> Iterator[None]:
-    """Keeps what Ray says of lost workers and machines off the terminal: a trial's row says it, in one line.
-
-    Ray has no setting for it: `log_to_driver=False` leaves these.
-    """
-    from ray._private import worker
-
-    said = getattr(worker, "print_to_stdstream", None)
-    worker.print_to_stdstream = lambda *_, **__: None
-    try:
-        yield
-    finally:
-        worker.print_to_stdstream = said
-
-
-@contextlib.contextmanager
-def _sigterm_kept() -> Iterator[None]:
-    """Ray puts a handler of its own in place of the program's."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _short_folder() -> str | None:
-    """Returns where Ray's sockets can lie, whose paths must be short: None for the usual place."""
-    return None if len(tempfile.gettempdir()) < 30 or not Path("/tmp").is_dir() else "/tmp"
 
 
 def _of(resource: str, amount: float) -> str:

@@ -44,6 +44,11 @@ def _run(folder: Path, script: Mapping[str, str], **given: object) -> dict[int, 
     return dict(results)
 
 
+def test_the_secret_of_a_ray_of_its_own_is_in_no_file_of_the_home_folder(in_ray: Path) -> None:
+    assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+    assert not list(in_ray.rglob("*"))
+
+
 def test_a_worker_killed_in_the_middle_is_replaced_and_its_candidate_trained_again(tmp_path: Path) -> None:
     def kill() -> None:
         while not _workers(tmp_path, CELLS[0].key):

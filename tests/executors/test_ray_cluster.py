@@ -20,6 +20,7 @@ from nastk.errors import UserError
 from nastk.executors.ray_cluster import joined
 
 pytest.importorskip("ray")
+CLIENTS = 23710  # the port of the cluster for those who are on no machine of it
 SEARCH = (
     *("+space=nasnet", "space.blocks=2", "seed=7", "controller=random", "evaluator.epochs=2", "data.subset=300"),
     *("evaluator.network.filters=4", "target.seconds=0.02", "executor=ray"),
@@ -67,7 +68,8 @@ def cluster() -> Iterator[Any]:
     """Returns a cluster of a head that trains nothing, as one that is searched from, and one machine of one core."""
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    head = {"num_cpus": 0, "include_dashboard": False, "ray_client_server_port": CLIENTS}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         cluster.add_node(num_cpus=1)
         yield cluster
@@ -124,6 +126,19 @@ def test_a_search_outlives_a_machine_and_leaves_no_worker(cluster: Any, tmp_path
 
 
 @pytest.mark.slow
+def test_a_search_from_a_machine_outside_of_the_cluster(cluster: Any, tmp_path: Path) -> None:
+    given = (f"executor.address=ray://127.0.0.1:{CLIENTS}", "executor.cpus=0.5", "trials=4", "pruner=median")
+    with _search(tmp_path, *given) as search:
+        out, err = search.communicate(timeout=300)
+    assert search.returncode == 0, err
+    assert "4 candidates trained" in out
+    assert "Traceback" not in err
+    rows = _rows(tmp_path / "a")
+    assert sum(row["state"] in ("complete", "pruned") for row in rows) == 4
+    _wait_until(lambda: not _processes("ray::Worker"), 30)
+
+
+@pytest.mark.slow
 def test_a_cluster_of_another_version_is_refused(cluster: Any) -> None:
     from ray._private import ray_constants
     from ray._raylet import GcsClient
@@ -136,6 +151,25 @@ def test_a_cluster_of_another_version_is_refused(cluster: Any) -> None:
     with pytest.raises(UserError, match=r"executor.address=.*2\.9\.0") as caught, joined(cluster.address):
         pass
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_who_lacks_its_secret_is_refused(in_ray: Path) -> None:
+    import ray
+
+    address = ray.get_runtime_context().gcs_address
+    code = "import sys; from nastk.executors.ray_cluster import joined; joined(sys.argv[1]).__enter__()"
+    joining = subprocess.run(
+        [sys.executable, "-c", code, address],
+        env={**os.environ, "RAY_AUTH_TOKEN": "0" * 64},
+        timeout=120,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert joining.stderr.splitlines()[-1] == (
+        f"nastk.errors.UserError: executor.address={address}: its RAY_AUTH_TOKEN is another than this machine's"
+    )
 
 
 @pytest.mark.slow
