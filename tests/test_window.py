@@ -127,7 +127,7 @@ def test_failures_are_made_up_for_and_pruned_candidates_count(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("evaluator", "given", "message"),
     [
-        (Simulated(fails=lambda _: True), {"max_failures": 4}, "candidates failed since the last trained one"),
+        (Simulated(fails=lambda _: True), {"max_failures": 4}, "candidates failed, none trained between"),
         (Simulated(), {"trials": 100, "max_duplicates": 60}, "no new cell"),
     ],
 )
