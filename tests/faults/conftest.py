@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def unbroken(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that has a run folder as it is after each step, and STEP.seconds: search, transfer, export."""
+    """The folder that has a run folder as it is after search, transfer and export, and STEP.seconds and STEP.steps."""
     folder = tmp_path_factory.mktemp("unbroken")
     before = None
     for entry in ("search", "transfer", "export"):
@@ -43,6 +43,7 @@ def unbroken(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ended = server.run(command(entry, folder / entry))
         assert ended.code == 0, ended.said
         (folder / f"{entry}.seconds").write_text(str(time.monotonic() - start))
+        (folder / f"{entry}.steps").write_text(str(ended.steps))
         before = folder / entry
     return folder
 

@@ -18,8 +18,9 @@ def test_a_search_under_a_clock_that_jumps_by_years_is_killed_and_ends_like_an_u
     server: Server, unbroken: Path, tmp_path: Path
 ) -> None:
     hurt = begun("search", unbroken, tmp_path)
-    assert server.run(hurt, clock=(YEAR, -YEAR), kill_at=240).code == -signal.SIGKILL
-    assert server.run(hurt, clock=(-2 * YEAR, -3 * YEAR), kill_at=120).code in (0, -signal.SIGKILL)  # before it began
+    steps = int((unbroken / "search.steps").read_text())
+    assert server.run(hurt, clock=(YEAR, -YEAR), kill_at=steps * 3 // 4).code == -signal.SIGKILL
+    assert server.run(hurt, clock=(-2 * YEAR, -3 * YEAR), kill_at=steps // 6).code == -signal.SIGKILL  # before it began
     check_end(server, unbroken, hurt.run, "search")
     for line in (hurt.run / "trials.jsonl").read_text().splitlines():
         row = json.loads(line)

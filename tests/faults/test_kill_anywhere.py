@@ -79,7 +79,7 @@ def test_a_command_that_dies_before_a_write_goes_on(
     server: Server, unbroken: Path, tmp_path: Path, entry: str, steps: tuple[int, ...]
 ) -> None:
     for step in steps:
-        die_before(server, unbroken, tmp_path / str(step), entry, step, cut=step % 2 == 0)
+        assert die_before(server, unbroken, tmp_path / str(step), entry, step, cut=step % 2 == 0)
 
 
 @pytest.mark.slow
