@@ -112,10 +112,12 @@ def record_config(folder: Path, config: DictConfig) -> list[str]:
     history: list[str] = []
     if path.exists():
         before = plain(load_yaml(path))
-        before.pop("made_by", None)
+        whole = before.pop("made_by", None) is not None  # it stands near the end
         history = list(before.pop("changes", ()))
         for name, old, new in _differences(before, settings, ""):
             if name.split(".")[0] not in FREE_SETTINGS:
+                if not whole:
+                    raise UserError(f"{path}: empty or cut short; put back a copy, or give another run=")
                 raise UserError(
                     f"{folder}: holds a run with {name}={_short(old)}, this command has {_short(new)}; "
                     f"use the same settings to go on, or another run="

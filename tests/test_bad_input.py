@@ -86,7 +86,7 @@ def _change(path: Path, old: str, new: str) -> None:
         ("search", lambda run: (run / "study.journal").write_text("[1]\n"), "study.journal: line 1 is damaged"),
         ("search", lambda run: (run / "study.journal").unlink(), "missing, but trials.jsonl has 2 trials"),
         ("search", lambda run: (run / "config.yaml").write_text("a: [1"), "config.yaml: not a YAML configuration"),
-        ("search", lambda run: (run / "config.yaml").write_text(""), "holds a run with"),
+        ("search", lambda run: (run / "config.yaml").write_text(""), "config.yaml: empty or cut short"),
         ("transfer", lambda run: (run / "config.yaml").write_text(""), "config.yaml: has no seed"),
         ("export", lambda run: (run / "config.yaml").write_bytes(b"\xff"), "config.yaml: not a YAML configuration"),
         ("transfer", lambda run: (run / "pareto.json").write_text("{"), "pareto.json: not JSON"),

@@ -7,6 +7,8 @@ from html import escape
 
 from nastk.report.figures import css_variables
 
+LONG = 32  # characters; a column of shorter texts is not broken
+
 STYLE = """
 *{box-sizing:border-box}
 html{background:var(--back);color:var(--ink);color-scheme:light dark;-webkit-text-size-adjust:100%}
@@ -29,7 +31,7 @@ th{color:var(--dim);font-weight:600;font-size:.86rem}
 th.group{text-align:center}
 tr:last-child td{border-bottom:0}
 .left{text-align:left}
-td.wrap{white-space:normal;overflow-wrap:anywhere;min-width:14rem}
+td.wrap{white-space:normal;overflow-wrap:anywhere;min-width:10rem}
 tr.first td{font-weight:650}
 svg.chart{display:block;width:100%;height:auto}
 .cells{display:flex;flex-wrap:wrap;gap:.4rem 1.6rem}
@@ -110,13 +112,15 @@ def table(
         heads: names of the columns.
         rows: texts, one a column.
         left: columns of words, aligned left; numbers are aligned right.
-        wrap: columns whose texts may break.
+        wrap: columns whose texts may break where they are long.
         groups: (first column, number of columns, heading) that cover all columns, above the names.
         first: whether the first row is the one that counts.
     """
 
+    broken = {index for index in wrap if any(len(row[index]) > LONG for row in rows)}
+
     def kind(index: int) -> str:
-        names = ["left"] * (index in left) + ["wrap"] * (index in wrap)
+        names = ["left"] * (index in left) + ["wrap"] * (index in broken)
         return f' class="{" ".join(names)}"' if names else ""
 
     top = "".join(f'<th class="group" colspan="{count}">{escape(name)}</th>' for _, count, name in groups)

@@ -13,7 +13,7 @@ from yaml import YAMLError
 
 from nastk.errors import UserError
 
-PLAIN_NAMES = {"nsgaii": "nsga2", "nsgaiii": "nsga3"}
+PLAIN_NAMES = {"nsgaii": "nsga2", "nsgaiii": "nsga3", "regularized_evolution": "evolution"}
 
 
 def parse_config(text: str, path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from nastk.errors import UserError
 from nastk.files import write_bytes, write_json, write_text
@@ -140,6 +141,7 @@ def _chart(setup: Setup, entries: Sequence[Entry]) -> Chart:
     high = max(float(band.high[-1]) for band in bands)
     margin = max((high - low) * 0.05, 0.0005)
     chart.axes.set_ylim(100 * (low - margin), 100 * (high + margin))
+    chart.axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     chart.axes.set_xlim(1, max(2, *(len(band.mean) for band in bands)))
     add_legend(chart, columns=3)
     return chart

@@ -135,7 +135,7 @@ def test_what_cannot_be_compared_is_said_in_one_line(tmp_path: Path) -> None:
     [
         ("controller: evolution", "evolution"),
         ("controller: {_target_: nastk.controllers.PerTrial, sampler: optuna.samplers.NSGAIISampler}", "nsga2"),
-        ("controller: {_target_: nastk.controllers.RegularizedEvolution, population: 10}", "regularized_evolution"),
+        ("controller: {_target_: nastk.controllers.RegularizedEvolution, population: 10}", "evolution"),
         ("controller: {_target_: nastk.controllers.Reinforce}", "reinforce"),
         ("seed: 1", "unknown"),
     ],
