@@ -52,7 +52,7 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
     swept = any(word in ("-m", "--multirun") for word in given)
     words = [_understood(word, swept) for word in given]
     sys.argv[1:] = [word for word in words if not word.startswith(f"{SETTING}=")]
-    mistakes: list[UserError | OSError] = []
+    mistakes: list[UserError | OSError | OmegaConfBaseException] = []
 
     @functools.wraps(job)
     def kept_from_hydra(config: DictConfig) -> None:
@@ -63,7 +63,7 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
             return
         try:
             job(config)
-        except (UserError, OSError) as error:
+        except (UserError, OSError, OmegaConfBaseException) as error:
             mistakes.append(error)
 
     entry = hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=config_name)(kept_from_hydra)
@@ -161,9 +161,9 @@ def _explain(error: BaseException, config_name: str) -> str:
     if isinstance(error, OverrideParseException):
         why = " ".join(text.partition("See https")[0].split())
         return f"{error.override!r}: not understood ({why}), expected name=value"
-    if isinstance(error, MissingMandatoryValue) or isinstance(cause, MissingMandatoryValue):
-        match = re.search(r"full_key: (\S+)|Missing mandatory value: (\S+)", f"{text} {cause}")
-        name = next((group for group in match.groups() if group), "a setting") if match else "a setting"
+    missing = next((one for one in (error, cause) if isinstance(one, MissingMandatoryValue)), None)
+    if missing is not None:
+        name = missing.full_key or missing.key or "a setting"
         return f"{name}: not given, expected {name}=VALUE on the command line"
     match = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text)
     if match or isinstance(error, ConfigKeyError | ConfigAttributeError):

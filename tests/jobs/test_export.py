@@ -43,6 +43,8 @@ def test_an_unknown_target_is_named_before_anything_is_written(made: Path, tmp_p
     before = {path: path.stat().st_mtime_ns for path in made.parent.parent.rglob("*")}
     assert "'amr'; nearest is 'arm'" in run(capsys, "export", f"model={made}", *QUICK, "export.also=[amr]").line
     assert "export.also" in run(capsys, "export", f"model={made}", *QUICK, "export.also=[1]").line
+    line = run(capsys, "export", f"model={made}", *QUICK, "export.also=[arm,remote]").line
+    assert "export.also=remote: host not given, expected target=remote target.host=VALUE" in line
     assert before == {path: path.stat().st_mtime_ns for path in made.parent.parent.rglob("*")}
 
 

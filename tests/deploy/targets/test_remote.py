@@ -161,7 +161,9 @@ def test_bench_records_the_machine_that_it_measured_on(board: Path, export: Path
 
 
 def test_without_a_host_the_command_line_says_what_to_give(export: Path, capsys) -> None:
-    assert "host: not given, expected" in run(capsys, "bench", f"model={export}", "target=remote").line
+    ran = run(capsys, "bench", f"model={export}", "target=remote")
+    assert ran.line == "nastk: target.host: not given, expected target.host=VALUE on the command line"
+    assert ran.err.count("\n") == 1
     wrong = run(capsys, "bench", f"model={export}", "target=remote", "target.host=-V")
     assert "target: host='-V', expected a name or address" in wrong.line
 
