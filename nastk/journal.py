@@ -32,7 +32,7 @@ class Journal(JournalFileBackend):
         self._path = path
         self._choices: list[dict[str, Any]] = []
         try:
-            super().__init__(str(path))
+            super().__init__(str(path.absolute()))  # or Optuna's lock, a link, would lead nowhere and never grow old
         except OSError as error:
             raise cannot_write(path, error) from None
 

@@ -23,6 +23,27 @@ def append_row(folder: Path, row: Row) -> None:
     append_line(folder / "trials.jsonl", json.dumps(row.to_dict()))
 
 
+def check_rows(folder: Path, rows: Sequence[Row]) -> None:
+    """Checks that the study has what trials.jsonl has, before that is written anew; unreadable lines say nothing.
+
+    Raises:
+        UserError: a trial is missing or another one; the study is another run's, or was removed.
+    """
+    path = folder / "trials.jsonl"
+    known = {row.number: (row.key, row.state) for row in rows}
+    for line in path.read_bytes().split(b"\n") if path.exists() else ():
+        try:
+            told = json.loads(line)
+            number, there = told["number"], (told["key"], told["state"])
+        except (ValueError, TypeError, KeyError):
+            continue
+        if known.get(number) != there:
+            raise UserError(
+                f"{path}: has trial {number} as {there[1]}, which the study has not; it is of another run, or was "
+                "renamed or removed: put back a copy, or give another run="
+            )
+
+
 def write_rows(folder: Path, rows: Sequence[Row]) -> None:
     """Writes trials.jsonl and trials.csv anew from the study's rows."""
     write_text(folder / "trials.jsonl", "".join(json.dumps(row.to_dict()) + "\n" for row in rows))

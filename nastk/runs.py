@@ -178,7 +178,10 @@ def mend_journal(folder: Path) -> str | None:
                 f"{path}: missing, but trials.jsonl has {reported} trials; put it back, or give another run="
             )
         return None
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     *lines, rest = data.split(b"\n")
     finished = 0
     for number, line in enumerate(lines, start=1):
@@ -208,6 +211,8 @@ def _row_count(path: Path) -> int:
         return sum(1 for line in path.read_bytes().split(b"\n")[:-1] if line.strip())
     except FileNotFoundError:
         return 0
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _short(value: Any) -> str:

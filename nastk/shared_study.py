@@ -14,12 +14,11 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nastk.errors import UserError
 from nastk.objective import Objective
 from nastk.pruning import EarlyStopping, Pruner
 from nastk.recorded import KEY, OUTCOME, row_of
 from nastk.rows import Row, State
-from nastk.spaces import Space, replay
+from nastk.spaces import Space
 from nastk.storages import Sharing
 from nastk.storages.heartbeat import Heartbeat
 from nastk.storages.joining import create_or_join
@@ -59,6 +58,8 @@ class SharedStudy(SearchStudy):
     Raises:
         UserError: the study is of other settings, or none of nastk's.
     """
+
+    lost = DIED
 
     def __init__(
         self,
@@ -162,19 +163,6 @@ class SharedStudy(SearchStudy):
             return row_of(trial)
         genotype = candidate.genotype
         return Row(trial.number, "failed", genotype.key, genotype.to_dict(), {}, 0.0, UNDER_WAY)
-
-    def _read(self, trial: FrozenTrial) -> Row | None:
-        if trial.state != TrialState.FAIL or OUTCOME in trial.user_attrs:
-            return row_of(trial)
-        try:
-            genotype = replay(self.space, trial.params)
-        except UserError:  # it had not been proposed when its driver died
-            return None
-        return Row(trial.number, "failed", genotype.key, genotype.to_dict(), {}, 0.0, DIED, dict(trial.params))
-
-    def _remember(self, row: Row) -> None:
-        if row.reason != DIED:
-            super()._remember(row)
 
     def _refresh(self) -> list[FrozenTrial]:
         trials = self.study.get_trials(deepcopy=False)

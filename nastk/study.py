@@ -18,7 +18,7 @@ from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.objective import Objective, Violation, is_finite
 from nastk.pruning import EarlyStopping, Pruner
-from nastk.recorded import COST, KEY, OUTCOME, row_of
+from nastk.recorded import COST, KEY, OUTCOME, lost_row, row_of
 from nastk.rows import Row, State
 from nastk.spaces import Space
 
@@ -68,6 +68,8 @@ class SearchStudy:
     Raises:
         UserError: the storage holds a study with other objectives, or a finished trial without its result.
     """
+
+    lost = "another program ended it"  # the reason of a trial that has no result
 
     def __init__(
         self,
@@ -210,7 +212,7 @@ class SearchStudy:
         return True
 
     def _read(self, trial: FrozenTrial) -> Row | None:
-        return row_of(trial)
+        return row_of(trial) if OUTCOME in trial.user_attrs else lost_row(trial, self.space, self.lost)
 
     def _record(
         self,
@@ -241,5 +243,5 @@ class SearchStudy:
         return row
 
     def _remember(self, row: Row) -> None:
-        if row.state != "duplicate":
+        if row.state != "duplicate" and row.reason != self.lost:
             self._seen.setdefault(row.key, row)

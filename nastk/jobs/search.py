@@ -24,7 +24,7 @@ from nastk.jobs.parts import make_cost, make_executor, make_latency, make_logger
 from nastk.jobs.study import make_storage, named_storage, opened_study
 from nastk.progress import SearchProgress
 from nastk.pruning import Pruner, check_pruner
-from nastk.results import append_row, write_choice, write_rows
+from nastk.results import append_row, check_rows, write_choice, write_rows
 from nastk.rows import Row
 from nastk.runs import held, named_run, new_run, record_config, space_name
 from nastk.search_loop import Budget, search
@@ -84,12 +84,13 @@ def run_search(config: DictConfig) -> Path:
         with held(folder):
             size = _round_size(folder, config, parallel)
             part = named_storage(folder, _search_part(config, size), storage)
-            said = record_config(folder, part)
-            said += [line for line in [storage.mend(folder)] if line]
+            said = [line for line in [storage.mend(folder)] if line]
+            said += record_config(folder, part)
             for line in said:
                 print(f"nastk: {line}", file=sys.stderr)
             record_data(folder, executor.evaluator)
             with opened_study(folder, part, storage, opening, controller(), space, objective, pruner) as study:
+                check_rows(folder, study.rows)
                 write_rows(folder, study.rows)
                 if study.rows:
                     print(

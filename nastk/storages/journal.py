@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from optuna.exceptions import UpdateFinishedTrialError
+
+from nastk.errors import UserError
 from nastk.runs import mend_journal
 from nastk.storage import journal
 from nastk.storages import Opening, Sharing
+
+NOT_FOUND_MSG = "Record does not exist."  # of a KeyError of Optuna's
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,20 @@ class JournalFile:
         """Cuts off a last line that a kill left unfinished; raises UserError where the journal is damaged."""
         return mend_journal(folder)
 
-    def answering(self) -> AbstractContextManager[None]:
-        """A file needs nothing."""
-        return contextlib.nullcontext()
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """Turns what another program did to the study, which a dashboard can, into a UserError."""
+        try:
+            yield
+        except UpdateFinishedTrialError as error:
+            raise UserError(
+                f"study.journal: another program ended a trial that was under way ({str(error).rstrip('.')}); "
+                "what was recorded is kept, the same command goes on without that trial"
+            ) from None
+        except KeyError as error:
+            if error.args != (NOT_FOUND_MSG,):
+                raise
+            raise UserError(
+                "study.journal: another program renamed or removed the study; put back a copy of the file, "
+                "or give another run="
+            ) from None
