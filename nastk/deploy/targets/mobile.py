@@ -20,6 +20,7 @@ from nastk.deploy.emittable import Emittable, untrained
 from nastk.deploy.latency import CallTimer, Latency, interleaved, quick_call_latency
 from nastk.deploy.session import usable_cores
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
+from nastk.deploy.targets.culprit import refused_edge
 from nastk.deploy.targets.target import Runner
 from nastk.errors import UserError
 from nastk.files import write_bytes
@@ -163,17 +164,22 @@ class MobileTarget(ABC):
 
     def _written(self, source: Emittable, precision: str, float_file: bytes | None = None) -> bytes:
         mine = source.int8 if precision == "int8" else source
-        try:
-            network = folded(mine.network)
+
+        def convert(module: nn.Module, images: torch.Tensor, known: bytes | None = None) -> bytes:
             if precision == "int8":
-                return self.convert_int8(network, torch.from_numpy(mine.calibration), float_file)
-            return self.convert(network, torch.zeros((1, *mine.shape)))
+                return self.convert_int8(folded(module), images, known)
+            return self.convert(folded(module), torch.zeros_like(images[:1]))
+
+        try:
+            return convert(mine.network, torch.from_numpy(mine.calibration), float_file)
         except (ImportError, UserError):
             raise
         except Exception as error:  # the converters' exceptions share no base class
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip('"')
+            place = refused_edge(mine.network, mine.shape, convert)
             raise UserError(
-                f"target {self.name}: cannot write the {precision} file of {source.key[:8]} ({first[:200]})"
+                f"target {self.name}: cannot write the {precision} file of {source.key[:8]}"
+                f"{f': {place}' if place else ''} ({first})"
             ) from error
 
     def _check_runtime(self) -> None:

@@ -19,6 +19,7 @@ from nastk.errors import UserError
 from nastk.networks import NetworkConfig
 from nastk.ops import OPS, build_op
 from tests.deploy.networks import enliven, genotype, small
+from tests.deploy.targets.test_culprit import planted
 
 TARGETS = {"executorch": ExecutorchTarget, "litert": LitertTarget}
 SIZE = 12
@@ -126,6 +127,14 @@ def test_a_candidate_costs_its_own_file(target) -> None:
     assert set(cost) == {"latency_ms", "params", "macs", "memory_mb", "size_mb"}
     assert cost["latency_ms"] > 0
     assert 4 * cost["params"] < 1e6 * cost["size_mb"] < 20 * cost["params"] + 1e5
+
+
+@pytest.mark.slow
+def test_an_operation_that_the_converter_refuses_is_named_with_its_cell_and_edge(target, tmp_path) -> None:
+    module, edge = planted()
+    source = emittable(module, NetworkConfig(cells=1, filters=8, size=16), "abc", np.zeros((2, 3, 16, 16), np.float32))
+    with pytest.raises(UserError, match=rf"fp32 file of abc: cell 2, edge {edge} \(Folding\) \(.*_linalg_det"):
+        target.emit(source, tmp_path)
 
 
 @pytest.mark.slow
