@@ -15,7 +15,7 @@ from nastk.deploy.gpu import EventTimer, missing_gpu
 from nastk.deploy.graph import INPUT, OUTPUT
 from nastk.deploy.latency import Timer
 from nastk.deploy.session import predict
-from nastk.deploy.session_options import session_options
+from nastk.deploy.session_options import refusal, session_options
 from nastk.deploy.torch_graph import TorchGraph
 from nastk.errors import UserError
 
@@ -76,8 +76,7 @@ class OnnxRuntimeOnGpu:
         try:
             self._session = onnxruntime.InferenceSession(model, session_options(1), providers=[(provider, options)])
         except Exception as error:  # onnxruntime's exceptions share no public base class
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UserError(f"ONNX Runtime {onnxruntime.__version__} cannot run the model ({first[:200]})") from error
+            raise UserError(refusal(error)) from error
         if self._session.get_providers()[0] != provider:
             # It goes on with the CPU, and says so only in its log.
             raise UserError(f"ONNX Runtime {onnxruntime.__version__} finds no GPU or not the CUDA libraries it needs")

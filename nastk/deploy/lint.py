@@ -41,6 +41,7 @@ RULES: dict[str, tuple[Callable[[Inspected], Iterator[rules.Breach]], ...]] = {
         rules.additions_are_converted,
         rules.only_these_are_converted,
     ),
+    "cuda": (),  # it has no int8
 }
 
 
@@ -49,7 +50,7 @@ def lint(model: onnx.ModelProto, target: str) -> None:
 
     Args:
         model: about to be written; nodes that were kept in float32 on request are exempt from the rules of int8.
-        target: "cpu", "arm" or "tensorrt".
+        target: "cpu", "arm", "tensorrt" or "cuda".
 
     Raises:
         UserError: the first node that breaks a rule, which one, and in which cell and edge it lies.
@@ -93,7 +94,7 @@ def _is_composed(operator: str) -> bool:
 
 @functools.cache
 def _cpu_kernels() -> frozenset[str]:
-    """Returns what this ONNX Runtime, which on ARM has the same, computes on a CPU."""
+    """Returns what this ONNX Runtime computes on a CPU: the same on ARM, and beside a GPU what has no kernel there."""
     from onnxruntime.capi import onnxruntime_pybind11_state as library
 
     kernels = library.get_all_opkernel_def()

@@ -17,6 +17,7 @@ from nastk.deploy.gpu import gpu_memory_errors_named, present_gpu
 from nastk.deploy.gpu_session import missing_runtime, open_on_gpu, runtime_name
 from nastk.deploy.half import half_model
 from nastk.deploy.latency import Latency, Timer, interleaved
+from nastk.deploy.lint import lint
 from nastk.deploy.manifest import MODEL
 from nastk.deploy.onnx import serialise
 from nastk.deploy.quantize import assumed_ranges
@@ -82,8 +83,10 @@ class CudaTarget:
 
     def emit(self, source: Emittable, folder: Path) -> None:
         """Writes the float32 graph and its float16 form."""
-        write_bytes(folder / MODEL, serialise(source.model))
-        write_bytes(folder / MODEL_FP16, serialise(half_model(source.model, source.ranges)))
+        half = half_model(source.model, source.ranges)
+        for model, name in ((source.model, MODEL), (half, MODEL_FP16)):
+            lint(model, self.name)
+            write_bytes(folder / name, serialise(model))
 
     def cannot_run(self) -> str | None:
         """Its files run on every CPU too; `facts` says by what they were run."""

@@ -34,6 +34,14 @@ def test_writes_both_precisions_and_they_agree(written: Path) -> None:
     assert 0 < np.abs(full - half).max() < 0.01 * np.abs(full).max()
 
 
+def test_an_operator_that_onnx_runtime_lacks_is_named_before_a_file_is_written(tmp_path: Path) -> None:
+    source = emittable(network("darts"), CONFIG, "abc", images(2, 3, 16, 16).numpy())
+    next(node for node in source.model.graph.node if node.op_type == "Relu").op_type = "Relief"
+    with pytest.raises(UserError, match=r"target cuda: Relief node '.*' \(cell .*: it has no operator Relief"):
+        CudaTarget().emit(source, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 @without_gpu
 def test_says_in_one_line_what_is_missing(written: Path) -> None:
     target = CudaTarget()
