@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import forkserver, resource_tracker
+from typing import Final
 
 from nastk.executors import Make, worker
 from nastk.genotype import Genotype
 
-METHOD = "forkserver"  # one process imports torch, and the workers, also those that replace a dead one, start from it
+METHOD: Final = (
+    "forkserver"  # one process imports torch, and the workers, also those that replace a dead one, start from it
+)
 
 
 class Pool:
@@ -76,13 +81,35 @@ def start_server(preload: Sequence[str]) -> None:
         forkserver.ensure_running()
 
 
+def wait_for_server() -> None:
+    """Returns when that process has imported all, or at once on Ctrl-C: a worker is not waited for so readily."""
+    nothing = multiprocessing.get_context(METHOD).Process(target=_nothing)
+    nothing.start()
+    nothing.join()
+
+
+def _nothing() -> None:
+    pass
+
+
+@atexit.register
+def end_server() -> None:
+    """Ends that process, if this one has it: by itself it would first import all that it was asked to, for seconds."""
+    server = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    if server is None:
+        return
+    with contextlib.suppress(ChildProcessError):  # in a fork of this process
+        if os.waitid(os.P_PID, server, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            os.kill(server, signal.SIGKILL)
+
+
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Puts Ctrl-C off to the end of the block: a process that is half started could not be ended.
+    """Puts Ctrl-C and SIGTERM off to the end of the block: a process that is half started could not be ended.
 
-    What is started in the block never hears of Ctrl-C, which a terminal sends to all: the search decides for them.
+    What is started in the block hears of neither, which a terminal and SLURM send to all: the search decides for them.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:

@@ -21,7 +21,7 @@ from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
 from nastk.executors import Make, Result, Task
 from nastk.executors.patience import check_patience, times, took_too_long
-from nastk.executors.pool import Pool, start_server
+from nastk.executors.pool import Pool, start_server, wait_for_server
 
 MOST = 256
 
@@ -180,6 +180,8 @@ class ProcessesExecutor:
 
     def _start(self, index: int) -> Pool:
         try:
+            if not self._pools:
+                wait_for_server()
             return Pool(self._make, self._device(index))
         except (OSError, EOFError) as error:
             raise self._cannot_start(index, getattr(error, "strerror", None) or str(error)) from None

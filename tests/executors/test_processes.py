@@ -175,6 +175,31 @@ def test_no_worker_outlives_a_search_that_is_killed(tmp_path: Path, sign: signal
             time.sleep(0.05)
 
 
+def test_ctrl_c_is_heard_while_the_workers_libraries_are_still_imported_and_ends_that_too(tmp_path: Path) -> None:
+    (tmp_path / "slow_library.py").write_text(
+        "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(60)\n"
+    )
+    code = SEARCH.replace('tests.executors.scripted"]', 'slow_library"]')
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    paths = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits deafness
+    try:
+        process = subprocess.Popen(command, cwd=tmp_path, env=paths, stderr=subprocess.DEVNULL, start_new_session=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "importing").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.5)  # to where it waits for a worker
+    process.send_signal(signal.SIGINT)
+    process.wait(5)
+    deadline = time.monotonic() + 10
+    while _alive(process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def _alive(group: int) -> bool:
     try:
         os.killpg(group, 0)
