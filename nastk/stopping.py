@@ -58,6 +58,7 @@ def stoppable(go_on: Callable[[], str]) -> Iterator[None]:
     _received.clear()
     _raised.clear()
     _told.clear()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # what comes from here on is heard in the block
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # as under nohup
@@ -66,10 +67,10 @@ def stoppable(go_on: Callable[[], str]) -> Iterator[None]:
     read, write = os.pipe()
     os.set_blocking(write, False)
     previous = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the thread takes none from one that puts them off
+    # The thread that is started with signals blocked takes none from one that puts them off.
     threading.Thread(target=_watch, args=(read, go_on), daemon=True).start()
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         yield
     except BaseException as error:
         if not _received and not isinstance(error, KeyboardInterrupt):

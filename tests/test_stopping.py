@@ -59,6 +59,21 @@ def test_a_signal_that_a_library_makes_a_normal_exit_of_is_a_stop_all_the_same()
     assert ended.returncode == 128 + signal.SIGTERM
 
 
+def test_a_signal_that_comes_while_the_block_is_prepared_is_heard_in_it() -> None:
+    ended = _run("""
+        import threading
+        start = threading.Thread.start
+        def interrupted(thread):
+            send(signal.SIGTERM)
+            start(thread)
+        threading.Thread.start = interrupted
+        with stoppable(lambda: "it"):
+            time.sleep(10)
+    """)
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert ended.stderr == "\nstopped; nothing finished is lost. To go on: it\n"
+
+
 def test_a_forked_child_has_signals_of_its_own() -> None:
     ended = _run("""
         with stoppable(lambda: "it"):
