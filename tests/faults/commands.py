@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import select
+import shlex
 import subprocess
 import sys
 import time
@@ -101,16 +102,26 @@ class Started:
         self.steps = steps
         self.pid = 0
 
-    def signal(self, number: int) -> None:
-        """Sends a signal to the process, if it is still there: the server reaps it only when it is waited for."""
+    def signal(self, number: int, group: bool = False) -> None:
+        """Sends a signal to the process, or to all of its group, as a terminal does, if it is still there.
+
+        The server reaps it only when it is waited for.
+        """
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+            (os.killpg if group else os.kill)(self.pid, number)
 
     def wait_for(self, path: Path, size: int = 1) -> None:
         """Returns when a file has so many bytes, or the command has ended."""
         deadline = time.monotonic() + SECONDS
         while not (path.exists() and path.stat().st_size >= size) and _alive(self.pid):
             assert time.monotonic() < deadline, f"{path}: not written"
+            time.sleep(0.01)
+
+    def wait_until_said(self, text: str) -> None:
+        """Returns when the command has printed a text, or has ended."""
+        deadline = time.monotonic() + SECONDS
+        while text not in (self.out.read_text() if self.out.exists() else "") and _alive(self.pid):
+            assert time.monotonic() < deadline, f"{text!r}: not said"
             time.sleep(0.01)
 
     def end(self) -> Ended:
@@ -125,6 +136,34 @@ def _alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def left_behind(command: int, seconds: float = 20.0) -> list[str]:
+    """Returns the command lines of what an ended command started and what is still there after some seconds."""
+    deadline = time.monotonic() + seconds
+    while (there := _of_session(command)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return there
+
+
+def _of_session(leader: int) -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, _, _, session = (path / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader and state != "Z":
+                found.append((path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def said_to_go_on(ended: Ended, entry: str) -> tuple[str, ...]:
+    """Returns the words of the command line that a stopped command named in its last line as what goes on."""
+    assert ended.code in (130, 143), ended
+    assert "Traceback" not in ended.said
+    *_, last = ended.said.strip().splitlines()
+    start = f"stopped; nothing finished is lost. To go on: python -m nastk.{entry} "
+    assert last.startswith(start), ended.said
+    return tuple(shlex.split(last.removeprefix(start)))
 
 
 def rows(run: Path) -> list[dict[str, Any]]:

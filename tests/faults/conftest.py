@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ SEARCH = (
 )
 TRANSFER = ("training.epochs=2", "training.threads=1", "transfer.cells=1", "transfer.filters=4")
 EXPORT = ("export.calibration=16", "export.seconds=0.01")
+BENCH = ("bench.seconds=0.1",)
 
 
 @pytest.fixture(scope="session")
@@ -50,13 +52,14 @@ def unbroken(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(entry: str, run: Path) -> Command:
     """Returns a step's command on a run folder."""
-    words = {"search": SEARCH, "transfer": TRANSFER, "export": EXPORT}
+    words = {"search": SEARCH, "transfer": TRANSFER, "export": EXPORT, "bench": BENCH}
+    words["pipeline"] = tuple(itertools.chain(*words.values()))
     return Command(entry, run, words[entry])
 
 
 def begun(entry: str, unbroken: Path, folder: Path) -> Command:
     """Returns a step's command on a new run folder in which the steps before it are done."""
-    before = {"transfer": "search", "export": "transfer"}.get(entry)
+    before = {"transfer": "search", "export": "transfer", "bench": "export"}.get(entry)
     if before is not None:
         shutil.copytree(unbroken / before, folder / "run")
     return command(entry, folder / "run")
