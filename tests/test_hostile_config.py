@@ -252,6 +252,6 @@ print("WATCHED")
 def test_a_search_opens_no_port_and_asks_no_other_machine(tmp_path: Path, executor: str) -> None:
     words = (f"runs={tmp_path}", f"executor={executor}", *(("executor.parallel=1",) if executor != "inline" else ()))
     command = [sys.executable, "-c", WATCH, *SMALL, *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert "WATCHED" in done.stdout, done.stderr
     assert "NETWORK" not in done.stderr
