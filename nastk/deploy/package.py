@@ -127,7 +127,7 @@ def export_model(
     if tuned is not None or settings.sensitivity:
         images = held_out or HeldOut(data.train(), unseen=False)
         how = settings.sensitivity, settings.max_accuracy_drop, settings.method
-        wishes = Int8Wishes(images, tuned, *how, scheme_of(targets[0].name))
+        wishes = Int8Wishes(images, tuned, *how, scheme_of(targets[0]))
     partial = partial_folder(out_folder)
     try:
         kept = out_folder / CALIBRATION

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,14 @@ ARM = Scheme("arm", symmetric=True, between=True)
 TENSORRT = Scheme("tensorrt", symmetric=True, between=False)
 
 
-def scheme_of(target: str) -> Scheme:
-    """Returns the scheme of the target called `target`; x86's for those that quantize by themselves."""
-    return {"arm": ARM, "tensorrt": TENSORRT}.get(target, X86)
+class Named(Protocol):
+    """A target, as far as its scheme goes."""
+
+    @property
+    def name(self) -> str: ...
+
+
+def scheme_of(target: Named) -> Scheme:
+    """Returns the scheme of a target, of another machine that of its files; x86's for what quantizes by itself."""
+    whose = getattr(target, "of", target.name)
+    return {"arm": ARM, "tensorrt": TENSORRT}.get(whose, X86)

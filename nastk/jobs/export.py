@@ -54,7 +54,7 @@ def run_export(config: DictConfig) -> list[Path]:
             tuned = held_out = None
             if qat.epochs or how.sensitivity:
                 train, held_out = held_out_images(model, data)
-                tuned = fine_tuned(model, data, train, how, qat, scheme_of(targets[0].name)) if qat.epochs else None
+                tuned = fine_tuned(model, data, train, how, qat, scheme_of(targets[0])) if qat.epochs else None
             manifest = export_model(model, out, data, how, targets, tuned, held_out)
             _tell(model.name, manifest)
             for line in int8_lines(manifest, how.max_accuracy_drop):
