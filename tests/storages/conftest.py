@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.postgresql import Database, free_port
+
 NAMES = np.array(["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"])
 OPS = np.array(list(itertools.product((0, 1, 3), repeat=6)), dtype=np.uint8)
+PROXY = "from optuna.storages import get_storage, run_grpc_proxy_server as serve; serve(get_storage({!r}), port={})"
 
 
 @pytest.fixture
@@ -29,3 +37,23 @@ def searched(tmp_path: Path) -> tuple[str, ...]:
         *("+space=nasbench201", "space.ops=[zero,identity,conv_3x3]", "evaluator=tabular", "controller=random"),
         *(f"evaluator.table={tmp_path / 'table.npz'}", f"runs={tmp_path / 'runs'}", "trials=8"),
     )
+
+
+@pytest.fixture
+def proxy(database: Database) -> Iterator[int]:
+    """The port of a proxy, started as conf/storage/grpc.yaml says."""
+    port = free_port()
+    url = database.url.replace("postgresql:", "postgresql+psycopg:")
+    command = [sys.executable, "-W", "ignore", "-c", PROXY.format(url, port)]
+    process = subprocess.Popen(command, env=dict(database.environment), stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            with socket.socket() as client:
+                if client.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield port
+    finally:
+        process.kill()
+        process.wait()

@@ -4,42 +4,17 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli import run
-from tests.postgresql import Database, free_port
 
 pytest.importorskip("grpc")
 
 Capture = pytest.CaptureFixture[str]
-PROXY = "from optuna.storages import get_storage, run_grpc_proxy_server as serve; serve(get_storage({!r}), port={})"
-
-
-@pytest.fixture
-def proxy(database: Database) -> Iterator[int]:
-    """The port of a proxy, started as conf/storage/grpc.yaml says."""
-    port = free_port()
-    url = database.url.replace("postgresql:", "postgresql+psycopg:")
-    command = [sys.executable, "-W", "ignore", "-c", PROXY.format(url, port)]
-    process = subprocess.Popen(command, env=dict(database.environment), stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            with socket.socket() as client:
-                if client.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        yield port
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _rows(folder: Path) -> list[dict[str, Any]]:
