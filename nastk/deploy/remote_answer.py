@@ -12,7 +12,7 @@ from nastk.deploy.remote_shell import clean
 from nastk.errors import UserError
 
 VERSIONS = ("python", "onnxruntime", "numpy")
-FACTS = ("processor", "architecture", "system", "cores", "governor", "clock_mhz", "load", "provider")
+FACTS = ("processor", "architecture", "system", "cores", "governor", "clock_mhz", "load", "provider", "gpu")
 # A day: a run that takes longer is none.
 MAX_NANOSECONDS = 86_400 * 10**9
 MAX_THREADS = 4096

@@ -12,12 +12,16 @@ import math
 import os
 import platform
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 PLAN, MARK = "plan.json", "nastk-remote:"
+CPU = "CPUExecutionProvider"
+# Float32 shall be float32: TF32 has no more digits than float16.
+PROVIDERS: dict[str, dict[str, str]] = {CPU: {}, "CUDAExecutionProvider": {"use_tf32": "0"}}
 REPEATS, TURN_SECONDS, BLOCK = 3, 0.02, 10
 LEAST_WARMUP, NORMAL_95, PRECISION = 10, 1.96, 0.02
 
@@ -47,8 +51,10 @@ def measured(folder: Path, plan: dict[str, Any]) -> dict[str, Any]:
         import onnxruntime
     except ImportError as error:
         raise CannotMeasure(f"{error.name or error} cannot be imported by {sys.executable}; install it there") from None
-    threads = plan["threads"] or usable_cores()
-    timers = [Timer((folder / name).read_bytes(), plan["batch"], threads) for name in plan["files"]]
+    threads, provider = plan["threads"] or usable_cores(), plan["provider"]
+    if provider not in onnxruntime.get_available_providers():
+        raise CannotMeasure(f"ONNX Runtime {onnxruntime.__version__} has no {provider}; install onnxruntime-gpu there")
+    timers = [Timer((folder / name).read_bytes(), plan["batch"], threads, provider) for name in plan["files"]]
     repeats = [[quick(timer, plan["seconds"])] for timer in timers] if plan["quick"] else interleaved(timers, plan)
     return {
         "nanoseconds": dict(zip(plan["files"], repeats)),  # noqa: B905 - Python 3.8 has no strict
@@ -58,7 +64,7 @@ def measured(folder: Path, plan: dict[str, Any]) -> dict[str, Any]:
             "onnxruntime": onnxruntime.__version__,
             "numpy": numpy.__version__,
         },
-        "machine": machine(),
+        "machine": machine(provider),
     }
 
 
@@ -77,30 +83,50 @@ def options(threads: int) -> Any:
 
 
 class Timer:
-    """One file's session and its input."""
+    """One file's session and its input; with a device, the batch lies there and the logits stay there."""
 
-    def __init__(self, model: bytes, batch: int, threads: int) -> None:
+    def __init__(self, model: bytes, batch: int, threads: int, provider: str, device: str | None = None) -> None:
         import numpy
         import onnxruntime
 
+        device = device or (None if provider == CPU else "cuda")
         try:
-            self.session = onnxruntime.InferenceSession(model, options(threads), providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(
+                model, options(threads), providers=[(provider, PROVIDERS[provider])]
+            )
         except Exception as error:  # onnxruntime's exceptions share no public base class
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise CannotMeasure(
                 f"ONNX Runtime {onnxruntime.__version__} cannot run the model ({first[:200]})"
             ) from None
+        if self.session.get_providers()[0] != provider:  # it goes on with the CPU, and says so only in its log
+            raise CannotMeasure(
+                f"ONNX Runtime {onnxruntime.__version__} finds no GPU or not the CUDA libraries it needs"
+            )
         taken = self.session.get_inputs()[0]
         shape = (batch, *taken.shape[1:])
         images = numpy.random.RandomState(0).standard_normal(shape).astype(numpy.float32)
         self.feeds = {taken.name: images}
+        self.binding = None
+        if device is not None:
+            self.binding = self.session.io_binding()
+            self.binding.bind_ortvalue_input(taken.name, onnxruntime.OrtValue.ortvalue_from_numpy(images, device, 0))
+            self.binding.bind_output(self.session.get_outputs()[0].name, device)
+
+    def once(self) -> None:
+        """Runs the batch."""
+        if self.binding is None:
+            self.session.run(None, self.feeds)
+        else:
+            self.session.run_with_iobinding(self.binding)
+            self.binding.synchronize_outputs()
 
     def run(self, least: int, seconds: float = 0.0) -> list[int]:
         """Returns the nanoseconds of each run: at least so many runs, and for at least so long."""
         times: list[int] = []
         begin = before = time.perf_counter_ns()
         while len(times) < least or before - begin < seconds * 1e9:
-            self.session.run(None, self.feeds)
+            self.once()
             after = time.perf_counter_ns()
             times.append(after - before)
             before = after
@@ -151,7 +177,7 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def machine() -> dict[str, Any]:
+def machine(provider: str = CPU) -> dict[str, Any]:
     """Returns what `nastk.deploy.machine.machine_facts` does."""
     frequency = read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
     return {
@@ -162,8 +188,19 @@ def machine() -> dict[str, Any]:
         "governor": read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "clock_mhz": round(float(frequency) / 1000 if frequency else float(cpuinfo("cpu mhz") or 0)) or None,
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "provider": "CPUExecutionProvider",
+        "provider": provider,
+        "gpu": None if provider == CPU else gpu(),
     }
+
+
+def gpu() -> str | None:
+    """Returns the first GPU's name, None where nothing tells it."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return (said.stdout.decode(errors="replace").splitlines() or [""])[0].strip() or None
 
 
 def read(path: str) -> str | None:

@@ -17,23 +17,27 @@ import onnxruntime
 from nastk.deploy import remote_measure
 from nastk.deploy.cost import static_cost
 from nastk.deploy.emittable import Emittable
+from nastk.deploy.gpu_session import CUDA_PROVIDER
+from nastk.deploy.half import half_model
 from nastk.deploy.latency import Latency, summary
 from nastk.deploy.quantize import assumed_ranges, quantized_model
 from nastk.deploy.remote_answer import Answer, read_answer
-from nastk.deploy.remote_measure import PLAN
+from nastk.deploy.remote_measure import CPU, PLAN
 from nastk.deploy.remote_shell import check_host, run_there
-from nastk.deploy.scheme import ARM, X86
+from nastk.deploy.scheme import scheme_of
 from nastk.deploy.session import allocation_errors_named
 from nastk.deploy.targets.arm import ArmTarget
 from nastk.deploy.targets.checks import check_count
 from nastk.deploy.targets.cpu import CpuTarget
+from nastk.deploy.targets.cuda import CudaTarget
 from nastk.deploy.targets.target import Runner, Target
 from nastk.deploy.validate import validate_model
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 
-OF = {"arm": (ArmTarget, ARM), "cpu": (CpuTarget, X86)}
+OF = ("arm", "cpu", "cuda")
+PROVIDERS = {"cuda": CUDA_PROVIDER}
 PROGRAM = Path(remote_measure.__file__)
 CANDIDATE = "candidate.onnx"
 MAX_TIMEOUT = 86_400
@@ -41,19 +45,19 @@ MAX_TIMEOUT = 86_400
 
 @dataclass(frozen=True)
 class RemoteTarget:
-    """A machine that runs ONNX Runtime on its CPU. Needed there: an SSH server, Python 3.8, onnxruntime and numpy.
+    """A machine that runs ONNX Runtime. Needed there: an SSH server, Python 3.8, onnxruntime(-gpu) and numpy.
 
     SSH must get there without a question: with a key, and with the host known (connect once by hand). Port, user and
     key go into ~/.ssh/config, or into the environment variable NASTK_SSH ("ssh -p 2222").
 
     Attributes:
         host: as ssh takes it, e.g. user@board.
-        of: whose files run there: "arm" or "cpu".
+        of: whose files run there: "arm", "cpu", or "cuda", which is ONNX Runtime on a GPU, from buffer to buffer there.
         python: what Python is called there, a path from the home folder for one in an environment.
         onnxruntime: the version that must run there; None takes any, and the manifest says which.
         threads: that compute one batch together; 0 is all cores there.
         batch: images at a time.
-        precision: in which candidates are measured: "fp32" or "int8".
+        precision: in which candidates are measured: "fp32" or "int8"; "fp32" or "fp16" on a GPU.
         seconds: that a candidate's latency measurement may take, besides copying.
         timeout: seconds that all but the measuring may take.
 
@@ -78,12 +82,15 @@ class RemoteTarget:
         if not self.python.strip() or self.python.startswith("-") or not self.python.isprintable():
             raise UserError(f"target: python={self.python!r}, expected the name or path of a Python, e.g. python3")
         check_count("timeout", self.timeout, 1, MAX_TIMEOUT)
+        check_count("threads", self.threads, 0, 1024)
         _ = self._files_of
 
     @cached_property
     def _files_of(self) -> Target:
-        kind, _ = OF[self.of]
-        return kind(threads=self.threads, batch=self.batch, precision=self.precision, seconds=self.seconds)
+        if self.of == "cuda":
+            return CudaTarget(self.batch, self.precision, self.seconds)
+        kind = ArmTarget if self.of == "arm" else CpuTarget
+        return kind(self.threads, self.batch, self.precision, self.seconds)
 
     @property
     def name(self) -> str:
@@ -134,11 +141,12 @@ class RemoteTarget:
         machine, versions = self.measured_on()
         there, here = versions["onnxruntime"], onnxruntime.__version__
         differs = f"target remote: timed by ONNX Runtime {there} on {self.host}, scored by {here} on this machine"
-        return {
-            **self._files_of.facts(folder),
-            "remote": {"host": self.host, "of": self.of, "machine": machine, "versions": versions},
-            "note": differs if there != here else None,
-        }
+        found = dict(self._files_of.facts(folder))
+        if self.of in PROVIDERS:
+            found |= {"run_by": f"ONNX Runtime {there} with CUDA, {self.host}", "gpu": machine["gpu"]}
+        found["remote"] = {"host": self.host, "of": self.of, "machine": machine, "versions": versions}
+        notes = (differs if there != here else None, found.get("note"))
+        return {**found, "note": "; ".join(filter(None, notes)) or None}
 
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         """Returns latency_ms, taken there, and params, macs, memory_mb and size_mb of the untrained network.
@@ -158,8 +166,9 @@ class RemoteTarget:
         return [summary(answer.seconds[name], self.batch, answer.threads) for name in models]
 
     def _write(self, model: onnx.ModelProto) -> onnx.ModelProto:
-        _, scheme = OF[self.of]
-        return quantized_model(model, assumed_ranges(model), scheme) if self.precision == "int8" else model
+        if self.precision == "int8":
+            return quantized_model(model, assumed_ranges(model), scheme_of(self))
+        return half_model(model, assumed_ranges(model)) if self.precision == "fp16" else model
 
     def _ask(self, models: Mapping[str, bytes], *, seconds: float, runs: int = 0, quick: bool = False) -> Answer:
         allowed = self.timeout + 2 * seconds * len(models)
@@ -167,6 +176,7 @@ class RemoteTarget:
             "files": {name: hashlib.sha256(model).hexdigest() for name, model in models.items()},
             "batch": self.batch,
             "threads": self.threads,
+            "provider": PROVIDERS.get(self.of, CPU),
             "runs": runs,
             "seconds": seconds,
             "quick": quick,

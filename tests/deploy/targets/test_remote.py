@@ -150,6 +150,53 @@ def test_another_version_there_is_said_and_refused_where_one_is_set(board: Path,
     target(onnxruntime="1.2.3").check()
 
 
+GPU = """import runpy, sys
+import onnxruntime
+opened, placed = onnxruntime.InferenceSession, onnxruntime.OrtValue.ortvalue_from_numpy
+class Session:
+    def __init__(self, model, options, providers):
+        assert providers == [("CUDAExecutionProvider", {"use_tf32": "0"})]
+        self.inner = opened(model, options, providers=["CPUExecutionProvider"])
+        self.get_inputs, self.get_outputs = self.inner.get_inputs, self.inner.get_outputs
+        self.get_providers = lambda: ["CUDAExecutionProvider"]
+        self.run_with_iobinding = self.inner.run_with_iobinding
+    def io_binding(self):
+        binding = self.inner.io_binding()
+        out = binding.bind_output
+        binding.bind_output = lambda name, device: out(name, {"cuda": "cpu"}[device])
+        return binding
+onnxruntime.InferenceSession = Session
+onnxruntime.OrtValue.ortvalue_from_numpy = lambda images, device, index: placed(images, {"cuda": "cpu"}[device], index)
+onnxruntime.get_available_providers = lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_the_files_of_a_gpu_are_timed_by_cuda_on_another_machine(board: Path, export: Path, tmp_path: Path) -> None:
+    """The other machine only believes that it has a GPU."""
+    (board / "gpu.py").write_text(GPU)
+    (board / "bin" / "python3").write_text(f'#!/bin/sh\nexec {sys.executable} {board / "gpu.py"} "$@"\n')
+    (board / "bin" / "nvidia-smi").write_text("#!/bin/sh\necho NVIDIA Orin\n")
+    (board / "bin" / "nvidia-smi").chmod(0o755)
+    machine = target(of="cuda", precision="fp16", seconds=0.05)
+    out = tmp_path / "out"
+    manifest = export_model(export.parent / "transfer", out, Digits(), ExportSettings(seconds=0.0), [machine])
+    found = manifest["targets"]["remote"]
+    assert list(found["precisions"]) == ["fp32", "fp16"] and found["gpu"] == "NVIDIA Orin"
+    assert all(entry["latency_ms"]["p50"] > 0 and entry["accuracy"] > 0.8 for entry in found["precisions"].values())
+    assert found["remote"]["machine"]["provider"] == "CUDAExecutionProvider"
+    assert f"ONNX Runtime {onnxruntime.__version__} with CUDA, user@board on NVIDIA Orin" in (
+        (out / "MODEL_CARD.md").read_text()
+    )
+    assert machine.cost(genotype("nasbench201", 1), CONFIG)["latency_ms"] > 0
+
+
+def test_a_machine_without_cuda_is_told_so_before_anything_is_done(board: Path) -> None:
+    with pytest.raises(UserError, match=r"remote user@board: .* has no CUDAExecutionProvider; install onnxruntime-gpu"):
+        target(of="cuda").check()
+
+
 def test_bench_records_the_machine_that_it_measured_on(board: Path, export: Path, tmp_path: Path, capsys) -> None:
     other_version(board)
     copy = shutil.copytree(export, tmp_path / "copy")
@@ -204,6 +251,8 @@ def test_a_model_that_the_machine_cannot_run_is_told(board: Path) -> None:
         ({"of": "amr"}, "unknown target in target.of 'amr'; nearest is"),
         ({"of": "tensorrt"}, "unknown target in target.of 'tensorrt'"),
         ({"precision": "fp16"}, "unknown precision of target"),
+        ({"of": "cuda", "precision": "int8"}, "unknown precision of target cuda 'int8'"),
+        ({"of": "cuda", "threads": -1}, "threads=-1"),
         ({"threads": -1}, "threads=-1"),
         ({"timeout": 0}, "timeout=0, expected a whole number from 1"),
         ({"python": "-c x"}, "python='-c x'"),
