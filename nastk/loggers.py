@@ -103,11 +103,11 @@ class WeightsAndBiases:
                 config=dict(settings),
                 settings=wandb.Settings(silent=True, console="off", disable_git=True, save_code=False),
             )
+            logger._wandb_init.pop("anonymous", None)  # wandb warns of it, though Lightning gives it always
             run = logger.experiment
-        except (wandb.Error, OSError, TimeoutError) as error:
-            raise UserError(
-                f"logger=wandb: {str(error).strip().splitlines()[0]}; wandb login, or logger.offline=true"
-            ) from None
+        except (wandb.Error, OSError, TimeoutError, ValueError) as error:  # ValueError: of a WANDB_* variable
+            said = " ".join(str(error).split())[:200].rstrip(".")
+            raise UserError(f"logger=wandb: {said}; wandb login, or logger.offline=true") from None
         try:
             yield _log_of(logger)
         finally:

@@ -61,8 +61,10 @@ def begun_sweep(words: Sequence[str], config_name: str) -> tuple[Sweep | None, l
         raise UserError("hydra/launcher: SLURM's sbatch is not on this machine; expected a cluster's, or joblib")
     if any(word.startswith("hydra.sweep.dir=") for word in overrides):
         folder = Path(str(first["hydra"]["sweep"]["dir"]))
-        if "${" in str(folder):
-            raise UserError(f"hydra.sweep.dir={str(folder)!r}: expected a folder, the same for all jobs")
+        if folder == Path() or "${" in str(folder):
+            raise UserError(f"hydra.sweep.dir={str(folder)!r}: expected a folder of its own, the same for all jobs")
+        if (folder / "config.yaml").exists():
+            raise UserError(f"hydra.sweep.dir={str(folder)!r}: is a run's folder, expected a sweep's or a new one")
         _make(folder, exist_ok=True)
     else:
         folder = _new_folder(str(first.get("runs", "runs")), config_name)
@@ -80,6 +82,7 @@ def run_swept(job: Callable[[DictConfig], None], config: DictConfig) -> None:
     _take_gpu(config)
     note = JobNote(number, tuple(hydra.overrides.task), RUNNING, run=job_folder(config).name)
     write_note(place, note)
+    print(f"[job {number}: {note.run}]", file=sys.stderr, flush=True)
     try:
         job(config)
     except (UserError, OSError) as error:

@@ -61,6 +61,23 @@ def test_weights_and_biases_stays_in_the_run_folder_offline(
     assert outcome.code == 0, outcome.err
     (record,) = tmp_path.rglob("run-*.wandb")
     assert b"search/accuracy" in record.read_bytes()
+    assert "wandb" not in outcome.err
+
+
+def test_what_weights_and_biases_refuses_is_one_line(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wandb = pytest.importorskip("wandb")
+
+    def refuse(**given: object) -> None:
+        raise ValueError("1 validation error for Settings\nmode\n  Input should be 'online'.")  # as for WANDB_MODE=x
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    line = run(capsys, "search", f"runs={tmp_path}", "logger=wandb", *SMALL, "trials=2").line
+    assert line.endswith(
+        "logger=wandb: 1 validation error for Settings mode Input should be 'online'; "
+        "wandb login, or logger.offline=true"
+    )
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb"])

@@ -58,6 +58,7 @@ def test_a_job_that_fails_stops_no_other_and_the_same_command_goes_on(
     command = ("-m", SPACE[0], SPACE[2], table, ops, "controller=random,evolution", where)
     outcome = run(capsys, "search", *command, "trials=4")
     assert outcome.code == 1
+    assert "[job 2: 002-nasbench201-random-seed0]" in outcome.err
     assert "2 of 4 jobs did not end well: job 0 (unknown op in space: ops 'conv_3x4'; nearest" in outcome.err
     assert [line.split()[0] for line in outcome.out.splitlines() if line.startswith(tuple("0123"))] == list("0123")
     jobs = summary(folder)
@@ -78,6 +79,21 @@ def test_a_job_that_fails_stops_no_other_and_the_same_command_goes_on(
     assert "job 0 of this sweep had controller=random, this command gives it controller=evolution" in other.line
     assert run(capsys, "report", f"sweep={folder}").code == 0
     assert [job["trained"] for job in summary(folder)] == [0, 0, 6, 6]
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [("", "expected a folder of its own"), ("run", "is a run's folder")],
+)
+def test_a_sweep_takes_neither_no_folder_nor_a_runs(
+    capsys: Capture, tmp_path: Path, table: str, monkeypatch: pytest.MonkeyPatch, place: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").touch()
+    before = sorted(tmp_path.rglob("*"))
+    assert message in run(capsys, "search", "-m", *SPACE, table, f"hydra.sweep.dir={place}").line
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_sweeps_that_start_at_once_share_no_folder(tmp_path: Path, table: str) -> None:
