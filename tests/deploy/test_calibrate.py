@@ -9,8 +9,10 @@ import pytest
 from nastk.deploy import calibration_cache
 from nastk.deploy.calibrate import METHODS, MIN_MAX, Method, tensor_ranges
 from nastk.deploy.calibration_cache import cached_ranges
+from nastk.deploy.emittable import emittable
 from nastk.deploy.onnx import quick_model
 from nastk.errors import UserError
+from nastk.networks import NetworkConfig
 from tests.deploy.networks import images, small
 
 MODEL = quick_model(small(), (1, 3, 12, 12))
@@ -51,6 +53,24 @@ def test_percentile_takes_the_range_of_all_images() -> None:
 def test_methods_that_cannot_be_are_refused(fields: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         Method(**fields)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (IMAGES[:0], "calibration images: none, expected at least one"),
+        (IMAGES[:, :, :11], r"calibration images: shape \(70, 3, 11, 12\), expected \(n, 3, 12, 12\)"),
+        (IMAGES[:, :1], r"shape \(70, 1, 12, 12\), expected"),
+        (IMAGES[0], r"shape \(3, 12, 12\), expected"),
+        (np.where(IMAGES > 3, np.nan, IMAGES), "NaN or infinite pixels"),
+        ((IMAGES * 9).astype(np.uint8), "uint8, expected an array of normalised float32 pixels"),
+        (IMAGES.tolist(), "list, expected an array"),
+    ],
+    ids=["none", "size", "channels", "one", "nan", "uint8", "list"],
+)
+def test_images_that_cannot_calibrate_are_refused(given: object, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        emittable(small(), NetworkConfig(classes=4, size=12), "abc", given)  # type: ignore[arg-type]
 
 
 @pytest.fixture
