@@ -195,8 +195,19 @@ def _unknown_setting(name: str, config_name: str) -> str:
     names = groups + setting_names(
         config_name, [argument for argument in chosen if "," not in argument and "(" not in argument]
     )
+    others = _options_with(name)
+    if others and name.partition(".")[0] in names:
+        return f"unknown setting {name!r} here; it is one of {' and '.join(others)}; --help lists all"
     closest = nearest(name, dict.fromkeys(names))[:3]
     return f"unknown setting {name!r}; nearest is {closest[0]!r}, then {', '.join(closest[1:])}; --help lists all"
+
+
+def _options_with(name: str) -> list[str]:
+    """Returns the options, as group=option, of a setting's group that have it, whichever was chosen."""
+    group, _, field = name.partition(".")
+    paths = sorted(shipped("conf").glob(f"{group}/*.yaml")) if re.fullmatch(r"\w+", group) else []
+    settings = {path.stem: OmegaConf.to_container(OmegaConf.load(path), resolve=False) for path in paths}
+    return [f"{group}={option}" for option, node in settings.items() if field in _dotted(node, "")]
 
 
 def setting_names(config_name: str, overrides: list[str]) -> list[str]:

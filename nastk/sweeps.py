@@ -55,6 +55,8 @@ def begun_sweep(words: Sequence[str], config_name: str) -> tuple[Sweep | None, l
         return None, list(words)
     loader, overrides = config_loader(given.config_dir), list(given.overrides or ())
     jobs = jobs_of(loader, overrides)
+    if not jobs:
+        raise UserError("the sweep has no job: a list or range of values on the command line is empty")
     own = tuple(tuple(word for word in job if not word.lstrip("+~").startswith(("hydra.", "hydra/"))) for job in jobs)
     first, *_ = [composed(loader, config_name, job) for job in jobs]  # a mistake in any is found before the first runs
     if str(first["hydra"]["launcher"].get("_target_")).endswith(".SlurmLauncher") and shutil.which("sbatch") is None:

@@ -34,6 +34,11 @@ def test_help_shows_settings_and_three_examples(capsys: Capture, entry: str) -> 
         (["+space=nasnet", "space.blokcs=3"], "unknown setting 'space.blokcs'; nearest is 'space.blocks'"),
         (["+space=nasnet", "+space.blokcs=3"], "unknown setting in space 'blokcs'; nearest is 'blocks'"),
         (["+space=nasnet", "evaluator.epohcs=3"], "nearest is 'evaluator.epochs'"),
+        (
+            ["+space=nasnet", "executor.parallel=2"],
+            "'executor.parallel' here; it is one of executor=processes",
+        ),
+        (["+space=nasnet", "executor.paralel=2"], "unknown setting 'executor.paralel'; nearest is"),
         (["+space=nasnet", "controller=rnd"], "unknown controller 'rnd'; nearest is 'random'"),
         (["+space=nasnet", "data=cifar"], "unknown data 'cifar'; nearest is 'cifar10'"),
         (["+space=nasnet", "trials=many"], "trials='many': str, expected int"),

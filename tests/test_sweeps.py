@@ -96,6 +96,12 @@ def test_a_sweep_takes_neither_no_folder_nor_a_runs(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_sweep_without_a_job_is_one_line(capsys: Capture, tmp_path: Path) -> None:
+    line = run(capsys, "search", "-m", "+space=nasnet", "seed=range(0)", f"runs={tmp_path / 'runs'}").line
+    assert "the sweep has no job" in line
+    assert not (tmp_path / "runs").exists()
+
+
 def test_sweeps_that_start_at_once_share_no_folder(tmp_path: Path, table: str) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")

@@ -18,7 +18,7 @@ def run_report(config: DictConfig) -> Path:
         if config.run is not None:
             raise UserError(f"run={config.run!r} and sweep={config.sweep!r}: expected one of them")
         folder = Path(config.sweep)
-        if not folder.is_dir():
+        if not str(config.sweep).strip() or not folder.is_dir():
             raise UserError(f"sweep={config.sweep!r}: no such folder")
         return write_sweep_report(folder)
     folder = existing_run(config.run, config.runs)

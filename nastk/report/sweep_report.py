@@ -86,11 +86,14 @@ def write_sweep_report(folder: Path) -> Path:
 def _jobs(jobs: Sequence[SweptJob], noted: bool, why: str | None) -> list[str]:
     heads, rows = jobs_rows(jobs)
     bad = sum(not job.ended_well for job in jobs) if noted else 0
-    said = paragraph(f"{bad} of {len(jobs)} jobs did not end well; the last columns say which and why.") if bad else ""
+    said = paragraph(f"{bad} of {len(jobs)} jobs did not end well.") if bad else ""
     fronts = fronts_chart(jobs)
     best, state, run = range(len(heads) - 3, len(heads))
+    for job, row in zip(jobs, rows, strict=True):
+        row[state] = job.note.state  # why stands below the table, which it would make too wide
+    why_bad = [paragraph(f"job {job.note.number}: {job.note.reason}") for job in jobs if job.note.reason]
     return [
-        card("Jobs", said, table(heads, rows, left=(1, best, state, run), wrap=(1, state, run))),
+        card("Jobs", said, table(heads, rows, left=(1, best, state, run), wrap=(1, run)), *why_bad),
         card("Fronts", to_svg(fronts, "fronts")) if fronts is not None else "",
         card("Comparison", paragraph(why)) if why else "",
     ]
