@@ -20,6 +20,7 @@ from nastk.shared_study import SharedStudy
 from nastk.spaces import Space
 from nastk.storages import Opening, Storage
 from nastk.storages.journal import JournalFile
+from nastk.storages.removed import not_removed
 from nastk.study import SearchStudy
 from nastk.sweeps import study_name
 
@@ -73,7 +74,7 @@ def opened_study(
     Raises:
         UserError: the study is another's, damaged, or cannot be reached, now or within the context.
     """
-    with storage.answering():
+    with storage.answering(), not_removed():
         if storage.sharing is None:
             yield SearchStudy(opening(folder), sampler, space, objective, pruner)
             return

@@ -37,6 +37,8 @@ class GrpcProxy(Sharing):
         super().__post_init__()
         if not 1 <= self.port <= 65535:
             raise UserError(f"storage.port={self.port}: expected 1 to 65535")
+        if not self.host.strip():
+            raise UserError(f"storage.host={self.host!r}: expected the name of a machine")
 
     @property
     def sharing(self) -> Sharing:
@@ -62,11 +64,11 @@ class GrpcProxy(Sharing):
                 storage.get_study_id_from_name("")
         except ConnectionError:
             raise UserError(
-                f"storage.port: {self._where}: no answer within {ANSWER_SECONDS} s; "
+                f"storage=grpc: {self._where}: no answer within {ANSWER_SECONDS} s; "
                 "start optuna.storages.run_grpc_proxy_server there"
             ) from None
         except grpc.RpcError as error:
-            raise UserError(f"storage.port: {self._where}: no proxy of Optuna's ({error.code().name})") from None
+            raise UserError(f"storage=grpc: {self._where}: no proxy of Optuna's ({error.code().name})") from None
         be_patient(storage, _is_away, self.patience, self._where)
         return lambda folder: storage
 
@@ -83,7 +85,7 @@ class GrpcProxy(Sharing):
             yield
         except grpc.RpcError as error:
             raise UserError(
-                f"storage.port: {self._where}: {error.code().name}; what it has recorded is kept, "
+                f"storage=grpc: {self._where}: {error.code().name}; what it has recorded is kept, "
                 "the same command goes on"
             ) from None
 

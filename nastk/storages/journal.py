@@ -14,8 +14,6 @@ from nastk.runs import mend_journal
 from nastk.storage import journal
 from nastk.storages import Opening, Sharing
 
-NOT_FOUND_MSG = "Record does not exist."  # of a KeyError of Optuna's
-
 
 @dataclass(frozen=True)
 class JournalFile:
@@ -43,11 +41,4 @@ class JournalFile:
             raise UserError(
                 f"study.journal: another program ended a trial that was under way ({str(error).rstrip('.')}); "
                 "what was recorded is kept, the same command goes on without that trial"
-            ) from None
-        except KeyError as error:
-            if error.args != (NOT_FOUND_MSG,):
-                raise
-            raise UserError(
-                "study.journal: another program renamed or removed the study; put back a copy of the file, "
-                "or give another run="
             ) from None

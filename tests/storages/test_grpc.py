@@ -52,7 +52,10 @@ def test_a_proxy_that_is_not_there_is_one_line_within_ten_seconds(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_port_out_of_range_is_refused(capsys: Capture, searched: tuple[str, ...]) -> None:
-    assert (
-        "storage.port=0: expected 1 to 65535" in run(capsys, "search", *searched, "storage=grpc", "storage.port=0").line
-    )
+@pytest.mark.parametrize(
+    ("setting", "expected"), [("port=0", "expected 1 to 65535"), ("host=", "expected the name of a machine")]
+)
+def test_an_address_that_is_none_is_refused(
+    capsys: Capture, searched: tuple[str, ...], setting: str, expected: str
+) -> None:
+    assert expected in run(capsys, "search", *searched, "storage=grpc", f"storage.{setting}").line

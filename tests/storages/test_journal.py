@@ -91,23 +91,6 @@ def test_a_trial_that_another_program_ends_is_lost_alone_and_the_same_command_go
     assert len({row["key"] for row in rows if row["state"] == "complete"}) == 8
 
 
-def test_a_study_that_another_program_removes_is_one_line_and_the_trials_stay(
-    capsys: Capture, tmp_path: Path, searched: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "runs" / "a"
-    with monkeypatch.context() as patch:
-        _meddle(patch, folder, lambda storage, study: storage.delete_study(study), range(3, 4))
-        stopped = run(capsys, "search", *searched, "run=a")
-    assert stopped.code == 2
-    assert "another program renamed or removed the study" in stopped.err
-    before = (folder / "trials.jsonl").read_bytes()
-    assert (
-        "trials.jsonl: has trial 0 as complete, which the study has not"
-        in run(capsys, "search", *searched, "run=a").line
-    )
-    assert (folder / "trials.jsonl").read_bytes() == before
-
-
 def test_a_journal_of_another_run_is_refused_and_the_trials_stay(
     capsys: Capture, tmp_path: Path, searched: tuple[str, ...]
 ) -> None:
