@@ -92,30 +92,49 @@ def recommend(files: Sequence[Judged], max_accuracy_drop: float) -> tuple[str, s
             reasons += losses if chosen is first else []
         elif chosen is first or _p50(other) < _p50(chosen):
             chosen, reasons = other, [gain]
-    for judged in files:
-        if judged.latency is not None and not judged.latency.steady:
-            spread = f"p50 varied by {100 * judged.latency.spread:.0f} % between repeats"
-            warnings.append(f"{judged.file}: {spread}; the machine was busy")
+    warnings += _unsteady(files)
     return chosen.file, "; ".join(reasons) or "there is no other", tuple(warnings)
+
+
+def shortcomings(target: str, files: Sequence[Judged], max_accuracy_drop: float) -> list[str]:
+    """Returns what a user should be warned of in the files of a further target, of which none is recommended."""
+    losses = (_lost(files[0], other, max_accuracy_drop) for other in files[1:])
+    return [f"target {target}: {line}" for line in (*filter(None, losses), *_unsteady(files))]
 
 
 def _compared(first: Judged, other: Judged, max_accuracy_drop: float) -> tuple[str, list[str]]:
     """Returns what speaks for `other`, and what against it."""
-    name = other.precision
+    name, lost = other.precision, _lost(first, other, max_accuracy_drop)
+    losses = [lost] if lost else []
     if other.quality is None or first.quality is None or other.latency is None or first.latency is None:
-        return "", [f"{name} was not {'run' if other.quality is None else 'timed'} on this machine"]
+        return "", [*losses, f"{name} was not {'run' if other.quality is None else 'timed'} on this machine"]
     drop = first.quality.accuracy - other.quality.accuracy
     before, after = first.latency.p50_ms, other.latency.p50_ms
     speed = f"{name} takes {after:.3g} ms, {first.precision} {before:.3g} ms"
-    losses = []
-    if drop > max_accuracy_drop:
-        losses.append(
-            f"{name} loses {100 * drop:.2f} points of accuracy ({first.quality.accuracy:.4f} to "
-            f"{other.quality.accuracy:.4f}), more than the {100 * max_accuracy_drop:.2f} allowed"
-        )
     if after > before * (1 - LEAST_GAIN):
         losses.append(f"{name} is not faster here (by at least {100 * LEAST_GAIN:.0f} %): {speed}")
     return f"{speed}, and it loses {100 * drop:.2f} points of accuracy", losses
+
+
+def _lost(first: Judged, other: Judged, max_accuracy_drop: float) -> str | None:
+    """Returns how much accuracy `other` loses where that is too much."""
+    if first.quality is None or other.quality is None:
+        return None
+    before, after = first.quality.accuracy, other.quality.accuracy
+    if before - after <= max_accuracy_drop:
+        return None
+    return (
+        f"{other.precision} loses {100 * (before - after):.2f} points of accuracy ({before:.4f} to {after:.4f}), "
+        f"more than the {100 * max_accuracy_drop:.2f} allowed"
+    )
+
+
+def _unsteady(files: Sequence[Judged]) -> list[str]:
+    return [
+        f"{one.file}: p50 varied by {100 * one.latency.spread:.0f} % between repeats; the machine was busy"
+        for one in files
+        if one.latency is not None and not one.latency.steady
+    ]
 
 
 def _p50(judged: Judged) -> float:

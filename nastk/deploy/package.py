@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nastk.deploy import standalone
-from nastk.deploy.assess import Judged, recommend
+from nastk.deploy.assess import Judged, recommend, shortcomings
 from nastk.deploy.calibrate import Method
 from nastk.deploy.calibration_cache import CALIBRATION, cached_ranges
 from nastk.deploy.emittable import emittable
@@ -168,6 +168,11 @@ def _fill(
     entries = {target.name: _target_entry(target, folder, judged[target.name], files) for target in targets}
     first = entries[targets[0].name]
     chosen, reason, warnings = recommend(judged[targets[0].name], settings.max_accuracy_drop)
+    further = [
+        line
+        for target in targets[1:]
+        for line in shortcomings(target.name, judged[target.name], settings.max_accuracy_drop)
+    ]
     return {
         "schema": SCHEMA,
         "key": trained.genotype.key,
@@ -176,7 +181,7 @@ def _fill(
         "target": targets[0].name,
         "recommended": chosen,
         "reason": reason,
-        "warnings": list(warnings),
+        "warnings": [*warnings, *further],
         "precisions": first["precisions"],
         "targets": entries,
         "int8": int8,

@@ -31,8 +31,8 @@ class BenchSettings:
     Attributes:
         batch: images at a time, one or several settings.
         threads: that compute together, one or several settings; 0 is all cores.
-        runs: at least so many a file and repeat.
-        seconds: and at least so long.
+        runs: at least so many of each file, over three repeats ...
+        seconds: ... and for at least so long.
     """
 
     batch: tuple[int, ...] = (1,)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nastk.deploy.assess import Judged, ParityError, Quality, check_parity, quality, recommend
+from nastk.deploy.assess import Judged, ParityError, Quality, check_parity, quality, recommend, shortcomings
 from nastk.deploy.latency import Latency
 
 
@@ -64,6 +64,19 @@ def test_what_was_not_measured_here_is_not_recommended() -> None:
     chosen, reason, _ = recommend([first, Judged("int8", "b", Quality(0.95, 1.0, 0.0), None)], 0.005)
     assert chosen == "a" and reason == "int8 was not timed on this machine"
     assert "not run" in recommend([first, Judged("int8", "b", None, None)], 0.005)[1]
+    worse = recommend([first, Judged("int8", "b", Quality(0.75, 1.0, 0.0), None)], 0.005)[2]
+    assert len(worse) == 2 and "loses 20.00 points" in worse[0] and "not timed" in worse[1]
+
+
+def test_a_further_target_that_loses_too_much_or_was_timed_unsteadily_is_a_warning() -> None:
+    first = Judged("fp32", "model.tflite", Quality(0.95, 1.0, 0.0), latency(2.0))
+    good = Judged("int8", "model.int8.tflite", Quality(0.948, 1.0, 0.0), latency(3.0))
+    assert shortcomings("litert", [first, good], 0.005) == []
+    bad = Judged("int8", "model.int8.tflite", Quality(0.75, 1.0, 0.0), latency(1.0, spread=0.2))
+    loss, unsteady = shortcomings("litert", [first, bad], 0.005)
+    assert loss.startswith("target litert: int8 loses 20.00 points of accuracy (0.9500 to 0.7500), more than the 0.50")
+    assert unsteady.startswith("target litert: model.int8.tflite: p50 varied by 20 %")
+    assert shortcomings("litert", [first, Judged("int8", "b", None, None)], 0.005) == []
 
 
 def test_quality_counts_right_and_equal_answers() -> None:

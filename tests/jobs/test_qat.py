@@ -12,6 +12,7 @@ from nastk.deploy.int8_source import HeldOut
 from nastk.deploy.manifest import sha256
 from nastk.deploy.onnx import onnx_model, serialise
 from nastk.deploy.package import ExportSettings, export_model
+from nastk.deploy.targets import ArmTarget, CpuTarget
 from nastk.errors import UserError
 from nastk.jobs import qat
 from nastk.jobs.int8_lines import int8_lines
@@ -67,6 +68,14 @@ def test_it_wins_back_what_calibration_loses(exported) -> None:
     assert found["qat"]["epochs"] == 3 and found["qat"]["scheme"] == "x86"
     # On the test images, which decided nothing.
     assert manifest["precisions"]["int8"]["accuracy"] > found["calibrated"] + 0.15
+
+
+def test_every_target_whose_int8_loses_too_much_is_warned_of(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    warnings = export_model(model, out, DIGITS, QUICK, [CpuTarget(), ArmTarget()])["warnings"]
+    assert sum(line.startswith("int8 loses ") for line in warnings) == 1
+    assert sum(line.startswith("target arm: int8 loses ") for line in warnings) == 1
+    assert "- target arm: int8 loses" in (out / "MODEL_CARD.md").read_text()
 
 
 def test_the_float_file_has_the_weights_of_the_transfer(exported, model: Path) -> None:
