@@ -12,7 +12,7 @@ from nastk.evaluators import Evaluator
 from nastk.executors.ray_cluster import Needs, capacity
 from nastk.executors.ray_worker import Worker
 
-START_SECONDS = 120.0  # what is not there by then is not waited for, but taken when it comes
+START_SECONDS = 300.0  # what is not there by then is not waited for, but taken when it comes
 MOST_DEATHS = 3
 
 

@@ -99,7 +99,7 @@ def _processes(word: str) -> list[int]:
     return found
 
 
-def _wait_until(there: Any, seconds: float = 180) -> None:
+def _wait_until(there: Any, seconds: float = 360) -> None:
     deadline = time.monotonic() + seconds
     while not there():
         assert time.monotonic() < deadline
@@ -114,7 +114,7 @@ def test_a_search_outlives_a_machine_and_leaves_no_worker(cluster: Any, tmp_path
     with _search(tmp_path, *given) as search:
         _wait_until(lambda: _rows(tmp_path / "a") or search.poll() is not None)
         cluster.remove_node(second, allow_graceful=False)
-        out, err = search.communicate(timeout=300)
+        out, err = search.communicate(timeout=600)
     assert search.returncode == 0, err
     assert "8 candidates trained" in out
     assert "raylet" not in out + err
@@ -129,7 +129,7 @@ def test_a_search_outlives_a_machine_and_leaves_no_worker(cluster: Any, tmp_path
 def test_a_search_from_a_machine_outside_of_the_cluster(cluster: Any, tmp_path: Path) -> None:
     given = (f"executor.address=ray://127.0.0.1:{CLIENTS}", "executor.cpus=0.5", "trials=4", "pruner=median")
     with _search(tmp_path, *given) as search:
-        out, err = search.communicate(timeout=300)
+        out, err = search.communicate(timeout=600)
     assert search.returncode == 0, err
     assert "4 candidates trained" in out
     assert "Traceback" not in err
