@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from nastk.config import jsonable, plain
 from nastk.deploy.predictors.op_bench import measure_ops
 from nastk.deploy.predictors.table import OpTable, write_table
+from nastk.deploy.scheme import scheme_of
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.errors import UserError
 from nastk.genotype import Genotype
@@ -52,9 +53,9 @@ def run_op_bench(config: DictConfig) -> tuple[Path, OpTable]:
     path = Path(config.out) if config.out else place / TABLE
     if not path.parent.is_dir():
         raise UserError(f"out={str(path)!r}: {path.parent} is no folder, expected one to write the table to")
-    # What ONNX Runtime runs for ARM on ARM is what it runs on the CPU at hand.
+    # What runs for ARM on ARM is what the CPU at hand runs; only int8 files are others.
     conditions = CpuTarget(target.threads, target.batch, target.precision, target.seconds)
-    table = measure_ops(_draws(space, config.seed), network, conditions, networks, _tell)
+    table = measure_ops(_draws(space, config.seed), network, conditions, networks, _tell, scheme_of(target))
     write_table(path, table)
     return path, table
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import platform
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nastk.deploy.predictors.learned import read_learned
 from nastk.deploy.predictors.table import read_table
+from nastk.deploy.scheme import ARM, X86
+from nastk.deploy.targets import arm
+from nastk.errors import UserError
+from nastk.jobs import op_table
 from nastk.spaces import NasBench201Space, random_genotype
 from tests.cli import run
 
@@ -41,6 +47,21 @@ def test_a_table_is_measured_and_says_on_what(capsys: Capture, tmp_path: Path):
     assert f"{len(table.rows)} operations" in ran.out
     assert (table.precision, table.batch, table.threads) == ("fp32", 1, 1)
     assert {"processor", "governor", "clock_mhz", "load"} <= set(table.device)
+
+
+def test_on_an_arm_board_int8_is_timed_as_arm_ships_it(capsys: Capture, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(arm, "MACHINES", (platform.machine(),))  # takes this machine for one
+    schemes = []
+
+    def measured(*given: Any) -> None:
+        schemes.append(given[-1])
+        raise UserError("seen enough")
+
+    monkeypatch.setattr(op_table, "measure_ops", measured)
+    for target in ("arm", "cpu"):
+        words = ("+space=nasbench201", *SMALL[:-1], f"target={target}", f"out={tmp_path / 'table.json'}")
+        assert "seen enough" in run(capsys, "bench", "ops=true", *words).line
+    assert schemes == [ARM, X86]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from nastk.deploy.predictors.op_rows import Op, ops_of
 from nastk.deploy.predictors.op_timing import op_times
 from nastk.deploy.predictors.table import OpTable, timed_ops
 from nastk.deploy.quantize import assumed_ranges, quantized_model
+from nastk.deploy.scheme import X86, Scheme
 from nastk.deploy.session import open_session
 from nastk.errors import UserError
 from nastk.genotype import Genotype
@@ -37,20 +38,22 @@ class Written:
     file: bytes
 
 
-def writer(precision: str, kept: list[onnx.ModelProto]) -> Callable[[onnx.ModelProto], onnx.ModelProto]:
+def writer(
+    precision: str, kept: list[onnx.ModelProto], scheme: Scheme = X86
+) -> Callable[[onnx.ModelProto], onnx.ModelProto]:
     """Returns what makes the graph of a precision of the float32 one, and keeps the latter in `kept`."""
 
     def write(model: onnx.ModelProto) -> onnx.ModelProto:
         kept.append(model)
-        return quantized_model(model, assumed_ranges(model)) if precision == "int8" else model
+        return quantized_model(model, assumed_ranges(model), scheme) if precision == "int8" else model
 
     return write
 
 
-def written(genotype: Genotype, config: NetworkConfig, precision: str) -> Written:
-    """Writes an untrained network in a precision."""
+def written(genotype: Genotype, config: NetworkConfig, precision: str, scheme: Scheme = X86) -> Written:
+    """Writes an untrained network in a precision; int8 as the scheme has it."""
     kept: list[onnx.ModelProto] = []
-    file = static_cost(genotype, config, write=writer(precision, kept)).file
+    file = static_cost(genotype, config, write=writer(precision, kept, scheme)).file
     return Written(kept[0], file)
 
 
@@ -60,6 +63,7 @@ def measure_ops(
     target: Conditions,
     networks: int = 40,
     tell: Callable[[str], None] = lambda line: None,
+    scheme: Scheme = X86,
 ) -> OpTable:
     """Times the operations of random networks of a space where they are used.
 
@@ -70,11 +74,12 @@ def measure_ops(
             timing its operations.
         networks: that are timed at least; one that has an operation not met before is timed beyond that number.
         tell: gets a line now and then.
+        scheme: of int8.
 
     Raises:
         UserError: most of the time cannot be told apart by operation here.
     """
-    chosen = _chosen(draws, config, target.precision, networks)
+    chosen = _chosen(draws, config, target.precision, networks, scheme)
     tell(f"{len(chosen)} networks with {len({op for one in chosen for op in ops_of(one.model)})} operations")
     shape = target.batch, config.channels, config.size, config.size
     images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
@@ -106,7 +111,9 @@ def measure_ops(
     )
 
 
-def _chosen(draws: Iterable[Genotype], config: NetworkConfig, precision: str, networks: int) -> list[Written]:
+def _chosen(
+    draws: Iterable[Genotype], config: NetworkConfig, precision: str, networks: int, scheme: Scheme
+) -> list[Written]:
     """Returns networks that have, together, the operations of the space."""
     chosen: list[Written] = []
     known: set[Op] = set()
@@ -119,7 +126,7 @@ def _chosen(draws: Iterable[Genotype], config: NetworkConfig, precision: str, ne
             barren += 1
             continue
         keys.add(genotype.key)
-        one = written(genotype, config, precision)
+        one = written(genotype, config, precision, scheme)
         new = set(ops_of(one.model)) - known
         barren = 0 if new else barren + 1
         known |= new

@@ -10,12 +10,14 @@ import numpy as np
 import onnx
 import pytest
 
+from nastk.deploy.lint import lint
 from nastk.deploy.predictors.correction import corrected_times
 from nastk.deploy.predictors.op_bench import measure_ops, written
 from nastk.deploy.predictors.op_rows import Op, named_ops, ops_of
 from nastk.deploy.predictors.op_timing import op_times
 from nastk.deploy.predictors.sources import TableLatency
 from nastk.deploy.predictors.table import OpTable, Timed, read_table, write_table
+from nastk.deploy.scheme import ARM, X86, Scheme
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
@@ -26,8 +28,8 @@ CONFIG = NetworkConfig(cells=1, filters=8, size=16)
 ALL_OPS = "|avg_pool_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|nor_conv_1x1~0|none~1|nor_conv_3x3~2|"
 
 
-def graph(precision: str = "fp32") -> tuple[onnx.ModelProto, bytes]:
-    one = written(from_arch_string(ALL_OPS), CONFIG, precision)
+def graph(precision: str = "fp32", scheme: Scheme = X86) -> tuple[onnx.ModelProto, bytes]:
+    one = written(from_arch_string(ALL_OPS), CONFIG, precision, scheme)
     return one.model, one.file
 
 
@@ -47,9 +49,14 @@ def test_ops_say_window_channels_stride_and_shape():
     assert str(ops["head_4"]) == "Gemm 32 > 10"
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_the_profiler_gives_each_operation_its_time(precision: str):
-    model, file = graph(precision)
+def test_int8_is_timed_in_the_form_that_the_target_ships():
+    lint(onnx.load_from_string(graph("int8", ARM)[1]), "arm")
+    lint(onnx.load_from_string(graph("int8")[1]), "cpu")
+
+
+@pytest.mark.parametrize(("precision", "scheme"), [("fp32", X86), ("int8", X86), ("int8", ARM)])
+def test_the_profiler_gives_each_operation_its_time(precision: str, scheme: Scheme):
+    model, file = graph(precision, scheme)
     images = np.zeros((1, 3, 16, 16), dtype=np.float32)
     times, lost = op_times(model, file, images, threads=1, seconds=0.05)
     assert set(times) == set(ops_of(model))
