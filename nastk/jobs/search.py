@@ -84,8 +84,8 @@ def run_search(config: DictConfig) -> Path:
         with held(folder):
             size = _round_size(folder, config, parallel)
             part = named_storage(folder, _search_part(config, size), storage)
-            said = [line for line in [storage.mend(folder)] if line]
-            said += record_config(folder, part)
+            said = record_config(folder, part)
+            said += [line for line in [storage.mend(folder)] if line]
             for line in said:
                 print(f"nastk: {line}", file=sys.stderr)
             record_data(folder, executor.evaluator)
