@@ -26,6 +26,10 @@ def append_row(folder: Path, row: Row) -> None:
 def check_rows(folder: Path, rows: Sequence[Row]) -> None:
     """Checks that the study has what trials.jsonl has, before that is written anew; unreadable lines say nothing.
 
+    Args:
+        folder: of the run.
+        rows: of all trials of the study that have their outcome.
+
     Raises:
         UserError: a trial is missing or another one; the study is another run's, or was removed.
     """

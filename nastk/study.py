@@ -114,6 +114,11 @@ class SearchStudy:
         return sum(row.state in ("complete", "pruned") for row in self.rows)
 
     @property
+    def recorded(self) -> list[Row]:
+        """The rows of all trials that have their outcome, the study having been told of it or not."""
+        return self.rows + [row_of(trial) for trial in self._open if OUTCOME in trial.user_attrs]
+
+    @property
     def elsewhere(self) -> int:
         """How many candidates other drivers are training: none, where no other driver uses the study."""
         return 0

@@ -90,7 +90,7 @@ def run_search(config: DictConfig) -> Path:
                 print(f"nastk: {line}", file=sys.stderr)
             record_data(folder, executor.evaluator)
             with opened_study(folder, part, storage, opening, controller(), space, objective, pruner) as study:
-                check_rows(folder, study.rows)
+                check_rows(folder, study.recorded)
                 write_rows(folder, study.rows)
                 if study.rows:
                     print(

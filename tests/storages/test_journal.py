@@ -111,3 +111,18 @@ def test_what_cannot_be_read_is_one_line(capsys: Capture, tmp_path: Path, search
     path.unlink()
     path.mkdir()
     assert f"{name}: cannot be read (Is a directory)" in run(capsys, "search", *searched, "run=a", "trials=2").line
+
+
+@pytest.mark.parametrize("bytes_lost", [1, 20])
+def test_a_last_line_that_was_cut_short_costs_no_trial(
+    capsys: Capture, tmp_path: Path, searched: tuple[str, ...], bytes_lost: int
+) -> None:
+    folder = tmp_path / "runs" / "cut"
+    assert run(capsys, "search", *searched, "run=plain").code == 0
+    assert run(capsys, "search", *searched, "run=cut", "trials=5").code == 0
+    journal = folder / "study.journal"
+    journal.write_bytes(journal.read_bytes()[:-bytes_lost])
+    went_on = run(capsys, "search", *searched, "run=cut")
+    assert went_on.code == 0, went_on.err
+    assert "the last line of study.journal was unfinished" in went_on.err
+    assert _rows(folder) == _rows(tmp_path / "runs" / "plain")
