@@ -9,26 +9,32 @@ import threading
 
 from nastk.executors.ray_cluster import import_ray
 
-ANSWER_SECONDS = 8.0  # what does not even speak gRPC by then is no Ray
+ANSWER_SECONDS = 7.0  # what does not even speak gRPC by then is no Ray
 JOIN_SECONDS = 60.0  # a cluster starts processes for who joins
 
 
 def main() -> None:
     """Tries the address that is the only argument."""
-    ray = import_ray()
     address = sys.argv[1]
-    why = _silence(address)
+    why = _silence(address)  # before Ray is imported, which takes seconds
     if why is None:
-        late = threading.Timer(JOIN_SECONDS, _give_up)
-        late.daemon = True
-        late.start()
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        except Exception as error:
-            why = " ".join(str(error).split())[:300]
-        late.cancel()
+        why = _joins(address)
     print(json.dumps(why), flush=True)
-    ray.shutdown()
+
+
+def _joins(address: str) -> str | None:
+    ray = import_ray()
+    late = threading.Timer(JOIN_SECONDS, _give_up)
+    late.daemon = True
+    late.start()
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except Exception as error:
+        return " ".join(str(error).split())[:300]
+    finally:
+        late.cancel()
+        ray.shutdown()
+    return None
 
 
 def _silence(address: str) -> str | None:
