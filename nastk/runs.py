@@ -26,6 +26,7 @@ FREE_SETTINGS = frozenset(
 )
 PLACE = ("run", "runs")
 FINISH, FINISHED = 6, (1, 2, 3)
+ENDS = f'{{"op_code":{FINISH},'.encode()
 
 
 def new_run(runs: str, space: str) -> Path:
@@ -192,7 +193,8 @@ def mend_journal(folder: Path) -> str | None:
             finished += entry.get("op_code") == FINISH and entry.get("state") in FINISHED
         except ValueError:
             raise UserError(f"{path}: line {number} is damaged; put back a copy, or give another run=") from None
-    if finished < reported - bool(rest):  # of a last line cut short, the end of one trial: its result stands before it
+    # The last line may be the end of a trial that was cut short: the trial's result stands before it.
+    if finished < reported - (rest.startswith(ENDS) or (bool(rest) and ENDS.startswith(rest))):
         raise UserError(
             f"{path}: cut short, it has {finished} finished trials where trials.jsonl has {reported}; "
             "put back a copy, or give another run="
