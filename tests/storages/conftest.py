@@ -40,6 +40,16 @@ def searched(tmp_path: Path) -> tuple[str, ...]:
 
 
 @pytest.fixture
+def silent_port(listens: bool) -> Iterator[int]:
+    """A port that refuses whoever connects, or, where it `listens`, answers nothing."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if listens:
+            silent.listen()
+        yield silent.getsockname()[1]
+
+
+@pytest.fixture
 def proxy(database: Database) -> Iterator[int]:
     """The port of a proxy, started as conf/storage/grpc.yaml says."""
     port = free_port()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -153,16 +152,12 @@ def test_a_wrong_password_is_refused_and_not_printed(
 
 @pytest.mark.parametrize("listens", [False, True])
 def test_a_host_that_does_not_answer_is_one_line_within_ten_seconds(
-    capsys: Capture, searched: tuple[str, ...], listens: bool
+    capsys: Capture, searched: tuple[str, ...], silent_port: int, listens: bool
 ) -> None:
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        if listens:
-            silent.listen()
-        start = time.monotonic()
-        address = f"storage.url=postgresql://me@127.0.0.1:{silent.getsockname()[1]}/mine"
-        line = run(capsys, "search", *searched, "storage=postgresql", address).line
-        assert time.monotonic() - start < 10
+    start = time.monotonic()
+    address = f"storage.url=postgresql://me@127.0.0.1:{silent_port}/mine"
+    line = run(capsys, "search", *searched, "storage=postgresql", address).line
+    assert time.monotonic() - start < 10
     assert ("timeout" if listens else "refused") in line
     assert "database 'mine' on 127.0.0.1" in line
 
