@@ -179,10 +179,7 @@ def mend_journal(folder: Path) -> str | None:
                 f"{path}: missing, but trials.jsonl has {reported} trials; put it back, or give another run="
             )
         return None
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    data = _read(path)
     *lines, rest = data.split(b"\n")
     finished = 0
     for number, line in enumerate(lines, start=1):
@@ -194,7 +191,7 @@ def mend_journal(folder: Path) -> str | None:
         except ValueError:
             raise UserError(f"{path}: line {number} is damaged; put back a copy, or give another run=") from None
     # The last line may be the end of a trial that was cut short: the trial's result stands before it.
-    if finished < reported - (rest.startswith(ENDS) or (bool(rest) and ENDS.startswith(rest))):
+    if finished < reported - (bool(rest) and ENDS.startswith(rest[: len(ENDS)])):
         raise UserError(
             f"{path}: cut short, it has {finished} finished trials where trials.jsonl has {reported}; "
             "put back a copy, or give another run="
@@ -209,10 +206,12 @@ def mend_journal(folder: Path) -> str | None:
 
 
 def _row_count(path: Path) -> int:
+    return sum(1 for line in _read(path).split(b"\n")[:-1] if line.strip()) if path.exists() else 0
+
+
+def _read(path: Path) -> bytes:
     try:
-        return sum(1 for line in path.read_bytes().split(b"\n")[:-1] if line.strip())
-    except FileNotFoundError:
-        return 0
+        return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 

@@ -15,9 +15,8 @@ from typing import Final
 from nastk.executors import Make, worker
 from nastk.genotype import Genotype
 
-METHOD: Final = (
-    "forkserver"  # one process imports torch, and the workers, also those that replace a dead one, start from it
-)
+# One process imports torch, and the workers, also those that replace a dead one, start from it.
+METHOD: Final = "forkserver"
 
 
 class Pool:

@@ -20,7 +20,7 @@ import joblib
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
 from nastk.executors import Make, Result, Task
-from nastk.executors.patience import check_patience, times, took_too_long
+from nastk.executors.patience import check_patience, check_range, times, took_too_long
 from nastk.executors.pool import Pool, start_server, wait_for_server
 
 MOST = 256
@@ -70,9 +70,8 @@ class ProcessesExecutor:
         retries: int = 1,
         max_seconds: float | None = None,
     ) -> None:
-        for name, value in (("parallel", parallel), ("per_gpu", per_gpu)):
-            if value is not None and not 1 <= value <= MOST:
-                raise UserError(f"executor.{name}={value}: expected 1 to {MOST}")
+        check_range("parallel", parallel, 1, MOST)
+        check_range("per_gpu", per_gpu, 1, MOST)
         if devices is not None and not devices:
             raise UserError("executor.devices=[]: expected at least one, e.g. [cuda:0], or null")
         check_patience(retries, max_seconds)

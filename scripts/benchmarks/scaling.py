@@ -119,10 +119,9 @@ def measure(executor: Executor, space: Any, trials: int, seed: int) -> Measured:
 def training(arguments: argparse.Namespace) -> list[str]:
     """Measures real training; returns the report's lines."""
     config = compose(
-        "data=fashion_mnist" if arguments.data == "fashion_mnist" else "data=digits",
-        *(f"data.root={arguments.root}" for _ in range(arguments.root is not None)),
-        *(f"data.subset={arguments.images}", f"evaluator.epochs={arguments.epochs}", "evaluator.threads=1"),
-        "evaluator.device=cpu",
+        *(f"data={arguments.data}", f"data.subset={arguments.images}", f"evaluator.epochs={arguments.epochs}"),
+        *("evaluator.threads=1", "evaluator.device=cpu"),
+        *([f"data.root={arguments.root}"] if arguments.root else []),
     )
     make = functools.partial(make_evaluator, config)
     preload = ["nastk.launch", "nastk.evaluators.training"]
