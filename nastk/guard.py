@@ -1,7 +1,8 @@
 """Refuses what files for --config-dir could make Hydra itself run: callbacks, logging, launchers, and the environment.
 
-Hydra instantiates its own parts from the configuration before nastk sees it. They may come from the command line and
-from nastk's conf/, never from a folder of somebody else's settings.
+Hydra instantiates its own parts from the configuration before nastk sees it. They come from nastk's conf/, Hydra's
+plugins and the command line, never from a folder of somebody else's settings: the folder's files are looked over before
+any is composed, and what Hydra would get is then compared with what it gets without the folder.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ from omegaconf import OmegaConf
 
 from nastk.config import resolver_calls, shipped
 from nastk.errors import UserError
+from nastk.trust import SETTING, trusts
 
 REFUSED = {
     "config_name": "--config-name",
     "config_path": "--config-path",
     "experimental_rerun": "--experimental-rerun",  # reads a pickle, which is a program
 }
-RUN_BY_HYDRA = ("callbacks", "launcher", "sweeper", "hydra_logging", "job_logging", "env", "mode")
-OF_THE_JOB = ("chdir", "env_set", "env_copy")
+OWN_LAUNCHER = "hydra.launcher"  # in allow_targets: launchers of --config-dir too, whose lines a cluster's shell runs
+TOLD = ("hydra.runtime", "hydra.overrides", "hydra.job.override_dirname")  # Hydra fills these in from the command line
 
 
 def check_command_line(words: Sequence[str], config_name: str) -> None:
@@ -49,6 +51,7 @@ def check_command_line(words: Sequence[str], config_name: str) -> None:
     folder = Path(given.config_dir).absolute()
     if not folder.is_dir():
         raise UserError(f"--config-dir={given.config_dir}: no such folder")
+    _check_files(folder)
     loader = config_loader(given.config_dir)
     for job in jobs_of(loader, overrides) if given.multirun else [overrides]:
         _check(folder, composed(loader, config_name, job), job, loader, config_name)
@@ -74,17 +77,36 @@ def composed(loader: ConfigLoaderImpl, config_name: str, overrides: list[str]) -
     return dict(found)
 
 
+def _check_files(folder: Path) -> None:
+    """Refuses files that would stand in for nastk's or Hydra's own, which may name packages for Hydra to import."""
+    own = {path.stem for path in shipped("conf").glob("*.yaml")}
+    for path in sorted(folder.glob("*.y*ml")):
+        if path.stem in own:
+            raise UserError(
+                f"{path}: would replace nastk's own {path.stem}.yaml, expected a group, {folder}/GROUP/*.yaml"
+            )
+    for path in sorted(folder.glob("hydra/*")):
+        if path.name != "launcher" and not path.name.startswith("."):
+            raise UserError(f"{path}: Hydra's own groups come from nastk and Hydra alone; nothing was run")
+
+
 def _check(
     folder: Path, found: dict[str, Any], overrides: list[str], loader: ConfigLoaderImpl, config_name: str
 ) -> None:
+    skipped = (*TOLD, OWN_LAUNCHER) if trusts(OWN_LAUNCHER) else TOLD
     of_hydra = [word for word in overrides if word.lstrip("+~").startswith(("hydra.", "hydra/"))]
-    alone = composed(loader, config_name, of_hydra)["hydra"]
-    for name in RUN_BY_HYDRA:
-        if found["hydra"].get(name) != alone.get(name):
-            raise UserError(f"{folder}: sets hydra.{name}, which only the command line may; nothing was run")
-    for name in OF_THE_JOB:
-        if found["hydra"]["job"].get(name) != alone["job"].get(name):
-            raise UserError(f"{folder}: sets hydra.job.{name}, which only the command line may; nothing was run")
+    of_hydra = [word for word in of_hydra if not word.lstrip("+~").replace("/", ".").startswith(skipped)]
+    for word in of_hydra:
+        group, _, option = word.lstrip("+~").partition("=")
+        if (folder / group / f"{option}.yaml").exists():
+            raise UserError(
+                f"{word}: is of {folder}, and Hydra's own groups come from nastk and Hydra alone; nothing was run; "
+                f"{SETTING}=[{OWN_LAUNCHER}] on the command line allows launchers of your own"
+            )
+    alone = composed(config_loader(None), config_name, of_hydra)["hydra"]
+    for name in _differences(found["hydra"], alone, "hydra"):
+        if not f"{name}.".startswith(tuple(f"{one}." for one in skipped)):
+            raise UserError(f"{folder}: sets {name}, which only the command line may; nothing was run")
     for name, called in _called(found["hydra"], "hydra"):
         raise UserError(f"{name}={called!r}: expected a plugin of Hydra's; nothing was run")
     own = " ".join(overrides)
@@ -92,6 +114,15 @@ def _check(
     for name, text in resolver_calls(settings):
         if text not in own:
             raise UserError(f"{folder}: sets {name}={text!r}, expected a value; only the command line reads more")
+
+
+def _differences(node: Any, other: Any, name: str) -> Iterator[str]:
+    """Yields the dotted names of what is not the same in both."""
+    if isinstance(node, Mapping) and isinstance(other, Mapping):
+        for key in dict.fromkeys([*node, *other]):
+            yield from _differences(node.get(key), other.get(key), f"{name}.{key}")
+    elif node != other:
+        yield name
 
 
 def _called(node: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -28,7 +28,7 @@ from nastk.runs import held
 from nastk.secrets import refuse_passwords, without_passwords
 from nastk.stopping import command_to_go_on, goes_on_with, stoppable
 from nastk.sweeps import Sweep, begun_sweep, end_sweep, run_swept
-from nastk.trust import SETTING, trust
+from nastk.trust import SETTING, VARIABLE, keep_trust, trust
 
 PATHS = (
     *("run", "runs", "model", "sweep", "genotype", "data.root", "data.path", "evaluator.table"),
@@ -57,6 +57,7 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
     @functools.wraps(job)
     def kept_from_hydra(config: DictConfig) -> None:
         """Hydra would print a line of its own about the exception; of a sweep it would end the other jobs."""
+        keep_trust(added)  # hydra.job.env_set was carried out by now
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             quiet()  # it may be another process
             run_swept(job, config)
@@ -70,6 +71,7 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
     try:
         refuse_passwords(given)
         trust([name for word in words if word.startswith(f"{SETTING}=") for name in _names(word)])
+        added = os.environ.get(VARIABLE)
         check_command_line(sys.argv[1:], config_name)
         with stoppable(lambda: command_to_go_on(config_name, given)):
             sweep, sys.argv[1:] = begun_sweep(sys.argv[1:], config_name)

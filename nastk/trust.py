@@ -36,6 +36,19 @@ def trust(names: Sequence[str]) -> None:
         os.environ[VARIABLE] = ",".join(dict.fromkeys([*_added(), *names]))
 
 
+def trusts(name: str) -> bool:
+    """Whether the command line added this name, or a package that it lies in."""
+    return _within(name, _added())
+
+
+def keep_trust(added: str | None) -> None:
+    """Sets the environment back to what was added on the command line, whatever a configuration made of it since."""
+    if added is None:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = added
+
+
 def trusted_class(name: str, where: str, kind: Any = None) -> type[Any]:
     """Returns the class that a `_target_` names.
 

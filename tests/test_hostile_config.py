@@ -164,6 +164,66 @@ def test_a_strangers_folder_of_settings_has_hydra_run_nothing(
     assert not owned.exists()
 
 
+LOG = "version: 1\nhandlers: {file: {class: logging.FileHandler, filename: OWNED, mode: w}}\nroot: {handlers: [file]}\n"
+GROUPS = {
+    "the environment of the job": ("hydra/job/fast.yaml", "env_set: {NASTK_ALLOW_TARGETS: best}", "+hydra/job=fast"),
+    "a log file": ("hydra/job_logging/evil.yaml", LOG, "hydra/job_logging=evil"),
+    "nastk's own choice of a log": ("hydra/job_logging/none.yaml", LOG, "trials=1"),
+    "Hydra's base": (
+        "hydra/config.yaml",
+        "callbacks: {evil: {_target_: os.system, command: 'touch OWNED'}}",
+        "trials=1",
+    ),
+    "nastk's settings": ("search.yaml", "hydra: {searchpath: ['pkg://best']}", "trials=1"),
+    "another place": ("log/evil.yaml", LOG, "+log@hydra.job_logging=evil"),
+    "where outputs go": ("where/evil.yaml", GLOBAL + "hydra: {run: {dir: OWNED}}", "+where=evil"),
+    "a launcher": ("hydra/launcher/mine.yaml", "defaults: [basic]\n", "hydra/launcher=mine"),
+    "Hydra's own launcher": ("hydra/launcher/basic.yaml", "_target_: best.X\n", "trials=1"),
+}
+
+
+@pytest.mark.parametrize("what", GROUPS)
+def test_hydras_own_groups_come_from_no_strangers_folder(
+    capsys: Capture, tmp_path: Path, owned: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    theirs, (name, text, word) = tmp_path / "theirs", GROUPS[what]
+    (theirs / name).parent.mkdir(parents=True)
+    (theirs / name).write_text(text.replace("OWNED", str(owned)))
+    owned.write_text("precious")
+    (tmp_path / "best.py").write_text(f"import pathlib\npathlib.Path({str(owned)!r}).write_text('imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    outcome = run(capsys, "search", "--config-dir", str(theirs), f"runs={tmp_path / 'runs'}", *SMALL, word)
+    assert re.search(rf"{theirs}.*(sets hydra|nastk and Hydra alone|replace nastk's own)", outcome.line)
+    assert owned.read_text() == "precious"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_the_job_sets_in_the_environment_allows_nothing(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    (tmp_path / "best.py").write_text("import pathlib\npathlib.Path(__file__).with_name('owned').touch()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    setting = f"+hydra.job.env_set.{VARIABLE}=best"
+    outcome = run(capsys, "search", f"runs={tmp_path / 'runs'}", *SMALL, setting, "controller._target_=best.X")
+    assert "allow_targets=[best] on the command line allows it" in outcome.line
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_launcher_of_ones_own_is_taken_once_the_command_line_allows_it(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    (tmp_path / "mine" / "hydra" / "launcher").mkdir(parents=True)
+    (tmp_path / "mine" / "hydra" / "launcher" / "mine.yaml").write_text("defaults: [joblib]\nn_jobs: 1\n")
+    place = ("--config-dir", str(tmp_path / "mine"), "-m", f"runs={tmp_path / 'runs'}", *SMALL)
+    chosen = (f"hydra.sweep.dir={tmp_path / 'sweep'}", "hydra/launcher=mine")
+    assert "allow_targets=[hydra.launcher]" in run(capsys, "search", *place, *chosen).line
+    outcome = run(capsys, "search", *place, *chosen, "allow_targets=[hydra.launcher]")
+    assert outcome.code == 0, outcome.err
+
+
 def test_settings_of_ones_own_are_taken(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NASTK_STEM", "cifar")
     mine = tmp_path / "mine" / "experiment"
