@@ -37,6 +37,8 @@ class GrpcProxy(Sharing):
         super().__post_init__()
         if not 1 <= self.port <= 65535:
             raise UserError(f"storage.port={self.port}: expected 1 to 65535")
+        if "@" in self.host:  # its value is not shown, it may hold a password
+            raise UserError("storage.host: has an '@'; the proxy asks for no user and no password, expected HOST alone")
         if not self.host.strip():
             raise UserError(f"storage.host={self.host!r}: expected the name of a machine")
 

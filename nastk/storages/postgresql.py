@@ -60,7 +60,7 @@ class Postgresql(Sharing):
             url = make_url(self.url)
         except (ArgumentError, ValueError):
             raise UserError(f"storage.url: not understood, {EXPECTED}") from None  # a password may be anywhere in it
-        if url.password is not None or any("password" in name for name in url.query):
+        if url.password is not None or "@" in (url.database or "") or any("password" in name for name in url.query):
             raise UserError(
                 f"storage.url: has a password, which does not belong on a command line or in a file; {EXPECTED} "
                 "and give the password as PGPASSWORD in the environment, or in ~/.pgpass"
