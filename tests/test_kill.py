@@ -71,7 +71,7 @@ def test_ctrl_c_in_a_terminal_ends_all_processes_and_says_how_to_go_on(tmp_path:
         os.killpg(process.pid, signal.SIGINT)
         start = time.monotonic()
         _, said = process.communicate()
-        assert time.monotonic() - start < 20
+        assert time.monotonic() - start < 60
     _wait_for_the_end(process.pid)
     assert process.returncode == 130
     assert "Traceback" not in said
@@ -80,18 +80,14 @@ def test_ctrl_c_in_a_terminal_ends_all_processes_and_says_how_to_go_on(tmp_path:
 
 def _started(command: list[str]) -> subprocess.Popen[str]:
     """Starts a search with a process group of its own, as a shell does that has a terminal."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits deafness
-    try:
-        return subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def _wait_for_the_end(group: int) -> None:
     """Fails where a process of the group stays behind."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     with contextlib.suppress(ProcessLookupError):
         while time.monotonic() < deadline:
             os.killpg(group, 0)

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,10 @@ def test_weights_and_biases_stays_in_the_run_folder_offline(
     outcome = run(capsys, "search", *words, *SMALL, "trials=2")
     assert outcome.code == 0, outcome.err
     (record,) = tmp_path.rglob("run-*.wandb")
-    assert b"search/accuracy" in record.read_bytes()
+    end = time.monotonic() + 120  # a process of wandb's own writes it
+    while b"search/accuracy" not in record.read_bytes():
+        assert time.monotonic() < end, record.stat().st_size
+        time.sleep(0.1)
     assert "wandb" not in outcome.err
 
 

@@ -20,7 +20,7 @@ BEGIN = """
 
 def _run(code: str) -> subprocess.CompletedProcess[str]:
     code = textwrap.dedent(BEGIN) + textwrap.dedent(code)
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_the_command_has_what_the_user_gave_and_what_is_missing_quoted() -> None:

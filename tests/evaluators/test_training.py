@@ -160,7 +160,7 @@ def test_a_candidate_that_takes_too_long_fails_with_the_reason() -> None:
     start = time.monotonic()
     with pytest.raises(EvaluationFailed, match=r"took longer than max_seconds=0\.5$"):
         evaluator(epochs=100_000, max_seconds=0.5).evaluate(genotype(), ignore)
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 120  # and not the hours of all epochs
 
 
 def test_a_candidate_that_runs_out_of_memory_fails_with_the_reason() -> None:
@@ -195,14 +195,9 @@ def test_ctrl_c_goes_through_as_it_is() -> None:
     def interrupt(epoch: int, accuracy: float) -> None:
         threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT)).start()
 
-    # A shell that runs the tests in the background has it ignored, and Python then leaves it so.
-    found = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            evaluator(epochs=100_000, max_seconds=60.0).evaluate(genotype(), interrupt)
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, found)
+    with pytest.raises(KeyboardInterrupt):
+        evaluator(epochs=100_000, max_seconds=60.0).evaluate(genotype(), interrupt)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_bug_keeps_its_traceback() -> None:

@@ -42,7 +42,7 @@ def _workers(folder: Path, key: str = "") -> list[int]:
 
 def _gone(pids: list[int]) -> bool:
     """Waits for processes to end; a zombie has ended."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         states = [Path(f"/proc/{pid}/stat") for pid in pids]
         if not any(path.exists() and ") Z" not in path.read_text() for path in states):
@@ -169,7 +169,7 @@ def test_no_worker_outlives_a_search_that_is_killed(tmp_path: Path, sign: signal
         assert _gone(_workers(tmp_path))
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()  # closed only once the last process that holds it is gone
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while _alive(process.pid):
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -177,24 +177,20 @@ def test_no_worker_outlives_a_search_that_is_killed(tmp_path: Path, sign: signal
 
 def test_ctrl_c_is_heard_while_the_workers_libraries_are_still_imported_and_ends_that_too(tmp_path: Path) -> None:
     (tmp_path / "slow_library.py").write_text(
-        "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(60)\n"
+        "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(600)\n"
     )
     code = SEARCH.replace('tests.executors.scripted"]', 'slow_library"]')
     command = [sys.executable, "-c", code, str(tmp_path)]
     paths = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits deafness
-    try:
-        process = subprocess.Popen(command, cwd=tmp_path, env=paths, stderr=subprocess.DEVNULL, start_new_session=True)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    process = subprocess.Popen(command, cwd=tmp_path, env=paths, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
     while not (tmp_path / "importing").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     time.sleep(0.5)  # to where it waits for a worker
     process.send_signal(signal.SIGINT)
-    process.wait(5)
-    deadline = time.monotonic() + 10
+    process.wait(120)
+    deadline = time.monotonic() + 120
     while _alive(process.pid):
         assert time.monotonic() < deadline
         time.sleep(0.05)

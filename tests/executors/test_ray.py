@@ -67,7 +67,7 @@ def test_a_worker_killed_in_the_middle_is_replaced_and_its_candidate_trained_aga
 def test_what_hangs_is_killed_and_what_crashes_has_failed_and_the_others_go_on(tmp_path: Path) -> None:
     start = time.monotonic()
     results = _run(tmp_path, {CELLS[0].key: "hang", CELLS[1].key: "segfault"}, max_seconds=3.0, retries=1)
-    assert time.monotonic() - start < 60
+    assert time.monotonic() - start < 300
     assert isinstance(results[0], EvaluationFailed)
     assert results[0].reason == "took longer than executor.max_seconds=3"
     assert isinstance(results[1], EvaluationFailed)
@@ -101,7 +101,7 @@ def test_leaving_in_the_middle_ends_candidates_under_way_at_once(tmp_path: Path)
         for index, _ in executor.run(TASKS):
             if index == len(TASKS) - 1:
                 raise KeyboardInterrupt
-    assert time.monotonic() - start < 60
+    assert time.monotonic() - start < 300
     assert _gone(_workers(tmp_path))
 
 

@@ -71,7 +71,7 @@ def begin(
     cut: bool = False,
     clock: tuple[float, float] | None = None,
     stopped: float | None = None,
-    deaf: bool = False,
+    deaf: float | None = None,
 ) -> Counted:
     """Prepares the process for its fault, and counts its steps.
 
@@ -79,7 +79,8 @@ def begin(
         root, kill_at, cut: see `Counted`.
         clock: seconds that the wall clock is off by in turn: each look at it sees the next of the two.
         stopped: the time in seconds since 1970 at which the wall clock stands.
-        deaf: whether signals interrupt nothing, as in a long computation outside of Python.
+        deaf: signals interrupt nothing, as in a long computation outside of Python, and the process has so many seconds
+            for an orderly end after the first.
     """
     counted = Counted(root, kill_at, cut)
     counted.begin()
@@ -89,8 +90,9 @@ def begin(
         _set_clock(lambda: real() + next(looks))
     if stopped is not None:
         _set_clock(lambda: stopped)
-    if deaf:
+    if deaf is not None:
         stopping._interrupt = lambda number, frame: None
+        stopping.SECONDS = deaf
     return counted
 
 

@@ -75,7 +75,7 @@ def stop(server: Server, hurt: Command, said: str, seconds: float, number: signa
     started.signal(number)
     ended = started.end()
     assert ended.code in (0, CODES[number]), ended.said
-    assert time.monotonic() - sent < 5
+    assert time.monotonic() - sent < 30
     assert not left_behind(started.pid, 60.0 if number == signal.SIGKILL else 20.0)  # what imports ends when it has
     assert not list(half_written(hurt.run))
     return ended

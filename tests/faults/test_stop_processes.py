@@ -43,7 +43,7 @@ def stop_and_go_on(
         sent = time.monotonic()
         started.signal(number, group)
         ended = started.end()
-        assert time.monotonic() - sent < 5
+        assert time.monotonic() - sent < 30
         assert ended.code in (0, CODES[number]), ended.said
         assert not left_behind(started.pid, 60.0 if number == signal.SIGKILL else 20.0)  # ends when it has imported all
         assert not list(half_written(run))

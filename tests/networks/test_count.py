@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from dataclasses import replace
 
 import pytest
@@ -71,14 +70,3 @@ def test_macs_on_the_meta_device_are_those_of_a_real_run(skeleton: str) -> None:
     network(torch.randn(1, 1, 8, 8))
     expected = sum(seen)
     assert count_macs(empty, SMALL) == count_macs(network, SMALL) == expected
-
-
-def test_counting_a_candidate_takes_a_fraction_of_a_second() -> None:
-    network = build_network(drawn("nasnet", 0), SMALL)
-    count_macs(network, SMALL)  # the first call of a process imports the counter's formulas
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        count_macs(network, SMALL)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.5  # 0.05 on an idle core; the bound allows for a busy machine

