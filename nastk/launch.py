@@ -27,6 +27,7 @@ from nastk.guard import check_command_line
 from nastk.runs import held
 from nastk.secrets import refuse_passwords, without_passwords
 from nastk.stopping import command_to_go_on, goes_on_with, stoppable
+from nastk.streams import accept_every_letter
 from nastk.sweeps import Sweep, begun_sweep, end_sweep, run_swept
 from nastk.trust import SETTING, VARIABLE, keep_trust, trust
 
@@ -47,6 +48,7 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and the lines below are ours
     quiet()
+    accept_every_letter()
     register_spaces()
     given = sys.argv[1:]
     swept = any(word in ("-m", "--multirun") for word in given)
@@ -60,6 +62,7 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
         keep_trust(added)  # hydra.job.env_set was carried out by now
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             quiet()  # it may be another process
+            accept_every_letter()
             run_swept(job, config)
             return
         try:

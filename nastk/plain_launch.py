@@ -10,6 +10,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
 from nastk.errors import UserError, unknown
+from nastk.streams import accept_every_letter
 
 HELP = ("--help", "-h")
 S = TypeVar("S")
@@ -26,6 +27,7 @@ def launch_plainly(settings: type[S], job: Callable[[S], int], header: str, exam
         header: what the entry point does, for --help.
         examples: of command lines, for --help.
     """
+    accept_every_letter()
     try:
         words = sys.argv[1:]
         if any(word in HELP for word in words):

@@ -1,0 +1,13 @@
+"""Lets stdout and stderr take every letter: a name that their encoding lacks is printed with escapes for it."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+
+def accept_every_letter() -> None:
+    """Makes print() write a backslash escape for what a stream cannot encode, where it would raise halfway."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
