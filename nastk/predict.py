@@ -1,4 +1,4 @@
-"""`python -m nastk.predict model=... images=...`: labels and probabilities from an exported file."""
+"""`python -m nastk.predict run=... images=...`: labels and probabilities from an exported file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from nastk.plain_launch import launch_plainly
 
 HEADER = "Classify images with an exported network, by ONNX Runtime; the hashes of its files are checked first."
 EXAMPLES = (
-    "python -m nastk.predict model=runs/demo/export/<key> images=photos",
+    "python -m nastk.predict run=demo images=photos",
     "python -m nastk.predict model=runs/demo/export/<key> images=photos/cat.jpg precision=int8 top=3",
     "python -m nastk.predict model=runs/demo/export/<key> images=photos format=json > labels.json",
 )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nastk.decode import SUFFIXES, CorruptImage, decode
 from nastk.deploy.classifier import Classifier, open_classifier
 from nastk.errors import UserError, unknown
+from nastk.jobs.find_export import find_export
 
 SCHEMA = 1
 FORMATS = ("table", "json")
@@ -23,11 +24,13 @@ BATCH = 64
 WIDEST = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PredictSettings:
     """What is predicted by what, see the help of each."""
 
-    model: str = field(metadata={"help": "folder of an export, <run>/export/<key>"})
+    run: str | None = field(default=None, metadata={"help": "a run that has one export, its name or its path"})
+    model: str | None = field(default=None, metadata={"help": "or the folder of an export, <run>/export/<key>"})
+    runs: str = field(default="runs", metadata={"help": "where run folders lie"})
     images: str = field(metadata={"help": "an image file, or a folder, searched with all its folders"})
     precision: str | None = field(default=None, metadata={"help": "fp32, int8, ...; null for the recommended file"})
     format: str = field(default="table", metadata={"help": "table or json"})
@@ -49,11 +52,13 @@ def run_predict(settings: PredictSettings) -> int:
         The exit code: 0, or 1 where images were left out.
 
     Raises:
-        UserError: no such export or image, a file of the export was changed, or not one image can be decoded.
+        UserError: no such export or image, a file of the export was changed, what it computes is not finite, or not one
+            image can be decoded.
     """
     root = Path(settings.images)
     paths = image_files(root)
-    classifier = open_classifier(Path(settings.model), settings.precision)
+    export = find_export(settings.model, settings.run, settings.runs)
+    classifier = open_classifier(export, settings.precision)
     names = [str(path.relative_to(root)) if path != root else root.name for path in paths]
     width = min(max(map(len, names)), WIDEST)
     found, failed = [], []
@@ -72,7 +77,7 @@ def run_predict(settings: PredictSettings) -> int:
     if not found:
         raise UserError(f"{root}: not one of {len(paths)} images can be decoded")
     if settings.format == "json":
-        about = {"schema": SCHEMA, "model": settings.model, "file": classifier.file, "precision": classifier.precision}
+        about = {"schema": SCHEMA, "model": str(export), "file": classifier.file, "precision": classifier.precision}
         print(json.dumps({**about, "predictions": found, "failed": failed}, indent=2, ensure_ascii=True))
     return 1 if failed else 0
 
@@ -90,7 +95,8 @@ def image_files(root: Path) -> list[Path]:
     found = []
     for folder, inner, files in os.walk(root):
         inner[:] = [name for name in inner if not name.startswith(".")]
-        found += [Path(folder, one) for one in files if one.lower().endswith(SUFFIXES) and not one.startswith(".")]
+        named = (one for one in files if one.lower().endswith(SUFFIXES) and not one.startswith("."))
+        found += [path for path in (Path(folder, one) for one in named) if path.is_file()]
     if not found:
         raise UserError(f"images={str(root)!r}: no image in it ({', '.join(SUFFIXES)})")
     return sorted(found)
