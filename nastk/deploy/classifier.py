@@ -44,11 +44,20 @@ class Classifier:
     session: onnxruntime.InferenceSession
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Returns the probability of each class (n, classes), by softmax, of uint8 images (n, channels, size, size)."""
+        """Returns the probability of each class (n, classes), by softmax, of uint8 images (n, channels, size, size).
+
+        Raises:
+            UserError: ONNX Runtime fails on the way, or what the file computes is not finite.
+        """
         shape = (1, -1, 1, 1)
         mean, std = (np.asarray(values, np.float32).reshape(shape) for values in (self.mean, self.std))
         images = (pixels.astype(np.float32) / np.float32(255) - mean) / std
-        logits = self.session.run(None, {self.session.get_inputs()[0].name: images})[0].astype(np.float64)
+        try:
+            logits = self.session.run(None, {self.session.get_inputs()[0].name: images})[0].astype(np.float64)
+        except Exception as error:  # ONNX Runtime's exceptions share no public base class
+            raise UserError(f"{self.file}: {refusal(error)}") from None
+        if not np.isfinite(logits).all():
+            raise UserError(f"{self.file}: what it computes is not finite; its weights are damaged, export it anew")
         powers = np.exp(logits - logits.max(1, keepdims=True))
         return powers / powers.sum(1, keepdims=True)  # type: ignore[no-any-return]
 
