@@ -11,14 +11,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from nastk.errors import UserError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+# MPO is a JPEG with more of them behind it, as many phones write; Pillow opens it as one.
+SUFFIXES = (".jpg", ".jpeg", ".mpo", ".png", ".webp", ".bmp", ".tif", ".tiff")
 GREY = {"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I"}
 SIXTEEN_BIT = {"I;16", "I;16B", "I;16L", "I"}
+ORIENTATION, BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 274, 258, 262, 339
+# What is done to the stored picture so that it is seen upright, by the value of the EXIF tag.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SAMPLES = {1: "unsigned", 2: "signed", 3: "float"}
 
 
 class CorruptImage(Exception):  # noqa: N818 - it names the image's state, and whoever catches it decides what follows
@@ -56,12 +70,14 @@ def decode(path: Path | bytes, channels: int, size: int) -> NDArray[np.uint8]:
     """Reads an image file.
 
     Colours become RGB (CMYK, YCbCr and palettes as Pillow converts them), or grey by their luma where one channel is
-    wanted. What is transparent shows white. 16-bit grey is scaled to 0..255, not clipped. Of an animation the first
-    picture is taken. The camera's orientation (EXIF) is applied. JPEGs of more than twice the size are decoded at a
+    wanted. What is transparent shows white. Grey of 12 or 16 bits is scaled to 0..255, not clipped; other numbers of
+    more than 8 bits, and signed ones, have no agreed black and white and are refused. Of an animation, and of the
+    pictures of an MPO, the first is taken. The camera's orientation (EXIF) is applied before anything is cut, so a
+    photograph gives the same pixels in every lossless format. JPEGs of more than twice the size are decoded at a
     half, a quarter or an eighth, which libjpeg does on the way.
 
     Args:
-        path: a JPEG, PNG, WebP, BMP or TIFF file, whatever its name, or its bytes.
+        path: a JPEG (MPO too), PNG, WebP, BMP or TIFF file, whatever its name, or its bytes.
         channels: 1 for grey, 3 for RGB.
         size: pixels a side; cut to the central square, then bilinear with antialiasing.
 
@@ -74,15 +90,13 @@ def decode(path: Path | bytes, channels: int, size: int) -> NDArray[np.uint8]:
     """
     with _opened(path) as image:
         image.draft(image.mode, (2 * size, 2 * size))
-        orientation = image.getexif().get(0x0112, 1)
-        top, left, side = central_square(image.height, image.width)
+        black, white = _ends(image)
+        shown = _upright(image)
+        top, left, side = central_square(shown.height, shown.width)
         # Cut first: with `box` Pillow's filter would reach over its border.
-        square = _plain(image.crop((left, top, left + side, top + side)), "L" if channels == 1 else "RGB")
-        plain = square.resize((size, size), Image.Resampling.BILINEAR)
-        if orientation != 1:
-            plain.getexif()[0x0112] = orientation
-            plain = ImageOps.exif_transpose(plain)
-        pixels = np.asarray(plain, dtype=np.uint8)
+        square = shown.crop((left, top, left + side, top + side))
+        plain = _plain(square, "L" if channels == 1 else "RGB", black, white)
+        pixels = np.asarray(plain.resize((size, size), Image.Resampling.BILINEAR), dtype=np.uint8)
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
@@ -110,15 +124,43 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 
-def _plain(image: Image.Image, mode: str) -> Image.Image:
-    """Returns the image in mode "L" or "RGB"."""
+def _ends(image: Image.Image) -> tuple[int, int]:
+    """Returns the values of black and of white in an image, for those of one channel of more than 8 bits.
+
+    Raises:
+        CorruptImage: a TIFF's numbers are of a kind for which that is nowhere agreed.
+    """
     if image.mode == "F":
         raise CorruptImage("pixels of type float, expected whole numbers")
+    if not isinstance(image, TiffImageFile):
+        return 0, 65535
+    bits, kind = (max(image.tag_v2.get(tag) or (1,)) for tag in (BITS_PER_SAMPLE, SAMPLE_FORMAT))
+    if kind != 1 or bits > 16:
+        found = f"pixels of {bits} bits, {SAMPLES.get(kind, 'unknown')}"
+        raise CorruptImage(f"{found}, expected whole numbers, unsigned, of at most 16 bits")
+    white = 2**bits - 1
+    # Pillow inverts what is stored as a negative up to 8 bits, and not above.
+    return (white, 0) if image.tag_v2.get(PHOTOMETRIC) == 0 else (0, white)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Returns the image as the camera saw it. Every Pillow turns a TIFF by itself as it loads it, and nothing else."""
+    image.load()
+    if isinstance(image, TiffImageFile):
+        return image
+    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    return image if turn is None else image.transpose(turn)
+
+
+def _plain(image: Image.Image, mode: str, black: int, white: int) -> Image.Image:
+    """Returns the image in mode "L" or "RGB"."""
     if image.mode in SIXTEEN_BIT:
         values: NDArray[Any] = np.asarray(image).astype(np.float32)
-        grey = np.clip(values / 257 + 0.5, 0, 255).astype(np.uint8)
+        grey = np.clip((values - black) / ((white - black) / 255) + 0.5, 0, 255).astype(np.uint8)
+        if "transparency" in image.info:
+            grey[values == image.info["transparency"]] = 255
         return Image.fromarray(grey).convert(mode)
     if image.has_transparency_data:
-        layers = image.convert("RGBA")
+        layers = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers)
     return image.convert(mode)

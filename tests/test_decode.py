@@ -14,6 +14,7 @@ from PIL import Image
 
 from nastk.decode import CorruptImage, Header, decode, read_header
 from nastk.errors import UserError
+from tests.deploy.pictures import WRITABLE, tiff, turned
 
 
 def saved(path: Path, image: Image.Image, **options: Any) -> Path:
@@ -76,7 +77,51 @@ def test_the_sixteen_bits_of_a_gradient_are_scaled_and_not_clipped(tmp_path: Pat
     assert np.abs(found - values / 257).max() <= 0.5 + 1e-6
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_sixteen_bits_with_a_transparent_colour_show_white_there(tmp_path: Path) -> None:
+    values = np.full((8, 8), 257 * 40, np.uint16)
+    values[:, 4:] = 257 * 90
+    path = saved(tmp_path / "a.png", Image.fromarray(values), transparency=257 * 40)
+    for channels in (1, 3):
+        found = decode(path, channels, 8)
+        assert (found[:, :, :4] == 255).all() and (found[:, :, 4:] == 90).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        (np.array([[0, 4095], [2048, 1000]], "<u2"), {"bits": 12}),
+        (np.array([[0, 65535], [32768, 16000]], "<u2"), {}),
+        (65535 - np.array([[0, 65535], [32768, 16000]], "<u2"), {"photometric": 0}),
+        (np.array([[0, 255], [128, 62]], "<u1"), {}),
+        (255 - np.array([[0, 255], [128, 62]], "<u1"), {"photometric": 0}),
+    ],
+    ids=["12 bits", "16 bits", "16 bits, 0 is white", "8 bits", "8 bits, 0 is white"],
+)
+def test_grey_tiffs_are_scaled_by_their_own_range(tmp_path: Path, values: np.ndarray, options: dict[str, Any]) -> None:
+    assert decode(tiff(tmp_path / "a.tif", values, **options), 1, 2)[0].tolist() == [[0, 255], [128, 62]]
+
+
+@pytest.mark.parametrize(
+    ("values", "sample_format", "reason"),
+    [
+        (np.array([[-1000, 200], [7, 3]], "<i2"), 2, "pixels of 16 bits, signed, expected whole numbers, unsigned"),
+        (np.array([[-100, 100], [7, 3]], "<i1"), 2, "pixels of 8 bits, signed"),
+        (np.array([[0, 255], [7, 3]], "<i4"), 2, "pixels of 32 bits, signed"),
+        (np.array([[0, 2**31], [7, 3]], "<u4"), 1, "pixels of 32 bits, unsigned, .* of at most 16 bits"),
+        (np.array([[0, 1], [0.5, 1]], "<f4"), 3, "pixels of type float, expected whole numbers"),
+    ],
+)
+def test_numbers_without_an_agreed_black_and_white_are_refused(
+    tmp_path: Path, values: np.ndarray, sample_format: int, reason: str
+) -> None:
+    path = tiff(tmp_path / "a.tif", values, sample_format)
+    assert read_header(path).side == 2
+    for channels in (1, 3):
+        with pytest.raises(CorruptImage, match=reason):
+            decode(path, channels, 2)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "mpo", "png", "tif", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_cameras_orientation_is_applied(tmp_path: Path, suffix: str, orientation: int) -> None:
     """The corner that is shown at the top left, by the EXIF standard's table (JEITA CP-3451, tag 274)."""
@@ -89,6 +134,37 @@ def test_the_cameras_orientation_is_applied(tmp_path: Path, suffix: str, orienta
     found = decode(saved(tmp_path / f"a.{suffix}", Image.fromarray(stored), exif=exif, quality=95), 1, 32)[0]
     assert found[:12, :12].min() > 200
     assert found[20:].max() < 60 and found[:, 20:].max() < 60
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(91, 60), (60, 91)])
+def test_one_photograph_gives_the_same_pixels_in_every_format(
+    tmp_path: Path, orientation: int, size: tuple[int, int]
+) -> None:
+    """Also where an odd number of pixels is cut off, and where a filter rounds on the way."""
+    for mode in ("RGB", "L", "I;16", "RGBA", "1"):
+        files = {
+            suffix: turned(tmp_path, suffix, mode, orientation, size)
+            for suffix in WRITABLE
+            if suffix != ".bmp" and mode in WRITABLE[suffix]
+        }
+        for pixels in (8, 31, 90):
+            found = {suffix: decode(path, 3, pixels) for suffix, path in files.items()}
+            for suffix in {".tif", ".webp"} & set(found):
+                np.testing.assert_array_equal(found[suffix], found[".png"], f"{mode} {suffix}")
+            if ".jpg" in found:
+                np.testing.assert_array_equal(found[".mpo"], found[".jpg"])
+                assert np.abs(found[".jpg"].astype(int) - found[".png"]).mean() < 6
+    sides = {read_header(path).side for path in files.values()}
+    assert sides == {60}
+
+
+def test_compressed_and_large_tiffs_are_turned_once_too(tmp_path: Path) -> None:
+    stored = Image.open(turned(tmp_path, ".png", "RGB", 6))
+    expected = decode(tmp_path / "RGB_6.png", 3, 40)
+    for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
+        path = saved(tmp_path / f"{compression}.tif", stored, exif=stored.getexif(), compression=compression)
+        np.testing.assert_array_equal(decode(path, 3, 40), expected)
 
 
 def test_a_turned_photograph_is_turned_whole(tmp_path: Path) -> None:

@@ -117,7 +117,10 @@ def _where(manifest: Mapping[str, Any], target: Mapping[str, Any], threads: int)
 def _how_to_run(manifest: Mapping[str, Any]) -> Iterator[str]:
     how = manifest["preprocessing"]
     if PREDICT in manifest["files"]:
-        yield f"```\npip install onnxruntime numpy pillow\npython {PREDICT} photo.jpg\n```"
+        yield (
+            f"```\npip install onnxruntime numpy pillow\npython {PREDICT} photo.jpg folder\n```\n\n"
+            f"{_code(PREDICT)} runs with Python 3.9, onnxruntime 1.17, numpy 1.24 and Pillow 9.4, and with later ones."
+        )
     yield (
         f"By hand: cut the central square, scale it to {how['height']} pixels a side (bilinear with antialiasing), "
         f"then {_code(how['formula'])} with mean {how['mean']} and std {how['std']}; feed it as {_code(how['input'])}, "

@@ -19,7 +19,7 @@ from nastk.deploy.images import ImageSource, balanced, check_source, normalised
 from nastk.deploy.int8_source import HeldOut, Int8Wishes, int8_source
 from nastk.deploy.judge import judge
 from nastk.deploy.machine import machine_facts, versions
-from nastk.deploy.manifest import LABELS, MANIFEST, SCHEMA, describe_files
+from nastk.deploy.manifest import LABELS, MANIFEST, SCHEMA, describe_files, sha256
 from nastk.deploy.model_card import CARD, PREDICT, model_card
 from nastk.deploy.scheme import scheme_of
 from nastk.deploy.targets import CpuTarget, Target
@@ -109,7 +109,7 @@ def export_model(
         target.check()
     trained = load_trained(transfer_folder)
     check_source(data, trained.config, trained.facts["classes"])
-    source = {
+    source: dict[str, Any] = {
         **describe_files(transfer_folder, (WEIGHTS, GENOTYPE, NETWORK)),
         "settings": asdict(settings),
         "tuned": tuned and describe_files(tuned, (WEIGHTS, TUNED)),
@@ -118,6 +118,7 @@ def export_model(
     names = {LABELS, CALIBRATION, *(name for target in targets for name in (*target.files.values(), *target.extras))}
     if any(name.endswith(".onnx") for name in names):
         names.add(PREDICT)
+        source["predict"] = sha256(Path(standalone.__file__))
     clear_left_over(out_folder)
     # The card has no hash in the manifest: it is for people, who may add to it.
     manifest = existing(out_folder, source, {*names, CARD})

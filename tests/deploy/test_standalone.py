@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,13 +12,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
-from nastk.decode import decode
+from nastk import decode as decoding
+from nastk.decode import CorruptImage, decode
 from nastk.deploy import standalone
 from nastk.deploy.classifier import open_classifier
 from nastk.deploy.manifest import describe_files
+from tests.cli import run
 from tests.deploy.digits import digit_files, exported_digits
-from tests.deploy.pictures import ODD, photograph
+from tests.deploy.pictures import ODD, WRITABLE, photograph, tiff, turned
 
 # Runs the script as __main__ with whatever it needs, and then tells which packages that was.
 TELLING = (
@@ -66,6 +70,115 @@ def test_it_prepares_images_as_nastk_does(tmp_path: Path, name: str, channels: i
         np.testing.assert_array_equal(standalone.decode(str(path), channels, size), decode(path, channels, size))
 
 
+@pytest.mark.parametrize(("suffix", "mode"), [(suffix, mode) for suffix, modes in WRITABLE.items() for mode in modes])
+def test_it_turns_what_nastk_turns_in_every_mode_and_format(
+    tmp_path: Path, suffix: str, mode: str, monkeypatch
+) -> None:
+    """Without what Pillow 9.4 has not, for it runs with that too."""
+    paths = [turned(tmp_path, suffix, mode, orientation) for orientation in range(1, 9)]
+    expected = [decode(path, channels, size) for path in paths for channels in (1, 3) for size in (31, 64)]
+    monkeypatch.delattr(Image.Image, "has_transparency_data")
+    found = [standalone.decode(str(path), channels, size) for path in paths for channels in (1, 3) for size in (31, 64)]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    if suffix != ".bmp":  # which has no tag
+        assert len({pixels.tobytes() for pixels in expected}) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        (np.arange(40, dtype="<u2").reshape(4, 10) * 100, {"bits": 12}),
+        (np.arange(40, dtype="<u1").reshape(4, 10) * 6, {"photometric": 0}),
+        (np.arange(40, dtype="<i1").reshape(4, 10), {"sample_format": 2}),
+        (np.arange(40, dtype="<i2").reshape(4, 10), {"sample_format": 2}),
+        (np.arange(40, dtype="<i4").reshape(4, 10), {"sample_format": 2}),
+        (np.arange(40, dtype="<u4").reshape(4, 10), {}),
+        (np.arange(40, dtype="<f4").reshape(4, 10), {"sample_format": 3}),
+    ],
+)
+def test_it_scales_and_refuses_the_numbers_that_nastk_does(tmp_path: Path, values: np.ndarray, options: dict) -> None:
+    path = tiff(tmp_path / "a.tif", values, **options)
+    try:
+        expected = decode(path, 1, 4)
+    except CorruptImage:
+        with pytest.raises(ValueError, match="pixels that are floats, signed or of more than 16 bits"):
+            standalone.decode(str(path), 1, 4)
+    else:
+        np.testing.assert_array_equal(standalone.decode(str(path), 1, 4), expected)
+
+
+def test_it_takes_the_files_that_nastk_takes(export: Path, tmp_path: Path, capsys) -> None:
+    """By content and by suffix; a folder is searched with its folders, and a GIF is no image to either."""
+    assert (standalone.FORMATS, standalone.SUFFIXES) == (decoding.FORMATS, decoding.SUFFIXES)
+    images = tmp_path / "images"
+    for name in ("b.PNG", "a.tif", "inner/c.mpo", ".d.png", ".hidden/e.png", "f.gif", "g.txt"):
+        (images / name).parent.mkdir(parents=True, exist_ok=True)
+        form = {".mpo": "JPEG", ".txt": "PNG"}.get(Path(name).suffix)
+        Image.new("L", (9, 9), 50).save(images / name, form)
+    shutil.copy(images / "f.gif", images / "gif.png")
+    os.mkfifo(images / "pipe.png")
+    nastk = run(capsys, "predict", f"model={export}", f"images={images}", "format=json")
+    ran = predicted(export / "predict.py", images, cwd=tmp_path)
+    listed = [str(Path(line.split("  ")[0]).relative_to(images)) for line in ran.stdout.splitlines()]
+    assert listed == [one["image"] for one in json.loads(nastk.out)["predictions"]] == ["a.tif", "b.PNG", "inner/c.mpo"]
+    assert (nastk.code, ran.returncode) == (1, 1)
+    assert nastk.err.startswith("nastk: gif.png: no image of JPEG") and len(nastk.err.splitlines()) == 1
+    assert ran.stderr.startswith(f"{images / 'gif.png'}: no image of JPEG")
+    (tmp_path / "empty").mkdir()
+    command = [sys.executable, export / "predict.py", tmp_path / "empty"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1 and "empty: no image in it (.jpg, " in ran.stderr and "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_name_that_stdout_cannot_print_does_not_end_it(export: Path, tmp_path: Path, encoding: str) -> None:
+    copy = Path(shutil.copytree(export, tmp_path / "copy"))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["classes"] = ["猫\x1b]0;"] * 10
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    digit_files(tmp_path / "images", 2)
+    (tmp_path / "images" / "0000.png").rename(tmp_path / "images" / "größe 犬.png")
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    for command in (["predict.py", "../images"], ["-m", "nastk.predict", "model=.", "images=../images"]):
+        ran = subprocess.run([sys.executable, *command], cwd=copy, capture_output=True, env=environment, check=False)
+        lines = ran.stdout.decode(encoding).splitlines()
+        assert ran.returncode == 0 and ran.stderr == b"" and len(lines) == 2
+        names = "größe 犬.png", "猫?]0;"
+        for line, found in zip(lines[::-1], (names, names[1:]), strict=True):
+            for name in found:
+                assert name.encode(encoding, "backslashreplace").decode(encoding) in line
+
+
+def test_weights_that_are_no_numbers_are_said_and_not_predicted_with(export: Path, tmp_path: Path, capsys) -> None:
+    digit_files(tmp_path / "images", 1)
+    copy = Path(shutil.copytree(export, tmp_path / "copy"))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["recommended"] = "model.onnx"
+    model = onnx.load(copy / "model.onnx")
+    weights = max(model.graph.initializer, key=lambda one: len(one.raw_data))
+    weights.raw_data = np.full(len(weights.raw_data) // 4, np.nan, np.float32).tobytes()
+    (copy / "model.onnx").write_bytes(model.SerializeToString())
+    manifest["files"] |= describe_files(copy, ["model.onnx"])
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    ran = subprocess.run(
+        [sys.executable, copy / "predict.py", tmp_path / "images"], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1 and ran.stdout == "" and ran.stderr.count("\n") == 1
+    assert ran.stderr.startswith("model.onnx: what it computes is not finite; its weights are damaged")
+    for form in ("table", "json"):
+        answer = run(capsys, "predict", f"model={copy}", f"images={tmp_path / 'images'}", f"format={form}")
+        assert "model.onnx: what it computes is not finite; its weights are damaged" in answer.line and answer.out == ""
+
+
+def test_an_image_of_too_many_pixels_is_left_out(export: Path, tmp_path: Path) -> None:
+    Image.new("1", (10_000, 9_000)).save(tmp_path / "large.png")
+    ran = subprocess.run(
+        [sys.executable, export / "predict.py", tmp_path / "large.png"], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1 and ran.stdout == "" and "decompression bomb" in ran.stderr
+
+
 def test_a_model_that_was_changed_is_not_run(export: Path, tmp_path: Path) -> None:
     digit_files(tmp_path, 1)
     copy = Path(shutil.copytree(export, tmp_path / "copy"))
@@ -89,7 +202,7 @@ def test_a_bad_image_is_named_and_the_others_are_classified(export: Path, tmp_pa
 
 def test_without_an_image_it_says_how_it_is_called(export: Path) -> None:
     ran = subprocess.run([sys.executable, export / "predict.py"], capture_output=True, text=True, check=False)
-    assert ran.returncode == 1 and ran.stderr == "expected: python predict.py IMAGE...\n"
+    assert ran.returncode == 1 and ran.stderr == "expected: python predict.py IMAGE_OR_FOLDER...\n"
 
 
 def test_a_model_that_its_runtime_cannot_run_is_one_line(export: Path, tmp_path: Path) -> None:
@@ -107,4 +220,4 @@ def test_a_model_that_its_runtime_cannot_run_is_one_line(export: Path, tmp_path:
 
 
 def test_it_is_short() -> None:
-    assert len(Path(standalone.__file__).read_text().splitlines()) <= 60
+    assert len(Path(standalone.__file__).read_text().splitlines()) <= 120
