@@ -83,6 +83,7 @@ def main() -> None:
     if hashlib.sha256(model).hexdigest() != manifest["files"][name]["sha256"]:
         sys.exit(f"{name}: its SHA-256 is not the manifest's; the file was changed after it was exported")
     runtime = f"onnxruntime {onnxruntime.__version__}"
+    onnxruntime.set_default_logger_severity(4)  # its errors come as exceptions
     try:
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base class

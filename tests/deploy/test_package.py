@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from nastk.deploy import package
 from nastk.deploy.assess import ParityError
 from nastk.deploy.images import normalised
-from nastk.deploy.manifest import load_manifest, sha256
+from nastk.deploy.manifest import describe_files, load_manifest, sha256
 from nastk.deploy.package import ExportSettings, export_model
 from nastk.deploy.session import open_session, predict
 from nastk.errors import UserError
@@ -154,6 +154,20 @@ def test_other_weights_other_settings_and_damage_make_it_anew(copy: Path, tmp_pa
     save_trained(copy, trained.network, trained.config, trained.genotype, trained.facts)
     assert export_model(copy, out, Source(), QUICK)["files"]["model.onnx"] != first["files"]["model.onnx"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "out"]
+
+
+def test_an_export_with_the_predict_py_of_another_version_is_made_anew(trained: Path, tmp_path: Path) -> None:
+    """What was mended in it reaches whoever exports again."""
+    out = tmp_path / "out"
+    export_model(trained, out, Source(), QUICK)
+    manifest = json.loads((out / "manifest.json").read_text())
+    current = (out / "predict.py").read_bytes()
+    (out / "predict.py").write_bytes(current.replace(b"ROTATE_270", b"ROTATE_90"))
+    del manifest["source"]["predict"]  # as it was before it was recorded
+    manifest["files"] |= describe_files(out, ["predict.py"])
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    again = export_model(trained, out, Source(), QUICK)
+    assert (out / "predict.py").read_bytes() == current and load_manifest(out) == again
 
 
 def test_a_writer_that_computes_something_else_is_found_out(trained, tmp_path, monkeypatch) -> None:
