@@ -106,6 +106,7 @@ def _opened(path: Path | bytes) -> Iterator[Image.Image]:
         with warnings.catch_warnings(), io.BytesIO(path) if isinstance(path, bytes) else path.open("rb") as file:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
+            # Of a path Pillow maps the memory, and 11 to 13 then take a turned TIFF's height for its width.
             with Image.open(file, formats=FORMATS) as image:
                 yield image
     except (MemoryError, UserError):

@@ -61,8 +61,8 @@ def image_files(word: str) -> list[str]:
     for folder, inner, names in os.walk(word):
         inner[:] = [name for name in inner if not name.startswith(".")]
         wanted = (name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith("."))
-        found += [str(path) for path in (Path(folder, name) for name in wanted) if path.is_file()]
-    return sorted(found) or sys.exit(f"{word}: no image in it ({', '.join(SUFFIXES)})")
+        found += [path for path in (Path(folder, name) for name in wanted) if path.is_file()]
+    return list(map(str, sorted(found))) or sys.exit(f"{word}: no image in it ({', '.join(SUFFIXES)})")
 
 
 def say(line: str, stream: TextIO) -> None:
@@ -70,6 +70,11 @@ def say(line: str, stream: TextIO) -> None:
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
     print("".join(sign if sign.isprintable() else "?" for sign in line), file=stream)
+
+
+def cannot_run(name: str, error: Exception) -> None:
+    """Exits with a line; onnxruntime's exceptions share no base class."""
+    sys.exit(f"{name}: onnxruntime {onnxruntime.__version__} cannot run it: {str(error).splitlines()[0]}")
 
 
 def main() -> None:
@@ -82,12 +87,11 @@ def main() -> None:
     model, how, classes = (HERE / name).read_bytes(), manifest["preprocessing"], manifest["classes"]
     if hashlib.sha256(model).hexdigest() != manifest["files"][name]["sha256"]:
         sys.exit(f"{name}: its SHA-256 is not the manifest's; the file was changed after it was exported")
-    runtime = f"onnxruntime {onnxruntime.__version__}"
     onnxruntime.set_default_logger_severity(4)  # its errors come as exceptions
     try:
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no base class
-        sys.exit(f"{name}: {runtime} cannot run it: {str(error).splitlines()[0]}")
+    except Exception as error:
+        cannot_run(name, error)
     mean, std = (np.array(how[key], np.float32).reshape(-1, 1, 1) for key in ("mean", "std"))
     failed = False
     for path in (path for word in words for path in image_files(word)):
@@ -101,7 +105,7 @@ def main() -> None:
         try:
             logits = session.run(None, {how["input"]: (pixels[None] / np.float32(255) - mean) / std})[0][0]
         except Exception as error:
-            sys.exit(f"{name}: {runtime} cannot run it: {str(error).splitlines()[0]}")
+            cannot_run(name, error)
         if not np.isfinite(logits).all():
             sys.exit(f"{name}: what it computes is not finite; its weights are damaged, export the network anew")
         powers = np.exp(logits - logits.max())

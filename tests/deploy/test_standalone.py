@@ -113,7 +113,7 @@ def test_it_takes_the_files_that_nastk_takes(export: Path, tmp_path: Path, capsy
     """By content and by suffix; a folder is searched with its folders, and a GIF is no image to either."""
     assert (standalone.FORMATS, standalone.SUFFIXES) == (decoding.FORMATS, decoding.SUFFIXES)
     images = tmp_path / "images"
-    for name in ("b.PNG", "a.tif", "inner/c.mpo", ".d.png", ".hidden/e.png", "f.gif", "g.txt"):
+    for name in ("b.PNG", "a.tif", "in/c.mpo", "in-2/d.jpg", ".d.png", ".hidden/e.png", "f.gif", "g.txt"):
         (images / name).parent.mkdir(parents=True, exist_ok=True)
         form = {".mpo": "JPEG", ".txt": "PNG"}.get(Path(name).suffix)
         Image.new("L", (9, 9), 50).save(images / name, form)
@@ -122,7 +122,11 @@ def test_it_takes_the_files_that_nastk_takes(export: Path, tmp_path: Path, capsy
     nastk = run(capsys, "predict", f"model={export}", f"images={images}", "format=json")
     ran = predicted(export / "predict.py", images, cwd=tmp_path)
     listed = [str(Path(line.split("  ")[0]).relative_to(images)) for line in ran.stdout.splitlines()]
-    assert listed == [one["image"] for one in json.loads(nastk.out)["predictions"]] == ["a.tif", "b.PNG", "inner/c.mpo"]
+    assert (
+        listed
+        == [one["image"] for one in json.loads(nastk.out)["predictions"]]
+        == ["a.tif", "b.PNG", "in/c.mpo", "in-2/d.jpg"]
+    )
     assert (nastk.code, ran.returncode) == (1, 1)
     assert nastk.err.startswith("nastk: gif.png: no image of JPEG") and len(nastk.err.splitlines()) == 1
     assert ran.stderr.startswith(f"{images / 'gif.png'}: no image of JPEG")
