@@ -32,7 +32,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
     for row in rows:
         row.pop("seconds")
-        for name in ("latency_ms", "train_seconds"):
+        for name in ("latency_ms", "latency_steady", "train_seconds"):
             row["metrics"].pop(name, None)
     return rows
 

@@ -11,15 +11,17 @@ import onnx
 import torch
 
 from nastk.deploy.calibrate import Ranges
-from nastk.deploy.latency import quick_latency
+from nastk.deploy.candidate_timing import QuickTiming, quick_timing
+from nastk.deploy.graph import INPUT
 from nastk.deploy.memory import peak_activation_bytes
 from nastk.deploy.onnx import onnx_model, serialise
 from nastk.deploy.quantize import assumed_ranges, quantized_model
-from nastk.deploy.session import open_session
+from nastk.deploy.session import open_session, usable_cores
 from nastk.deploy.validate import MAX_BYTES
 from nastk.errors import unknown
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
+from nastk.objective import STEADY
 
 PRECISIONS = ("fp32", "int8")
 MEGABYTE = 1e6
@@ -36,8 +38,12 @@ class Static:
     size_mb: float
     file: bytes
 
+    def timed(self, timing: QuickTiming) -> dict[str, float]:
+        """Returns the metrics of a candidate that was run, and 1 or 0 for whether its latency can be trusted."""
+        return {**self.with_latency(timing.p50_ms), STEADY: float(timing.doubt is None)}
+
     def with_latency(self, milliseconds: float) -> dict[str, float]:
-        """Returns the metrics of a candidate."""
+        """Returns the metrics of a candidate whose latency was foretold."""
         return {
             "latency_ms": milliseconds,
             "params": self.params,
@@ -73,8 +79,9 @@ def measure_cost(
         write: makes the target's graph of the float32 one, where it is not that of the CPU.
 
     Returns:
-        `latency_ms` (p50), and, the same at every call, `params`, `macs`, `memory_mb` (peak activations of one image in
-        float32) and `size_mb` (of the file); a megabyte is 10^6 bytes.
+        `latency_ms` (p50) and `latency_steady` (1, or 0 where it cannot be trusted), and, the same at every call,
+        `params`, `macs`, `memory_mb` (peak activations of one image in float32) and `size_mb` (of the file); a megabyte
+        is 10^6 bytes.
 
     Raises:
         UserError: a precision that there is not, or a network that cannot be built or written.
@@ -83,8 +90,10 @@ def measure_cost(
     static = static_cost(genotype, network_config, target.precision, write)
     shape = target.batch, network_config.channels, network_config.size, network_config.size
     images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-    latency = quick_latency(open_session(static.file, target.threads), images, seconds=target.seconds)
-    return static.with_latency(latency)
+    session = open_session(static.file, target.threads)
+    threads = target.threads or usable_cores()
+    timing = quick_timing(lambda: session.run(None, {INPUT: images}), seconds=target.seconds, threads=threads)
+    return static.timed(timing)
 
 
 def static_cost(

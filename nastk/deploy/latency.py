@@ -17,9 +17,8 @@ from nastk.deploy.graph import INPUT
 from nastk.deploy.session import denormals_flushed, open_session, usable_cores
 from nastk.deploy.validate import validate_model
 from nastk.errors import UserError
+from nastk.steadiness import MOST_REPEATS, REPEATS, Repeat, doubt, mean_others, others_running, quietest
 
-REPEATS = 3
-STEADY = 0.05
 # Files take turns of this length; a turn's first run is not counted, for it finds another file's weights in the cache.
 TURN_SECONDS = 0.02
 BLOCK = 10
@@ -36,9 +35,10 @@ class Latency:
         p50_ms, p90_ms, p99_ms, min_ms: of all runs, in milliseconds.
         runs: how many were timed.
         spread: between the repeats: (greatest p50 - least p50) / p50 of all.
-        steady: whether the spread is at most 5 %; if not, the machine was busy with something else.
+        steady: whether it can be trusted; if not, the machine was busy with something else.
         batch: images at a time.
         threads: that compute together.
+        doubt: why it cannot be trusted, None where it can.
     """
 
     p50_ms: float
@@ -50,6 +50,7 @@ class Latency:
     steady: bool
     batch: int
     threads: int
+    doubt: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the JSON form."""
@@ -65,18 +66,18 @@ def measure(
     runs: int = LEAST_RUNS,
     seconds: float = 1.0,
 ) -> list[Latency]:
-    """Measures files against each other, in three repeats.
+    """Measures files against each other, in three repeats; where these do not agree, in up to nine.
 
     Args:
         paths: ONNX files from `image` to `logits`.
         batch: images at a time.
         threads: that compute together; 0 is all cores.
         warmup: runs of each file before any is timed, at least 10.
-        runs: timed runs of each file, over all repeats, at least 200 ...
+        runs: timed runs of each file, over three repeats, at least 200 ...
         seconds: ... and at least so long.
 
     Returns:
-        A `Latency` for each path, in order.
+        A `Latency` for each path, in order, of the three quietest repeats.
 
     Raises:
         UserError: a number that makes no sense, or a file that `validate_model` refuses.
@@ -104,8 +105,9 @@ def interleaved(
     warmup: int = LEAST_WARMUP,
     runs: int = LEAST_RUNS,
     seconds: float = 1.0,
+    on_cpu: bool = True,
 ) -> list[Latency]:
-    """Measures anything that can be run against each other, in three repeats; arguments and errors as of `measure`."""
+    """Measures anything that can be run against each other, `on_cpu` or elsewhere; the rest is as of `measure`."""
     if not timers:
         raise UserError("latency: no file to measure")
     _check("warmup", warmup, LEAST_WARMUP)
@@ -114,8 +116,13 @@ def interleaved(
         raise UserError(f"latency: seconds={seconds!r}, expected a number of at least 0")
     for timer in timers:
         timer.run(warmup)
-    repeats = [_repeat(timers, math.ceil(runs / REPEATS), seconds / REPEATS) for _ in range(REPEATS)]
-    return [summary([repeat[index] for repeat in repeats], batch, threads) for index in range(len(timers))]
+    repeats: list[Repeat] = []
+    while True:
+        repeats.append(_repeat(timers, math.ceil(runs / REPEATS), seconds / REPEATS, on_cpu))
+        if len(repeats) >= REPEATS:
+            found = summaries(quietest(repeats), batch, threads)
+            if len(repeats) >= MOST_REPEATS or all(latency.steady for latency in found):
+                return found
 
 
 def measure_grid(
@@ -145,28 +152,24 @@ def quick_latency(
         seconds: at most so long in all, warm-up included; five runs are timed whatever they take.
         precision: half the width of the interval, as a share of the median.
     """
-    return quick_call_latency(lambda: session.run(None, {INPUT: images}), seconds=seconds, precision=precision)
+    return float(np.median(quick_times(lambda: session.run(None, {INPUT: images}), seconds, precision))) * 1000
 
 
-def quick_call_latency(call: Callable[[], object], *, seconds: float = 0.3, precision: float = 0.02) -> float:
-    """Returns the same for anything that can be called."""
-    with denormals_flushed():
-        return float(np.median(_quick_times(call, seconds, precision))) * 1000
-
-
-def _quick_times(call: Callable[[], object], seconds: float, precision: float) -> list[float]:
+def quick_times(call: Callable[[], object], seconds: float = 0.3, precision: float = 0.02) -> list[float]:
+    """Returns the seconds of each run of anything that can be called, as many as `quick_latency` takes."""
     start = time.perf_counter()
-    for _ in range(LEAST_WARMUP):
-        call()
-        if time.perf_counter() - start > seconds / 3:
-            break
     times: list[float] = []
-    while len(times) < 5 or time.perf_counter() - start < seconds:
-        before = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - before)
-        if len(times) % BLOCK == 0 and _uncertainty(times) <= precision:
-            break
+    with denormals_flushed():
+        for _ in range(LEAST_WARMUP):
+            call()
+            if time.perf_counter() - start > seconds / 3:
+                break
+        while len(times) < 5 or time.perf_counter() - start < seconds:
+            before = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - before)
+            if len(times) % BLOCK == 0 and _uncertainty(times) <= precision:
+                break
     return times
 
 
@@ -211,23 +214,35 @@ def _timer(path: Path, batch: int, threads: int) -> CallTimer:
     return CallTimer(lambda: session.run(None, feeds))
 
 
-def _repeat(timers: Sequence[Timer], runs: int, seconds: float) -> list[list[float]]:
+def _repeat(timers: Sequence[Timer], runs: int, seconds: float, on_cpu: bool) -> Repeat:
     """Runs the files in turn until each has had its runs and its time."""
     times: list[list[float]] = [[] for _ in timers]
+    others: list[float | None] = []
     while any(len(mine) < runs or sum(mine) < seconds for mine in times):
         for timer, mine in zip(timers, times, strict=True):
             mine.extend(timer.run(2, TURN_SECONDS)[1:])
-    return times
+            others.append(others_running() if on_cpu else None)
+    return Repeat(times, mean_others(others))
 
 
-def summary(repeats: Sequence[Sequence[float]], batch: int, threads: int) -> Latency:
-    """Returns the latency that the seconds of each run, repeat by repeat, amount to."""
+def summaries(repeats: Sequence[Repeat], batch: int, threads: int, cores: int | None = None) -> list[Latency]:
+    """Returns the latency of each file that the repeats, in seconds, amount to; `cores` are those of where it ran."""
+    others = mean_others([repeat.others for repeat in repeats])
+    files = zip(*(repeat.times for repeat in repeats), strict=True)
+    return [summary(mine, batch, threads, others, cores) for mine in files]
+
+
+def summary(
+    repeats: Sequence[Sequence[float]], batch: int, threads: int, others: float | None = None, cores: int | None = None
+) -> Latency:
+    """Returns the latency that the seconds of each run, repeat by repeat, amount to, and whether to trust it."""
     milliseconds = np.concatenate([np.asarray(times) for times in repeats]) * 1000
     p50, p90, p99 = (round(float(value), 4) for value in np.percentile(milliseconds, [50, 90, 99]))
     medians = [float(np.median(times)) * 1000 for times in repeats]
     spread = (max(medians) - min(medians)) / p50
     least = round(float(milliseconds.min()), 4)
-    return Latency(p50, p90, p99, least, len(milliseconds), round(spread, 4), spread <= STEADY, batch, threads)
+    why = doubt(p50, least, spread, others, threads, cores)
+    return Latency(p50, p90, p99, least, len(milliseconds), round(spread, 4), why is None, batch, threads, why)
 
 
 def _check(name: str, value: object, least: int) -> None:

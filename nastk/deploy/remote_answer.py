@@ -28,12 +28,14 @@ class Answer:
         threads: that computed together.
         versions: of "python", "onnxruntime", "numpy" there.
         machine: what `machine_facts` says, of that machine; None where it does not tell.
+        others: processes that wanted to run there meanwhile, their mean; None where it does not tell.
     """
 
     seconds: Mapping[str, tuple[tuple[float, ...], ...]]
     threads: int
     versions: Mapping[str, str]
     machine: Mapping[str, str | float | None]
+    others: float | None = None
 
 
 def read_answer(host: str, printed: str, files: Collection[str], quick: bool = False) -> Answer:
@@ -69,11 +71,15 @@ def read_answer(host: str, printed: str, files: Collection[str], quick: bool = F
         raise _malformed(host, line)
     if not isinstance(machine, dict) or not all(_is_plain(machine.get(name)) for name in FACTS):
         raise _malformed(host, line)
+    others = found.get("others")
+    if not _is_plain(others) or isinstance(others, str):
+        raise _malformed(host, line)
     return Answer(
         {name: tuple(tuple(one / 1e9 for one in repeat) for repeat in repeats) for name, repeats in times.items()},
         found["threads"],
         {name: clean(versions[name]) for name in VERSIONS},
         {name: clean(value) if isinstance(value := machine.get(name), str) else value for name in FACTS},
+        others,
     )
 
 

@@ -40,7 +40,7 @@ def main(folder: Path) -> None:
 
 
 def measured(folder: Path, plan: dict[str, Any]) -> dict[str, Any]:
-    """Returns "nanoseconds" (by file, by repeat, of each run), "threads", "versions" and "machine"."""
+    """Returns "nanoseconds" (by file, by repeat, of each run), "others", "threads", "versions" and "machine"."""
     if hasattr(signal, "SIGALRM"):  # whoever asked has gone by then
         signal.alarm(math.ceil(plan["timeout"]))
     for name, expected in plan["files"].items():
@@ -55,8 +55,13 @@ def measured(folder: Path, plan: dict[str, Any]) -> dict[str, Any]:
     if provider not in onnxruntime.get_available_providers():
         raise CannotMeasure(f"ONNX Runtime {onnxruntime.__version__} has no {provider}; install onnxruntime-gpu there")
     timers = [Timer((folder / name).read_bytes(), plan["batch"], threads, provider) for name in plan["files"]]
-    repeats = [[quick(timer, plan["seconds"])] for timer in timers] if plan["quick"] else interleaved(timers, plan)
+    others = [others_running()]
+    repeats = (
+        [[quick(timer, plan["seconds"])] for timer in timers] if plan["quick"] else interleaved(timers, plan, others)
+    )
+    others.append(others_running())
     return {
+        "others": None if None in others else sum(others) / len(others),
         "nanoseconds": dict(zip(plan["files"], repeats)),  # noqa: B905 - Python 3.8 has no strict
         "threads": threads,
         "versions": {
@@ -133,8 +138,11 @@ class Timer:
         return times
 
 
-def interleaved(timers: list[Timer], plan: dict[str, Any]) -> list[list[list[int]]]:
-    """Returns each file's repeats: the files take turns until each has had its runs and its time."""
+def interleaved(timers: list[Timer], plan: dict[str, Any], others: list[Any]) -> list[list[list[int]]]:
+    """Returns each file's repeats: the files take turns until each has had its runs and its time.
+
+    What else wanted to run meanwhile is counted into `others`.
+    """
     for timer in timers:
         timer.run(LEAST_WARMUP)
     repeats: list[list[list[int]]] = [[] for _ in timers]
@@ -144,6 +152,7 @@ def interleaved(timers: list[Timer], plan: dict[str, Any]) -> list[list[list[int
         while any(len(mine) < runs or sum(mine) < nanoseconds for mine in times):
             for timer, mine in zip(timers, times):  # noqa: B905
                 mine.extend(timer.run(2, TURN_SECONDS)[1:])
+                others.append(others_running())
         for mine, all_of_it in zip(times, repeats):  # noqa: B905
             all_of_it.append(mine)
     return repeats
@@ -170,6 +179,14 @@ def uncertainty(times: list[int]) -> float:
     reach = NORMAL_95 * math.sqrt(count) / 2
     low, high = math.floor(count / 2 - reach), math.ceil(count / 2 + reach)
     return (ordered[high] - ordered[low]) / 2 / ordered[count // 2] if low >= 0 and high < count else math.inf
+
+
+def others_running() -> Any:
+    """Returns what `nastk.steadiness.others_running` does."""
+    try:
+        return float((read("/proc/loadavg") or "").split()[3].partition("/")[0]) - 1
+    except (ValueError, IndexError):
+        return None
 
 
 def usable_cores() -> int:

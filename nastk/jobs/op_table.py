@@ -68,6 +68,11 @@ def as_text(table: OpTable) -> str:
             f"{len(table.rows)} operations of {table.networks} networks on {table.device['processor']}, "
             f"{table.precision}, batch {table.batch}, {table.threads or 'all'} threads; the dearest:",
             *(f"  {timed.ms:9.4f} ms  {op}" for op, timed in rows),
+            *[
+                f"warning: not trustworthy: {table.unsteady} of {table.networks} networks were timed only while the "
+                "machine was busy; measure the table anew on one that does nothing else"
+            ]
+            * bool(table.unsteady),
         ]
     )
 

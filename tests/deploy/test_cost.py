@@ -21,7 +21,7 @@ CONFIG = NetworkConfig(cells=1, filters=8, size=16)
 def test_costs_are_those_of_the_network(space: str, precision: str) -> None:
     cost = CpuTarget(precision=precision).cost(genotype(space), CONFIG)
     network = build_network(genotype(space), CONFIG)
-    assert set(cost) == {"latency_ms", "params", "macs", "memory_mb", "size_mb"}
+    assert set(cost) == {"latency_ms", "latency_steady", "params", "macs", "memory_mb", "size_mb"}
     assert cost["params"] == count_parameters(network, auxiliary=False)
     assert cost["macs"] == count_macs(network, CONFIG)
     assert 0.01 < cost["latency_ms"] < 1000
@@ -55,7 +55,7 @@ def test_larger_networks_cost_more() -> None:
     small, large = (
         CpuTarget().cost(genotype(), dataclasses.replace(CONFIG, filters=filters, size=32)) for filters in (8, 32)
     )
-    assert all(large[name] > small[name] for name in small)
+    assert all(large[name] > small[name] for name in small if name != "latency_steady")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from nastk.deploy.manifest import MANIFEST, load_manifest
 
 SECONDS = 300.0
 # What differs from one run to the next is what was measured, and when.
-MEASURED = ("seconds", "latency_ms", "train_seconds")
+MEASURED = ("seconds", "latency_ms", "latency_steady", "train_seconds")
 TEMPORARY = (".writing", ".partial", ".ckpt", ".lock", ".rename")
 
 

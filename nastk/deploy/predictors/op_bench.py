@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
+from nastk.deploy.candidate_timing import QuickTiming, timing_of
 from nastk.deploy.cost import Conditions, static_cost
-from nastk.deploy.latency import quick_latency
+from nastk.deploy.graph import INPUT
+from nastk.deploy.latency import quick_times
 from nastk.deploy.machine import machine_facts, versions
 from nastk.deploy.predictors.op_rows import Op, ops_of
 from nastk.deploy.predictors.op_timing import op_times
 from nastk.deploy.predictors.table import OpTable, timed_ops
 from nastk.deploy.quantize import assumed_ranges, quantized_model
 from nastk.deploy.scheme import X86, Scheme
-from nastk.deploy.session import open_session
+from nastk.deploy.session import open_session, usable_cores
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
+from nastk.steadiness import mean_others, others_running
 
 # Each network is timed in so many rounds over all of them; the quickest counts, for only disturbances differ.
 ROUNDS = 3
@@ -85,6 +90,7 @@ def measure_ops(
     images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     latencies = [np.inf] * len(chosen)
     times: list[Mapping[Op, Sequence[float]]] = [{}] * len(chosen)
+    steady = [False] * len(chosen)
     shares = []
     for turn in range(ROUNDS):
         for index, one in enumerate(chosen):
@@ -92,8 +98,9 @@ def measure_ops(
             if not times[index] or _total(found) < _total(times[index]):
                 times[index] = found
             shares.append(lost)
-            session = open_session(one.file, target.threads)
-            latencies[index] = min(latencies[index], quick_latency(session, images, seconds=target.seconds))
+            timing = _whole(one.file, images, target)
+            latencies[index] = min(latencies[index], timing.p50_ms)
+            steady[index] |= timing.doubt is None
         tell(f"round {turn + 1} of {ROUNDS}")
     if np.mean(shares) > UNATTRIBUTED:
         raise UserError(f"bench ops=true: {np.mean(shares):.0%} of the time is of no known operation; no table written")
@@ -108,7 +115,17 @@ def measure_ops(
         device=machine_facts(),
         versions=versions(),
         date=time.strftime("%Y-%m-%d"),
+        unsteady=steady.count(False),
     )
+
+
+def _whole(file: bytes, images: NDArray[np.float32], target: Conditions) -> QuickTiming:
+    """Times a network whole, once: what else disturbs it there are the other rounds for."""
+    session = open_session(file, target.threads)
+    before = others_running()
+    times = quick_times(functools.partial(session.run, None, {INPUT: images}), target.seconds)
+    others = mean_others([before, others_running()])
+    return timing_of(times, others, target.threads or usable_cores())
 
 
 def _chosen(

@@ -41,6 +41,7 @@ class OpTable:
         device: facts of the machine; `processor` at least.
         versions: of what ran.
         date: of the measurement.
+        unsteady: networks of which no timing can be trusted, for the machine was busy with something else.
     """
 
     precision: str
@@ -52,6 +53,7 @@ class OpTable:
     device: Mapping[str, Any]
     versions: Mapping[str, str]
     date: str
+    unsteady: int = 0
     _families: dict[tuple[object, ...], list[Op]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -111,7 +113,7 @@ def timed_ops(
 
 def write_table(path: Path, table: OpTable) -> None:
     """Writes the table as JSON with its hash."""
-    content = {name: getattr(table, name) for name in FIELDS if name != "rows"}
+    content = {name: getattr(table, name) for name in (*FIELDS, "unsteady") if name != "rows"}
     content["rows"] = [
         {**asdict(op), **timed._asdict()}
         for op, timed in sorted(table.rows.items(), key=lambda item: (str(item[0]), item[0].after))
@@ -138,4 +140,7 @@ def read_table(path: Path) -> OpTable:
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{path}: has a row without {', '.join(ROW)}; it is damaged, measure it anew") from None
     fields = {name: content[name] for name in FIELDS}
-    return OpTable(**{**fields, "rows": rows, "base_ms": base})
+    unsteady = content.get("unsteady")  # tables of before do not tell
+    return OpTable(
+        **{**fields, "rows": rows, "base_ms": base, "unsteady": unsteady if isinstance(unsteady, int) else 0}
+    )

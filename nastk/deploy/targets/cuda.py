@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from nastk.deploy.candidate_timing import QuickTiming
 from nastk.deploy.cost import static_cost
 from nastk.deploy.emittable import Emittable
 from nastk.deploy.gpu import gpu_memory_errors_named, present_gpu
@@ -122,8 +123,8 @@ class CudaTarget:
         static = static_cost(genotype, config, write=self._write)
         with allocation_errors_named(), gpu_memory_errors_named():
             timer = self._timer(static.file, (config.channels, config.size, config.size))
-            latency = interleaved([timer], batch=self.batch, threads=1, seconds=self.seconds)[0]
-        return static.with_latency(latency.p50_ms)
+            latency = interleaved([timer], batch=self.batch, threads=1, seconds=self.seconds, on_cpu=False)[0]
+        return static.timed(QuickTiming(latency.p50_ms, latency.doubt))
 
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
         """Returns the latency of each file, measured in turn; raises UserError where there is no GPU."""
@@ -131,7 +132,7 @@ class CudaTarget:
         checked = [validate_model(path) for path in paths]
         with allocation_errors_named(), gpu_memory_errors_named():
             timers = [self._timer(model.data, model.shape) for model in checked]
-            return interleaved(timers, batch=self.batch, threads=1, runs=runs, seconds=seconds)
+            return interleaved(timers, batch=self.batch, threads=1, runs=runs, seconds=seconds, on_cpu=False)
 
     def _write(self, model: onnx.ModelProto) -> onnx.ModelProto:
         return half_model(model, assumed_ranges(model)) if self.precision == "fp16" else model

@@ -15,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nastk.deploy.candidate_timing import quick_timing
 from nastk.deploy.cost import MEGABYTE, static_cost
 from nastk.deploy.emittable import Emittable, untrained
-from nastk.deploy.latency import CallTimer, Latency, interleaved, quick_call_latency
+from nastk.deploy.latency import CallTimer, Latency, interleaved
 from nastk.deploy.session import usable_cores
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
 from nastk.deploy.targets.culprit import refused_edge
@@ -154,9 +155,10 @@ class MobileTarget(ABC):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / self.files[self.precision]
             path.write_bytes(data)
-            opened = self.open(path, self.threads or usable_cores())
-        latency = quick_call_latency(_call(opened), seconds=self.seconds)
-        return replace(static, size_mb=len(data) / MEGABYTE).with_latency(latency)
+            count = self.threads or usable_cores()
+            opened = self.open(path, count)
+        timing = quick_timing(_call(opened), seconds=self.seconds, threads=count)
+        return replace(static, size_mb=len(data) / MEGABYTE).timed(timing)
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
         """Returns that the files take one image at a time."""

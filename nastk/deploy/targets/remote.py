@@ -10,16 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import onnxruntime
 
 from nastk.deploy import remote_measure
+from nastk.deploy.candidate_timing import QuickTiming, steadiest, timing_of
 from nastk.deploy.cost import static_cost
 from nastk.deploy.emittable import Emittable
 from nastk.deploy.gpu_session import CUDA_PROVIDER
 from nastk.deploy.half import half_model
-from nastk.deploy.latency import Latency, summary
+from nastk.deploy.latency import Latency, summaries
 from nastk.deploy.quantize import assumed_ranges, quantized_model
 from nastk.deploy.remote_answer import Answer, read_answer
 from nastk.deploy.remote_measure import CPU, PLAN
@@ -35,6 +35,7 @@ from nastk.deploy.validate import validate_model
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
+from nastk.steadiness import MOST_REPEATS, Repeat, quietest
 
 OF = ("arm", "cpu", "cuda")
 PROVIDERS = {"cuda": CUDA_PROVIDER}
@@ -156,14 +157,37 @@ class RemoteTarget:
             MemoryError: it has not enough memory for the network.
         """
         static = static_cost(genotype, config, write=self._write)
-        answer = self._ask({CANDIDATE: static.file}, seconds=self.seconds, quick=True)
-        return static.with_latency(float(np.median(answer.seconds[CANDIDATE][0])) * 1000)
+
+        def timed() -> QuickTiming:
+            answer = self._ask({CANDIDATE: static.file}, seconds=self.seconds, quick=True)
+            times = answer.seconds[CANDIDATE][0]
+            return timing_of(times, self._others(answer), answer.threads, self._cores(answer))
+
+        return static.timed(steadiest(timed))
 
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
-        """Returns the latency there of each file, measured in turn; see `nastk.deploy.latency.measure`."""
+        """Returns the latency there of each file, measured in turn, anew where in doubt; see `nastk.deploy.latency`."""
         models = {f"{index}.onnx": validate_model(path).data for index, path in enumerate(paths)}
-        answer = self._ask(models, seconds=seconds, runs=runs)
-        return [summary(answer.seconds[name], self.batch, answer.threads) for name in models]
+        repeats: list[Repeat] = []
+        while True:
+            answer = self._ask(models, seconds=seconds, runs=runs)
+            repeats += self._repeats(answer, list(models))
+            found = summaries(quietest(repeats), self.batch, answer.threads, self._cores(answer))
+            if len(repeats) >= MOST_REPEATS or all(latency.steady for latency in found):
+                return found
+
+    def _repeats(self, answer: Answer, names: Sequence[str]) -> list[Repeat]:
+        times = zip(*(answer.seconds[name] for name in names), strict=True)
+        return [Repeat(one, self._others(answer)) for one in times]
+
+    def _others(self, answer: Answer) -> float | None:
+        """A GPU's times are not those of the processor."""
+        return None if self.of in PROVIDERS else answer.others
+
+    @staticmethod
+    def _cores(answer: Answer) -> int | None:
+        cores = answer.machine["cores"]
+        return int(cores) if isinstance(cores, int | float) and cores >= 1 else None
 
     def _write(self, model: onnx.ModelProto) -> onnx.ModelProto:
         if self.precision == "int8":

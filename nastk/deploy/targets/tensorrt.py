@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
+from nastk.deploy.candidate_timing import QuickTiming
 from nastk.deploy.cost import static_cost
 from nastk.deploy.emittable import Emittable
 from nastk.deploy.engine_file import HARDWARE, EngineSettings, engine_path, engine_record, trusted_engine
@@ -169,7 +170,7 @@ class TensorrtTarget:
         with gpu_memory_errors_named():
             data = self._build(static.file, (config.channels, config.size, config.size))
             latency = self._latencies([_opened(data, host_code=True)], 200, self.seconds, self.cuda_graph)[0]
-        return static.with_latency(latency.p50_ms)
+        return static.timed(QuickTiming(latency.p50_ms, latency.doubt))
 
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
         """Returns the latency of each graph's engine, measured in turn; raises UserError where there can be none."""
@@ -183,7 +184,7 @@ class TensorrtTarget:
 
     def _latencies(self, engines: Sequence[Engine], runs: int, seconds: float, cuda_graph: bool) -> list[Latency]:
         timers = [EventTimer(engine.launcher(self.batch), engine.stream, cuda_graph) for engine in engines]
-        return interleaved(timers, batch=self.batch, threads=1, runs=runs, seconds=seconds)
+        return interleaved(timers, batch=self.batch, threads=1, runs=runs, seconds=seconds, on_cpu=False)
 
     def _engine(self, path: Path) -> Engine:
         """Returns the engine beside a graph or, where there is none, one built of it for now."""

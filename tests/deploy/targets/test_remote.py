@@ -99,6 +99,7 @@ def test_a_candidate_costs_the_same_there_but_for_the_clock(board: Path, precisi
     there = target(precision=precision, seconds=0.1).cost(genotype("nasbench201", 1), CONFIG)
     here = CpuTarget(precision=precision, seconds=0.1).cost(genotype("nasbench201", 1), CONFIG)
     assert 0.1 < there.pop("latency_ms") / here.pop("latency_ms") < 10
+    assert {there.pop("latency_steady"), here.pop("latency_steady")} <= {0, 1}  # as busy as the machine happens to be
     assert there == here
 
 
@@ -111,7 +112,7 @@ def test_an_export_holds_what_the_machine_is(board: Path, export: Path, tmp_path
     assert found["remote"]["versions"]["onnxruntime"] == onnxruntime.__version__ and found["note"] is None
     assert all(entry["latency_ms"]["p50"] > 0 and entry["accuracy"] > 0.8 for entry in found["precisions"].values())
     asked = (board / "hosts").read_text().count("\n")
-    assert asked == 2, "once for what it is, once for the latencies"
+    assert asked in (2, 3, 4), "once for what it is, once for the latencies, and again where the machine was busy"
     card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
     processor = found["remote"]["machine"]["processor"]
     assert f"remote: latency of a batch of 1, on 1 thread(s) of {processor}" in card
