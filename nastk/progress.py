@@ -9,6 +9,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from nastk.objective import NOT_TRUSTED, STEADY
 from nastk.rows import Row
 
 
@@ -48,6 +49,7 @@ class SearchProgress:
             self._bar.set_postfix_str(self._summary())
             return
         facts = [f"{name} {row.metrics[name]:.4g}" for name in ("accuracy", "latency_ms") if name in row.metrics]
+        facts += [NOT_TRUSTED.strip()] * (row.metrics.get(STEADY) == 0 and NOT_TRUSTED not in row.reason)
         line = f"trial {row.number:>4} {row.state:<9} {' '.join(facts)} {row.reason}".rstrip()
         print(f"{line}  [{self._trained}/{self._trials}] {self._summary()}", file=sys.stderr, flush=True)
 

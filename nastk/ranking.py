@@ -9,6 +9,7 @@ from typing import Any
 
 from nastk.errors import UserError
 from nastk.files import read_json, write_json
+from nastk.objective import NOT_TRUSTED, STEADY
 
 SCHEMA = 1
 RANKING = "ranking.json"
@@ -25,6 +26,7 @@ class Ranked:
         params: parameters.
         latency_ms: p50 of the untrained network on the target; None where it could not be measured.
         folder: relative to the run's.
+        latency_steady: whether the latency can be trusted; None where nothing was measured.
     """
 
     key: str
@@ -33,6 +35,7 @@ class Ranked:
     params: int
     latency_ms: float | None
     folder: str
+    latency_steady: bool | None = None
 
 
 def ranked(entries: Iterable[Ranked]) -> list[Ranked]:
@@ -42,7 +45,10 @@ def ranked(entries: Iterable[Ranked]) -> list[Ranked]:
 
 def write_ranking(run: Path, order: Sequence[Ranked]) -> None:
     """Writes transfer/ranking.json into a run folder; raises UserError where it cannot be written."""
-    networks = [{"rank": rank, **asdict(entry)} for rank, entry in enumerate(order, start=1)]
+    networks = [
+        {"rank": rank, **{name: value for name, value in asdict(entry).items() if name != STEADY or value is not None}}
+        for rank, entry in enumerate(order, start=1)
+    ]
     write_json(run / "transfer" / RANKING, {"schema": SCHEMA, "networks": networks})
 
 
@@ -65,23 +71,25 @@ def ranking_table(order: Sequence[Ranked]) -> str:
     lines = ["rank  network     validation    test  parameters  latency (ms)"]
     for rank, entry in enumerate(order, start=1):
         latency = "-" if entry.latency_ms is None else f"{entry.latency_ms:.3f}"
+        doubt = NOT_TRUSTED if entry.latency_steady is False else ""
         lines.append(
             f"{rank:>4}  {entry.key[:10]}  {entry.validation_accuracy:>10.2%}  {entry.accuracy:>6.2%}"
-            f"  {entry.params:>10,}  {latency:>12}"
+            f"  {entry.params:>10,}  {latency:>12}{doubt}"
         )
     return "\n".join(lines)
 
 
-def ranked_entry(run: Path, folder: Path, metrics: Mapping[str, Any], latency_ms: float | None) -> Ranked:
-    """Returns a trained network's entry from its metrics.json; raises UserError where a number is missing."""
+def ranked_entry(run: Path, folder: Path, metrics: Mapping[str, Any], cost: Mapping[str, float]) -> Ranked:
+    """Returns a trained network's entry from its metrics.json and cost; raises UserError where a number is missing."""
     try:
         return Ranked(
             key=folder.name,
             validation_accuracy=float(metrics["validation_accuracy"]),
             accuracy=float(metrics["accuracy"]),
             params=int(metrics["params"]),
-            latency_ms=latency_ms,
+            latency_ms=cost.get("latency_ms"),
             folder=str(folder.relative_to(run)),
+            latency_steady=bool(cost[STEADY]) if STEADY in cost else None,
         )
     except (KeyError, TypeError, ValueError):
         raise UserError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from nastk.files import cannot_write
 from nastk.jobs.data_record import record_data, record_skipped
 from nastk.jobs.parts import make_cost, make_executor, make_latency, make_logger, make_objective, make_space
 from nastk.jobs.study import make_storage, named_storage, opened_study
+from nastk.objective import STEADY
 from nastk.progress import SearchProgress
 from nastk.pruning import Pruner, check_pruner
 from nastk.results import append_row, check_rows, write_choice, write_rows
@@ -113,6 +114,8 @@ def run_search(config: DictConfig) -> Path:
                         write_rows(folder, study.rows)
                         record_skipped(folder, executor.evaluator)
                         best = write_choice(folder, study.rows, objective)
+    for line in doubtful_timings(study.rows):
+        print(f"warning: {line}", file=sys.stderr)
     if best is None:
         stopped = f"the pruner stopped all {study.trained}; give another run= and pruner=none or a milder one"
         raise UserError(f"{folder}: no candidate was trained{' to the end' if not ended else ''}; {ended or stopped}")
@@ -173,6 +176,20 @@ def _made(folder: Path) -> Path:
     if any(folder.iterdir()) and not any((folder / name).exists() for name in ("config.yaml", ".held")):
         raise UserError(f"{folder}: holds files but no run; give another run=, nothing was changed")
     return folder
+
+
+def doubtful_timings(rows: Sequence[Row]) -> list[str]:
+    """Returns a line where candidates were timed while the machine was busy with something else, else none."""
+    measured = [row for row in rows if STEADY in row.metrics and row.state != "duplicate"]
+    doubtful = [row for row in measured if row.metrics[STEADY] == 0]
+    if not doubtful:
+        return []
+    rejected = sum(row.state == "rejected" for row in doubtful)
+    among = f"; {rejected} of these were rejected" if rejected else ""
+    return [
+        f"the latencies of {len(doubtful)} of {len(measured)} candidates are not trustworthy, the machine was busy "
+        f"with something else{among}: search on a machine that does nothing else, or with latency=table"
+    ]
 
 
 def _tell_result(folder: Path, study: SearchStudy, best: Row) -> None:

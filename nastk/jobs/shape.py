@@ -17,6 +17,7 @@ from nastk.errors import UserError
 from nastk.files import cannot_write, read_json, write_json
 from nastk.genotype import Genotype
 from nastk.jobs.sizing import (
+    LATENCY,
     MOST_CELLS,
     MOST_FILTERS,
     Freedom,
@@ -28,6 +29,7 @@ from nastk.jobs.sizing import (
     pick_shape,
 )
 from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
+from nastk.objective import NOT_TRUSTED, STEADY
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.record import RECORD, SHAPE
 
@@ -167,6 +169,7 @@ def _nothing_fits(genotype: Genotype, sizing: Sizing, limits: Sequence[Limit], n
     worst = max(limits, key=lambda limit: cost[limit.metric] / limit.value)
     return NoSizeFits(
         f"{worst.setting}={worst.value:g}: {start}, has {worst.metric} {_number(worst.metric, cost[worst.metric])}"
+        f"{NOT_TRUSTED if worst.metric == LATENCY and cost.get(STEADY) == 0 else ''}"
     )
 
 
@@ -205,6 +208,14 @@ def _tell(genotype: Genotype, sizing: Sizing, picked: Picked) -> None:
         f"{len(picked.measured)} sizes measured",
         file=sys.stderr,
     )
+    doubtful = sum(cost.get(STEADY) == 0 for _, cost in picked.measured)
+    if doubtful:
+        print(
+            f"warning: {doubtful} of {len(picked.measured)} sizes were timed while the machine was busy with something "
+            "else: this one may be smaller than it need be; move its folder away and transfer anew on a machine that "
+            "does nothing else",
+            file=sys.stderr,
+        )
     for limit in sizing.limits:
         if picked.cost[limit.metric] > limit.value:
             print(f"warning: {told(limit)} is broken by the given cells and filters", file=sys.stderr)

@@ -95,7 +95,7 @@ def _rank(
 ) -> list[Path]:
     """Writes and prints the ranking; returns the networks' folders in its order."""
     entries = [
-        ranked_entry(folder, place, found, _latency(plan, genotype, network, place))
+        ranked_entry(folder, place, found, _cost(plan, genotype, network, place))
         for (genotype, network, place), found in zip(networks, metrics, strict=True)
     ]
     order = ranked(entries)
@@ -104,14 +104,15 @@ def _rank(
     return [folder / entry.folder for entry in order]
 
 
-def _latency(plan: TransferPlan, genotype: Genotype, network: NetworkConfig, place: Path) -> float | None:
+def _cost(plan: TransferPlan, genotype: Genotype, network: NetworkConfig, place: Path) -> Mapping[str, float]:
+    """Returns what the network costs, its latency among it where that can be measured."""
     cost = recorded_cost(place) or {}
     if LATENCY not in cost and plan.target is not None:
         try:
-            cost = measured_cost(genotype, network, plan.target)
+            return measured_cost(genotype, network, plan.target)
         except TooLarge:
-            return None
-    return cost.get(LATENCY)
+            return {}
+    return cost
 
 
 def _result(folder: Path, metrics: Mapping[str, Any]) -> str:
