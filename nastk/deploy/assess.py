@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nastk.deploy.latency import Latency
+from nastk.steadiness import doubt
 
 # Of the largest logit: what the order of float32 sums can make of it, with room for deep networks.
 PARITY_TOLERANCE = 1e-3
@@ -111,6 +112,8 @@ def _compared(first: Judged, other: Judged, max_accuracy_drop: float) -> tuple[s
     drop = first.quality.accuracy - other.quality.accuracy
     before, after = first.latency.p50_ms, other.latency.p50_ms
     speed = f"{name} takes {after:.3g} ms, {first.precision} {before:.3g} ms"
+    if not (first.latency.steady and other.latency.steady):
+        speed += " (decided by timings that are not trustworthy)"
     if after > before * (1 - LEAST_GAIN):
         losses.append(f"{name} is not faster here (by at least {100 * LEAST_GAIN:.0f} %): {speed}")
     return f"{speed}, and it loses {100 * drop:.2f} points of accuracy", losses
@@ -131,10 +134,15 @@ def _lost(first: Judged, other: Judged, max_accuracy_drop: float) -> str | None:
 
 def _unsteady(files: Sequence[Judged]) -> list[str]:
     return [
-        f"{one.file}: p50 varied by {100 * one.latency.spread:.0f} % between repeats; the machine was busy"
+        f"{one.file}: {why_unsteady(one.latency)}; the machine was busy: its latency is not trustworthy"
         for one in files
         if one.latency is not None and not one.latency.steady
     ]
+
+
+def why_unsteady(latency: Latency) -> str:
+    """Returns why a latency is not to be trusted."""
+    return latency.doubt or doubt(latency.p50_ms, latency.min_ms, latency.spread) or "it varied"
 
 
 def _p50(judged: Judged) -> float:

@@ -40,7 +40,7 @@ def judge(
     answers, reference, labels = _answers(targets, folder, trained, data)
     judged = {}
     for target in targets:
-        latencies = _latencies(target, folder, seconds)
+        latencies = latencies_of(target, folder, seconds)
         mine: list[Judged] = []
         for precision, file in target.files.items():
             score: Quality | None = None
@@ -77,7 +77,8 @@ def _answers(
     return answers, np.concatenate(reference), np.concatenate(truth)
 
 
-def _latencies(target: Target, folder: Path, seconds: float) -> dict[str, Latency]:
+def latencies_of(target: Target, folder: Path, seconds: float) -> dict[str, Latency]:
+    """Times a target's files for so many seconds each; returns their latencies by name, none where that cannot be."""
     if target.cannot_run() is not None or target.cannot_time() is not None:
         return {}
     files = list(target.files.values())

@@ -13,6 +13,7 @@ CARD, PREDICT = "MODEL_CARD.md", "predict.py"
 # What nastk.training leaves beside the weights.
 RECORD, METRICS = "training.json", "metrics.json"
 MOST_CLASSES = 50
+NOT_TRUSTED = "not trustworthy"
 # As their authors' pages had it in November 2026.
 DATA_LICENCES = {
     "digits": "UCI Optdigits, CC BY 4.0 (https://archive.ics.uci.edu/dataset/80)",
@@ -46,6 +47,7 @@ def model_card(manifest: Mapping[str, Any], transfer_folder: Path, licence: str 
         f"files written by nastk {manifest['versions']['nastk']}. Input: {shape} pixels (channels, height, width). "
         f"{manifest['params']:,} parameters, {manifest['macs']:,} multiply-accumulates an image. "
         f"Genotype {_code(manifest['key'])}.",
+        *(f"**Over its budget:** {_text(line)}." for line in (manifest.get("budget") or {}).get("broken", ())),
         f"Ship {_code(manifest['recommended'])}: {_text(manifest['reason'])}.",
         "## Files",
         *_files(manifest),
@@ -75,6 +77,7 @@ def _files(manifest: Mapping[str, Any]) -> Iterator[str]:
             agreement = _unknown_or(entry["agreement"], lambda share: f"{100 * share:.2f} %")
             timed = entry["latency_ms"]
             latency = [f"{timed[name]:.4g}" for name in ("p50", "p90", "p99")] if timed else ["not timed here"] * 3
+            latency = [f"{cell} ({NOT_TRUSTED})" if timed and timed.get("doubt") else cell for cell in latency]
             size = f"{entry['size_bytes']:,}"
             rows.append((_code(entry["file"]), _text(target), precision, size, score, agreement, *latency))
     head = (
@@ -98,6 +101,10 @@ def _files(manifest: Mapping[str, Any]) -> Iterator[str]:
         if timed is not None:
             where = _where(manifest, target, timed["threads"])
             yield f"{_text(name)}: latency of a batch of {timed['batch']}, {where}."
+        for one in target["precisions"].values():
+            doubt = (one["latency_ms"] or {}).get("doubt")
+            if doubt:
+                yield f"The latency of {_code(one['file'])} is {NOT_TRUSTED}: {_text(doubt)}; the machine was busy."
         for said in dict.fromkeys(filter(None, (target.get(key) for key in ("not_run", "not_timed", "note")))):
             yield f"{_text(said.removeprefix('target '))}."
 
@@ -106,7 +113,7 @@ def _where(manifest: Mapping[str, Any], target: Mapping[str, Any], threads: int)
     """Returns on what the files of a target were timed."""
     if target.get("run_by"):
         return _text(" on ".join(filter(None, (target["run_by"], target.get("gpu")))))
-    ran = {**manifest, **target.get("remote", {})}
+    ran = {**manifest, **target.get("remote", {}), **(target.get("timed") or {})}
     machine = ran["machine"]
     processor = f"{threads} thread(s) of {_text(machine['processor'] or machine['architecture'])}"
     onnx = any(one["file"].endswith(".onnx") for one in target["precisions"].values())

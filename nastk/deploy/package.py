@@ -10,19 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from nastk.deploy import standalone
-from nastk.deploy.assess import Judged, recommend, shortcomings
+from nastk.deploy.assess import Judged
 from nastk.deploy.calibrate import Method
 from nastk.deploy.calibration_cache import CALIBRATION, cached_ranges
+from nastk.deploy.conclusions import Budget, concluded
 from nastk.deploy.emittable import emittable
-from nastk.deploy.export_folder import clear_left_over, existing, partial_folder, put_in_place
+from nastk.deploy.export_folder import BENCH, clear_left_over, existing, partial_folder, put_in_place
 from nastk.deploy.images import ImageSource, balanced, check_source, normalised
 from nastk.deploy.int8_source import HeldOut, Int8Wishes, int8_source
-from nastk.deploy.judge import judge
+from nastk.deploy.judge import judge, latencies_of
 from nastk.deploy.machine import machine_facts, versions
 from nastk.deploy.manifest import LABELS, MANIFEST, SCHEMA, describe_files, sha256
 from nastk.deploy.model_card import CARD, PREDICT, model_card
+from nastk.deploy.renewal import Timed, renewable, renewed
 from nastk.deploy.scheme import scheme_of
 from nastk.deploy.targets import CpuTarget, Target
+from nastk.deploy.timings import latency_entry, timed_now
 from nastk.deploy.tuned import TUNED
 from nastk.errors import UserError
 from nastk.files import write_bytes, write_json, write_text
@@ -80,11 +83,12 @@ def export_model(
     targets: Sequence[Target] = (CpuTarget(),),
     tuned: Path | None = None,
     held_out: HeldOut | None = None,
+    budget: Budget | None = None,
 ) -> dict[str, Any]:
     """Writes each target's files, labels.json, calibration.json, manifest.json, MODEL_CARD.md and predict.py.
 
-    The folder appears whole or not at all. One that is there already is kept where its files are those of its manifest
-    and it was made of the same trained network with the same settings.
+    The folder appears whole or not at all. The files of one that is there already are kept where they are those of its
+    manifest and were made of the same trained network with the same settings; they are timed again.
 
     Args:
         transfer_folder: model.safetensors, genotype.json and network.json, as `train_final` writes them.
@@ -95,13 +99,14 @@ def export_model(
         tuned: folder of the same network fine-tuned for int8; int8 files are written from whichever weights score
             better on `held_out`, float32 files never.
         held_out: images to decide on what int8 is made of; None for the training images.
+        budget: what the network may cost.
 
     Returns:
         The content of manifest.json.
 
     Raises:
         UserError: the trained network is missing or damaged, the data are not what it was trained on, a target cannot
-            hold it, the folder holds something else than an export or cannot be written.
+            hold it, the folder holds something else than an export, or files of another target, or cannot be written.
         ParityError: a float32 file does not compute what the network does.
     """
     settings = settings or ExportSettings()
@@ -122,8 +127,11 @@ def export_model(
     clear_left_over(out_folder)
     # The card has no hash in the manifest: it is for people, who may add to it.
     manifest = existing(out_folder, source, {*names, CARD})
-    if manifest is not None:
-        return manifest
+    budget = budget or Budget()
+    if manifest is not None and renewable(manifest) and manifest["target"] == targets[0].name:
+        timed = {target.name: _timed(target, out_folder, settings.seconds) for target in targets}
+        known = {name: one for name, one in timed.items() if one.latencies}
+        return renewed(out_folder, manifest, known, budget, transfer_folder)
     wishes = None
     if tuned is not None or settings.sensitivity:
         images = held_out or HeldOut(data.train(), unseen=False)
@@ -133,8 +141,11 @@ def export_model(
     try:
         kept = out_folder / CALIBRATION
         manifest = _fill(partial, trained, data, settings, targets, names, kept, wishes) | {"source": source}
+        manifest = concluded(manifest, settings.max_accuracy_drop, budget)
         write_json(partial / MANIFEST, manifest)
         write_text(partial / CARD, model_card(manifest, transfer_folder, settings.licence))
+        if (out_folder / BENCH).is_file():  # whose entries tell the hash of the file that they are of
+            shutil.copy2(out_folder / BENCH, partial / BENCH)
         put_in_place(partial, out_folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -167,23 +178,12 @@ def _fill(
         write_bytes(folder / PREDICT, Path(standalone.__file__).read_bytes())
     files = describe_files(folder, sorted(names))
     entries = {target.name: _target_entry(target, folder, judged[target.name], files) for target in targets}
-    first = entries[targets[0].name]
-    chosen, reason, warnings = recommend(judged[targets[0].name], settings.max_accuracy_drop)
-    further = [
-        line
-        for target in targets[1:]
-        for line in shortcomings(target.name, judged[target.name], settings.max_accuracy_drop)
-    ]
     return {
         "schema": SCHEMA,
         "key": trained.genotype.key,
         "params": count_parameters(trained.network, auxiliary=False),
         "macs": count_macs(trained.network, config),
         "target": targets[0].name,
-        "recommended": chosen,
-        "reason": reason,
-        "warnings": [*warnings, *further],
-        "precisions": first["precisions"],
         "targets": entries,
         "int8": int8,
         "calibration_images": len(calibration),
@@ -216,28 +216,28 @@ def _target_entry(
         "not_run": target.cannot_run(),
         "not_timed": target.cannot_time(),
         "extras": list(target.extras),
+        "timed": _at(target) if any(one.latency for one in judged) else None,
         **target.facts(folder),
     }
 
 
+def _timed(target: Target, folder: Path, seconds: float) -> Timed:
+    return Timed(latencies_of(target, folder, seconds), _at(target))
+
+
+def _at(target: Target) -> dict[str, Any]:
+    there = getattr(target, "measured_on", None)  # another machine's, where it is one
+    return timed_now(there and there())
+
+
 def _entry(judged: Judged, size: int) -> dict[str, Any]:
     """Returns what the manifest says of a file; null stands for what could not be found out on this machine."""
-    score, latency = judged.quality, judged.latency
+    score = judged.quality
     return {
         "file": judged.file,
         "size_bytes": size,
         "accuracy": score and score.accuracy,
         "agreement": score and score.agreement,
         "max_logit_difference": score and score.max_difference,
-        "latency_ms": latency
-        and {
-            "p50": latency.p50_ms,
-            "p90": latency.p90_ms,
-            "p99": latency.p99_ms,
-            "min": latency.min_ms,
-            "runs": latency.runs,
-            "spread": latency.spread,
-            "batch": latency.batch,
-            "threads": latency.threads,
-        },
+        "latency_ms": latency_entry(judged.latency),
     }

@@ -12,14 +12,18 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nastk.config import build, load_yaml, settings, shipped
+from nastk.deploy.export_folder import BENCH
 from nastk.deploy.latency import LEAST_RUNS
 from nastk.deploy.machine import machine_facts, versions
 from nastk.deploy.manifest import MANIFEST, load_manifest
 from nastk.deploy.targets import Target
+from nastk.deploy.timings import timed_now
 from nastk.errors import UserError
 from nastk.files import write_json
+from nastk.jobs.bench_record import shown_entry, taken_over
 from nastk.jobs.parts import run_config
 from nastk.runs import held
+from nastk.steadiness import untrusted
 
 SCHEMA = 1
 
@@ -56,8 +60,9 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
     Files whose hash is not the manifest's are not opened.
 
     Returns:
-        the path of bench.json, and its entries: key, file, precision, target, batch, threads, p50_ms, p90_ms, p99_ms,
-        min_ms, runs, spread, steady.
+        the path of bench.json, and its entries: key, file, sha256, precision, target, batch, threads, p50_ms, p90_ms,
+        p99_ms, min_ms, runs, spread, steady, doubt, at. What the export was timed under too, its manifest and model
+        card show from now on.
 
     Raises:
         UserError: nothing is exported there yet, a manifest or file is damaged, or another process holds the run.
@@ -85,14 +90,14 @@ def _measured(
     config: DictConfig, place: Path, exports: list[Path], node: DictConfig | None
 ) -> tuple[Path, list[dict[str, Any]]]:
     wanted, targets = bench_plan(config, node)
-    files = []
-    for export in exports:
-        manifest = load_manifest(export)
-        files += [
-            {"key": manifest["key"], "file": str(export / name), "precision": precision}
-            for precision, name in targets[0].files.items()
-            if name in manifest["files"]
-        ]
+    manifests = {export: load_manifest(export) for export in exports}
+    files = [
+        {"key": manifest["key"], "file": str(export / name), "sha256": manifest["files"][name]["sha256"]}
+        | {"precision": precision}
+        for export, manifest in manifests.items()
+        for precision, name in targets[0].files.items()
+        if name in manifest["files"]
+    ]
     if not files:
         expected = ", ".join(targets[0].files.values())
         raise UserError(
@@ -108,6 +113,7 @@ def _measured(
     if absent:
         print(f"note: not exported, so not timed: {', '.join(absent)}", file=sys.stderr)
     paths = [Path(file["file"]) for file in files]
+    there = getattr(targets[0], "measured_on", None)  # another machine's, where it is one
     entries = []
     for target in targets:
         threads = f", {target.threads or 'all'} threads" if hasattr(target, "threads") else ""
@@ -116,12 +122,15 @@ def _measured(
             measured = target.measure(paths, runs=wanted.runs, seconds=wanted.seconds)
         except MemoryError:
             raise UserError(f"bench.batch={target.batch}: more than fits into memory; nothing was written") from None
+        at = timed_now(there and there())
+        latencies = dict(zip(paths, measured, strict=True))
+        manifests = {export: taken_over(export, one, target.name, latencies, at) for export, one in manifests.items()}
         for file, latency in zip(files, measured, strict=True):
-            name = str(Path(file["file"]).relative_to(place))
-            entries.append({**file, "file": name, "target": target.name, **latency.to_dict()})
-    path = place / "bench.json"
-    there = getattr(targets[0], "measured_on", None)  # another machine's, where it is one
-    machine, ran = (machine_facts(), {}) if there is None else there()
+            where = {"file": str(Path(file["file"]).relative_to(place)), "target": target.name}
+            entry = {**file, **where, **latency.to_dict(), "at": at["at"]}
+            entries.append(shown_entry(entry, manifests[Path(file["file"]).parent], latency))
+    path = place / BENCH
+    machine, ran = there() if there is not None else (machine_facts(), {})
     write_json(path, {"schema": SCHEMA, "measurements": entries, "machine": machine, "versions": {**versions(), **ran}})
     return path, entries
 
@@ -151,10 +160,10 @@ def as_text(entries: list[dict[str, Any]]) -> str:
     """Returns the measurements as a table."""
     lines = [f"{'file':<52} {'batch':>5} {'threads':>7} {'p50 ms':>9} {'p90 ms':>9} {'p99 ms':>9} {'runs':>6}  spread"]
     for entry in entries:
+        doubt = "" if entry["steady"] else f"  ({untrusted(entry['doubt'])})"
         name = "/".join(Path(entry["file"]).parts[-2:])
         lines.append(
             f"{name:<52} {entry['batch']:>5} {entry['threads'] or 'all':>7} {entry['p50_ms']:>9.4f} "
-            f"{entry['p90_ms']:>9.4f} {entry['p99_ms']:>9.4f} {entry['runs']:>6}  {entry['spread']:.1%}"
-            f"{'' if entry['steady'] else ' (over 5 %: the machine was busy)'}"
+            f"{entry['p90_ms']:>9.4f} {entry['p99_ms']:>9.4f} {entry['runs']:>6}  {entry['spread']:.1%}{doubt}"
         )
     return "\n".join(lines)

@@ -5,24 +5,28 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from nastk.config import build, check_type, load_yaml, plain, settings, shipped
+from nastk.config import build, load_yaml, plain, settings
 from nastk.deploy.package import ExportSettings, export_model
+from nastk.deploy.renewal import card_note
 from nastk.deploy.scheme import scheme_of
 from nastk.deploy.targets import Target
-from nastk.errors import UserError, unknown
-from nastk.files import read_json
+from nastk.errors import UserError
+from nastk.jobs.bench_record import refresh_bench
+from nastk.jobs.export_targets import also_targets, earlier_targets, export_targets
 from nastk.jobs.int8_lines import int8_lines
+from nastk.jobs.network_budget import network_budget
 from nastk.jobs.parts import make_data, run_config
 from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images
 from nastk.networks.stored import WEIGHTS
 from nastk.ranking import read_ranks
 from nastk.runs import held
-from nastk.training.record import SHAPE
+from nastk.steadiness import untrusted
 
 
 def run_export(config: DictConfig) -> list[Path]:
@@ -32,7 +36,6 @@ def run_export(config: DictConfig) -> list[Path]:
         UserError: nothing is trained there yet, or one of `export_model`'s.
     """
     how, qat = export_plan(config), qat_plan(config)
-    folders = []
     with contextlib.ExitStack() as stack:
         if config.model is not None:
             run, models = _run_of(Path(config.model)), [Path(config.model)]
@@ -48,20 +51,36 @@ def run_export(config: DictConfig) -> list[Path]:
         if run is not None:
             stack.enter_context(held(run))
         data = _data(config, run)
-        targets = _targets(config, run)
-        for model in models:
-            out = model.parent.parent / "export" / model.name
-            tuned = held_out = None
-            if qat.epochs or how.sensitivity:
-                train, held_out = held_out_images(model, data)
-                tuned = fine_tuned(model, data, train, how, qat, scheme_of(targets[0])) if qat.epochs else None
-            manifest = export_model(model, out, data, how, targets, tuned, held_out)
-            _tell(model.name, manifest)
-            for line in int8_lines(manifest, how.max_accuracy_drop):
-                print(line, file=sys.stderr)
-            _tell_limit(manifest, _limit(model, run))
-            folders.append(out)
-    return folders
+        targets = export_targets(config, run)
+        return [_export(config, run, model, data, targets, how, qat) for model in models]
+
+
+def _export(
+    config: DictConfig,
+    run: Path | None,
+    model: Path,
+    data: Any,
+    targets: Sequence[Target],
+    how: ExportSettings,
+    qat: QatSettings,
+) -> Path:
+    out = model.parent.parent / "export" / model.name
+    targets = [*targets, *earlier_targets(out, [target.name for target in targets])]
+    tuned = held_out = None
+    if qat.epochs or how.sensitivity:
+        train, held_out = held_out_images(model, data)
+        tuned = fine_tuned(model, data, train, how, qat, scheme_of(targets[0])) if qat.epochs else None
+    budget = network_budget(model, run)
+    manifest = export_model(model, out, data, how, targets, tuned, held_out, budget)
+    _tell(model.name, manifest)
+    for line in int8_lines(manifest, how.max_accuracy_drop):
+        print(line, file=sys.stderr)
+    note = card_note(out, manifest)
+    if note is not None:
+        print(f"note: {note}", file=sys.stderr)
+    if run is not None:
+        refresh_bench(run, out, manifest)
+    return out
 
 
 def export_plan(config: DictConfig) -> ExportSettings:
@@ -99,33 +118,6 @@ def _data(config: DictConfig, run: Path | None) -> Any:
     return make_data(load_yaml(run / "config.yaml"))
 
 
-def _targets(config: DictConfig, run: Path | None) -> list[Target]:
-    """Returns the target that the network was searched for, or the one that is given, and `export.also`'s."""
-    node = config.get("target")
-    if node is None:
-        node = load_yaml(shipped("conf") / "target" / "cpu.yaml" if run is None else run / "config.yaml")
-        node = node if run is None else node.get("target")
-    main: Target = build(node, "target", Target)
-    also = also_targets(config)
-    return [main, *(target for target in also if target.name != main.name)]
-
-
-def also_targets(config: DictConfig) -> list[Target]:
-    """Returns the targets that `export.also` names, each with the settings of its file in conf/target."""
-    names = plain(config.export).get("also") or ()
-    check_type(names, tuple[str, ...], "export.also")
-    folder = shipped("conf") / "target"
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
-    for name in names:
-        if name not in known:
-            raise unknown("target in export.also", name, known)
-    nodes = {name: load_yaml(folder / f"{name}.yaml") for name in names}
-    for name, node in nodes.items():
-        for missing in OmegaConf.missing_keys(node):
-            raise UserError(f"export.also={name}: {missing} not given, expected target={name} target.{missing}=VALUE")
-    return [build(node, f"target {name}") for name, node in nodes.items()]
-
-
 def _tell(key: str, manifest: dict[str, Any]) -> None:
     for name, target in manifest["targets"].items():
         for precision, entry in target["precisions"].items():
@@ -139,32 +131,12 @@ def _tell(key: str, manifest: dict[str, Any]) -> None:
     print(f"ship {manifest['recommended']}: {manifest['reason']}", file=sys.stderr)
 
 
-def _limit(model: Path, run: Path | None) -> float | None:
-    """Returns the latency that the network was made for in milliseconds, by its own record or by the search's."""
-    shape = read_json(model / SHAPE) if (model / SHAPE).exists() else {}
-    limits = shape.get("limits") if isinstance(shape, dict) else None
-    objective = load_yaml(run / "config.yaml").get("objective") if run is not None else None
-    limit = (limits or objective or {}).get("max_latency_ms")
-    return float(limit) if isinstance(limit, int | float) else None
-
-
-def _tell_limit(manifest: dict[str, Any], limit: float | None) -> None:
-    """Says so where the file to ship takes longer than it may."""
-    shipped_file = next(entry for entry in manifest["precisions"].values() if entry["file"] == manifest["recommended"])
-    latency = shipped_file["latency_ms"]
-    if limit is not None and latency is not None and latency["p50"] > limit:
-        print(
-            f"warning: {manifest['recommended']} takes {latency['p50']:.3g} ms (p50), max_latency_ms is {limit:g}; "
-            "transfer with a lower transfer.max_latency_ms, or export anew on a machine that does nothing else",
-            file=sys.stderr,
-        )
-
-
 def _found(entry: dict[str, Any]) -> str:
     """Returns what is known of a file, in words."""
     known = []
     if entry["accuracy"] is not None:
         known.append(f"accuracy {entry['accuracy']:.4f}, agreement {entry['agreement']:.4f}")
     if entry["latency_ms"] is not None:
-        known.append(f"p50 {entry['latency_ms']['p50']:.3g} ms")
+        doubt = entry["latency_ms"].get("doubt")
+        known.append(f"p50 {entry['latency_ms']['p50']:.3g} ms{f' ({untrusted(doubt)})' if doubt else ''}")
     return ", ".join([*known, f"{entry['size_bytes'] / 1024:.0f} KiB", entry["file"]])

@@ -16,6 +16,7 @@ from nastk.jobs.report import run_report
 from nastk.jobs.search import run_search
 from nastk.jobs.transfer import run_transfer, transfer_plan
 from nastk.report import final_table, format_table
+from nastk.report.table_text import table_notes
 
 Result = TypeVar("Result")
 
@@ -41,7 +42,8 @@ def run_pipeline(config: DictConfig) -> tuple[str, Path]:
     else:
         print(f"[4/5 bench] left out: {reason}", file=sys.stderr)
     page = _step("5/5 report", run_report, config)
-    return format_table(final_table(Path(config.run))), page
+    rows = final_table(Path(config.run))
+    return "\n".join([format_table(rows), *table_notes(rows)]), page
 
 
 def _step(title: str, job: Callable[[DictConfig], Result], config: DictConfig) -> Result:

@@ -93,16 +93,23 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     return TransferPlan(asked.top, Sizing(network, limits, free, target, facts), recipe, data, run, target)
 
 
-def _limits(asked: TransferShape, searched: DictConfig) -> tuple[Limit, ...]:
-    """The transfer's own limits, and the search's where it has none.
+def inherited_limits(searched: DictConfig) -> dict[str, float]:
+    """Returns the limits of a search that hold for the network which is made of its cells, by metric.
 
     A search that looks costs up in a table has limits on what the table is about, another network on another machine;
     one with a latency predictor, a limit on the latency of networks of the size that was learned.
     """
     network = _searched_network(searched)
-    inherited = make_objective(searched).limits if network is not None and searched.get("objective") else {}
-    if isinstance(make_latency(searched), PredictorLatency):
-        inherited = {metric: limit for metric, limit in inherited.items() if metric != "latency_ms"}
+    limits = make_objective(searched).limits if network is not None and searched.get("objective") else {}
+    foretells = (searched.get("latency") or {}).get("_target_", "")
+    if str(foretells).rpartition(".")[2] == PredictorLatency.__name__:
+        limits.pop("latency_ms", None)
+    return limits
+
+
+def _limits(asked: TransferShape, searched: DictConfig) -> tuple[Limit, ...]:
+    """The transfer's own limits, and the search's where it has none."""
+    inherited = inherited_limits(searched)
     limits = []
     for metric in LIMITED:
         own = getattr(asked, f"max_{metric}")

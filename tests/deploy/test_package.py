@@ -1,6 +1,7 @@
 """Exports: checked and measured, whole or absent, kept when nothing changed, refused on bad input."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from nastk.deploy import package
 from nastk.deploy.assess import ParityError
 from nastk.deploy.images import normalised
 from nastk.deploy.manifest import describe_files, load_manifest, sha256
+from nastk.deploy.model_card import model_card
 from nastk.deploy.package import ExportSettings, export_model
 from nastk.deploy.session import open_session, predict
 from nastk.errors import UserError
@@ -132,11 +134,26 @@ def test_the_report_reads_the_manifest(exported) -> None:
     assert shipped.params and shipped.macs and all(file.p50_ms for file in shipped.files)
 
 
-def test_an_unchanged_export_is_kept(exported, trained) -> None:
-    out, manifest = exported
-    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
-    assert export_model(trained, out, Source(), QUICK) == manifest
-    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+def test_the_files_of_an_unchanged_export_are_kept_and_timed_again(exported, trained, tmp_path: Path) -> None:
+    out = shutil.copytree(exported[0], tmp_path / "abc", copy_function=shutil.copy2)
+    # As an export on a busy machine leaves it; nothing of it may stay.
+    spoilt = json.loads((out / "manifest.json").read_text())
+    for entry in (*spoilt["precisions"].values(), *spoilt["targets"]["cpu"]["precisions"].values()):
+        entry["latency_ms"] |= {"p50": 9800.0, "min": 1.72, "steady": False, "doubt": "p50 is far off"}
+    (out / "manifest.json").write_text(json.dumps(spoilt))
+    (out / "MODEL_CARD.md").write_text(model_card(spoilt, trained, None) + "\nAsk Ada about it.\n")
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()}
+    manifest = export_model(trained, out, Source(), QUICK)
+    after = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()}
+    assert before.keys() == after.keys()
+    assert {name for name in before if before[name] != after[name]} == {"manifest.json", "MODEL_CARD.md"}
+    assert load_manifest(out) == manifest
+    for entry in (*manifest["precisions"].values(), *manifest["targets"]["cpu"]["precisions"].values()):
+        assert entry["latency_ms"]["p50"] < 9800 and "far off" not in str(entry["latency_ms"]["doubt"])
+    card = (out / "MODEL_CARD.md").read_text()
+    assert "9800" not in card and "9800" not in json.dumps(manifest)
+    assert card == model_card(manifest, trained, None) + "\nAsk Ada about it.\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["abc"]
 
 
 def test_other_weights_other_settings_and_damage_make_it_anew(copy: Path, tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""Gives an export newer latencies and what follows from them; manifest and model card change together, or neither."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+
+from nastk.deploy.conclusions import Budget, concluded
+from nastk.deploy.export_folder import rewritten
+from nastk.deploy.latency import Latency
+from nastk.deploy.manifest import MANIFEST
+from nastk.deploy.model_card import CARD, model_card
+from nastk.deploy.timings import fits, judged_files, retimed
+
+DROP = 0.005  # max_accuracy_drop of an export that does not say
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Latencies of a target's files by name, and when and on what they were taken, as of `timings.timed_now`."""
+
+    latencies: Mapping[str, Latency]
+    at: Mapping[str, Any]
+
+
+def renewable(manifest: Mapping[str, Any]) -> bool:
+    """Returns whether a manifest, which may have been written by anybody, says all that `renewed` needs."""
+    try:
+        for target in manifest["targets"].values():
+            judged_files(target)
+        dict(manifest["machine"])
+        float(manifest["params"] + manifest["macs"])
+        return manifest["target"] in manifest["targets"]
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return False
+
+
+def renewed(
+    folder: Path, manifest: Mapping[str, Any], timed: Mapping[str, Timed], budget: Budget, transfer_folder: Path
+) -> dict[str, Any]:
+    """Takes newer latencies over, where they are under the export's own conditions, and writes what changes.
+
+    Args:
+        folder: of the export.
+        manifest: of it, `renewable`.
+        timed: by target.
+        budget: what the network may cost.
+        transfer_folder: of the trained network, for the card; it may be gone.
+
+    Returns:
+        The content of manifest.json.
+
+    Raises:
+        UserError: the folder cannot be written; it is as it was.
+    """
+    source = manifest["source"]
+    targets = dict(manifest["targets"])
+    for name, found in timed.items():
+        asked = (source.get("targets") or {}).get(name) or {}
+        if name in targets and fits(targets[name], asked, found.latencies):
+            targets[name] = retimed(targets[name], found.latencies, found.at, manifest["machine"])
+    settings = source.get("settings") or {}
+    new = concluded({**manifest, "targets": targets}, settings.get("max_accuracy_drop", DROP), budget)
+    if new == manifest:
+        return new
+    licence = settings.get("licence")
+    before, after = (model_card(one, transfer_folder, licence) for one in (manifest, new))
+    card = folder / CARD
+    text = updated(card.read_text("utf-8", "surrogateescape"), before, after) if card.is_file() else after
+    data = json.dumps(new, indent=2, allow_nan=False) + "\n"
+    rewritten(folder, {MANIFEST: data.encode(), CARD: text.encode("utf-8", "surrogateescape")})
+    return new
+
+
+def updated(text: str, before: str, after: str) -> str:
+    """Returns a card with what differs between two versions of it, and with whatever a person has added to it.
+
+    Where a person has changed the very lines that differ, it stays as it is; see `card_note`.
+
+    Args:
+        text: of the card, `before` with additions.
+        before, after: as nastk writes it.
+    """
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    for kind, first, last, start, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            continue
+        reach = 0  # lines before the change, which tell the place where the changed ones alone do not
+        while text.count("".join(old[first - reach : last])) != 1:
+            reach += 1
+            if reach > min(first, start) or old[first - reach] != new[start - reach]:
+                return text
+        text = text.replace("".join(old[first - reach : last]), "".join(new[start - reach : end]))
+    return text
+
+
+def card_note(folder: Path, manifest: Mapping[str, Any]) -> str | None:
+    """Returns in one line that the card does not show the latencies of the manifest, or None where it does."""
+    card = folder / CARD
+    text = card.read_text("utf-8", "surrogateescape") if card.is_file() else ""
+    rows = [line for line in model_card(manifest, folder, None).splitlines() if line.startswith("| `")]
+    if all(row in text for row in rows):
+        return None
+    return f"{card}: was changed by hand and does not show the newest latencies, which are in {MANIFEST}"
