@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nastk.budget import LATENCY, broken_limits
+from nastk.objective import STEADY
 from nastk.ranking import read_ranks
+from nastk.report.run_config import limits, parse_config
 from nastk.report.run_files import Candidate, Run, number_in, read_run
 from nastk.report.shipped import Shipped, read_shipped
 from nastk.report.transferred import Size, read_size
@@ -30,6 +33,8 @@ class FinalRow:
         file: the recommended file.
         size: N, F and the limits that they were picked by.
         validation_accuracy: of the transferred network, on training images that were held out to rank several.
+        doubts: by precision, why its latency cannot be trusted.
+        broken: a sentence for each limit that it breaks.
     """
 
     key: str
@@ -44,6 +49,8 @@ class FinalRow:
     file: Path | None = None
     size: Size = field(default_factory=Size)
     validation_accuracy: float | None = None
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    broken: tuple[str, ...] = ()
 
 
 def final_table(run: Path | Run) -> list[FinalRow]:
@@ -73,7 +80,13 @@ def _searched(best: Candidate) -> FinalRow:
     metrics = best.metrics
     latency = {"fp32": metrics["latency_ms"]} if "latency_ms" in metrics else {}
     return FinalRow(
-        best.key, "search", metrics.get("params"), metrics.get("macs"), metrics.get("accuracy"), latency_ms=latency
+        best.key,
+        "search",
+        metrics.get("params"),
+        metrics.get("macs"),
+        metrics.get("accuracy"),
+        latency_ms=latency,
+        doubts={"fp32": "the machine was busy during the search"} if metrics.get(STEADY) == 0 else {},
     )
 
 
@@ -85,7 +98,7 @@ def _made(run: Run, key: str, candidate: Candidate | None) -> FinalRow:
     shipped = Shipped()
     if key in run.exports:
         shipped = read_shipped(run.exports[key], run.folder / "export" / key)
-    return FinalRow(
+    row = FinalRow(
         key=key,
         stage="exported" if key in run.exports else "transferred",
         params=_first(number_in(metrics, "params", where), shipped.params),
@@ -98,7 +111,21 @@ def _made(run: Run, key: str, candidate: Candidate | None) -> FinalRow:
         file=shipped.recommended_path,
         size=read_size(run.folder / "transfer" / key),
         validation_accuracy=number_in(metrics, "validation_accuracy", where),
+        doubts={file.precision: file.doubt for file in shipped.files if file.doubt},
     )
+    return replace(row, broken=_broken(run, row) if shipped.broken is None else shipped.broken)
+
+
+def _broken(run: Run, row: FinalRow) -> tuple[str, ...]:
+    """Returns which limits are broken where no manifest says it: there is none yet, or one of before it did."""
+    config = parse_config(run.config_text, run.folder / "config.yaml") if run.config_text is not None else {}
+    allowed = dict(row.size.limits or limits(config))
+    latency = config.get("latency")
+    if not row.size.limits and isinstance(latency, Mapping) and "PredictorLatency" in str(latency.get("_target_")):
+        allowed.pop(LATENCY, None)  # it was of another device, and of networks of another size
+    shipped = row.recommended or ""
+    costs = {"params": row.params, "macs": row.macs, LATENCY: row.latency_ms.get(shipped)}
+    return tuple(broken_limits(allowed, costs, row.file.name if row.file else row.key[:8], row.doubts.get(shipped, "")))
 
 
 def _first(*values: float | None) -> float | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from nastk.files import cannot_write, write_bytes, write_text
 from nastk.report import sections
 from nastk.report.audit_section import audit_section
+from nastk.report.bench_section import bench
 from nastk.report.cell_drawing import draw_cell
 from nastk.report.charts import FEWEST_FOR_RANDOM, cost_axis, pareto_chart, search_chart
 from nastk.report.figures import to_png, to_svg
@@ -57,7 +58,7 @@ def write_report(run: Path) -> Path:
         sections.precisions(found, rows),
         sections.states(found),
         sections.next_steps(found, rows),
-        sections.bench(found),
+        bench(found),
         sections.machine(found, config),
         sections.configuration(found),
     ]

@@ -10,12 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from nastk.fidelity import FEWEST
+from nastk.objective import STEADY
+from nastk.report.bench_section import flat, shown
 from nastk.report.final_table import FinalRow
 from nastk.report.page import card, command, facts, folded, paragraph, table
 from nastk.report.run_config import controller_name, made_by, run_seed
-from nastk.report.run_files import STATES, Object, Run
+from nastk.report.run_files import STATES, Run
 from nastk.report.shipped import read_shipped
-from nastk.report.table_text import NONE, SHOWN_KEY, count, group_spans, milliseconds, share, size, table_columns
+from nastk.report.table_text import (
+    DOUBT,
+    NONE,
+    SHOWN_KEY,
+    count,
+    group_spans,
+    milliseconds,
+    share,
+    size,
+    table_columns,
+    table_notes,
+)
 
 MOST_REASONS = 12
 WHAT_STATES_MEAN = {
@@ -64,10 +77,11 @@ def headline(run: Run, rows: Sequence[FinalRow]) -> str:
     )
     latency = best.latency_ms.get(precision)
     network = "small network of the search" if best.stage == "search" else precision
+    doubted = ": not trustworthy" if latency is not None and precision in best.doubts else ""
     shown = [
         (best.key[:SHOWN_KEY], f"best network, {count(best.params)} parameters"),
         told,
-        (f"{milliseconds(latency)} ms" if latency is not None else NONE, f"latency p50, {network}"),
+        (f"{milliseconds(latency)} ms" if latency is not None else NONE, f"latency p50, {network}{doubted}"),
     ]
     if best.file is not None:
         shown.append((best.file.name, f"recommended file, {size(best.size_bytes.get(precision))}"))
@@ -76,9 +90,12 @@ def headline(run: Run, rows: Sequence[FinalRow]) -> str:
         shipped = read_shipped(run.exports[best.key], run.folder / "export" / best.key)
         why = f": {shipped.reason}" if shipped.reason else ""
         text = paragraph(f"Ship {_relative(best.file, run.folder)} with the labels.json beside it{why}.")
-        for warning in shipped.warnings:
-            text += f'<div class="warning">{paragraph(warning)}</div>'
-    return card("Result", facts(shown), text)
+        text += "".join(map(_warning, (line for line in shipped.warnings if line not in best.broken)))
+    return card("Result", *(_warning(f"Over its budget: {line}.") for line in best.broken), facts(shown), text)
+
+
+def _warning(text: str) -> str:
+    return f'<div class="warning">{paragraph(text)}</div>'
 
 
 def networks(rows: Sequence[FinalRow]) -> str:
@@ -95,7 +112,7 @@ def networks(rows: Sequence[FinalRow]) -> str:
         else "Accuracy per precision is that of the test images; search is the small network on validation images."
     )
     grid = table(heads, texts, left, groups=group_spans(columns), first=True)
-    return card("Networks", grid, paragraph(note, "dim small"))
+    return card("Networks", grid, *map(_warning, table_notes(rows)), paragraph(note, "dim small"))
 
 
 def precisions(run: Run, rows: Sequence[FinalRow]) -> str:
@@ -106,6 +123,7 @@ def precisions(run: Run, rows: Sequence[FinalRow]) -> str:
             continue
         for file in read_shipped(run.exports[row.key], run.folder / "export" / row.key).files:
             times = [milliseconds(value) for value in (file.p50_ms, file.p90_ms, file.p99_ms)]
+            times = [text + DOUBT for text in times] if file.doubt else times
             shares = [share(file.accuracy), share(file.agreement)]
             lines.append([row.key[:SHOWN_KEY], file.precision, file.file, size(file.size_bytes), *shares, *times])
     heads = [
@@ -144,17 +162,15 @@ def states(run: Run) -> str:
         parts.append("<p></p>" + table(["state", "trials", "reason"], why, (0, 2), wrap=(2,)))
     if left_out:
         parts.append(paragraph(f"and {left_out} more reasons in trials.csv", "dim small"))
+    unsteady = sum(trial.metrics.get(STEADY) == 0 for trial in run.trials)
+    if unsteady:
+        parts.append(
+            _warning(
+                f"The latencies of {unsteady} of {len(run.trials)} trials are not trustworthy: the machine was busy "
+                "with something else. What was rejected for its latency may have met the limit."
+            )
+        )
     return card("What became of the trials", *parts) if run.trials else ""
-
-
-def bench(run: Run) -> str:
-    """Returns the measured latencies of bench.json, one line a measurement, with the columns that it has."""
-    entries: list[Object] = next((part for part in (run.bench or {}).values() if _is_table(part)), [])
-    flat = [_flat(entry) for entry in entries]
-    heads = list(dict.fromkeys(name for entry in flat for name in entry))
-    lines = [[_shown(entry.get(name)) for name in heads] for entry in flat]
-    words = [index for index, name in enumerate(heads) if any(isinstance(entry.get(name), str) for entry in flat)]
-    return folded("Measured latencies", table(heads, lines, words)) if lines else ""
 
 
 def machine(run: Run, config: Mapping[str, Any]) -> str:
@@ -163,8 +179,8 @@ def machine(run: Run, config: Mapping[str, Any]) -> str:
     for source in (run.bench, *run.exports.values()):
         for name in ("machine", "versions"):
             part = (source or {}).get(name)
-            found |= _flat(part) if isinstance(part, Mapping) else {name: part} if part else {}
-    lines = [[name.replace("_", " "), _shown(value)] for name, value in found.items()]
+            found |= flat(part) if isinstance(part, Mapping) else {name: part} if part else {}
+    lines = [[name.replace("_", " "), shown(value)] for name, value in found.items()]
     return folded("Machine and versions", table(["what", "value"], lines, (0, 1), wrap=(1,))) if lines else ""
 
 
@@ -201,23 +217,3 @@ def run_argument(folder: Path) -> str:
 
 def _relative(path: Path, folder: Path) -> str:
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
-
-
-def _is_table(part: Any) -> bool:
-    return isinstance(part, list) and bool(part) and all(isinstance(entry, Mapping) for entry in part)
-
-
-def _flat(entry: Object) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in entry.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name} {part}": inner for part, inner in value.items()}
-        else:
-            flat[str(name)] = value
-    return flat
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return NONE
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

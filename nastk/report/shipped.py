@@ -9,11 +9,15 @@ from typing import Any
 
 from nastk.errors import UserError
 from nastk.report.run_files import Object, number_in
+from nastk.steadiness import doubt
 
 
 @dataclass(frozen=True)
 class ShippedFile:
-    """A model file of one precision; accuracy and agreement with the fp32 network on the test set, 0 to 1."""
+    """A model file of one precision; accuracy and agreement with the fp32 network on the test set, 0 to 1.
+
+    `doubt` says why its latency cannot be trusted, "" where it can.
+    """
 
     precision: str
     file: str
@@ -23,11 +27,15 @@ class ShippedFile:
     p50_ms: float | None
     p90_ms: float | None
     p99_ms: float | None
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
 class Shipped:
-    """An export: its files, the precision that is recommended, its file, why, and what to beware of."""
+    """An export: its files, the precision that is recommended, its file, why, and what to beware of.
+
+    `broken` has a sentence for each limit that it breaks; None where the manifest is of before that was written down.
+    """
 
     files: tuple[ShippedFile, ...] = ()
     recommended: str | None = None
@@ -36,6 +44,7 @@ class Shipped:
     macs: float | None = None
     reason: str = ""
     warnings: tuple[str, ...] = ()
+    broken: tuple[str, ...] | None = None
 
 
 def read_shipped(manifest: Object, folder: Path) -> Shipped:
@@ -68,7 +77,18 @@ def read_shipped(manifest: Object, folder: Path) -> Shipped:
         number_in(manifest, "macs", str(path)),
         str(manifest.get("reason") or ""),
         tuple(str(warning) for warning in warnings),
+        _broken(manifest, path),
     )
+
+
+def _broken(manifest: Object, path: Path) -> tuple[str, ...] | None:
+    budget = manifest.get("budget")
+    if budget is None:
+        return None
+    broken = budget.get("broken") if isinstance(budget, Mapping) else None
+    if not isinstance(broken, list):
+        raise UserError(f"{path}: budget {budget!r:.60}, expected an object with a list of what is broken")
+    return tuple(str(line) for line in broken)
 
 
 def _file(precision: str, entry: Any, where: str) -> ShippedFile:
@@ -78,11 +98,23 @@ def _file(precision: str, entry: Any, where: str) -> ShippedFile:
     if not isinstance(latency, Mapping):
         raise UserError(f"{where}: latency_ms {latency!r:.60}, expected an object with p50")
     size = number_in(entry, "size_bytes", where)
+    p50, p90, p99 = (number_in(latency, name, where) for name in ("p50", "p90", "p99"))
     return ShippedFile(
         precision,
         entry["file"],
         size,
         number_in(entry, "accuracy", where),
         number_in(entry, "agreement", where),
-        *(number_in(latency, name, where) for name in ("p50", "p90", "p99")),
+        p50,
+        p90,
+        p99,
+        _doubt(latency, where),
     )
+
+
+def _doubt(latency: Object, where: str) -> str:
+    """A latency of before there was a doubt is judged by its numbers."""
+    if "doubt" in latency:
+        return str(latency["doubt"] or "")
+    p50, least, spread = (number_in(latency, name, where) for name in ("p50", "min", "spread"))
+    return (doubt(p50, least, spread or 0.0) or "") if p50 is not None and least is not None else ""

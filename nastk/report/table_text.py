@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nastk.report.final_table import FinalRow
+from nastk.steadiness import untrusted
 
 PRECISIONS = ("fp32", "fp16", "int8")
 NONE = "-"
 SHOWN_KEY = 10
+TIMED = "latency p50 (ms)"
+# Behind a latency that cannot be trusted.
+DOUBT = " ?"
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ def table_columns(rows: Sequence[FinalRow]) -> list[Column]:
     for group, values, spelled in MEASURED:
         for name in precisions:
             texts = tuple(spelled(values(row).get(name)) for row in rows)
+            if group == TIMED:
+                texts = tuple(text + DOUBT * (name in row.doubts) for text, row in zip(texts, rows, strict=True))
             found.append(Column(group, name, texts))
     found.append(made("", "ship", lambda row: row.recommended or NONE, True))
     return found
@@ -73,6 +79,22 @@ def format_table(rows: Sequence[FinalRow]) -> str:
         )
     rule = "  ".join("-" * width for width in widths)
     return "\n".join(line.rstrip() for line in [*lines[:2], rule, *lines[2:]])
+
+
+def table_notes(rows: Sequence[FinalRow]) -> list[str]:
+    """Returns what has to be said beside the table: limits that are broken, latencies that cannot be trusted."""
+    several = len(rows) > 1
+
+    def of(row: FinalRow) -> str:
+        return f"{row.key[:SHOWN_KEY]}: " if several else ""
+
+    broken = [f"Over its budget: {of(row)}{line}." for row in rows for line in row.broken]
+    doubts = [
+        f"{DOUBT.strip()} {of(row)}the latency in {precision} is {untrusted(why)}."
+        for row in rows
+        for precision, why in row.doubts.items()
+    ]
+    return broken + doubts
 
 
 def group_spans(columns: Sequence[Column]) -> list[tuple[int, int, str]]:
@@ -129,6 +151,6 @@ def milliseconds(value: float | None) -> str:
 Values = Callable[[FinalRow], Mapping[str, float]]
 MEASURED: tuple[tuple[str, Values, Callable[[float | None], str]], ...] = (
     ("accuracy (%)", lambda row: row.accuracy, share),
-    ("latency p50 (ms)", lambda row: row.latency_ms, milliseconds),
+    (TIMED, lambda row: row.latency_ms, milliseconds),
     ("file size", lambda row: row.size_bytes, size),
 )
