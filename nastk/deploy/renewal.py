@@ -86,16 +86,17 @@ def updated(text: str, before: str, after: str) -> str:
         before, after: as nastk writes it.
     """
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    text = f"\n{text}"  # so that whole lines are found
     for kind, first, last, start, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "equal":
             continue
         reach = 0  # lines before the change, which tell the place where the changed ones alone do not
-        while text.count("".join(old[first - reach : last])) != 1:
+        while text.count("\n" + "".join(old[first - reach : last])) != 1:
             reach += 1
             if reach > min(first, start) or old[first - reach] != new[start - reach]:
-                return text
-        text = text.replace("".join(old[first - reach : last]), "".join(new[start - reach : end]))
-    return text
+                return text[1:]
+        text = text.replace("\n" + "".join(old[first - reach : last]), "\n" + "".join(new[start - reach : end]))
+    return text[1:]
 
 
 def card_note(folder: Path, manifest: Mapping[str, Any]) -> str | None:
