@@ -56,6 +56,8 @@ def test_a_measurement_is_read_whatever_the_login_shell_prints() -> None:
         (said(machine={"cores": 10**400}), "malformed"),
         (said(machine={"load": float("inf")}), "malformed"),
         (said(machine=3), "malformed"),
+        (said(others="many"), "malformed"),
+        (said(others=float("nan")), "malformed"),
     ],
 )
 def test_anything_else_is_refused_in_one_harmless_line(printed: str, message: str) -> None:

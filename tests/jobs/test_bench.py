@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nastk.deploy.latency import Latency
+from nastk.deploy.machine import machine_facts
+from nastk.deploy.model_card import model_card
+from nastk.deploy.timings import timed_now
+from nastk.jobs.bench_record import refresh_bench, shown_entry, taken_over
 from tests.cli import run
 from tests.deploy.digits import exported_digits
 
@@ -59,3 +65,72 @@ def test_a_target_that_nothing_is_exported_for_or_that_is_not_here_is_one_line(
     assert "has no files for target litert (model.tflite" in missing
     assert "python -m nastk.export" in missing
     assert not (copy / "bench.json").exists()
+
+
+def spoilt(searched: Path, doubt: str | None) -> tuple[Path, dict[str, Any]]:
+    """Gives the export the latencies of another time."""
+    export = next((searched / "export").iterdir())
+    manifest = json.loads((export / "manifest.json").read_text())
+    for entry in (*manifest["precisions"].values(), *manifest["targets"]["cpu"]["precisions"].values()):
+        entry["latency_ms"] |= {"p50": 9800.0, "p90": 9900.0, "doubt": doubt, "steady": doubt is None}
+    (export / "manifest.json").write_text(json.dumps(manifest))
+    (export / "MODEL_CARD.md").write_text(model_card(manifest, export, None))
+    return export, manifest
+
+
+def test_bench_manifest_and_card_have_one_latency_of_a_file(capsys: Capture, searched: Path):
+    export, _ = spoilt(searched, "p50 is 5.7 times the quickest run")
+    ran = run(capsys, "bench", f"run={searched}", QUICK, "bench.batch=[1,2]")
+    assert ran.code == 0, ran.err
+    manifest = json.loads((export / "manifest.json").read_text())
+    entries = json.loads((searched / "bench.json").read_text())["measurements"]
+    assert [entry["batch"] for entry in entries] == [1, 1, 2, 2]
+    card = (export / "MODEL_CARD.md").read_text()
+    for entry in entries[:2]:
+        shown = manifest["precisions"][entry["precision"]]["latency_ms"]
+        for name in ("p50", "p90", "p99", "min"):
+            assert shown[name] == entry[f"{name}_ms"] < 9800
+        assert (shown["doubt"], shown["steady"]) == (entry["doubt"], entry["steady"])
+        assert entry["sha256"] == manifest["files"][Path(entry["file"]).name]["sha256"]
+        assert f"| {shown['p50']:.4g} " in card
+        assert (f"not trustworthy: {entry['doubt']}" in ran.out) is not entry["steady"]
+    assert "9800" not in card and manifest["targets"]["cpu"]["timed"]["at"] == entries[0]["at"]
+
+
+def test_an_older_latency_that_can_be_trusted_is_shown_everywhere_in_place_of_one_in_doubt(
+    capsys: Capture, searched: Path
+):
+    export, manifest = spoilt(searched, None)
+    busy = Latency(9990, 9990, 9990, 1.0, 200, 0.0, False, 1, 1, "it was busy")
+    paths = {export / "model.onnx": busy, export / "model.int8.onnx": busy}
+    now = taken_over(export, manifest, "cpu", paths, timed_now())
+    assert {entry["latency_ms"]["p50"] for entry in now["precisions"].values()} == {9800}
+    entry = {"file": f"export/{export.name}/model.onnx", "target": "cpu", **busy.to_dict()}
+    assert shown_entry(entry, now, busy)["p50_ms"] == 9800 and shown_entry(entry, now, busy)["steady"]
+    assert "9990 ms is not trustworthy: it was busy; the machine was busy; 9800 ms" in capsys.readouterr().err
+    other = {**entry, "batch": 2}
+    assert shown_entry(other, now, busy) == other
+
+
+def test_an_export_brings_the_bench_to_what_it_times_now(searched: Path):
+    export, manifest = spoilt(searched, None)
+    mine, other = (
+        {"file": f"export/{export.name}/model.onnx", "target": "cpu", "batch": b, "threads": 1} for b in (1, 2)
+    )
+    found = {"schema": 1, "measurements": [mine, other], "machine": machine_facts(), "versions": {}}
+    (searched / "bench.json").write_text(json.dumps(found))
+    refresh_bench(searched, export, manifest)
+    first, second = json.loads((searched / "bench.json").read_text())["measurements"]
+    assert first["p50_ms"] == 9800 and first["sha256"] == manifest["files"]["model.onnx"]["sha256"] and second == other
+    found["machine"]["processor"] = "another"
+    (searched / "bench.json").write_text(json.dumps(found))
+    refresh_bench(searched, export, manifest)
+    assert json.loads((searched / "bench.json").read_text()) == found, "of another machine"
+
+
+@pytest.mark.parametrize("text", ["null", "{}", '{"machine": 3}', "{"])
+def test_a_damaged_bench_does_not_end_an_export(capsys: Capture, searched: Path, text: str):
+    export, manifest = spoilt(searched, None)
+    (searched / "bench.json").write_text(text)
+    refresh_bench(searched, export, manifest)
+    assert "is damaged; python -m nastk.bench writes it anew" in capsys.readouterr().err

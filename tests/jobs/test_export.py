@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from platform import machine
 
 import pytest
 
+from nastk.deploy.package import ExportSettings, export_model
+from nastk.deploy.targets.arm import MACHINES
+from nastk.errors import UserError
+from nastk.training.data import Digits
 from tests.cli import run
 from tests.deploy.digits import trained_digits
 
@@ -38,6 +44,55 @@ def test_the_target_can_be_another_than_this_machine(made: Path, capsys) -> None
     manifest = json.loads((exported(made) / "manifest.json").read_text())
     assert manifest["target"] == "arm" and "model.arm.int8.onnx" in manifest["files"]
     assert {"model.int8.onnx"} & manifest["files"].keys(), "an earlier target's file was taken away"
+
+
+def test_an_export_for_another_target_adds_to_what_is_there_and_the_warning_names_the_broken_limit(
+    made: Path, tmp_path: Path, capsys
+) -> None:
+    model = Path(shutil.copytree(made, tmp_path / "run" / "transfer" / "key"))
+    (model / "shape.json").write_text(json.dumps({"limits": {"max_latency_ms": 1e-6, "max_params": 5}}))
+    assert run(capsys, "export", f"model={model}", *QUICK, "target=cpu", "target.threads=2").code == 0
+    before = (exported(model) / "model.int8.onnx").read_bytes()
+    ran = run(capsys, "export", f"model={model}", *QUICK, "target=arm")
+    manifest = json.loads((exported(model) / "manifest.json").read_text())
+    assert ran.code == 0 and "keeps its files for cpu" in ran.err
+    assert (exported(model) / "model.int8.onnx").read_bytes() == before
+    assert list(manifest["targets"]) == ["arm", "cpu"] and manifest["target"] == "arm"
+    assert manifest["source"]["targets"]["cpu"]["threads"] == 2, "the settings that it had for it"
+    unknown, large = manifest["budget"]["limits"], manifest["budget"]["broken"]
+    assert unknown == {"latency_ms": 1e-6, "params": 5}
+    assert any("has 32,258 parameters, max_params is 5" in line for line in large) and large[0] in ran.err
+    assert (
+        large[0] in manifest["warnings"] and "**Over its budget:**" in (exported(model) / "MODEL_CARD.md").read_text()
+    )
+    if machine() not in MACHINES:
+        assert "is not known: it was not timed on this machine" in "".join(manifest["warnings"])
+
+
+@pytest.mark.parametrize("name", ["remote", "gone"])
+def test_what_cannot_be_written_again_is_not_taken_away(made: Path, tmp_path: Path, capsys, name: str) -> None:
+    model = Path(shutil.copytree(made, tmp_path / "run" / "transfer" / "key"))
+    assert run(capsys, "export", f"model={model}", *QUICK).code == 0
+    path = exported(model) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["source"]["targets"][name] = {"host": "user@board"}
+    path.write_text(json.dumps(manifest))
+    before = {file: file.read_bytes() for file in exported(model).iterdir()}
+    line = run(capsys, "export", f"model={model}", *QUICK, "target=arm").line
+    assert f"has files of target {name}, which this export would take away; give target={name}" in line
+    assert {file: file.read_bytes() for file in exported(model).iterdir()} == before
+    with pytest.raises(UserError, match=rf"has files of target {name}, .* name it too, export.also=\[{name}\]"):
+        export_model(model, exported(model), Digits(), ExportSettings(seconds=0.0, calibration=9))
+
+
+def test_a_bench_inside_an_export_is_no_stranger_to_the_next_export(made: Path, tmp_path: Path, capsys) -> None:
+    model = Path(shutil.copytree(made, tmp_path / "run" / "transfer" / "key"))
+    assert run(capsys, "export", f"model={model}", *QUICK).code == 0
+    assert run(capsys, "bench", f"model={exported(model)}", "bench.seconds=0", "bench.batch=[1,2]").code == 0
+    before = json.loads((exported(model) / "bench.json").read_text())["measurements"]
+    assert run(capsys, "export", f"model={model}", *QUICK, "export.calibration=100").code == 0
+    after = json.loads((exported(model) / "bench.json").read_text())["measurements"]
+    assert [entry["sha256"] for entry in after[2:]] == [entry["sha256"] for entry in before[2:]], "another batch"
 
 
 def test_an_unknown_target_is_named_before_anything_is_written(made: Path, tmp_path: Path, capsys) -> None:

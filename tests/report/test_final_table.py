@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from nastk.errors import UserError
 from nastk.report import final_table, format_table
 from nastk.report.final_table import FinalRow
 from nastk.report.run_files import read_run
-from nastk.report.table_text import count, size
+from nastk.report.table_text import count, size, table_notes
 from tests.report import folders
 
 
@@ -160,3 +161,63 @@ def test_a_malformed_size_is_named(run: Path, name: str, data: dict[str, object]
     folders.write(run / "transfer" / key / name, data)
     with pytest.raises(UserError, match=said):
         final_table(run)
+
+
+def spoilt(run: Path, key: str, **latency: object) -> dict[str, Any]:
+    """An export whose int8 file was timed on a busy machine."""
+    folders.export(run, key)
+    path = run / "export" / key / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["precisions"]["int8"]["latency_ms"] |= {"p50": 9.8, "min": 1.72, "spread": 0.07, **latency}
+    folders.write(path, manifest)
+    return dict(manifest)
+
+
+@pytest.mark.parametrize(
+    ("latency", "said"),
+    [
+        ({}, "p50 varied by 7 % between repeats, p50 is 5.7 times the quickest run"),
+        ({"steady": False, "doubt": "3 others wanted to run on 2 cores"}, "3 others wanted to run on 2 cores"),
+        ({"steady": True, "doubt": None}, ""),
+    ],
+    ids=["an export of before", "one in doubt", "one that is trusted"],
+)
+def test_a_latency_that_cannot_be_trusted_is_marked_and_explained(run: Path, latency: dict[str, object], said: str):
+    key = keys(run)[0]
+    spoilt(run, key, **latency)
+    [row] = final_table(run)
+    assert row.doubts == ({"int8": said} if said else {})
+    assert ("9.800 ?" in format_table([row])) is bool(said) and "0.912 ?" not in format_table([row])
+    doubts = [note for note in table_notes([row]) if note.startswith("?")]
+    assert doubts == [f"? the latency in int8 is not trustworthy: {said}; the machine was busy."] * bool(said)
+
+
+def test_a_candidate_of_the_search_that_was_timed_on_a_busy_machine_is_marked(run: Path) -> None:
+    best = json.loads((run / "best.json").read_text())
+    folders.write(run / "best.json", {**best, "metrics": {**best["metrics"], "latency_steady": 0.0}})
+    assert " ?" in format_table(final_table(run)) and "busy during the search" in table_notes(final_table(run))[0]
+    folders.write(run / "best.json", {**best, "metrics": {**best["metrics"], "latency_steady": 1.0}})
+    assert " ?" not in format_table(final_table(run)) and table_notes(final_table(run)) == []
+
+
+def test_a_broken_budget_is_told_of_exports_of_before_too(run: Path) -> None:
+    key = keys(run)[0]
+    folders.transfer(run, key)
+    manifest = spoilt(run, key)
+    [late] = final_table(run)[0].broken
+    assert "model.int8.onnx takes 9.8 ms (p50, not trustworthy: p50 varied by 7 %" in late
+    assert "max_latency_ms is 1.2" in late and table_notes(final_table(run))[0] == f"Over its budget: {late}."
+    folders.write(run / "transfer" / key / "shape.json", {"schema": 1, "limits": {"max_params": 400_000}})
+    assert final_table(run)[0].broken == ("the network has 412,345 parameters, max_params is 400,000",)
+    folders.write(run / "export" / key / "manifest.json", {**manifest, "budget": {"limits": {}, "broken": ["x"]}})
+    assert final_table(run)[0].broken == ("x",)
+    folders.write(run / "export" / key / "manifest.json", {**manifest, "budget": []})
+    with pytest.raises(UserError, match=r"manifest.json: budget \[\], expected an object"):
+        final_table(run)
+
+
+def test_a_limit_on_the_foretold_latency_of_another_device_is_not_this_machines(run: Path) -> None:
+    spoilt(run, keys(run)[0])
+    config = run / "config.yaml"
+    config.write_text(config.read_text() + "latency: {_target_: nastk.deploy.predictors.sources.PredictorLatency}\n")
+    assert final_table(run)[0].broken == ()

@@ -213,3 +213,43 @@ def test_reports_are_made_without_torch(run: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_broken_budget_is_at_the_top_and_doubtful_latencies_are_marked_wherever_they_stand(run: Path) -> None:
+    key = json.loads((run / "best.json").read_text())["key"]
+    finished(run)
+    path = run / "export" / key / "manifest.json"
+    manifest = json.loads(path.read_text())
+    late = "model.int8.onnx takes 9.8 ms (p50, not trustworthy: it was busy), max_latency_ms is 3"
+    manifest["precisions"]["int8"]["latency_ms"] |= {"p50": 9.8, "doubt": "it was busy", "steady": False}
+    folders.write(path, {**manifest, "warnings": [late, "int8 is slow"], "budget": {"limits": {}, "broken": [late]}})
+    text = Page(write_report(run).read_text()).text
+    top = text.index("Result")
+    assert top < text.index(f"Over its budget: {late}.") < text.index("test accuracy, int8")
+    assert "latency p50, int8: not trustworthy" in text and "9.800 ?" in text
+    assert "the latency in int8 is not trustworthy: it was busy" in text
+    assert text.count(late) == 2, "at the top and beside the table, but not once more as a warning"
+
+
+def test_trials_whose_timing_cannot_be_trusted_are_counted(run: Path) -> None:
+    lines = [json.loads(line) for line in (run / "trials.jsonl").read_text().splitlines()]
+    assert "not trustworthy" not in Page(write_report(run).read_text()).text
+    for line in lines[:3]:
+        line["metrics"]["latency_steady"] = 0.0
+    (run / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert "latencies of 3 of 40 trials are not trustworthy" in Page(write_report(run).read_text()).text
+
+
+def test_measurements_of_files_that_are_no_more_are_left_out(run: Path) -> None:
+    key = json.loads((run / "best.json").read_text())["key"]
+    finished(run)
+    path = run / "export" / key / "manifest.json"
+    manifest = json.loads(path.read_text())
+    folders.write(path, {**manifest, "files": {"model.onnx": {"sha256": "new"}}})
+    entry = {"file": f"export/{key}/model.onnx", "sha256": "new", "p50_ms": 1.25, "steady": True, "doubt": None}
+    older = {**entry, "sha256": "old", "p50_ms": 77.5}
+    before = {"file": "of a bench of before", "p50_ms": 9.75, "min_ms": 1.72, "spread": 0.01, "steady": True}
+    folders.write(run / "bench.json", {"schema": 1, "measurements": [entry, older, before]})
+    text = Page(write_report(run).read_text()).text
+    assert "1.25" in text and "77.5" not in text and "1 measurements are of files that have been exported anew" in text
+    assert "p50 is 5.7 times the quickest run" in text

@@ -7,7 +7,9 @@ import getpass
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import onnxruntime
@@ -15,11 +17,14 @@ import pytest
 
 from nastk.deploy import latency, remote_measure
 from nastk.deploy.package import ExportSettings, export_model
+from nastk.deploy.remote_answer import Answer
 from nastk.deploy.remote_shell import SSH
 from nastk.deploy.session_options import session_options
-from nastk.deploy.targets import CpuTarget, RemoteTarget
+from nastk.deploy.targets import CpuTarget, RemoteTarget, remote
+from nastk.deploy.targets.remote import CANDIDATE
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
+from nastk.steadiness import others_running
 from nastk.training.data import Digits
 from tests.cli import run
 from tests.deploy.digits import exported_digits
@@ -85,6 +90,36 @@ def test_files_are_timed_there_as_here(board: Path, export: Path) -> None:
     for there, mine in zip(found, here, strict=True):
         assert 0.2 < there.min_ms / mine.min_ms < 5
     assert {path.name for path in board.iterdir() if not path.name.startswith(".")} == {"bin", "hosts"}
+
+
+def test_a_machine_that_is_busy_is_asked_again_and_what_it_says_then_counts(monkeypatch) -> None:
+    quiet, busy = (0.00172, 0.00173, 0.00173), (0.00172, 0.0098, 0.0098)
+    machine = {"cores": 4}
+
+    def answers(*series: tuple[float, ...], others: float | None = 0.0) -> Iterator[Answer]:
+        for one in series:
+            yield Answer(dict.fromkeys(("0.onnx", CANDIDATE), (one,) * 3), 1, {}, machine, others)
+
+    def measured(said: Iterator[Answer]) -> tuple[latency.Latency, int]:
+        monkeypatch.setattr(RemoteTarget, "_ask", lambda *asked, **settings: next(said))
+        monkeypatch.setattr(remote, "validate_model", lambda path: SimpleNamespace(data=b""))
+        return target().measure([Path("a.onnx")])[0], len(list(said))
+
+    found, left = measured(answers(busy, quiet, quiet))
+    assert (found.p50_ms, found.doubt, left) == (1.73, None, 1)
+    found, left = measured(answers(busy, busy, busy, quiet))
+    assert (found.p50_ms, found.steady, left) == (9.8, False, 1)
+    crowded, left = measured(answers(quiet, quiet, quiet, others=7.0))
+    assert crowded.doubt == "7 others wanted to run on 4 cores" and left == 0
+    said = answers(busy, busy, busy)
+    monkeypatch.setattr(RemoteTarget, "_ask", lambda *asked, **settings: next(said))
+    cost = target().cost(genotype("nasbench201", 1), CONFIG)
+    assert cost["latency_steady"] == 0.0 and cost["latency_ms"] == pytest.approx(9.8)
+
+
+def test_the_script_counts_what_wants_to_run_as_this_machine_does() -> None:
+    here, there = others_running(), remote_measure.others_running()
+    assert (here is None) == (there is None) and (there is None or there >= 0)
 
 
 def test_batch_and_threads_are_those_asked_for(board: Path, export: Path) -> None:
