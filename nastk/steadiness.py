@@ -14,8 +14,9 @@ REPEATS, MOST_REPEATS = 3, 9
 MOST_SPREAD = 0.05
 # Of p50 to the quickest run. On a quiet machine it is 1.01 to 1.1; other work lengthens runs, nothing shortens them.
 FAR = 1.25
-# Where runs are long, each of them is held up, the quickest too: then only the number of processes tells.
-CROWD = 0.5
+# Where runs are long, each of them is held up, the quickest too: then only the number of processes tells. Shorter ones
+# than a scheduler's turn, some 3 ms, are held up now and then, which the quickest one shows.
+CROWD, LONG_MS = 0.5, 1.0
 LOAD = Path("/proc/loadavg")
 
 
@@ -39,8 +40,8 @@ def doubt(
     """Returns why a latency is not to be trusted, in words, or None where nothing speaks against it.
 
     Args:
-        p50: median of all runs.
-        least: the quickest run, in the same unit.
+        p50: median of all runs, in milliseconds.
+        least: the quickest run, in milliseconds.
         spread: between the repeats' medians, as a share of p50.
         others: see `Repeat`.
         threads: that compute together.
@@ -54,7 +55,8 @@ def doubt(
         said.append(
             f"p50 is {p50 / least:.2g} times the quickest run" if least > 0 else "its quickest run took no time"
         )
-    if others is not None and others + threads > cores + CROWD:
+    crowded = others is not None and others + threads > cores + CROWD
+    if crowded and (said or p50 >= LONG_MS):
         said.append(f"{others:.2g} others wanted to run on {cores} cores")
     return ", ".join(said) or None
 

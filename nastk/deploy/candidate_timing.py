@@ -43,8 +43,8 @@ def timing_of(
     times: Sequence[float], others: float | None = None, threads: int = 1, cores: int | None = None
 ) -> QuickTiming:
     """Returns what the seconds of each run amount to; the other arguments are those of `steadiness.doubt`."""
-    median = float(np.median(times))
-    return QuickTiming(median * 1000, doubt(median, min(times), 0.0, others, threads, cores))
+    median, least = float(np.median(times)) * 1000, min(times) * 1000
+    return QuickTiming(median, doubt(median, least, 0.0, others, threads, cores))
 
 
 def steadiest(timed: Callable[[], QuickTiming]) -> QuickTiming:
