@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from nastk.deploy.manifest import load_manifest
+from nastk.deploy.renewal import card_note
 from tests.faults.commands import Server, exported, half_written, left_over, rows, trained
 from tests.faults.conftest import begun, command
 
@@ -124,3 +126,19 @@ def test_an_export_that_replaces_another_leaves_the_old_one_or_the_new(
     assert ended.code == 0, ended.said
     assert exported(folder) == exported(again.run)
     assert not left_over(folder)
+
+
+def test_an_export_that_is_timed_again_and_dies_has_manifest_and_card_of_one_timing(
+    server: Server, unbroken: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(unbroken / "export", tmp_path / "whole")
+    again = command("export", tmp_path / "whole")
+    steps = server.run(again).steps
+    for step in range(max(1, steps - 4), steps + 1):  # the manifest, the card, the exchange, the old one's removal
+        folder = tmp_path / str(step)
+        shutil.copytree(unbroken / "export", folder)
+        ended = server.run(type(again)("export", folder, again.words), kill_at=step)
+        assert ended.code in (0, -signal.SIGKILL)
+        for export in folder.glob("export/[!.]*"):
+            assert card_note(export, load_manifest(export)) is None, step
+        assert exported(folder) == exported(unbroken / "export")
