@@ -68,4 +68,6 @@ def recorded_budget(manifest: Mapping[str, Any]) -> Budget | None:
     found = manifest.get("budget")
     if not isinstance(found, Mapping) or not isinstance(found.get("limits"), Mapping):
         return None
-    return Budget(found["limits"], found.get("memory_mb"))
+    memory = found.get("memory_mb")
+    limits = {str(name): float(limit) for name, limit in found["limits"].items() if isinstance(limit, int | float)}
+    return Budget(limits, float(memory) if isinstance(memory, int | float) else None)

@@ -22,7 +22,7 @@ from nastk.files import cannot_write
 from nastk.jobs.data_record import record_data, record_skipped
 from nastk.jobs.parts import make_cost, make_executor, make_latency, make_logger, make_objective, make_space
 from nastk.jobs.study import make_storage, named_storage, opened_study
-from nastk.objective import STEADY
+from nastk.objective import NOT_TRUSTED, STEADY
 from nastk.progress import SearchProgress
 from nastk.pruning import Pruner, check_pruner
 from nastk.results import append_row, check_rows, write_choice, write_rows
@@ -198,5 +198,6 @@ def _tell_result(folder: Path, study: SearchStudy, best: Row) -> None:
     facts = ", ".join(
         f"{name} {best.metrics[name]:.4g}" for name in ("accuracy", "latency_ms", "params") if name in best.metrics
     )
+    facts += NOT_TRUSTED if best.metrics.get(STEADY) == 0 else ""
     print(f"{study.trained} candidates trained{f' ({others})' if others else ''}; best is trial {best.number}: {facts}")
     print(f"Run folder: {folder}")

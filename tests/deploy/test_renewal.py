@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nastk.deploy.conclusions import Budget
+from nastk.deploy.conclusions import Budget, recorded_budget
 from nastk.deploy.latency import Latency
 from nastk.deploy.manifest import load_manifest
 from nastk.deploy.model_card import model_card
@@ -141,3 +141,19 @@ def test_a_manifest_that_lacks_what_is_needed_is_not_renewed(export: Path) -> No
     assert renewable(manifest)
     for spoil in ({"targets": None}, {"targets": {"cpu": {}}}, {"params": "x"}, {"machine": 3}, {"target": "arm"}):
         assert not renewable({**manifest, **spoil})
+    manifest["precisions"]["int8"]["latency_ms"]["p50"] = manifest["targets"]["cpu"]["precisions"]["int8"][
+        "latency_ms"
+    ]["p50"] = "fast"
+    assert not renewable(manifest)
+
+
+def test_settings_that_make_no_sense_are_taken_for_none(export: Path) -> None:
+    manifest = load_manifest(export)
+    for source in ({"settings": 3, "targets": []}, {"settings": {"max_accuracy_drop": "x"}, "targets": {"cpu": 1}}):
+        now = timed_now()
+        new = renewed(export, {**manifest, "source": source}, {"cpu": Timed(timings(4.0, 2.0), now)}, Budget(), export)
+        assert p50s(new) == [4.0, 2.0]
+    assert recorded_budget({"budget": {"limits": {"params": "x", "macs": 3}, "memory_mb": "y"}}) == Budget(
+        {"macs": 3.0}
+    )
+    assert recorded_budget({}) is None and recorded_budget({"budget": 3}) is None
