@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from nastk.deploy.package import ExportSettings, export_model
 from nastk.deploy.renewal import card_note
 from nastk.deploy.scheme import scheme_of
 from nastk.deploy.targets import Target
+from nastk.deploy.timings import timed_now
 from nastk.errors import UserError
 from nastk.jobs.bench_record import refresh_bench
 from nastk.jobs.export_targets import also_targets, earlier_targets, export_targets
@@ -70,9 +71,11 @@ def _export(
     if qat.epochs or how.sensitivity:
         train, held_out = held_out_images(model, data)
         tuned = fine_tuned(model, data, train, how, qat, scheme_of(targets[0])) if qat.epochs else None
-    budget = network_budget(model, run)
+    budget, begin = network_budget(model, run), timed_now()["at"]
     manifest = export_model(model, out, data, how, targets, tuned, held_out, budget)
     _tell(model.name, manifest)
+    for line in kept_timings(manifest, begin):
+        print(f"export {model.name[:8]}: {line}", file=sys.stderr)
     for line in int8_lines(manifest, how.max_accuracy_drop):
         print(line, file=sys.stderr)
     note = card_note(out, manifest)
@@ -129,6 +132,16 @@ def _tell(key: str, manifest: dict[str, Any]) -> None:
     for warning in manifest["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
     print(f"ship {manifest['recommended']}: {manifest['reason']}", file=sys.stderr)
+
+
+def kept_timings(manifest: Mapping[str, Any], begin: str) -> list[str]:
+    """Returns a line for each target whose latencies are of before `begin`, for newer ones are in doubt or missing."""
+    at = {name: (target.get("timed") or {}).get("at") for name, target in manifest["targets"].items()}
+    return [
+        f"{name}: its latencies are those of {when}; taken now they are in doubt, or cannot be taken here"
+        for name, when in at.items()
+        if when is not None and when < begin
+    ]
 
 
 def _found(entry: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import pytest
 from nastk.deploy.package import ExportSettings, export_model
 from nastk.deploy.targets.arm import MACHINES
 from nastk.errors import UserError
+from nastk.jobs.export import kept_timings
 from nastk.training.data import Digits
 from tests.cli import run
 from tests.deploy.digits import trained_digits
@@ -149,3 +150,10 @@ def test_an_unknown_calibration_method_is_named(made: Path, capsys) -> None:
         "'percentil'"
         in run(capsys, "export", f"model={made}", "data=digits", "export.calibration_method=percentil").line
     )
+
+
+def test_a_timing_that_was_kept_for_the_machine_was_busy_is_told() -> None:
+    manifest = {"targets": {"cpu": {"timed": {"at": "2026-01-02T03:04:05+00:00"}}, "arm": {"timed": None}, "cuda": {}}}
+    [line] = kept_timings(manifest, "2026-01-02T03:04:06+00:00")
+    assert line.startswith("cpu: its latencies are those of 2026-01-02T03:04:05+00:00; taken now they are in doubt")
+    assert kept_timings(manifest, "2026-01-02T03:04:05+00:00") == []
