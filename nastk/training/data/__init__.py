@@ -19,6 +19,7 @@ from nastk.training.data.source import SourceSettings
 from nastk.training.data.statistics import Normalisation, statistics
 from nastk.training.data.stored import StoredImages
 from nastk.training.data.subsets import Drawn, draw_parts, hold_out, search_parts, split, subset
+from nastk.training.data.summary import data_lines, empty_classes
 
 SOURCES: dict[str, type[Any]] = {
     source.name: source for source in (Digits, FashionMnist, Cifar10, Cifar100, Npz, ImageFolder, HuggingFace)
@@ -41,7 +42,9 @@ __all__ = [
     "Npz",
     "SourceSettings",
     "StoredImages",
+    "data_lines",
     "draw_parts",
+    "empty_classes",
     "hold_out",
     "image_facts",
     "load_data",

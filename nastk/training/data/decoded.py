@@ -34,7 +34,6 @@ class DecodedSource(SourceSettings):
         root and the others: see `SourceSettings`.
     """
 
-    flip: bool = True
     grey: bool | None = None
     test_share: float = 0.2
     split_seed: int = 0

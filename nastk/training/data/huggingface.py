@@ -65,6 +65,11 @@ class HuggingFace(DecodedSource):
             return self._images(self.train_split, self._parts[1])
         return self._images(split, np.arange(len(self._labels(split))))
 
+    def test_labels(self) -> NDArray[np.int64]:
+        """Returns the labels of the test images; none is decoded."""
+        split = self._test_split
+        return self._train_labels[self._parts[1]] if split is None else self._labels(split)
+
     def facts(self) -> dict[str, Any]:
         """Returns what is to be recorded of how the set was read."""
         split = self._test_split
@@ -123,7 +128,7 @@ class HuggingFace(DecodedSource):
         return self._train_labels if split == self.train_split else self._numbered(split)
 
     def _numbered(self, split: str) -> NDArray[np.int64]:
-        """Returns a part's labels as numbers; raises UserError where a class is unknown, alone or has no image."""
+        """Returns a part's labels as numbers; raises UserError where a class is unknown, alone or not trained on."""
         where, classes, values = f"{self._where}: {self.path} {split}", self.classes, self._values(split)
         if not len(values):
             raise UserError(f"{where}: no image in it")
@@ -138,7 +143,7 @@ class HuggingFace(DecodedSource):
         if values.max() >= len(classes):
             raise UserError(f"{where}: label {values.max()}, expected 0 to {len(classes) - 1}")
         empty = np.flatnonzero(np.bincount(values, minlength=len(classes)) == 0)
-        if len(empty):
+        if len(empty) and split == self.train_split:
             raise UserError(f"{where}: class {classes[empty[0]]!r} has no image, expected at least one of each")
         return values.astype(np.int64)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,8 @@ from nastk.decode import Header, decode, read_header
 from nastk.errors import UserError
 from nastk.training.data.decoded import DecodedSource, split_by_name, split_facts
 from nastk.training.data.folder import data_folder
-from nastk.training.data.listing import Listing, check_classes, list_classes, list_images
+from nastk.training.data.listing import Listing, check_classes, list_classes, list_images, named_folders
+from nastk.training.data.parts import NAMES, Parts, find_parts
 from nastk.training.data.stored import StoredImages
 
 
@@ -54,9 +56,10 @@ class FileReader:
 class ImageFolder(DecodedSource):
     """`root/train/CLASS/*`, perhaps `root/val/CLASS/*` and `root/test/CLASS/*`; or `root/CLASS/*` alone.
 
-    JPEG, PNG, WebP, BMP and TIFF, of any size and mode, see `decode`. Without `test/` a share of each class is split
-    off the training part by a hash of the file names, the same in every run. With `val/` the search validates on that,
-    and `validation` is not used. Files are listed at once, and opened when their images are wanted.
+    The parts may have other usual names, see `find_parts`. JPEG, PNG, WebP, BMP and TIFF, of any size and mode, see
+    `decode`. Without `test/` a share of each class is split off the training part by a hash of the file names, the same
+    in every run. With `val/` the search validates on that, and `validation` is not used. Either may lack images of a
+    class. Files are listed at once, and opened when their images are wanted.
 
     Attributes:
         root: the folder.
@@ -68,28 +71,36 @@ class ImageFolder(DecodedSource):
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """The names of the class folders, sorted."""
-        return list_classes(self._where, self._train_folder, self._root)
+        return list_classes(self._where, self._folders.train, self._root)
 
     def train(self) -> StoredImages:
         """Returns the images of train/, less those split off for testing."""
-        return self._images(self._listing, self._parts[0])
+        return self._images(self._listing, self._split[0])
 
     def validation_images(self) -> StoredImages | None:
         """Returns the images of val/, None where there is no such folder."""
-        folder = self._root / "val"
-        return self._other(folder) if self._train_folder != self._root and folder.is_dir() else None
+        return None if self._folders.validation is None else self._whole(self._other(self._folders.validation))
 
     def test(self) -> StoredImages:
         """Returns the images of test/, or those split off the training part."""
-        folder = self._test_folder
-        return self._images(self._listing, self._parts[1]) if folder is None else self._other(folder)
+        listing = self._test_listing
+        return self._images(self._listing, self._split[1]) if listing is None else self._whole(listing)
+
+    def test_labels(self) -> NDArray[np.int64]:
+        """Returns the labels of the test images; no file is opened."""
+        listing = self._test_listing
+        return self._listing.labels[self._split[1]] if listing is None else listing.labels
 
     def facts(self) -> dict[str, Any]:
         """Returns what is to be recorded of how the folder was read."""
-        if self._test_folder is not None:
-            return {"test": "test/", "ignored": dict(self._listing.ignored)}
-        split = split_facts(self, self._parts[1], self._listing.relative)
-        return {"test": split, "ignored": dict(self._listing.ignored)}
+        folders = self._folders
+        parts = {"train": folders.train, "validation": folders.validation, "test": folders.test}
+        split = split_facts(self, self._split[1], self._listing.relative) if folders.test is None else None
+        return {
+            "test": split if folders.test is None else f"{folders.test.name}/",
+            "folders": {part: f"{path.name}/" for part, path in parts.items() if path not in (None, self._root)},
+            "ignored": {**self._listing.ignored, **{f"folder {name}/": 1 for name in folders.left_out}},
+        }
 
     @property
     def _where(self) -> str:
@@ -100,27 +111,26 @@ class ImageFolder(DecodedSource):
         return data_folder(self.name, self.root)
 
     @cached_property
-    def _train_folder(self) -> Path:
-        if (self._root / "train").is_dir():
-            return self._root / "train"
-        for part in ("test", "val"):
-            if (self._root / part).is_dir():
-                raise UserError(f"{self._where}: {self._root}: has {part}/ but no train/, expected train/CLASS/*.jpg")
-        return self._root
-
-    @cached_property
-    def _test_folder(self) -> Path | None:
-        folder = self._root / "test"
-        return folder if self._train_folder != self._root and folder.is_dir() else None
+    def _folders(self) -> Parts:
+        found = find_parts(self._where, self._root)
+        if found.left_out:
+            named = ", ".join(named_folders(found.left_out))
+            parts = ", ".join(" or ".join(f"{name}/" for name in names) for names in NAMES.values())
+            print(f"nastk: {self._where}: {self._root}: ignored {named}; parts are called {parts}", file=sys.stderr)
+        return found
 
     @cached_property
     def _listing(self) -> Listing:
-        return list_images(self._where, self._train_folder, self.classes, self._root)
+        return list_images(self._where, self._folders.train, self.classes, self._root)
 
     @cached_property
-    def _parts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows of the listing that are trained on and, where there is no test/, tested on."""
-        if self._test_folder is not None:
+    def _test_listing(self) -> Listing | None:
+        return None if self._folders.test is None else self._other(self._folders.test)
+
+    @cached_property
+    def _split(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of the listing that are trained on and, where there is no test part, tested on."""
+        if self._folders.test is not None:
             return np.arange(len(self._listing)), np.arange(0)
         listing = self._listing
         return split_by_name(
@@ -133,7 +143,7 @@ class ImageFolder(DecodedSource):
 
     @property
     def _train_rows(self) -> NDArray[np.int64]:
-        return self._parts[0]
+        return self._split[0]
 
     def _header(self, row: int) -> Header:
         return read_header(self._listing.path(row))
@@ -141,10 +151,12 @@ class ImageFolder(DecodedSource):
     def _located(self, row: int) -> str:
         return f"{self._where}: {self._listing.path(row)}"
 
-    def _other(self, folder: Path) -> StoredImages:
-        found = list_classes(self._where, folder, self._root)
+    def _other(self, folder: Path) -> Listing:
+        found = list_classes(self._where, folder, self._root, least=1)
         check_classes(self._where, folder, found, self.classes)
-        listing = list_images(self._where, folder, self.classes, self._root)
+        return list_images(self._where, folder, self.classes, self._root, found)
+
+    def _whole(self, listing: Listing) -> StoredImages:
         return self._images(listing, np.arange(len(listing)))
 
     def _images(self, listing: Listing, rows: NDArray[np.int64]) -> StoredImages:

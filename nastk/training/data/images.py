@@ -176,7 +176,9 @@ class DataSource(Protocol):
         ...
 
 
-def checked(where: str, x: NDArray[Any], y: NDArray[Any], classes: int, *, square: bool = True) -> Images:
+def checked(
+    where: str, x: NDArray[Any], y: NDArray[Any], classes: int, *, square: bool = True, complete: bool = True
+) -> Images:
     """Makes `Images` of a source's arrays.
 
     Args:
@@ -185,24 +187,34 @@ def checked(where: str, x: NDArray[Any], y: NDArray[Any], classes: int, *, squar
         y: integers (n,), 0..classes - 1.
         classes: how many there are.
         square: whether images that are not are refused.
+        complete: whether each class must have an image.
 
     Raises:
         UserError: shape, type or labels are off, or a class has no image.
     """
-    if x.dtype != np.uint8:
-        raise UserError(f"{where}: images of type {x.dtype}, expected uint8 (0..255)")
-    if x.ndim == 3:
-        x = x[..., None]
-    if x.ndim != 4 or x.shape[3] not in (1, 3):
-        raise UserError(f"{where}: images of shape {x.shape}, expected (n, size, size) or (n, size, size, 1 or 3)")
-    if min(x.shape[1:3]) < 1 or (x.shape[1] != x.shape[2] and square):
-        raise UserError(
-            f"{where}: images of {x.shape[1]}x{x.shape[2]} pixels, expected square ones, or data.resize=SIZE"
-        )
+    check_pixels(where, x.shape, x.dtype, square=square)
+    labels = check_labels(where, y, classes, len(x), complete=complete)
+    x = x[..., None] if x.ndim == 3 else x
+    pixels = np.array(x.transpose(0, 3, 1, 2), order="C")  # a copy: torch wants an array that may be written to
+    return Images(torch.from_numpy(pixels), torch.from_numpy(labels))
+
+
+def check_pixels(where: str, shape: tuple[int, ...], dtype: np.dtype[Any], *, square: bool = True) -> None:
+    """Raises UserError unless an array of this shape and type can hold images, see `checked`."""
+    if dtype != np.uint8:
+        raise UserError(f"{where}: images of type {dtype}, expected uint8 (0..255)")
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
+        raise UserError(f"{where}: images of shape {shape}, expected (n, size, size) or (n, size, size, 1 or 3)")
+    if min(shape[1:3]) < 1 or (shape[1] != shape[2] and square):
+        raise UserError(f"{where}: images of {shape[1]}x{shape[2]} pixels, expected square ones, or data.resize=SIZE")
+
+
+def check_labels(where: str, y: NDArray[Any], classes: int, images: int, *, complete: bool = True) -> NDArray[np.int64]:
+    """Returns the labels of so many images as int64; raises UserError where they cannot be, see `checked`."""
     if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
         raise UserError(f"{where}: labels of shape {y.shape} and type {y.dtype}, expected whole numbers (n,)")
-    if len(x) != len(y):
-        raise UserError(f"{where}: {len(x)} images and {len(y)} labels, expected as many of both")
+    if images != len(y):
+        raise UserError(f"{where}: {images} images and {len(y)} labels, expected as many of both")
     if not len(y):
         raise UserError(f"{where}: no image in it")
     if not 2 <= classes <= MAX_CLASSES:
@@ -211,10 +223,9 @@ def checked(where: str, x: NDArray[Any], y: NDArray[Any], classes: int, *, squar
     if low < 0 or high >= classes:
         raise UserError(f"{where}: label {low if low < 0 else high}, expected 0 to {classes - 1}")
     empty = np.flatnonzero(np.bincount(y, minlength=classes) == 0)
-    if len(empty):
+    if len(empty) and complete:
         raise UserError(f"{where}: class {int(empty[0])} of {classes} has no image, expected at least one of each")
-    pixels = np.array(x.transpose(0, 3, 1, 2), order="C")  # a copy: torch wants an array that may be written to
-    return Images(torch.from_numpy(pixels), torch.from_numpy(y.astype(np.int64)))
+    return y.astype(np.int64)
 
 
 def same_kind(where: str, images: ImageSet, channels: int, size: int) -> ImageSet:

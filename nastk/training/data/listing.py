@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from nastk.errors import UserError, nearest
 from nastk.training.data.images import MAX_CLASSES
 
 OUTSIDE = "symbolic links out of the folder"
+# Folders that file managers and archive programs leave, in lower case: never a class.
+LITTER = frozenset({"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "__pycache__"})
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +32,7 @@ class Listing:
         labels: int64 (n,), the class of each file.
         names: the files' names, one after another.
         starts: int64 (n + 1,), where in `names` each begins.
-        ignored: what else was found, and how often.
+        ignored: what else was found, and how often; a folder by its name.
     """
 
     folder: Path
@@ -52,28 +55,35 @@ class Listing:
         return self.folder / self.relative(row)
 
 
-def list_classes(where: str, folder: Path, root: Path) -> tuple[str, ...]:
+def is_litter(name: str) -> bool:
+    """Says whether what lies in a set is none of the user's: hidden, or left by another program."""
+    return name.startswith(".") or name.casefold() in LITTER
+
+
+def list_classes(where: str, folder: Path, root: Path, least: int = 2) -> tuple[str, ...]:
     """Returns the names of the class folders in `folder`, sorted.
 
     Raises:
-        UserError: there are fewer than two, or more than can be meant.
+        UserError: there are fewer than `least`, or more than can be meant.
     """
-    inside = _inside(root)
-    entries = [entry for entry in _entries(folder) if not entry.name.startswith(".")]
+    inside = within(root)
+    entries = [entry for entry in list_entries(folder) if not is_litter(entry.name)]
     classes = sorted(entry.name for entry in entries if entry.is_dir() and inside(entry))
-    if len(classes) < 2:
+    if len(classes) < least:
         loose = sum(entry.name.lower().endswith(SUFFIXES) for entry in entries)
         outside = sum(entry.is_dir() and not inside(entry) for entry in entries)
         hint = f"; {loose} images lie beside it without a class" if loose else ""
         hint += f"; {outside} {OUTSIDE} are ignored" if outside else ""
         what = f"one class folder only, {classes[0]!r}" if classes else "no class folder"
-        raise UserError(f"{where}: {folder}: {what}, expected at least 2, each with images of one class{hint}")
+        raise UserError(f"{where}: {folder}: {what}, expected at least {least}, each with images of one class{hint}")
     if len(classes) > MAX_CLASSES:
         raise UserError(f"{where}: {folder}: {len(classes)} class folders, expected at most {MAX_CLASSES}")
     return tuple(classes)
 
 
-def list_images(where: str, folder: Path, classes: tuple[str, ...], root: Path) -> Listing:
+def list_images(
+    where: str, folder: Path, classes: tuple[str, ...], root: Path, there: Sequence[str] | None = None
+) -> Listing:
     """Lists the image files in the class folders, by their suffix; what is ignored is said on stderr.
 
     Hidden files, other suffixes, folders within a class and symbolic links that lead out of `root` are left aside.
@@ -83,43 +93,69 @@ def list_images(where: str, folder: Path, classes: tuple[str, ...], root: Path) 
         folder: with the class folders.
         classes: their names.
         root: that nothing may lead out of.
+        there: the classes that have a folder, which may be empty; None where each must have one with an image.
 
     Raises:
-        UserError: a class has no image, or a folder cannot be read.
+        UserError: there is no image, or a folder cannot be read.
     """
     ignored: Counter[str] = Counter()
-    inside = _inside(root)
-    labels, names = [], []
+    inside = within(root)
+    labels, names = [np.empty(0, np.int64)], []
     lengths: list[int] = []
     for label, name in enumerate(classes):
+        if there is not None and name not in there:
+            continue
         before = ignored.total()
         found = sorted(os.fsencode(entry) for entry in _image_names(folder / name, inside, ignored))
-        if not found:
+        if not found and there is None:
             others = f"; {ignored.total() - before} other files in it are ignored" if ignored.total() > before else ""
             raise UserError(f"{where}: {folder / name}: no image in it ({', '.join(SUFFIXES)}){others}")
         names.append(b"".join(found))
         lengths.extend(map(len, found))
         labels.append(np.full(len(found), label, np.int64))
-    if ignored:
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in ignored.most_common(5))
-        print(f"nastk: {where}: {folder}: ignored {kinds}", file=sys.stderr)
+    if not lengths:
+        raise UserError(f"{where}: {folder}: no image in any of its class folders ({', '.join(SUFFIXES)})")
+    _say_ignored(f"{where}: {folder}", ignored, _beside_classes(folder, inside, ignored))
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Listing(folder, classes, np.concatenate(labels), b"".join(names), starts, ignored)
 
 
 def check_classes(where: str, folder: Path, found: tuple[str, ...], expected: tuple[str, ...]) -> None:
-    """Raises UserError unless the class folders of another part are those of the training part."""
+    """Raises UserError where another part has a class folder that the training part has not."""
     for name in found:
         if name not in expected:
             close = nearest(name, expected)[0]
             raise UserError(f"{where}: {folder / name}: no class of the training part; nearest is {close!r}")
-    for name in expected:
-        if name not in found:
-            raise UserError(f"{where}: {folder}: no folder of class {name!r}, which the training part has")
+
+
+def named_folders(names: Sequence[str]) -> list[str]:
+    """Returns folders as messages name them, the first few of many."""
+    more = [f"{len(names) - MOST_NAMED} more folders"] if len(names) > MOST_NAMED else []
+    return [*(f"{name}/" for name in names[:MOST_NAMED]), *more]
+
+
+def _say_ignored(where: str, ignored: Counter[str], folders: Sequence[str]) -> None:
+    """Says what is ignored, and enters the folders."""
+    kinds = [f"{count:,} {kind}" for kind, count in ignored.most_common(MOST_NAMED)]
+    if kinds or folders:
+        print(f"nastk: {where}: ignored {', '.join([*kinds, *named_folders(folders)])}", file=sys.stderr)
+    ignored.update({f"folder {name}/": 1 for name in folders})
+
+
+def _beside_classes(folder: Path, inside: Callable[[os.DirEntry[str]], bool], ignored: Counter[str]) -> list[str]:
+    """Counts images that lie beside the class folders, and returns the folders there that are no classes."""
+    left_out = []
+    for entry in list_entries(folder):
+        if entry.is_dir():
+            hidden = entry.name.startswith(".")
+            left_out += [entry.name] if not hidden and (is_litter(entry.name) or not inside(entry)) else []
+        elif entry.name.lower().endswith(SUFFIXES) and not is_litter(entry.name):
+            ignored["images without a class folder"] += 1
+    return sorted(left_out)
 
 
 def _image_names(folder: Path, inside: Callable[[os.DirEntry[str]], bool], ignored: Counter[str]) -> Iterator[str]:
-    for entry in _entries(folder):
+    for entry in list_entries(folder):
         if entry.name.startswith("."):
             continue
         if not inside(entry):
@@ -132,7 +168,8 @@ def _image_names(folder: Path, inside: Callable[[os.DirEntry[str]], bool], ignor
             yield entry.name
 
 
-def _inside(root: Path) -> Callable[[os.DirEntry[str]], bool]:
+def within(root: Path) -> Callable[[os.DirEntry[str]], bool]:
+    """Returns what says of an entry whether it is no symbolic link that leads out of `root`."""
     real = os.path.realpath(root)
 
     def inside(entry: os.DirEntry[str]) -> bool:
@@ -141,7 +178,8 @@ def _inside(root: Path) -> Callable[[os.DirEntry[str]], bool]:
     return inside
 
 
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+def list_entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yields what lies in a folder; raises UserError where it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             yield from entries

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nastk.errors import UserError
-from nastk.training.data.images import MAX_CLASSES, ImageSet, same_kind
+from nastk.training.data.images import MAX_CLASSES, ImageSet, check_labels, check_pixels, same_kind
 from nastk.training.data.source import SourceSettings
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -59,10 +59,24 @@ class Npz(SourceSettings):
         return self._train
 
     def test(self) -> ImageSet:
-        """Returns x_test and y_test."""
-        where = f"data npz: {self.root}: x_test, y_test"
-        images = self.from_arrays(where, self._array("x_test"), self._array("y_test"), len(self.classes))
-        return same_kind(where, images, self.channels, self.size)
+        """Returns x_test and y_test; a class may have no image there."""
+        labels = self._array("y_test")
+        images = self.from_arrays(self._where_test, self._array("x_test"), labels, len(self.classes), complete=False)
+        return same_kind(self._where_test, images, self.channels, self.size)
+
+    def test_labels(self) -> NDArray[np.int64]:
+        """Returns y_test, checked against the shape of x_test; of that only the header is read."""
+        shape, dtype = self._header("x_test")
+        check_pixels(self._where_test, shape, dtype, square=self.resize is None)
+        channels, size = shape[3] if len(shape) == 4 else 1, shape[1] if self.resize is None else self.size
+        if (channels, size) != (self.channels, self.size):
+            found, expected = (channels, size, size), (self.channels, self.size, self.size)
+            raise UserError(f"{self._where_test}: images of shape {found}, expected {expected} as in the training part")
+        return check_labels(self._where_test, self._array("y_test"), len(self.classes), shape[0], complete=False)
+
+    @property
+    def _where_test(self) -> str:
+        return f"data npz: {self.root}: x_test, y_test"
 
     @cached_property
     def _train(self) -> ImageSet:
@@ -86,6 +100,21 @@ class Npz(SourceSettings):
             if name not in names:
                 raise UserError(f"data npz: {path}: no array {name} in it, there are: {', '.join(sorted(names))}")
         return path, names
+
+    def _header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Returns shape and type of an array without reading it."""
+        path, _ = self._contents
+        try:
+            with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
+                version = np.lib.format.read_magic(file)
+                read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+                if version not in read:
+                    array = self._array(name)
+                    return array.shape, array.dtype
+                shape, _, dtype = read[version](file)
+                return shape, dtype
+        except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            raise UserError(f"data npz: {self.root}: {name} is cut short or damaged ({error})") from None
 
     def _array(self, name: str) -> NDArray[Any]:
         path, _ = self._contents

@@ -41,19 +41,19 @@ def search_record(data: DataSource, seed: int, drawn: Drawn, normalisation: Norm
         **image_facts(data),
         "classes": len(data.classes),
         "seed": seed,
-        "train": _part(drawn.train, drawn.train_indices),
-        "validation": _part(drawn.held, drawn.held_indices),
+        "train": _part(drawn.train, drawn.train_indices, len(data.classes)),
+        "validation": _part(drawn.held, drawn.held_indices, len(data.classes)),
         "mean": list(normalisation.mean),
         "std": list(normalisation.std),
     }
 
 
-def _part(images: ImageSet, indices: Tensor | None) -> dict[str, Any]:
+def _part(images: ImageSet, indices: Tensor | None, classes: int) -> dict[str, Any]:
     """Returns size, images a class, and a hash of the indices as little-endian int64; None for the set's own part."""
     digest = None if indices is None else hashlib.sha256(indices.numpy().astype("<i8").tobytes()).hexdigest()
     return {
         "images": len(images),
-        "per_class": images.y.bincount().tolist(),
+        "per_class": images.y.bincount(minlength=classes).tolist(),
         "indices_sha256": digest,
         "images_sha256": images.fingerprint(),
     }

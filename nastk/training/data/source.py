@@ -77,6 +77,14 @@ class SourceSettings:
         """Returns the set's own validation part, None where a part of the training images is to be held out."""
         return None
 
+    def test_labels(self) -> NDArray[Any] | None:
+        """Returns the labels of the test images, these unopened; None where that would read them.
+
+        Raises:
+            UserError: the test part is not what it should be, as far as can be told so.
+        """
+        return None
+
     @cached_property
     def skipped(self) -> Skipped:
         """Images that could not be decoded so far, with the reason."""
@@ -87,9 +95,11 @@ class SourceSettings:
         """Whether images are brought to their size, rather than having it."""
         return self.resize is not None
 
-    def from_arrays(self, where: str, x: NDArray[Any], y: NDArray[Any], classes: int) -> ImageSet:
+    def from_arrays(
+        self, where: str, x: NDArray[Any], y: NDArray[Any], classes: int, *, complete: bool = True
+    ) -> ImageSet:
         """Makes a part of a source's arrays: checked by `checked`, and brought to `resize`."""
-        images = checked(where, x, y, classes, square=self.resize is None)
+        images = checked(where, x, y, classes, square=self.resize is None, complete=complete)
         return images if self.resize is None else brought_to(images, self.resize, self.memory_gb, self.workers)
 
     def facts(self) -> dict[str, Any]:

@@ -172,8 +172,11 @@ def loose_images(root: Path) -> None:
         ),
         (loose_images, "train: no class folder, expected at least 2.*; 30 images lie beside it without a class"),
         (lambda root: (root / "test" / "cat").rename(root / "test" / "cats"), "test/cats: no class.*nearest is 'cat'"),
-        (lambda root: shutil.rmtree(root / "test" / "cat"), "test: no folder of class 'cat'"),
-        (lambda root: [path.unlink() for path in (root / "test" / "cat").iterdir()], "test/cat: no image in it"),
+        (lambda root: [path.unlink() for path in root.glob("test/*/*")], "test: no image in any of its class folders"),
+        (
+            lambda root: [shutil.rmtree(path) for path in root.glob("test/*")],
+            "test: no class folder, expected at least 1",
+        ),
     ],
 )
 def test_a_folder_that_cannot_be_a_set_is_told_in_one_line(tmp_path: Path, damage, message: str) -> None:
@@ -184,6 +187,27 @@ def test_a_folder_that_cannot_be_a_set_is_told_in_one_line(tmp_path: Path, damag
         made.train()
         made.test()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+@pytest.mark.parametrize("folder", ["missing", "empty", "of other files", "outside"])
+def test_another_part_may_lack_a_class(tmp_path: Path, part: str, folder: str) -> None:
+    root = write_image_folder(tmp_path / "set", ("train", "val", "test"), each=4)
+    cat = root / part / "cat"
+    shutil.move(cat, tmp_path / "moved")
+    if folder == "outside":
+        cat.symlink_to(tmp_path / "moved")
+    elif folder != "missing":
+        cat.mkdir()
+    if folder == "of other files":
+        (cat / "notes.txt").write_text("x")
+    made = source(root)
+    images = made.test() if part == "test" else made.validation_images()
+    assert images is not None and images.y.tolist() == [0] * 4 + [2] * 4
+    assert paths(images)[4] == "dog/000.png"
+    assert made.classes == ("bird", "cat", "dog")
+    assert made.test_labels().tolist() == made.test().y.tolist()
+    assert images.to(CPU).fingerprint() == images.to(CPU).fingerprint()
 
 
 def test_a_class_of_one_image_cannot_be_split(tmp_path: Path) -> None:
