@@ -14,7 +14,7 @@ LIMITED = ("latency_ms", "params", "macs", "memory_mb")
 INT8_ACCURACY = "int8_accuracy"
 # Of a candidate whose latency was measured: 1, or 0 where the machine was busy with something else meanwhile.
 STEADY = "latency_steady"
-KNOWN_METRICS = ("accuracy", INT8_ACCURACY, "loss", *LIMITED)
+KNOWN_METRICS = ("accuracy", "balanced_accuracy", INT8_ACCURACY, "loss", *LIMITED)
 NOT_TRUSTED = " (not trustworthy: the machine was busy)"
 PRECISIONS = ("fp32", "fp16", "int8")
 Row = TypeVar("Row")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -32,11 +32,13 @@ class Quality:
         accuracy: share of test images classified rightly.
         agreement: share on which it names the same class as the trained network in torch.
         max_difference: greatest absolute difference of a logit.
+        balanced_accuracy: mean over the classes that have test images of the share that is right of theirs.
     """
 
     accuracy: float
     agreement: float
     max_difference: float
+    balanced_accuracy: float | None = field(default=None, compare=False)
 
 
 def torch_logits(network: nn.Module, images: NDArray[np.float32], batch: int = 256) -> NDArray[np.float32]:
@@ -53,6 +55,7 @@ def quality(logits: NDArray[np.float32], reference: NDArray[np.float32], labels:
         accuracy=float((answers == labels).mean()),
         agreement=float((answers == reference.argmax(1)).mean()),
         max_difference=float(np.abs(logits - reference).max()),
+        balanced_accuracy=float(np.mean([(answers[labels == label] == label).mean() for label in np.unique(labels)])),
     )
 
 

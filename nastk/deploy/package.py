@@ -237,6 +237,7 @@ def _entry(judged: Judged, size: int) -> dict[str, Any]:
         "file": judged.file,
         "size_bytes": size,
         "accuracy": score and score.accuracy,
+        "balanced_accuracy": score and score.balanced_accuracy,
         "agreement": score and score.agreement,
         "max_logit_difference": score and score.max_difference,
         "latency_ms": latency_entry(judged.latency),

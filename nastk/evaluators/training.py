@@ -21,12 +21,14 @@ from nastk.networks import NetworkConfig, build_network
 from nastk.objective import INT8_ACCURACY
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches, in_order
+from nastk.training.class_weights import check_count, class_weights
 from nastk.training.data import (
     CarriedImages,
     DataSource,
     Drawn,
     Images,
     Normalisation,
+    data_lines,
     draw_parts,
     search_record,
     statistics,
@@ -34,8 +36,8 @@ from nastk.training.data import (
 from nastk.training.device import choose_device, place
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
-from nastk.training.module import score
 from nastk.training.recipe import check_integer, check_number
+from nastk.training.scoring import scores
 from nastk.training.seeds import derive_seed, isolated_rng, threads_set
 from nastk.training.settings import TrainingSettings
 
@@ -86,6 +88,7 @@ class TrainingEvaluator(TrainingSettings):
                 f"batch={self.batch}, expected at most {len(self._drawn.train)}: that many images a candidate is "
                 f"trained on (data.subset={self.data.subset}, data.validation={self.data.validation})"
             )
+        check_count(self.class_weights, len(self.data.classes))
         _ = self.network_config, self._device
 
     def __getstate__(self) -> dict[str, Any]:
@@ -135,6 +138,10 @@ class TrainingEvaluator(TrainingSettings):
         """Returns which images candidates are trained and scored on, for data.json; see `search_record`."""
         return search_record(self.data, self.seed, self._drawn, self._normalisation)
 
+    def data_lines(self) -> list[str]:
+        """Returns what a user is told of the images; raises UserError where the test part is not what it should be."""
+        return data_lines(self.data, self._drawn, flip=self.augmentation(self.data.crop, self.data.flip).flip)
+
     def evaluate(self, genotype: Genotype, report: Report) -> dict[str, float]:
         """Trains and validates one candidate.
 
@@ -143,8 +150,8 @@ class TrainingEvaluator(TrainingSettings):
             report: is called after each epoch with the number of epochs done and the validation accuracy.
 
         Returns:
-            "accuracy" and "loss" on the validation part after the last epoch, "train_loss", "epochs",
-            "train_seconds" (training and validation, without building the network).
+            "accuracy", "balanced_accuracy" and "loss" on the validation part after the last epoch, "train_loss",
+            "epochs", "train_seconds" (training and validation, without building the network).
 
         Raises:
             EvaluationFailed: it diverged, ran out of memory or took longer than `max_seconds`.
@@ -176,17 +183,16 @@ class TrainingEvaluator(TrainingSettings):
         start = time.perf_counter()
 
         def after_epoch(epoch: int, loss: float) -> None:
-            accuracy, held_loss = score(module.result, in_order(held, self._normalisation, self._device))
-            if not math.isfinite(held_loss):
-                raise TrainingError(f"diverged: the validation loss is {held_loss} in epoch {epoch}")
+            found = scores(module.result, in_order(held, self._normalisation, self._device), len(self.data.classes))
+            if not math.isfinite(found.loss):
+                raise TrainingError(f"diverged: the validation loss is {found.loss} in epoch {epoch}")
             metrics.update(
-                accuracy=accuracy,
-                loss=held_loss,
+                found._asdict(),
                 train_loss=loss,
                 epochs=float(epoch),
                 train_seconds=time.perf_counter() - start,
             )
-            report(epoch, accuracy)
+            report(epoch, found.accuracy)
 
         module = AveragingClassifier(
             network,
@@ -196,6 +202,7 @@ class TrainingEvaluator(TrainingSettings):
             after_epoch=after_epoch,
             max_seconds=self.max_seconds,
             average=self.average,
+            weights=class_weights(self.class_weights, images.y, len(self.data.classes)),
         )
         fit(module, self._device)
         if self.int8_target is not None:

@@ -29,6 +29,8 @@ LOGGED = ("accuracy", "loss", "validation_accuracy", "validation_loss", "params"
 
 __all__ = ["run_transfer", "transfer_plan"]
 
+HARDLY = 0.005  # by so much accuracy and balanced accuracy may differ without a word
+
 Sized = tuple[Genotype, NetworkConfig, Path]
 
 
@@ -120,8 +122,17 @@ def _result(folder: Path, metrics: Mapping[str, Any]) -> str:
         held_out = metrics.get("validation_accuracy")
         validated = f"accuracy {held_out:.4f} on held-out images, " if held_out is not None else ""
         return (
-            f"{validated}test accuracy {metrics['accuracy']:.4f} after {metrics['epochs']} epochs, "
+            f"{validated}test accuracy {metrics['accuracy']:.4f}{_by_class(metrics)} after {metrics['epochs']} epochs, "
             f"{metrics['params']:,} parameters"
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         raise UserError(f"{folder / METRICS}: accuracy, epochs or params is missing or no number; damaged") from None
+
+
+def _by_class(metrics: Mapping[str, Any]) -> str:
+    """Returns what the accuracy hides of the classes, where it hides something."""
+    balanced, untested = metrics.get("balanced_accuracy"), metrics.get("classes_without_test_images")
+    differs = balanced is not None and abs(balanced - metrics["accuracy"]) > HARDLY
+    told = [f"balanced {balanced:.4f}"] if differs else []
+    told += [f"no test image of {', '.join(untested)}"] if untested else []
+    return f" ({'; '.join(told)})" if told else ""

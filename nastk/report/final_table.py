@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nastk.budget import LATENCY, broken_limits
+from nastk.errors import UserError
 from nastk.objective import STEADY
 from nastk.ranking import read_ranks
 from nastk.report.run_config import limits, parse_config
-from nastk.report.run_files import Candidate, Run, number_in, read_run
+from nastk.report.run_files import Candidate, Object, Run, number_in, read_run
 from nastk.report.shipped import Shipped, read_shipped
 from nastk.report.transferred import Size, read_size
 
@@ -35,6 +36,8 @@ class FinalRow:
         validation_accuracy: of the transferred network, on training images that were held out to rank several.
         doubts: by precision, why its latency cannot be trusted.
         broken: a sentence for each limit that it breaks.
+        balanced_accuracy: of the transferred network on the test set, the mean over the classes.
+        untested: classes that have no test image.
     """
 
     key: str
@@ -51,6 +54,8 @@ class FinalRow:
     validation_accuracy: float | None = None
     doubts: Mapping[str, str] = field(default_factory=dict)
     broken: tuple[str, ...] = ()
+    balanced_accuracy: float | None = None
+    untested: tuple[str, ...] = ()
 
 
 def final_table(run: Path | Run) -> list[FinalRow]:
@@ -112,6 +117,8 @@ def _made(run: Run, key: str, candidate: Candidate | None) -> FinalRow:
         size=read_size(run.folder / "transfer" / key),
         validation_accuracy=number_in(metrics, "validation_accuracy", where),
         doubts={file.precision: file.doubt for file in shipped.files if file.doubt},
+        balanced_accuracy=number_in(metrics, "balanced_accuracy", where),
+        untested=_names_in(metrics, "classes_without_test_images", where),
     )
     return replace(row, broken=_broken(run, row) if shipped.broken is None else shipped.broken)
 
@@ -126,6 +133,13 @@ def _broken(run: Run, row: FinalRow) -> tuple[str, ...]:
     shipped = row.recommended or ""
     costs = {"params": row.params, "macs": row.macs, LATENCY: row.latency_ms.get(shipped)}
     return tuple(broken_limits(allowed, costs, row.file.name if row.file else row.key[:8], row.doubts.get(shipped, "")))
+
+
+def _names_in(metrics: Object, name: str, where: str) -> tuple[str, ...]:
+    found = metrics.get(name) or []
+    if not isinstance(found, list) or not all(isinstance(part, str) for part in found):
+        raise UserError(f"{where}: {name} {found!r:.60}, expected a list of names")
+    return tuple(found)
 
 
 def _first(*values: float | None) -> float | None:

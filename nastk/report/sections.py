@@ -111,6 +111,11 @@ def networks(rows: Sequence[FinalRow]) -> str:
         if rows[0].stage == "search"
         else "Accuracy per precision is that of the test images; search is the small network on validation images."
     )
+    if any(row.balanced_accuracy is not None for row in rows):
+        note += " Balanced is the mean over the classes of fp32's accuracy on their test images."
+    untested = list(dict.fromkeys(name for row in rows for name in row.untested))
+    if untested:
+        note += f" Without a test image, and in no accuracy on them: {', '.join(untested)}."
     grid = table(heads, texts, left, groups=group_spans(columns), first=True)
     return card("Networks", grid, *map(_warning, table_notes(rows)), paragraph(note, "dim small"))
 
@@ -202,7 +207,7 @@ def next_steps(run: Run, rows: Sequence[FinalRow]) -> str:
         steps.append(("Measure the files on this machine:", f"python -m nastk.bench run={at}"))
     if run.audit is None and len(run.trained) >= FEWEST:
         steps.append(("Does the search's short training rank cells, or noise?", f"python -m nastk.audit run={at}"))
-    more = f"python -m nastk.search <the same settings> run={at} trials={max(2 * len(run.trained), 16)}"
+    more = f"python -m nastk.search run={at} trials={max(2 * len(run.trained), 16)}"
     steps.append(("Search longer; what is there is kept:", more))
     steps.append(("Make this page anew:", f"python -m nastk.report run={at}"))
     return card("What next", *(paragraph(text) + command(line) for text, line in steps))

@@ -46,6 +46,8 @@ def table_columns(rows: Sequence[FinalRow]) -> list[Column]:
     found.append(made("accuracy (%)", "search", lambda row: share(row.search_accuracy)))
     if any(row.validation_accuracy is not None for row in rows):
         found.append(made("accuracy (%)", "held out", lambda row: share(row.validation_accuracy)))
+    if any(row.balanced_accuracy is not None for row in rows):
+        found.append(made("accuracy (%)", "balanced", lambda row: share(row.balanced_accuracy)))
     for group, values, spelled in MEASURED:
         for name in precisions:
             texts = tuple(spelled(values(row).get(name)) for row in rows)

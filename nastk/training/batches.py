@@ -65,6 +65,16 @@ class Batches:
         return len(self._labels) // self._batch
 
     @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self._device
+
+    @property
+    def labels(self) -> Tensor:
+        """Labels of all images that batches are cut from: int64 (n,)."""
+        return self._labels
+
+    @property
     def shape(self) -> tuple[int, int, int, int]:
         """Images that this process gets at a time, channels, height and width: the same for all batches."""
         return self._batch // self.share.ranks, len(self._scale), self._images.size, self._images.size

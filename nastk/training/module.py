@@ -10,13 +10,15 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from nastk.training.batches import Batches
+from nastk.training.class_weights import weighted_loss
 from nastk.training.failure import TrainingError
 from nastk.training.recipe import Recipe
+from nastk.training.scoring import score
 from nastk.training.seeds import derive_seed, seed_step
-from nastk.training.share import Share
+
+__all__ = ["AfterEpoch", "Classifier", "clip_norm", "score"]
 
 AfterEpoch = Callable[[int, float], None]
 
@@ -37,6 +39,7 @@ class Classifier(pl.LightningModule):
         seed: int,
         after_epoch: AfterEpoch,
         max_seconds: float | None = None,
+        weights: Tensor | None = None,
     ) -> None:
         """Prepares a training.
 
@@ -47,12 +50,14 @@ class Classifier(pl.LightningModule):
             seed: of drop path and whatever else the network draws.
             after_epoch: is called with the number of epochs done and the mean training loss; may raise to end it.
             max_seconds: from now, after which no step starts; None for no limit.
+            weights: float (classes,), see `class_weights`; None where all images count alike.
         """
         super().__init__()
         self.network = network
         self.batches = batches
         self.recipe = recipe
         self.steps = recipe.epochs * len(batches)
+        self._class_weights = None if weights is None else weights.to(batches.device)
         self._weights = list(network.parameters())  # collecting them takes as long as clipping them
         self._seed = seed
         self._after_epoch = after_epoch
@@ -96,10 +101,10 @@ class Classifier(pl.LightningModule):
         x, y = batch
         output = self.network(x)
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
-        loss = cross_entropy(logits, y, label_smoothing=self.recipe.label_smoothing)
+        loss = weighted_loss(logits, y, self._class_weights, self.recipe.label_smoothing)
         self.loss_sum += loss.detach()
         if auxiliary is not None:
-            extra = cross_entropy(auxiliary, y, label_smoothing=self.recipe.label_smoothing)
+            extra = weighted_loss(auxiliary, y, self._class_weights, self.recipe.label_smoothing)
             loss = loss + self.recipe.auxiliary * extra
         return loss
 
@@ -125,25 +130,3 @@ def clip_norm(weights: Iterable[nn.Parameter], limit: float) -> None:
     gradients = [weight.grad for weight in weights if weight.grad is not None]
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     torch._foreach_mul_(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0))
-
-
-def score(
-    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], share: Share | None = None
-) -> tuple[float, float]:
-    """Returns accuracy (0..1) and mean cross-entropy over `batches`, in eval mode; the mode is then as before.
-
-    With a share the batches are this process's, and the numbers are those of all processes' images, each counted once.
-    """
-    training = network.training
-    network.eval()
-    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    total = torch.zeros(3, dtype=torch.float64, device=device)
-    with torch.inference_mode():
-        for x, y in batches:
-            logits = network(x).float()
-            total[0] += (logits.argmax(1) == y).sum()
-            total[1] += cross_entropy(logits, y, reduction="sum")
-            total[2] += len(y)
-    network.train(training)
-    correct, loss, count = (share or Share()).sum(total).tolist()
-    return correct / count, loss / count

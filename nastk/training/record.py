@@ -9,8 +9,10 @@ from typing import Any
 
 from nastk.errors import UserError
 from nastk.files import cannot_write, read_json, write_json
+from nastk.training.class_weights import BALANCED
 from nastk.training.data import ImageSet
 from nastk.training.job import JOB, LOG, Job
+from nastk.training.transfer_settings import TransferSettings
 
 SCHEMA = 1
 RECORD = "training.json"
@@ -37,9 +39,16 @@ def training_record(job: Job, train: ImageSet) -> dict[str, Any]:
         "genotype": job.genotype.to_dict(),
         "network": config.to_dict(),
         "data": {"name": data.name, "train_sha256": train.fingerprint(), "crop": data.crop, "flip": data.flip},
-        "settings": {name: value for name, value in asdict(job.settings).items() if name not in ELSEWHERE},
+        "settings": _recorded(job.settings),
         "run": {"devices": run.devices, "sync_batchnorm": run.sync_batchnorm and run.devices > 1},
     }
+
+
+def _recorded(settings: TransferSettings) -> dict[str, Any]:
+    """Returns the recipe as JSON has it; what trainings of before a setting did is not written, so that they go on."""
+    fields = {name: value for name, value in asdict(settings).items() if name not in ELSEWHERE}
+    weights = fields.pop("class_weights")
+    return fields if weights is None else {**fields, "class_weights": list(weights) if weights != BALANCED else weights}
 
 
 def claim_folder(folder: Path, record: Mapping[str, Any]) -> None:

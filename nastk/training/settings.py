@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 from nastk.training.augment import Augmentation
+from nastk.training.class_weights import check_class_weights
 from nastk.training.mixing import Mixing
 from nastk.training.recipe import Recipe, check_integer, check_number
 
@@ -21,6 +22,8 @@ class TrainingSettings(Recipe):
         seed: of the weights, of the batches and of drop path.
         device: "auto", "cpu", "cuda" or "cuda:1".
         threads: CPU threads to train with; None takes one for images of up to 16 pixels a side, else all.
+        class_weights: how much the images of each class count, see `class_weights`: "balanced", a number for each class
+            in their order, or None for all alike.
     """
 
     average: float = 0.0
@@ -34,6 +37,7 @@ class TrainingSettings(Recipe):
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
+    class_weights: str | tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         """Checks every value; raises UserError."""
@@ -44,6 +48,7 @@ class TrainingSettings(Recipe):
         check_integer("seed", self.seed, 0)
         if self.threads is not None:
             check_integer("threads", self.threads, 1, 1024)
+        check_class_weights(self.class_weights)
         self.augmentation(0.0, False)
 
     def augmentation(self, crop: float, flip: bool) -> Augmentation:

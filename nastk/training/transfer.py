@@ -19,16 +19,17 @@ from nastk.networks.stored import save_trained
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches, in_order
 from nastk.training.checkpoint import Checkpoints, find_checkpoint, remove_checkpoints
-from nastk.training.data import DataSource, ImageSet, Normalisation, hold_out, image_facts, statistics
+from nastk.training.class_weights import class_weights
+from nastk.training.data import DataSource, ImageSet, Normalisation, empty_classes, hold_out, image_facts, statistics
 from nastk.training.device import choose_device, place
 from nastk.training.distributed import EndAtOnce, SameStatistics
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
 from nastk.training.job import Job
 from nastk.training.launcher import train_in_ranks
-from nastk.training.module import score
 from nastk.training.record import claim_folder, training_record
 from nastk.training.run_settings import RunSettings
+from nastk.training.scoring import Scores, scores
 from nastk.training.seeds import derive_seed, isolated_rng, threads_set
 from nastk.training.share import Share
 from nastk.training.synchronised import synchronised
@@ -142,15 +143,12 @@ def _train_parts(
                 mixing=settings.mixing(len(data.classes)),
                 share=share,
             )
-            result, outcome = _train(network, batches, settings, run, folder, device, progress)
-            accuracy, loss = _score(result, parts.test, normalisation, device, share)
+            result, outcome = _train(network, batches, settings, run, folder, device, progress, len(data.classes))
+            found = _score(result, parts.test, normalisation, device, share, len(data.classes))
             if parts.held_out is not None:
-                held_accuracy, held_loss = _score(result, parts.held_out, normalisation, device, share)
-                outcome.update(
-                    validation_accuracy=held_accuracy,
-                    validation_loss=held_loss,
-                    validation_images=len(parts.held_out),
-                )
+                held = _score(result, parts.held_out, normalisation, device, share, len(data.classes))
+                outcome.update({f"validation_{name}": value for name, value in held._asdict().items()})
+                outcome["validation_images"] = len(parts.held_out)
     except TrainingError as error:
         raise UserError(f"transfer {folder}: {error.reason}") from None
     if share.first:
@@ -158,8 +156,8 @@ def _train_parts(
         metrics = {
             "schema": SCHEMA,
             "key": genotype.key,
-            "accuracy": accuracy,
-            "loss": loss,
+            **found._asdict(),
+            "classes_without_test_images": empty_classes(data.classes, parts.test.y.cpu().numpy()),
             "params": count_parameters(result, auxiliary=False),
             "epochs": settings.epochs,
             **outcome,
@@ -178,6 +176,7 @@ def _train(
     folder: Path,
     device: torch.device,
     progress: Progress | None,
+    classes: int,
 ) -> tuple[nn.Module, dict[str, float]]:
     """Returns the trained network, averaged, with "train_loss" of the last epoch and "seconds" over all sittings."""
     found = find_checkpoint(folder)
@@ -199,7 +198,13 @@ def _train(
     if share.ddp and run.sync_batchnorm:
         network = synchronised(network, device)
     module = AveragingClassifier(
-        network, batches, settings, seed=batches.seed, after_epoch=after_epoch, average=settings.average
+        network,
+        batches,
+        settings,
+        seed=batches.seed,
+        after_epoch=after_epoch,
+        average=settings.average,
+        weights=class_weights(settings.class_weights, batches.labels, classes),
     )
     checkpoints = Checkpoints(folder, facts, run.checkpoint_minutes, share)
     together = [SameStatistics(network, share), EndAtOnce()] if share.ddp else []
@@ -208,11 +213,16 @@ def _train(
 
 
 def _score(
-    network: nn.Module, images: ImageSet, normalisation: Normalisation, device: torch.device, share: Share
-) -> tuple[float, float]:
-    """Returns accuracy and loss over all `images`, of which each process scores every so-many-th, none twice."""
+    network: nn.Module,
+    images: ImageSet,
+    normalisation: Normalisation,
+    device: torch.device,
+    share: Share,
+    classes: int,
+) -> Scores:
+    """Returns the scores over all `images`, of which each process scores every so-many-th, none twice."""
     mine = images.take(torch.arange(share.rank, len(images), share.ranks)) if share.ranks > 1 else images
-    return score(network, in_order(mine, normalisation, device), share)
+    return scores(network, in_order(mine, normalisation, device), classes, share)
 
 
 def _facts(data: DataSource, normalisation: Normalisation, parts: _Parts) -> dict[str, Any]:

@@ -85,6 +85,13 @@ def test_quality_counts_right_and_equal_answers() -> None:
     assert quality(logits, reference, np.array([0, 0, 1, 1])) == Quality(0.75, 0.75, 1.0)
 
 
+def test_balanced_accuracy_is_over_the_classes_that_have_test_images() -> None:
+    logits = np.eye(4, dtype=np.float32)[[0, 0, 0, 0, 1, 0]]
+    found = quality(logits, logits, np.array([0, 0, 0, 0, 1, 1]))
+    assert found.accuracy == pytest.approx(5 / 6)
+    assert found.balanced_accuracy == pytest.approx(0.75), "two of the four classes have none"
+
+
 def test_parity_is_relative_to_the_logits_and_does_not_pass_nan() -> None:
     reference = np.array([[100.0, -100.0]], np.float32)
     check_parity("model.onnx", reference + 0.05, reference)

@@ -64,6 +64,14 @@ def test_a_result_repeats_bit_by_bit_whatever_ran_before() -> None:
     assert result(evaluator()) == first
 
 
+def test_class_weights_change_what_is_learnt_and_balanced_accuracy_is_told() -> None:
+    plain, weighted = result(evaluator()), result(evaluator(class_weights=(1.0,) * 9 + (30.0,)))
+    assert 0 <= plain["balanced_accuracy"] <= 1 and plain["loss"] != weighted["loss"]
+    assert result(evaluator(class_weights=(2.0,) * 10))["loss"] == pytest.approx(plain["loss"], rel=1e-3)
+    with pytest.raises(UserError, match="class_weights: 3 numbers, expected 10"):
+        evaluator(class_weights=(1.0, 2.0, 3.0))
+
+
 def test_a_result_repeats_in_another_process() -> None:
     code = "import json; from tests.evaluators.test_training import *; print(json.dumps(result(evaluator())))"
     other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -12,6 +12,7 @@ from nastk.errors import UserError
 from nastk.report import final_table, format_table
 from nastk.report.final_table import FinalRow
 from nastk.report.run_files import read_run
+from nastk.report.sections import networks
 from nastk.report.table_text import count, size, table_notes
 from tests.report import folders
 
@@ -221,3 +222,18 @@ def test_a_limit_on_the_foretold_latency_of_another_device_is_not_this_machines(
     config = run / "config.yaml"
     config.write_text(config.read_text() + "latency: {_target_: nastk.deploy.predictors.sources.PredictorLatency}\n")
     assert final_table(run)[0].broken == ()
+def test_balanced_accuracy_stands_beside_accuracy_where_it_is_known(run: Path) -> None:
+    key = keys(run)[0]
+    folders.transfer(run, key, accuracy=0.97)
+    assert "balanced" not in format_table(final_table(run)), "trainings of before have none"
+    path = run / "transfer" / key / "metrics.json"
+    told = {"balanced_accuracy": 0.8125, "classes_without_test_images": ["cow"]}
+    folders.write(path, json.loads(path.read_text()) | told)
+    [row] = final_table(run)
+    assert (row.balanced_accuracy, row.untested) == (0.8125, ("cow",))
+    header, line = format_table([row]).splitlines()[1], format_table([row]).splitlines()[3]
+    assert "balanced" in header and "81.25" in line
+    assert "Without a test image, and in no accuracy on them: cow." in networks([row])
+    folders.write(path, json.loads(path.read_text()) | {"classes_without_test_images": "cow"})
+    with pytest.raises(UserError, match="classes_without_test_images 'cow', expected a list of names"):
+        final_table(run)

@@ -73,6 +73,15 @@ def test_the_metrics_are_those_of_the_stored_network_on_the_test_images(unbroken
     assert metrics["seconds"] > 0
 
 
+def test_a_training_with_class_weights_is_another_and_goes_on_as_itself(data: DataSource, tmp_path: Path) -> None:
+    weights = (1.0,) * 9 + (30.0,)
+    metrics = final(tmp_path / "net", data, class_weights=weights)
+    assert metrics["classes_without_test_images"] == [] and 0 <= metrics["balanced_accuracy"] <= 1
+    assert final(tmp_path / "net", data, class_weights=weights) == metrics
+    with pytest.raises(UserError, match="holds another training .settings.class_weights is"):
+        final(tmp_path / "net", data, class_weights="balanced")
+
+
 def test_a_finished_folder_returns_its_metrics_without_training(unbroken: Path, data: DataSource) -> None:
     stamps = {path.name: path.stat().st_mtime_ns for path in unbroken.iterdir()}
     epochs: list[int] = []
