@@ -24,6 +24,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 from nastk.config import register_spaces, shipped, shipped_spaces
 from nastk.errors import UserError, nearest
 from nastk.guard import check_command_line
+from nastk.run_words import words_for_run
 from nastk.runs import held
 from nastk.secrets import refuse_passwords, without_passwords
 from nastk.stopping import command_to_go_on, goes_on_with, stoppable
@@ -52,7 +53,7 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
     register_spaces()
     given = sys.argv[1:]
     swept = any(word in ("-m", "--multirun") for word in given)
-    words = [_understood(word, swept) for word in given]
+    words = words_for_run([_understood(word, swept) for word in given], config_name)
     sys.argv[1:] = [word for word in words if not word.startswith(f"{SETTING}=")]
     mistakes: list[UserError | OSError | OmegaConfBaseException] = []
 

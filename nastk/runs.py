@@ -10,7 +10,7 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ FREE_SETTINGS = frozenset(
     {"run", "runs", "trials", "controller", "executor", "max_duplicates", "max_rejections", "max_failures"}
 )
 PLACE = ("run", "runs")
+IMAGES = ("data.root", "data.path")  # where they lie: free, for data.json tells whether they are the same
 FINISH, FINISHED = 6, (1, 2, 3)
 ENDS = f'{{"op_code":{FINISH},'.encode()
 
@@ -98,8 +99,10 @@ def held(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def record_config(folder: Path, config: DictConfig) -> list[str]:
+def record_config(folder: Path, config: DictConfig, check_moved: Callable[[], object] = lambda: None) -> list[str]:
     """Writes config.yaml, or checks that the folder's is the same but for what may change on resuming.
+
+    `check_moved` is called before anything is written where the images lie elsewhere; it raises where they are others.
 
     Returns:
         one line for each setting that changed and may.
@@ -116,7 +119,10 @@ def record_config(folder: Path, config: DictConfig) -> list[str]:
         whole = before.pop("made_by", None) is not None  # it stands near the end
         history = list(before.pop("changes", ()))
         for name, old, new in _differences(before, settings, ""):
-            if name.split(".")[0] not in FREE_SETTINGS:
+            moved = name in IMAGES and (folder / "data.json").exists()
+            if moved:
+                check_moved()
+            elif name.split(".")[0] not in FREE_SETTINGS:
                 if not whole:
                     raise UserError(f"{path}: empty or cut short; put back a copy, or give another run=")
                 raise UserError(

@@ -10,8 +10,20 @@ from nastk.evaluators import Evaluator
 from nastk.files import read_json, write_json
 
 DATA = "data.json"
-# What may change from one sitting of a search to the next: corrupt images are met while it runs.
-CHANGES = ("skipped",)
+# What may change from one sitting of a search to the next: corrupt images are met while it runs, what is no image is
+# no part of the data, and the set may be moved.
+CHANGES = ("skipped", "ignored", "folders", "path")
+USUAL = ("train/", "val/", "test/")
+
+
+def data_lines(evaluator: Evaluator) -> list[str]:
+    """Returns what a user is told of the images before the search; nothing of an evaluator that trains on none.
+
+    Raises:
+        UserError: a part that is used later only is not what it should be.
+    """
+    make = getattr(evaluator, "data_lines", None)
+    return [] if make is None else list(make())
 
 
 def record_data(folder: Path, evaluator: Evaluator) -> None:
@@ -20,19 +32,31 @@ def record_data(folder: Path, evaluator: Evaluator) -> None:
     Raises:
         UserError: the run was begun on other images.
     """
-    record = _record(evaluator)
-    if record is None:
-        return
+    record = check_data(folder, evaluator)
+    if record is not None and record != read_record(folder):
+        write_json(folder / DATA, record)
+
+
+def check_data(folder: Path, evaluator: Evaluator) -> dict[str, Any] | None:
+    """Returns what data.json should hold; raises UserError where it is that of a run that was begun on other images."""
+    make = getattr(evaluator, "data_record", None)
+    record: dict[str, Any] | None = None if make is None else make()
+    before = read_record(folder)
+    changed = "" if record is None or before is None else _changed(before, record)
+    if record is not None and before is not None and changed:
+        raise UserError(f"{folder / DATA}: {changed}; {_way_out(before, record)}, or give another run=")
+    return record
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Returns the content of data.json, None where there is none; raises UserError where it is damaged."""
     path = folder / DATA
-    if path.exists():
-        before = read_json(path)
-        if not isinstance(before, dict):
-            raise UserError(f"{path}: holds a {type(before).__name__}, expected an object; damaged, put back a copy")
-        changed = _changed(before, record)
-        if changed:
-            raise UserError(f"{path}: {changed}; put the images back as they were, or give another run=")
-    if not path.exists() or before != record:
-        write_json(path, record)
+    if not path.exists():
+        return None
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: holds a {type(found).__name__}, expected an object; damaged, put back a copy")
+    return found
 
 
 def record_skipped(folder: Path, evaluator: Evaluator) -> None:
@@ -43,9 +67,12 @@ def record_skipped(folder: Path, evaluator: Evaluator) -> None:
         write_json(folder / DATA, {**record, "skipped": len(skipped.found)})
 
 
-def _record(evaluator: Evaluator) -> dict[str, Any] | None:
-    make = getattr(evaluator, "data_record", None)
-    return None if make is None else make()
+def _way_out(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Runs of before other names of the parts were known read from train/, val/ and test/ alone."""
+    names = [name for name in now.get("folders", {}).values() if name not in USUAL]
+    if names and "folders" not in before:
+        return f"when it began nothing was read from {', '.join(names)}: move that away to go on"
+    return "put the images back as they were"
 
 
 def _changed(before: dict[str, Any], now: dict[str, Any], where: str = "") -> str:
@@ -55,6 +82,8 @@ def _changed(before: dict[str, Any], now: dict[str, Any], where: str = "") -> st
         if was == found or name in CHANGES:
             continue
         if isinstance(was, dict) and isinstance(found, dict):
-            return _changed(was, found, f"{where}{name}.")
+            if line := _changed(was, found, f"{where}{name}."):
+                return line
+            continue
         return f"{where}{name} was {str(was)[:64]} when the run began and is {str(found)[:64]} now"
     return ""

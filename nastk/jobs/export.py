@@ -20,6 +20,7 @@ from nastk.deploy.timings import timed_now
 from nastk.errors import UserError
 from nastk.jobs.bench_record import refresh_bench
 from nastk.jobs.export_targets import also_targets, earlier_targets, export_targets
+from nastk.jobs.given import run_settings
 from nastk.jobs.int8_lines import int8_lines
 from nastk.jobs.network_budget import network_budget
 from nastk.jobs.parts import make_data, run_config
@@ -114,11 +115,11 @@ def _run_of(model: Path) -> Path | None:
 
 
 def _data(config: DictConfig, run: Path | None) -> Any:
-    if config.get("data") is not None:
-        return make_data(config)
-    if run is None:
+    if run is not None:
+        return make_data(run_settings(run, config))
+    if config.get("data") is None:
         raise UserError("data: not given and the model lies in no run folder; give data=NAME as it was trained on")
-    return make_data(load_yaml(run / "config.yaml"))
+    return make_data(config)
 
 
 def _tell(key: str, manifest: dict[str, Any]) -> None:

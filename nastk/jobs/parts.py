@@ -10,13 +10,14 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from nastk.config import build, load_yaml, shipped_spaces
+from nastk.config import build, shipped_spaces
 from nastk.deploy.predictors.sources import Costing, LatencySource, MeasuredLatency, TableLatency
 from nastk.deploy.targets import Target
 from nastk.errors import UserError, unknown
 from nastk.evaluators import EvaluationFailed, Evaluator
 from nastk.executors import Executor
 from nastk.genotype import Genotype
+from nastk.jobs.given import run_settings
 from nastk.loggers import Logger, NoLogger
 from nastk.objective import INT8_ACCURACY, Objective
 from nastk.runs import existing_run
@@ -29,7 +30,9 @@ def make_space(config: DictConfig) -> Space:
     """Returns the search space; without one, raises UserError with those there are."""
     if OmegaConf.select(config, "space") is None:
         names = ", ".join(shipped_spaces())
-        raise UserError(f"no search space: give +space=NAME, e.g. +space=nasnet; there are: {names}")
+        run = config.get("run")
+        hint = f"; run={run!r} is no run yet that could go on" if run is not None else ""
+        raise UserError(f"no search space: give +space=NAME, e.g. +space=nasnet; there are: {names}{hint}")
     space: Space = build(config.space, "space", Space)
     return space
 
@@ -174,14 +177,14 @@ def _check_foretells(costing: Costing, space: Space, network: Any) -> None:
 
 
 def run_config(config: DictConfig) -> tuple[Any, DictConfig]:
-    """Returns the folder of the run that a later step works on, and what its config.yaml holds.
+    """Returns the folder of the run that a later step works on, and its settings, see `run_settings`.
 
     Raises:
         UserError: there is no such run, or its config.yaml is not that of a search.
     """
     folder = existing_run(config.run, config.runs)
     path = folder / "config.yaml"
-    searched = load_yaml(path)
+    searched = run_settings(folder, config)
     for name in ("seed", "evaluator"):
         if name not in searched:
             raise UserError(f"{path}: has no {name}; it is cut short or damaged, put back a copy, or search anew")

@@ -11,9 +11,10 @@ from omegaconf import DictConfig, open_dict
 
 from nastk.jobs.bench import bench_plan, run_bench
 from nastk.jobs.export import export_plan, run_export
+from nastk.jobs.given import going_on
 from nastk.jobs.parts import make_space, make_target
 from nastk.jobs.report import run_report
-from nastk.jobs.search import run_search
+from nastk.jobs.search import PARTS, run_search
 from nastk.jobs.transfer import run_transfer, transfer_plan
 from nastk.report import final_table, format_table
 from nastk.report.table_text import table_notes
@@ -27,6 +28,7 @@ def run_pipeline(config: DictConfig) -> tuple[str, Path]:
     Raises:
         UserError: a step's; a mistake in the settings of any step is found before the first one starts.
     """
+    config = going_on(config, PARTS)
     make_space(config)
     transfer_plan(config, config)
     export_plan(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from nastk.deploy.predictors.sources import MeasuredLatency
 from nastk.encoding import path_encoding
 from nastk.errors import UserError
 from nastk.files import cannot_write
-from nastk.jobs.data_record import record_data, record_skipped
+from nastk.jobs.data_record import check_data, data_lines, record_data, record_skipped
+from nastk.jobs.given import going_on
 from nastk.jobs.parts import make_cost, make_executor, make_latency, make_logger, make_objective, make_space
 from nastk.jobs.study import make_storage, named_storage, opened_study
 from nastk.objective import NOT_TRUSTED, STEADY
@@ -61,8 +63,8 @@ def run_search(config: DictConfig) -> Path:
             or no candidate could be trained.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    chosen: SearchSettings = settings(SearchSettings, config)
-    budget: Budget = settings(Budget, config)
+    config = going_on(config, PARTS)
+    chosen, budget = settings(SearchSettings, config), settings(Budget, config)
     space, objective = make_space(config), make_objective(config)
 
     def encode(choices: Mapping[str, Value]) -> list[float]:
@@ -77,7 +79,7 @@ def run_search(config: DictConfig) -> Path:
     pruner = check_pruner(build(config.pruner, "pruner", Pruner), objective)
     with make_executor(config) as executor:
         cost = make_cost(config, executor.evaluator)
-        parallel = executor.parallel
+        parallel, told = executor.parallel, data_lines(executor.evaluator)
         storage = make_storage(config)
         opening = storage.connect()
         folder = _folder(chosen, config)
@@ -85,11 +87,12 @@ def run_search(config: DictConfig) -> Path:
         with held(folder):
             size = _round_size(folder, config, parallel)
             part = named_storage(folder, _search_part(config, size), storage)
-            said = record_config(folder, part)
+            said = record_config(folder, part, functools.partial(check_data, folder, executor.evaluator))
             said += [line for line in [storage.mend(folder)] if line]
             for line in said:
                 print(f"nastk: {line}", file=sys.stderr)
             record_data(folder, executor.evaluator)
+            sys.stderr.writelines(f"{line}\n" for line in told)
             with opened_study(folder, part, storage, opening, controller(), space, objective, pruner) as study:
                 check_rows(folder, study.recorded)
                 write_rows(folder, study.rows)

@@ -17,6 +17,7 @@ from nastk.jobs.shape import COUNTED, WITHOUT_LIMITS, Sizing
 from nastk.jobs.sizing import Freedom, Limit, Shape, filter_widths
 from nastk.networks import NetworkConfig
 from nastk.objective import LIMITED
+from nastk.training.class_weights import check_count
 from nastk.training.data import DataSource
 from nastk.training.transfer import RunSettings, TransferSettings
 
@@ -71,7 +72,8 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     recipe: TransferSettings = build(config.training, "training", TransferSettings, seed=searched.seed)
     run: RunSettings = settings(RunSettings, config)
     run.check(recipe.device, recipe.batch)
-    data = make_data(config if config.get("data") is not None else searched)
+    data = make_data(searched if searched.get("data") is not None else config)
+    check_count(recipe.class_weights, len(data.classes))
     network = NetworkConfig(
         stem=asked.stem,
         cells=asked.cells if asked.cells is not None else WITHOUT_LIMITS.cells,
