@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nastk.config import build, load_yaml, plain, settings
+from nastk.config import build, plain, settings
 from nastk.deploy.package import ExportSettings, export_model
 from nastk.deploy.renewal import card_note
 from nastk.deploy.scheme import scheme_of

@@ -222,6 +222,8 @@ def test_a_limit_on_the_foretold_latency_of_another_device_is_not_this_machines(
     config = run / "config.yaml"
     config.write_text(config.read_text() + "latency: {_target_: nastk.deploy.predictors.sources.PredictorLatency}\n")
     assert final_table(run)[0].broken == ()
+
+
 def test_balanced_accuracy_stands_beside_accuracy_where_it_is_known(run: Path) -> None:
     key = keys(run)[0]
     folders.transfer(run, key, accuracy=0.97)
