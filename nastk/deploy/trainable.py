@@ -22,6 +22,7 @@ from nastk.deploy.scheme import X86, Scheme
 from nastk.deploy.shared_scales import following
 from nastk.deploy.torch_ops import TORCH_OPS, attributes_of, padded
 from nastk.errors import UserError
+from nastk.ops.strided import trained_on_pixels
 
 WEIGHTED = ("Conv", "Gemm")
 
@@ -65,7 +66,8 @@ class Weighted(nn.Module):
             ends = weight.shape[1] * groups, len(weight)
             steps = how.get("strides", [1, 1]), padding, how.get("dilations", [1, 1])
             stride, padding, dilation = ((step[0], step[1]) for step in steps)
-            self.layer = nn.Conv2d(*ends, (kernel[0], kernel[1]), stride, padding, dilation, groups, bias=False)
+            conv = nn.Conv2d(*ends, (kernel[0], kernel[1]), stride, padding, dilation, groups, bias=False)
+            self.layer = trained_on_pixels(conv)
         else:
             self.layer = nn.Linear(weight.shape[1], len(weight), bias=False)
         self.layer.weight = nn.Parameter(weight.clone())

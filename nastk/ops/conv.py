@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from nastk.ops.op import op
+from nastk.ops.strided import trained_on_pixels
 
 # The NASNet reference's epsilon. It averages statistics with weight 0.0003 a step, for training of 600 epochs; a
 # candidate sees some hundred steps, after which such averages would still be nearly their initial values.
@@ -27,7 +28,8 @@ def convolution(
     """Returns a convolution without bias whose output has ceil(size / stride) pixels a side."""
     height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
     padding = (dilation * (height - 1) // 2, dilation * (width - 1) // 2)
-    return nn.Conv2d(channels_in, channels_out, (height, width), stride, padding, dilation, bias=False)
+    conv = nn.Conv2d(channels_in, channels_out, (height, width), stride, padding, dilation, bias=False)
+    return trained_on_pixels(conv)
 
 
 def depthwise(channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
