@@ -16,6 +16,7 @@ from nastk.files import cannot_write
 from nastk.training.job import JOB, LOG, Job, write_job
 
 PARENT = "NASTK_PARENT_HOLDS_STDIN"
+TAIL = 4000  # characters of what the processes wrote
 
 
 def train_in_ranks(job: Job, folder: Path, progress: Callable[[int, int, float], None] | None) -> None:
@@ -81,7 +82,11 @@ def _facts(lines: IO[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def judge(folder: Path, devices: int, code: int, ended: list[dict[str, Any]]) -> None:
-    """Raises what the processes ended for, if it was not the end of the training."""
+    """Raises what the processes ended for, if it was not the end of the training.
+
+    Where one fails, the launcher ends the others by SIGTERM, or they fail themselves for want of it: what is raised is
+    what happened to the one that failed by itself.
+    """
     for fact in ended:
         if "error" in fact:
             raise UserError(str(fact["error"]))
@@ -91,11 +96,27 @@ def judge(folder: Path, devices: int, code: int, ended: list[dict[str, Any]]) ->
             raise RuntimeError(f"{folder}: {devices} processes ended with {len(hashes)} different networks: {ended}")
         return
     codes = {rank: exit_code for fact in ended for rank, exit_code in fact.get("exit", {}).items()}
-    for rank, exit_code in codes.items():
-        if exit_code < 0:
-            raise UserError(
-                f"transfer {folder}: process {rank} of {devices} was ended by {signal.Signals(-exit_code).name} (by "
-                "hand, or for want of memory); the same command goes on from the last checkpoint"
-            )
-    tail = (folder / LOG).read_text(errors="replace")[-4000:]
+    for fact in ended:
+        if fact.get("failed"):
+            raise RuntimeError(f"{folder}: process {fact['rank']} of {devices} failed:\n{fact['failed']}")
+    followed = {str(fact["rank"]) for fact in ended if "lost" in fact}
+    signalled = sorted(((rank, -number) for rank, number in codes.items() if number < 0), key=_by_itself, reverse=True)
+    failed = [rank for rank, number in codes.items() if number > 0 and rank not in followed]
+    if signalled and (_by_itself(signalled[0]) or not failed):
+        raise _ended_by_signal(folder, devices, *signalled[0])
+    tail = (folder / LOG).read_text(errors="replace")[-TAIL:]
     raise RuntimeError(f"{folder}: training in {devices} processes failed (exit codes {codes or code}):\n{tail}")
+
+
+def _by_itself(signalled: tuple[str, int]) -> bool:
+    """Says of a process that was ended by a signal whether it is not just one that the launcher told to stop."""
+    return signalled[1] != signal.SIGTERM
+
+
+def _ended_by_signal(folder: Path, devices: int, rank: str, number: int) -> UserError:
+    by_hand = number in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP)
+    why = "by hand, or for want of memory" if by_hand else "a crash in native code"
+    return UserError(
+        f"transfer {folder}: process {rank} of {devices} was ended by {signal.Signals(number).name} ({why}); the same "
+        "command goes on from the last checkpoint"
+    )

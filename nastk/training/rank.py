@@ -2,7 +2,8 @@
 
 What it trains it reads from the folder's job.json, so every rank trains the same. It tells whoever started it in lines
 of JSON on its standard output: {"epoch", "epochs", "loss"} after each epoch, {"error"} with the reason it ended for,
-{"rank", "weights"} with a hash of the weights that it holds at the end.
+{"rank", "failed"} with the traceback of a bug, {"rank", "lost"} where it only lost another process, {"rank", "weights"}
+with a hash of the weights that it holds at the end.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ import torch.distributed as dist
 from nastk.errors import UserError
 from nastk.training.device import choose_device
 from nastk.training.job import read_job
-from nastk.training.launcher import PARENT
+from nastk.training.launcher import PARENT, TAIL
 from nastk.training.share import Share
 from nastk.training.transfer import train_share
+
+CONNECTION = ("gloo/", "Connection closed by peer", "Connection reset by peer", "NCCL")  # of messages of torch's
 
 
 def main() -> None:
@@ -36,9 +39,11 @@ def main() -> None:
     except UserError as error:
         _say(error=str(error))
         os._exit(2)  # at once: an orderly end would wait for the other ranks
-    except Exception:
+    except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()
+        what = {"lost": str(error)[-TAIL:]} if lost_another(error) else {"failed": traceback.format_exc()[-TAIL:]}
+        _say(rank=int(os.environ["RANK"]), **what)
         os._exit(1)
 
 
@@ -62,6 +67,12 @@ def rank(folder: Path) -> None:
     network = train_share(job, folder, share, device, progress)
     _say(rank=share.rank, weights=weights_hash(network))
     dist.destroy_process_group()
+
+
+def lost_another(error: BaseException) -> bool:
+    """Says whether a process failed because another one that it trains with has gone."""
+    connection = isinstance(error, (dist.DistError, ConnectionError)) or any(word in str(error) for word in CONNECTION)
+    return connection or (error.__cause__ is not None and lost_another(error.__cause__))
 
 
 def weights_hash(network: torch.nn.Module) -> str:

@@ -12,6 +12,7 @@ from nastk.training.device import choose_device
 from nastk.training.recipe import check_integer, check_number
 
 STRATEGIES = ("auto", "ddp")
+LEAST_IMAGES = 2  # a variance is of several numbers, and where a map is one pixel an image has but one
 
 
 @dataclass(frozen=True)
@@ -57,3 +58,8 @@ class RunSettings:
                 raise UserError(f"devices={self.devices}, expected at most {available}: so many GPUs there are")
         if batch % self.devices:
             raise UserError(f"batch={batch}, expected a multiple of devices={self.devices}: each takes an equal part")
+        if batch < LEAST_IMAGES * self.devices and not self.sync_batchnorm:
+            raise UserError(
+                f"batch={batch}, expected at least {LEAST_IMAGES * self.devices} with devices={self.devices}: batch "
+                "normalisation needs several images on each; or give sync_batchnorm=true, which takes those of all"
+            )

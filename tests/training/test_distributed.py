@@ -178,10 +178,44 @@ def test_how_the_processes_ended_is_understood(tmp_path: Path) -> None:
         judge(tmp_path, 2, 0, [{"rank": 0, "weights": "a"}, {"rank": 1, "weights": "b"}])
     with pytest.raises(UserError, match="diverged"):
         judge(tmp_path, 2, 1, [{"error": "diverged"}, {"exit": {"0": 2}}])
-    with pytest.raises(UserError, match="process 1 of 2 was ended by SIGTERM"):
-        judge(tmp_path, 2, 1, [{"exit": {"0": 1, "1": -15}}])
     with pytest.raises(RuntimeError, match="a bug"):
         judge(tmp_path, 2, 1, [{"exit": {"0": 1}}])
+
+
+LOST = {"rank": 0, "lost": "[gloo/transport/tcp/pair.cc:547] Connection closed by peer"}
+BUG = {"rank": 1, "failed": "ValueError: the real reason"}
+
+
+@pytest.mark.parametrize(
+    ("ended", "kind", "match"),
+    [
+        ([{"exit": {"0": -15, "1": 1}}], RuntimeError, "a bug"),
+        ([{"exit": {"0": 1, "1": -15}}], RuntimeError, "a bug"),
+        ([LOST, {"exit": {"0": 1, "1": -15}}], UserError, "process 1 of 2 was ended by SIGTERM"),
+        ([LOST, {"exit": {"0": 1, "1": -9}}], UserError, r"process 1 of 2 was ended by SIGKILL \(by hand"),
+        ([{"exit": {"0": -15, "1": -11}}], UserError, r"process 1 of 2 was ended by SIGSEGV \(a crash in native code"),
+        ([{"exit": {"0": -15, "1": -15}}], UserError, "was ended by SIGTERM"),
+        ([LOST, BUG, {"exit": {"0": 1, "1": 1}}], RuntimeError, r"process 1 of 2 failed:\nValueError: the real"),
+        ([BUG, {"exit": {"0": -9, "1": 1}}], RuntimeError, r"process 1 of 2 failed"),
+    ],
+)
+def test_the_process_that_failed_by_itself_is_reported_and_not_those_that_were_told_to_stop(
+    tmp_path: Path, ended: list[dict[str, Any]], kind: type[Exception], match: str
+) -> None:
+    (tmp_path / LOG).write_text("Traceback: a bug")
+    with pytest.raises(kind, match=match):
+        judge(tmp_path, 2, 1, ended)
+
+
+@pytest.mark.slow
+def test_the_traceback_of_the_process_that_failed_is_shown_and_not_of_those_that_lost_it(
+    data: DataSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One image a device with a head that leaves one pixel, which is otherwise refused beforehand."""
+    monkeypatch.setattr(RunSettings, "check", lambda *_: None)
+    alone = dataclasses.replace(SETTINGS, batch=2)
+    with pytest.raises(RuntimeError, match=r"process \d of 2 failed:(.|\n)*Expected more than 1 value per channel"):
+        train_final(genotype(), NETWORK, data, alone, tmp_path / "net", None, RUN)
 
 
 def test_a_job_is_read_as_it_was_written(data: DataSource, tmp_path: Path) -> None:
@@ -219,6 +253,10 @@ def test_what_the_devices_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(UserError, match="batch=33, expected a multiple of devices=2"):
         RunSettings(devices=2).check("cpu", 33)
     RunSettings(devices=1, strategy="ddp").check("cpu", 33)
+    with pytest.raises(UserError, match="batch=3, expected at least 6 with devices=3: .* sync_batchnorm=true"):
+        RunSettings(devices=3).check("cpu", 3)
+    RunSettings(devices=3, sync_batchnorm=True).check("cpu", 3)
+    RunSettings(devices=3).check("cpu", 6)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     RunSettings(devices=2).check("auto", 64)
     with pytest.raises(UserError, match="devices=4, expected at most 2: so many GPUs there are"):
