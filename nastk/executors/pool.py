@@ -6,10 +6,12 @@ import atexit
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import connection, forkserver, resource_tracker
+from pathlib import Path
 from typing import Final
 
 from nastk.executors import Make, worker
@@ -17,6 +19,8 @@ from nastk.genotype import Genotype
 
 # One process imports torch, and the workers, also those that replace a dead one, start from it.
 METHOD: Final = "forkserver"
+GRACE_SECONDS = 5.0  # for what takes milliseconds
+_imported_by = os.getpid()
 
 
 class Pool:
@@ -35,12 +39,14 @@ class Pool:
         self.reports, theirs = context.Pipe()
         lifeline, self._lifeline = context.Pipe(duplex=False)
         given = (make, device, theirs, lifeline)
+        self._last: Future[dict[str, float]] | None = None
         self._pool = ProcessPoolExecutor(1, context, initializer=worker.begin, initargs=given)
         with interrupts_held():
             before = multiprocessing.active_children()
             self.prepared = self._pool.submit(worker.prepare)
             started = [child for child in multiprocessing.active_children() if child not in before]
         self._process = started[0] if started else None  # it may be dead already
+        self._dismissed = False
         theirs.close()
         lifeline.close()
 
@@ -50,7 +56,8 @@ class Pool:
         Raises:
             BrokenProcessPool: the process is dead.
         """
-        return self._pool.submit(worker.evaluate, genotype)
+        self._last = self._pool.submit(worker.evaluate, genotype)
+        return self._last
 
     def death(self) -> str:
         """Waits for the process to be gone; returns how it ended."""
@@ -63,13 +70,29 @@ class Pool:
         name = signal.Signals(-code).name
         return f"{name}, as when memory runs out" if name == "SIGKILL" else name
 
+    def dismiss(self) -> None:
+        """Asks the process to end, if it has nothing to do, so that it gives back what the system lent it."""
+        if self._process is not None and (self._last is None or self._last.done()):
+            self._pool.shutdown(wait=False)
+            self._dismissed = True
+
     def close(self) -> None:
-        """Ends the process, whatever it does, and returns when it is gone."""
+        """Ends the process, whatever it does, and returns when it is gone; one that was dismissed has a moment."""
+        if self._process is not None and self._dismissed:
+            connection.wait([self._process.sentinel], GRACE_SECONDS)
         self._lifeline.close()
         if self._process is not None:
             self._process.kill()
         self._pool.shutdown(cancel_futures=True)
         self.reports.close()
+
+
+def close_all(pools: list[Pool], orderly: bool) -> None:
+    """Ends all processes and empties the list; `orderly` lets those that are idle end by themselves."""
+    for pool in pools if orderly else ():
+        pool.dismiss()
+    while pools:
+        pools.pop().close()
 
 
 def start_server(preload: Sequence[str]) -> None:
@@ -93,9 +116,16 @@ def _nothing() -> None:
 
 @atexit.register
 def end_server() -> None:
-    """Ends that process, if this one has it: by itself it would first import all that it was asked to, for seconds."""
+    """Ends that process, if this one has it: by itself it would first import all that it was asked to, for seconds.
+
+    It imports this file too, and outlives a search that is killed: then it takes away the folder of its socket, which
+    is the search's to remove.
+    """
     server = getattr(forkserver._forkserver, "_forkserver_pid", None)
     if server is None:
+        address = getattr(forkserver._forkserver, "_forkserver_address", None)
+        if address and os.getpid() == _imported_by:  # not in a worker, which is a fork of it
+            shutil.rmtree(Path(address).parent, ignore_errors=True)
         return
     with contextlib.suppress(ChildProcessError):  # in a fork of this process
         if os.waitid(os.P_PID, server, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:

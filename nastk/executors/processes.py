@@ -21,7 +21,7 @@ from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
 from nastk.executors import Make, Result, Task
 from nastk.executors.patience import check_patience, check_range, times, took_too_long
-from nastk.executors.pool import Pool, start_server, wait_for_server
+from nastk.executors.pool import Pool, close_all, start_server, wait_for_server
 
 MOST = 256
 
@@ -91,8 +91,7 @@ class ProcessesExecutor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        while self._pools:
-            self._pools.pop().close()
+        close_all(self._pools, orderly=kind is None)  # else there is no time
 
     @cached_property
     def evaluator(self) -> Evaluator:

@@ -9,6 +9,7 @@ from functools import cached_property
 from multiprocessing.connection import Connection
 
 import torch
+from tqdm import tqdm
 
 from nastk.evaluators import Evaluator, Pruned
 from nastk.executors import Make
@@ -59,6 +60,7 @@ def begin(make: Make, device: str | None, reports: Connection, lifeline: Connect
     global _worker  # noqa: PLW0603 - a pool calls functions by name, and the evaluator outlives each call
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the search decides
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system, which a process that is killed leaves
     torch.set_num_threads(1)
     _worker = Worker(make, device, reports)
 

@@ -13,6 +13,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from tqdm import tqdm
+
 from nastk.evaluators import EvaluationFailed, Report
 from nastk.executors import Make
 from nastk.genotype import Genotype
@@ -24,8 +26,8 @@ class Scripted:
 
     Args:
         folder: where each evaluation leaves a file that is named by key and process.
-        script: by key "fail", "bug", "die", "die once", "segfault", "eat", "hang" or "hang once"; and how many
-            "deaths at start" there are.
+        script: by key "fail", "bug", "die", "die once", "segfault", "eat", "hang" or "hang once"; how many "deaths at
+            start" there are; and "semaphore" for a worker that has one of the system's, and a progress bar.
         device: kept as given.
     """
 
@@ -36,6 +38,8 @@ class Scripted:
         if multiprocessing.parent_process() is not None or _in_ray_worker():
             starts = len(list(folder.glob("start-*")))
             (folder / f"start-{os.getpid()}").touch()
+            if "semaphore" in script:
+                self.lent = multiprocessing.RLock(), tqdm(disable=True)
             if starts < int(script.get("deaths at start", 0)):
                 os._exit(7)
 

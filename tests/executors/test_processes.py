@@ -158,7 +158,10 @@ with ProcessesExecutor(make, parallel=2, preload=["tests.executors.scripted"]) a
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
 def test_no_worker_outlives_a_search_that_is_killed(tmp_path: Path, sign: signal.Signals) -> None:
     command = [sys.executable, "-c", SEARCH, str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    sockets = tmp_path / "sockets"
+    sockets.mkdir()
+    given = {"cwd": ROOT, "env": {**os.environ, "TMPDIR": str(sockets)}}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, **given) as process:
         deadline = time.monotonic() + 120
         while len(_workers(tmp_path)) < 2:
             assert process.poll() is None
@@ -173,6 +176,27 @@ def test_no_worker_outlives_a_search_that_is_killed(tmp_path: Path, sign: signal
         while _alive(process.pid):
             assert time.monotonic() < deadline
             time.sleep(0.05)
+    assert not list(sockets.glob("pymp-*"))
+
+
+WELL = """
+import sys
+from pathlib import Path
+from nastk.executors import Task
+from nastk.executors.processes import ProcessesExecutor
+from tests.executors.scripted import genotypes, made
+
+cells = genotypes(3)
+make = made(Path(sys.argv[1]), {"semaphore": "yes"})
+with ProcessesExecutor(make, parallel=2, preload=["tests.executors.scripted"]) as executor:
+    assert len(list(executor.run([Task(cell, lambda: lambda epoch, accuracy: None) for cell in cells]))) == 3
+"""
+
+
+def test_workers_give_back_what_the_system_lent_them(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WELL, str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")  # Python names semaphores that are left
 
 
 def test_ctrl_c_is_heard_while_the_workers_libraries_are_still_imported_and_ends_that_too(tmp_path: Path) -> None:
