@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from nastk.deaths import Watched, unwatched
 from nastk.evaluators import EvaluationFailed, Pruned, Report
 from nastk.executors import Executor, Result, Task
 from nastk.genotype import Genotype
@@ -52,10 +53,12 @@ class Round:
     Args:
         study: that the candidates belong to.
         executor: that trains them.
+        watched: in which they are measured, and trained where this process does so.
     """
 
-    def __init__(self, study: SearchStudy, executor: Executor) -> None:
+    def __init__(self, study: SearchStudy, executor: Executor, watched: Watched = unwatched) -> None:
         self._study = study
+        self._watched = watched
         self._executor = executor
         self._last: int | None = getattr(executor.evaluator, "epochs", None)
         self.accepted: list[Entry] = []
@@ -91,7 +94,8 @@ class Round:
             self._twins.append((entry, first))
             return None
         try:
-            entry.metrics |= cost(candidate.genotype)
+            with self._watched(candidate.number):
+                entry.metrics |= cost(candidate.genotype)
         except EvaluationFailed as failure:
             reason = str(failure)
             return study.finish(candidate, study.record_stopped(candidate, "failed", {}, entry.seconds, reason))
@@ -109,7 +113,7 @@ class Round:
             if entry.row is not None:
                 trained(entry.row)
         waiting = [entry for entry in self.accepted if entry.row is None]
-        tasks = [Task(entry.candidate.genotype, functools.partial(self._report, entry)) for entry in waiting]
+        tasks = [self._task(entry) for entry in waiting]
         for index, result in self._executor.run(tasks):
             row = waiting[index].row = self._record(waiting[index], result)
             trained(row)
@@ -122,6 +126,10 @@ class Round:
             told.append((entry.candidate, self._study.record_duplicate(entry.candidate, first.row, entry.seconds)))
         for candidate, row in sorted(told, key=lambda pair: pair[0].number):
             yield self._study.finish(candidate, row)
+
+    def _task(self, entry: Entry) -> Task:
+        here = functools.partial(self._watched, entry.candidate.number)
+        return Task(entry.candidate.genotype, functools.partial(self._report, entry), here)
 
     def _report(self, entry: Entry) -> Report:
         stopping = self._study.early_stopping(entry.candidate, entry.metrics)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
+from nastk.deaths import Watched, unwatched
 from nastk.errors import UserError
 from nastk.executors import Executor, Streaming
 from nastk.rounds import CostModel, Round, Watch
@@ -46,6 +47,7 @@ def search(
     finished: Watch,
     trained: Watch = lambda row: None,
     size: int | None = None,
+    watched: Watched = unwatched,
 ) -> str | None:
     """Runs the search until `budget.trials` candidates are trained.
 
@@ -62,6 +64,7 @@ def search(
         finished: called with each trial's row once the study was told.
         trained: called with a trained candidate's row as soon as it has one.
         size: how many candidates make a round; by default as many as the executor trains at once.
+        watched: in which a candidate is measured, and trained where this process does so, see `nastk.deaths`.
 
     Returns:
         None when the budget is spent, else one line that says why the search ended before.
@@ -71,12 +74,12 @@ def search(
         finished(row)
     if isinstance(executor, Streaming) and not executor.rounds:
         why_to_end = functools.partial(_why_to_end, study, budget)
-        return search_on(study, executor, cost, budget.trials, why_to_end, finished, trained)
+        return search_on(study, executor, cost, budget.trials, why_to_end, finished, trained, watched)
     while study.trained < budget.trials or study.half_told:
         for row in study.news():
             finished(row)
         executor.ready(min(size, budget.trials - study.trained))
-        current = Round(study, executor)
+        current = Round(study, executor, watched)
         ended = None
         while study.interrupted or not current.full(size, budget.trials):
             ended = None if study.interrupted else _why_to_end(study, budget)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
+from nastk.deaths import Watched, unwatched
 from nastk.executors import Later, Streaming, Task
 from nastk.rounds import CostModel, Entry, Round, Watch
 from nastk.rows import Row
@@ -25,6 +25,7 @@ class Window(Round):
         why_to_end: says why there should be no more proposals, or None.
         finished: called with each trial's row once the study was told.
         trained: called with a trained candidate's row first.
+        watched: in which a candidate is measured.
     """
 
     def __init__(
@@ -36,8 +37,9 @@ class Window(Round):
         why_to_end: Callable[[], str | None],
         finished: Watch,
         trained: Watch,
+        watched: Watched = unwatched,
     ) -> None:
-        super().__init__(study, executor)
+        super().__init__(study, executor, watched)
         self._streaming = executor
         self._cost = cost
         self._trials = trials
@@ -78,7 +80,7 @@ class Window(Round):
             self._settle(entry, entry.row)
             return Later.AT_ONCE
         self._handed.append(entry)
-        return Task(entry.candidate.genotype, functools.partial(self._report, entry))
+        return self._task(entry)
 
     def _settle(self, entry: Entry, row: Row) -> None:
         self._trained(row)
@@ -99,15 +101,16 @@ def search_on(
     why_to_end: Callable[[], str | None],
     finished: Watch,
     trained: Watch,
+    watched: Watched = unwatched,
 ) -> str | None:
     """Runs the search as `search_loop.search` does, without rounds; returns why it ended before the budget was spent.
 
     Args:
-        study, executor, cost, trials, why_to_end, finished, trained: see `Window`.
+        study, executor, cost, trials, why_to_end, finished, trained, watched: see `Window`.
     """
     while study.trained < trials or study.half_told:
         executor.ready(min(executor.parallel, max(1, trials - study.trained)))
-        window = Window(study, executor, cost, trials, why_to_end, finished, trained)
+        window = Window(study, executor, cost, trials, why_to_end, finished, trained, watched)
         some = window.slide()
         if window.ended is not None:
             return window.ended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
@@ -25,10 +26,12 @@ class Task:
     Attributes:
         genotype: the candidate.
         begin: returns what its epochs are reported to, in the search's own process; called anew for each attempt.
+        here: a block in which it is trained where no other process does: its death would be the search's.
     """
 
     genotype: Genotype
     begin: Callable[[], Report]
+    here: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 class Executor(Protocol):

@@ -43,7 +43,8 @@ class InlineExecutor:
         for index, task in enumerate(tasks):
             result: Result
             try:
-                result = self.evaluator.evaluate(task.genotype, task.begin())
+                with task.here():
+                    result = self.evaluator.evaluate(task.genotype, task.begin())
             except (EvaluationFailed, Pruned) as stopped:
                 result = stopped
             yield index, result

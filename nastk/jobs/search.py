@@ -16,6 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 
 from nastk.config import build, jsonable, load_yaml, plain, settings
+from nastk.deaths import watching
 from nastk.deploy.predictors.sources import MeasuredLatency
 from nastk.encoding import path_encoding
 from nastk.errors import UserError
@@ -112,7 +113,7 @@ def run_search(config: DictConfig) -> Path:
                             log({f"search/{name}": value for name, value in row.metrics.items()}, study.trained)
 
                     try:
-                        ended = search(study, executor, cost, budget, finished, progress.show, size)
+                        ended = search(study, executor, cost, budget, finished, progress.show, size, watching(folder))
                     finally:
                         write_rows(folder, study.rows)
                         record_skipped(folder, executor.evaluator)
