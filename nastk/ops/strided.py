@@ -36,11 +36,11 @@ def trained_on_pixels(conv: nn.Conv2d) -> nn.Conv2d:
     """
     strided = conv.kernel_size == (1, 1) and max(conv.stride) > 1
     if strided and conv.padding == (0, 0) and conv.groups == 1 and conv.in_channels < LANES:
-        conv._conv_forward = functools.partial(_forward, conv.stride)  # type: ignore[method-assign, assignment]
+        conv._conv_forward = functools.partial(_forward, conv.stride)  # type: ignore[method-assign]
     return conv
 
 
-def _forward(stride: tuple[int, int], input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _forward(stride: tuple[int, ...], input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     trains = torch.is_grad_enabled() and weight.requires_grad
     if trains and input.device.type == "cpu" and not torch.compiler.is_compiling():
         return conv2d(_Pixels.apply(input, stride), weight, bias)  # type: ignore[no-untyped-call]
@@ -51,7 +51,7 @@ class _Pixels(torch.autograd.Function):
     """The pixels that a stride leaves. A slice's own backward makes its gradient in the default layout."""
 
     @staticmethod
-    def forward(context: Any, x: Tensor, stride: tuple[int, int]) -> Tensor:
+    def forward(context: Any, x: Tensor, stride: tuple[int, ...]) -> Tensor:
         context.shape, context.stride = x.shape, stride
         return x[:, :, :: stride[0], :: stride[1]].contiguous(memory_format=LAYOUT)
 
