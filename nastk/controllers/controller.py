@@ -11,7 +11,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from nastk.controllers.history import Choices, History, Record, options
+from nastk.controllers.history import Choices, History, Record
+from nastk.controllers.options import options, position
 from nastk.controllers.seeds import fresh_seed, generator
 from nastk.errors import UserError
 
@@ -95,6 +96,5 @@ class ChoicesController(Controller[Choices]):
     """A controller that makes its whole proposal at once; what the proposal leaves open is drawn at random."""
 
     def answer(self, proposal: Choices, trial: FrozenTrial, name: str, among: tuple[Any, ...]) -> Any:
-        if name in proposal and proposal[name] in among:
-            return among[among.index(proposal[name])]
-        return self.uniform(trial, name, among)
+        index = position(among, proposal[name]) if name in proposal else None
+        return self.uniform(trial, name, among) if index is None else among[index]

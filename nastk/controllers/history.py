@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-MAX_OPTIONS = 1024
+from nastk.controllers.options import hashable, options, stands_for
 
 Choices = Mapping[str, Any]
-Key = tuple[tuple[str, Any], ...]
+Key = tuple[tuple[str, Hashable], ...]
+Stamp = tuple[datetime | None, tuple[float, ...], list[float] | None]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Record:
 
     Attributes:
         number: the trial's.
-        choices: value by name, in the order they were asked for.
+        choices: the option that was taken by name, in the order they were asked for.
         options: the finite options that each choice had.
         values: what came out, every value the larger the better; None where it failed or was rejected.
         violation: 0 where it kept all limits, else by how much it broke them.
@@ -52,26 +52,18 @@ class Record:
 
 def key(choices: Choices) -> Key:
     """Returns a hashable value that is equal for equal choices, in whatever order they were made."""
-    return tuple(sorted(choices.items(), key=lambda item: item[0]))
-
-
-def options(distribution: BaseDistribution) -> tuple[Any, ...] | None:
-    """Returns the finite options of a parameter, or None where there are none (or more than `MAX_OPTIONS`)."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices
-    if not isinstance(distribution, IntDistribution | FloatDistribution) or not distribution.step:
-        return None
-    count = round((distribution.high - distribution.low) / distribution.step) + 1
-    if count > MAX_OPTIONS:
-        return None
-    return tuple(distribution.low + index * distribution.step for index in range(count))
+    return tuple((name, hashable(choices[name])) for name in sorted(choices))
 
 
 class History:
     """The records of a study, read again only where a trial has finished since."""
 
     def __init__(self) -> None:
-        self._read: dict[int, tuple[datetime | None, Record]] = {}
+        self._read: dict[int, tuple[Stamp, Record]] = {}
+
+    def __reduce__(self) -> tuple[type[History], tuple[()]]:
+        # Nothing but what a study says: a copy reads it there.
+        return History, ()
 
     def finished(self, study: Study, before: FrozenTrial) -> list[Record]:
         """Returns the records of all finished trials but `before`, in order of their numbers."""
@@ -81,9 +73,11 @@ class History:
             if not trial.state.is_finished() or trial.number == before.number:
                 continue
             known = self._read.get(trial.number)
-            # The time tells a trial of another study with the same number, should a sampler serve two studies.
-            if known is None or known[0] != trial.datetime_complete:
-                known = (trial.datetime_complete, _record(trial, signs))
+            # What tells a trial of another study with the same number, should a sampler serve two studies, even where
+            # one has copies of the other's trials.
+            stamp: Stamp = (trial.datetime_complete, signs, trial.values)
+            if known is None or known[0] != stamp:
+                known = (stamp, _record(trial, signs))
                 self._read[trial.number] = known
             records.append(known[1])
         records.sort(key=lambda record: record.number)
@@ -94,20 +88,31 @@ def running(study: Study, before: FrozenTrial) -> list[Key]:
     """Returns the choices of unfinished trials with smaller numbers, so as not to propose them again."""
     states = (TrialState.RUNNING,)
     trials = study.get_trials(deepcopy=False, states=states)
-    return [key(trial.params) for trial in trials if trial.number < before.number and trial.params]
+    made = [choices_of(trial)[0] for trial in trials if trial.number < before.number]
+    return [key(choices) for choices in made if choices]
+
+
+def choices_of(trial: FrozenTrial) -> tuple[dict[str, Any], dict[str, tuple[Any, ...]]]:
+    """Returns which options a trial took and which there were, by name; parameters without finite ones are left out."""
+    choices, found = {}, {}
+    for name, value in trial.params.items():
+        among = options(trial.distributions[name])
+        index = None if among is None else stands_for(among, value)
+        if among is not None and index is not None:
+            choices[name], found[name] = among[index], among
+    return choices, found
 
 
 def _record(trial: FrozenTrial, signs: Sequence[float]) -> Record:
-    finite = {name: options(distribution) for name, distribution in trial.distributions.items()}
-    kept = {name: found for name, found in finite.items() if found is not None}
+    choices, found = choices_of(trial)
     values = _values(trial, signs)
     broken = float(trial.user_attrs.get("violation", 0.0)) + sum(
         max(0.0, value) for value in trial.constraints.values()
     )
     return Record(
         number=trial.number,
-        choices={name: value for name, value in trial.params.items() if name in kept},
-        options=kept,
+        choices=choices,
+        options=found,
         values=values,
         violation=broken if math.isfinite(broken) else math.inf,
         duplicate=trial.user_attrs.get("state") == "duplicate",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from functools import partial
 from typing import Any
 
 from optuna.study import Study
@@ -12,6 +13,7 @@ from nastk.controllers.controller import ChoicesController
 from nastk.controllers.evolution import fitness
 from nastk.controllers.history import Choices, Record, key, running
 from nastk.controllers.mutation import neighbours, step_between
+from nastk.controllers.options import hashable
 from nastk.controllers.replay import Replay
 from nastk.controllers.seeds import generator
 
@@ -23,7 +25,7 @@ class Climb:
         self._start = start
         self._all: list[Record] = []
         self.center: Record | None = None
-        self.tried: set[tuple[str, Any]] = set()
+        self.tried: set[tuple[str, Hashable]] = set()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Climb:
         twin = Climb(self._start)
@@ -33,7 +35,8 @@ class Climb:
     @property
     def open(self) -> list[tuple[str, Any]]:
         """Changes of the center that were not tried yet."""
-        return [] if self.center is None else [step for step in neighbours(self.center) if step not in self.tried]
+        steps = [] if self.center is None else neighbours(self.center)
+        return [(name, option) for name, option in steps if (name, hashable(option)) not in self.tried]
 
     def learn(self, record: Record) -> None:
         """Moves to the record where it is better than the center, or where there is none; notes it as tried."""
@@ -64,7 +67,7 @@ class Climb:
     def _note(self, record: Record) -> None:
         step = self._step(record)
         if step is not None:
-            self.tried.add(step)
+            self.tried.add((step[0], hashable(step[1])))
 
     def _step(self, record: Record) -> tuple[str, Any] | None:
         return None if self.center is None else step_between(self.center.choices, record.choices)
@@ -86,7 +89,7 @@ class LocalSearch(ChoicesController):
     def __init__(self, seed: int | None = None, start: int = 10) -> None:
         super().__init__(seed)
         self.start = start
-        self._replay = Replay(lambda: Climb(start))
+        self._replay = Replay(partial(Climb, start))
 
     def propose(self, study: Study, trial: FrozenTrial, records: list[Record]) -> Choices:
         climb = self._replay.state(records)

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from nastk.controllers.history import Choices, Key, Record, key
+from nastk.controllers.options import hashable
 
 TRIES = 64
 
@@ -16,8 +17,15 @@ def mutated(parent: Record, rng: random.Random, steps: int = 1) -> dict[str, Any
     child = dict(parent.choices)
     free = [name for name, among in parent.options.items() if len(among) > 1]
     for name in rng.sample(free, min(steps, len(free))):
-        child[name] = rng.choice([option for option in parent.options[name] if option != child[name]])
+        if left := others(parent, name):  # none where an option was listed twice, as 1 and True are
+            child[name] = rng.choice(left)
     return child
+
+
+def others(record: Record, name: str) -> list[Any]:
+    """Returns the options that a choice of a record did not take."""
+    taken = hashable(record.choices[name])
+    return [option for option in record.options[name] if hashable(option) != taken]
 
 
 def unseen_mutation(parent: Record, rng: random.Random, seen: Collection[Key]) -> dict[str, Any]:
@@ -32,9 +40,7 @@ def unseen_mutation(parent: Record, rng: random.Random, seen: Collection[Key]) -
 
 def neighbours(center: Record) -> list[tuple[str, Any]]:
     """Returns every single change of a record's choices, as (name, other option)."""
-    return [
-        (name, option) for name, among in center.options.items() for option in among if option != center.choices[name]
-    ]
+    return [(name, option) for name in center.options for option in others(center, name)]
 
 
 def step_between(center: Choices, other: Choices) -> tuple[str, Any] | None:
@@ -44,7 +50,7 @@ def step_between(center: Choices, other: Choices) -> tuple[str, Any] | None:
     """
     step = None
     for name, value in other.items():
-        if name in center and center[name] != value:
+        if name in center and hashable(center[name]) != hashable(value):
             if step is not None:
                 return None
             step = (name, value)

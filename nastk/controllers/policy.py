@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nastk.controllers.options import hashable
 from nastk.controllers.seeds import derive
 
 UNITS = 100
@@ -52,7 +53,7 @@ class Policy:
     def __init__(self, seed: int, rate: float) -> None:
         self._seed, self._rate, self._steps = seed, rate, 0
         self._names: dict[str, int] = {}
-        self._tokens: dict[tuple[str, Any], int] = {}
+        self._tokens: dict[tuple[str, Hashable], int] = {}
         self._weights = {
             "input_gates": self._drawn("input_gates", 4 * UNITS, UNITS),
             "hidden_gates": self._drawn("hidden_gates", 4 * UNITS, UNITS),
@@ -81,8 +82,8 @@ class Policy:
             tokens = self.tokens(name, options[name])
             names.append(self._names[name])
             heads.append(tokens)
-            chosen.append(list(options[name]).index(value))
-            inputs.append(tokens[chosen[-1]])
+            inputs.append(self._tokens[name, hashable(value)])
+            chosen.append(tokens.index(inputs[-1]))
         width = max(map(len, heads))
         padded = [[*tokens, *[-1] * (width - len(tokens))] for tokens in heads]
         return Row(*(torch.tensor(part) for part in (names, inputs[:-1], padded, chosen)))
@@ -92,9 +93,10 @@ class Policy:
         if name not in self._names:
             self._names[name] = len(self._names)
             self._grow({"name": self._drawn(f"name {name}", 1, UNITS)})
-        for option in among:
-            if (name, option) not in self._tokens:
-                self._tokens[name, option] = len(self._tokens) + 1
+        known = [(name, hashable(option)) for option in among]
+        for token, option in zip(known, among, strict=True):
+            if token not in self._tokens:
+                self._tokens[token] = len(self._tokens) + 1
                 purpose = f"{name} {option!r}"
                 self._grow(
                     {
@@ -103,7 +105,12 @@ class Policy:
                         "bias": torch.zeros(1),
                     }
                 )
-        return [self._tokens[name, option] for option in among]
+        return [self._tokens[token] for token in known]
+
+    def token(self, name: str, among: Sequence[Any], option: Any) -> int:
+        """Returns the vocabulary's index of one of a choice's options."""
+        self.tokens(name, among)
+        return self._tokens[name, hashable(option)]
 
     def step(self, before: int, name: str, among: Sequence[Any], hidden: Hidden | None) -> tuple[Tensor, Hidden]:
         """Reads one token and returns the odds of each option of the next choice, (K,), and the new hidden state."""

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from torch import Tensor
 
 from nastk.controllers.controller import Controller
-from nastk.controllers.history import Record, options
+from nastk.controllers.history import Record, choices_of
 from nastk.controllers.policy import Hidden, Policy, Row
 from nastk.controllers.replay import Replay
 from nastk.controllers.reward import Rewards
@@ -61,12 +61,12 @@ class Sentence:
 
     def odds(self, trial: FrozenTrial, name: str, among: Sequence[Any]) -> list[float]:
         """Returns the odds of each option, given the choices that the trial has made already."""
-        made = [(known, options(trial.distributions[known]), value) for known, value in trial.params.items()]
-        finite = [(known, found, value) for known, found, value in made if found is not None]
-        for known, found, value in finite[self._read :]:
+        made, finite = choices_of(trial)
+        for known in list(made)[self._read :]:
+            found = finite[known]
             if known != self._asked:
                 _, self._hidden = self._policy.step(self._token, known, found, self._hidden)
-            self._token = self._policy.tokens(known, found)[found.index(value)]
+            self._token = self._policy.token(known, found, made[known])
             self._read += 1
         self._asked = name
         odds, self._hidden = self._policy.step(self._token, name, among, self._hidden)
@@ -93,12 +93,12 @@ class PolicyGradient(Controller[Sentence]):
                 "a batch and a window of at least 1, and a decay from 0 to below 1"
             )
         self.entropy = entropy
+        self._rate, self._batch, self._decay, self._window = rate, batch, decay, window
+        self._replay = Replay(self._untaught)
 
-        def start() -> Lessons:
-            policy = Policy(derive(self.seed, "policy"), rate)
-            return Lessons(policy, Rewards(decay, window), batch, self.update)
-
-        self._replay = Replay(start)
+    def _untaught(self) -> Lessons:
+        policy = Policy(derive(self.seed, "policy"), self._rate)
+        return Lessons(policy, Rewards(self._decay, self._window), self._batch, self.update)
 
     @abstractmethod
     def update(self, policy: Policy, rows: Sequence[Row], advantages: Tensor) -> None:

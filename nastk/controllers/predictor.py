@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from nastk.controllers.evolution import fitness
 from nastk.controllers.gaussian_process import MOST, GaussianProcesses, Inputs
 from nastk.controllers.history import Choices, Key, Record, key, running
 from nastk.controllers.mutation import mutated, unseen_mutation
+from nastk.controllers.options import hashable
 from nastk.controllers.seeds import derive, generator
 from nastk.controllers.threads import one_thread
 from nastk.errors import UserError
@@ -127,7 +128,7 @@ class Predictor(ChoicesController):
         from sklearn.linear_model import LogisticRegression
 
         inputs, others = self._inputs([*valued, *bad], options)
-        width = int(inputs.codes.max()) + 1
+        width = int(torch.cat([inputs.codes, others.codes]).max()) + 1
 
         def flat(part: Inputs) -> Any:
             ones = torch.nn.functional.one_hot(part.codes.clamp(min=0), width) * (part.codes >= 0)[..., None]
@@ -141,7 +142,7 @@ class Predictor(ChoicesController):
         """Returns the records, and the options on the same scale."""
         columns = _columns(records)
         rows = [*(record.choices for record in records), *options]
-        codes = torch.tensor([[columns[name].get(row.get(name), -1) for name in columns] for row in rows])
+        codes = torch.tensor([[_code(columns[name], row, name) for name in columns] for row in rows])
         encoded, scored = self._encoded.rows(rows), self._scored.rows(rows)
         seen = len(records)
         encoded = encoded / max(1e-9, float(np.sqrt(2.0 * encoded[:seen].var(0).sum())))
@@ -198,14 +199,18 @@ def log_expected_improvement(mean: Tensor, deviation: Tensor, best: Tensor) -> T
     return deviation.log() + torch.where(z < -6, tail, plain)
 
 
-def _columns(records: Sequence[Record]) -> dict[str, dict[Any, int]]:
-    columns: dict[str, dict[Any, int]] = {}
+def _columns(records: Sequence[Record]) -> dict[str, dict[Hashable, int]]:
+    columns: dict[str, dict[Hashable, int]] = {}
     for record in records:
         for name, among in record.options.items():
             codes = columns.setdefault(name, {})
             for option in among:
-                codes.setdefault(option, len(codes))
+                codes.setdefault(hashable(option), len(codes))
     return columns
+
+
+def _code(codes: Mapping[Hashable, int], row: Choices, name: str) -> int:
+    return codes.get(hashable(row[name]), -1) if name in row else -1
 
 
 def _rejected_in_a_row(records: Sequence[Record]) -> int:

@@ -10,12 +10,15 @@ from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 
 from nastk.config import build, load_yaml, shipped
+from nastk.controllers.controller import Controller
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 SINGLE = ("random", "tpe", "evolution", "local_search", "reinforce", "ppo", "predictor")
 SEVERAL = ("random", "tpe", "nsga2", "pareto_evolution")
 OURS = ("evolution", "local_search", "reinforce", "ppo", "predictor")
+
+EVERY = tuple(sorted(path.stem for path in (shipped("conf") / "controller").glob("*.yaml")))
 
 Ask = Callable[[Trial], dict[str, Any]]
 
@@ -25,6 +28,16 @@ def controller(name: str, seed: int = 0) -> BaseSampler:
     sampler = build(load_yaml(shipped("conf") / "controller" / f"{name}.yaml"), "controller", seed=seed)
     assert isinstance(sampler, BaseSampler)
     return sampler
+
+
+def _ours() -> dict[str, Controller[Any]]:
+    built = {name: controller(name) for name in EVERY}
+    return {name: each for name, each in built.items() if isinstance(each, Controller)}
+
+
+FINITE = tuple(_ours())  # those that want finite choices
+OURS = tuple(name for name, each in _ours().items() if each.objectives_max == 1)  # and one objective
+SEVERAL = tuple(name for name in EVERY if name not in OURS)
 
 
 def recipe(trial: Trial) -> dict[str, Any]:

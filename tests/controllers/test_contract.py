@@ -11,10 +11,10 @@ import pytest
 from optuna.trial import Trial, TrialState
 
 from nastk.errors import UserError
-from tests.controllers.driver import OURS, SEVERAL, SINGLE, controller, count_a, recipe, taste, tell, twelve
+from tests.controllers.driver import EVERY, FINITE, OURS, SEVERAL, controller, count_a, recipe, taste, tell, twelve
 
 TRIALS = 42
-CASES = [(name, 1) for name in SINGLE] + [(name, 2) for name in SEVERAL]
+CASES = [(name, 1) for name in EVERY] + [(name, 2) for name in SEVERAL]
 
 
 def new_study(name: str, objectives: int, seed: int = 0) -> optuna.Study:
@@ -95,7 +95,7 @@ def test_trials_side_by_side_never_wait_and_a_late_result_counts_as_if_it_had_co
         assert recipe(fresh.ask()) == expected
 
 
-@pytest.mark.parametrize("name", SINGLE)
+@pytest.mark.parametrize("name", EVERY)
 def test_minimizing_is_maximizing_the_negative(name: str) -> None:
     def run(direction: str, sign: float) -> list[dict[str, Any]]:
         study = optuna.create_study(direction=direction, sampler=controller(name))
@@ -120,7 +120,7 @@ def test_it_learns(name: str) -> None:
     assert sum(best(name, seed) for seed in seeds) >= sum(best("random", seed) for seed in seeds) + 1
 
 
-@pytest.mark.parametrize("name", [*OURS, "pareto_evolution"])
+@pytest.mark.parametrize("name", FINITE)
 def test_it_is_steered_away_from_what_was_rejected(name: str) -> None:
     study = optuna.create_study(direction="maximize", sampler=controller(name))
     rejected = []
@@ -137,7 +137,7 @@ def test_it_is_steered_away_from_what_was_rejected(name: str) -> None:
     assert sum(rejected[-60:]) < 30
 
 
-@pytest.mark.parametrize("name", [*OURS, "pareto_evolution"])
+@pytest.mark.parametrize("name", FINITE)
 def test_a_search_of_nothing_but_rejections_or_failures_goes_on(name: str) -> None:
     for state in (TrialState.PRUNED, TrialState.FAIL):
         study = optuna.create_study(direction="maximize", sampler=controller(name))
@@ -149,7 +149,7 @@ def test_a_search_of_nothing_but_rejections_or_failures_goes_on(name: str) -> No
             study.tell(trial, state=state)
 
 
-@pytest.mark.parametrize("name", [*OURS, "pareto_evolution"])
+@pytest.mark.parametrize("name", FINITE)
 def test_values_that_are_not_finite_teach_nothing_wrong(name: str) -> None:
     study = optuna.create_study(direction="maximize", sampler=controller(name))
 
@@ -162,7 +162,7 @@ def test_values_that_are_not_finite_teach_nothing_wrong(name: str) -> None:
     assert all(set(trial.params.values()) <= set("abcd") for trial in study.trials)
 
 
-@pytest.mark.parametrize("name", [*OURS, "pareto_evolution"])
+@pytest.mark.parametrize("name", FINITE)
 def test_a_parameter_without_finite_choices_is_an_error_that_names_it(name: str) -> None:
     study = optuna.create_study(direction="maximize", sampler=controller(name))
     with pytest.raises(UserError, match="'learning_rate' has no finite choices"):
@@ -185,7 +185,7 @@ def test_a_space_that_is_exhausted_still_gets_answers(name: str) -> None:
     assert len({tuple(trial.params.values()) for trial in study.trials}) == 4
 
 
-@pytest.mark.parametrize("name", [*OURS, "pareto_evolution"])
+@pytest.mark.parametrize("name", FINITE)
 def test_a_sampler_may_serve_one_study_after_another(name: str) -> None:
     sampler = controller(name)
     expected = search(optuna.create_study(direction="maximize", sampler=controller(name)), 20)
