@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from threading import RLock
 from typing import Any, Generic, TypeVar
 
 from optuna.distributions import BaseDistribution
@@ -25,7 +26,9 @@ class Controller(BaseSampler, Generic[Proposal]):
     """A sampler of finite choices whose answers are a function of the seed, the trial's number and the finished trials.
 
     A trial that was killed half way is answered as if it had not been: its proposal is made again, from the same
-    random numbers, and no answer depends on how many were given before.
+    random numbers, and no answer depends on how many were given before. So a copy, pickled or deep, has the settings
+    alone: it learns from the study what the original had learnt. Threads that share a controller learn and propose one
+    at a time.
 
     Args:
         seed: of all draws; None takes an unpredictable one.
@@ -39,7 +42,14 @@ class Controller(BaseSampler, Generic[Proposal]):
     def __init__(self, seed: int | None = None) -> None:
         self.seed = fresh_seed() if seed is None else seed
         self._history = History()
-        self._open: dict[int, Proposal] = {}
+        self._open: dict[tuple[int, int], Proposal] = {}
+        self._lock = RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_open", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _open={}, _lock=RLock())
 
     @abstractmethod
     def propose(self, study: Study, trial: FrozenTrial, records: list[Record]) -> Proposal:
@@ -58,10 +68,10 @@ class Controller(BaseSampler, Generic[Proposal]):
         return {}
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        self._open.pop(trial.number, None)
+        self._close(study, trial)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        self._open.pop(trial.number, None)
+        self._close(study, trial)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -72,12 +82,22 @@ class Controller(BaseSampler, Generic[Proposal]):
                 f"controller {self}: parameter {param_name!r} has no finite choices ({param_distribution}); "
                 "expected suggest_categorical, suggest_int or suggest_float with a step, or controller=tpe"
             )
-        if trial.number not in self._open:
+        with self._lock:
+            return self.answer(self._proposal(study, trial), trial, param_name, among)
+
+    def _proposal(self, study: Study, trial: FrozenTrial) -> Proposal:
+        """Returns what the trial tries, the same for all its questions."""
+        at = _place(study, trial)
+        if at not in self._open:
             self._check_objectives(study)
             if len(self._open) >= MAX_OPEN:  # trials that another process finished are never reported back
                 self._open.pop(next(iter(self._open)))
-            self._open[trial.number] = self.propose(study, trial, self._history.finished(study, trial))
-        return self.answer(self._open[trial.number], trial, param_name, among)
+            self._open[at] = self.propose(study, trial, self._history.finished(study, trial))
+        return self._open[at]
+
+    def _close(self, study: Study, trial: FrozenTrial) -> None:
+        with self._lock:
+            self._open.pop(_place(study, trial), None)
 
     def _check_objectives(self, study: Study) -> None:
         count = len(study.directions)
@@ -90,6 +110,11 @@ class Controller(BaseSampler, Generic[Proposal]):
     def uniform(self, trial: FrozenTrial, name: str, among: tuple[Any, ...]) -> Any:
         """Returns an option at random, the same one whenever that trial is asked for that name."""
         return generator(self.seed, trial.number, "choice", name).choice(among)
+
+
+def _place(study: Study, trial: FrozenTrial) -> tuple[int, int]:
+    """Returns what tells trials apart, those of two studies that share a controller too."""
+    return id(study._storage), trial._trial_id
 
 
 class ChoicesController(Controller[Choices]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ class ParetoEvolution(ChoicesController):
                 "a start of 1 to population, and a crossover from 0 to 1"
             )
         self.start, self.crossover = start, crossover
-        self._replay = Replay(lambda: Population(population))
+        self._replay = Replay(partial(Population, population))
 
     def propose(self, study: Study, trial: FrozenTrial, records: list[Record]) -> Choices:
         population = self._replay.state(records)
