@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
+from nastk.deploy.absorbed import Crop, grown
 from nastk.deploy.emitting import Call, Emitter, UnsupportedError, Value, array, emits, pair, window
 
 
@@ -27,7 +28,12 @@ def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[NDArray[np.float64], NDArray[
 
 
 def convolution(
-    call: Call, x: Value, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, padded: Sequence[int] = (0, 0, 0, 0)
+    call: Call,
+    x: Value,
+    conv: nn.Conv2d,
+    norm: nn.BatchNorm2d | None,
+    padded: Sequence[int] = (0, 0, 0, 0),
+    cropped: Crop = (0, 0),
 ) -> Value:
     """Writes a convolution, with the batch normalisation that alone reads it folded into weight and bias.
 
@@ -37,10 +43,11 @@ def convolution(
         conv: the convolution.
         norm: the batch normalisation, if there is one.
         padded: zeros to add around `x` beside the convolution's own: left, right, top, bottom, as torch lists them.
+        cropped: rows and columns of `x` that the convolution does not see, at its beginning, where nothing is padded.
     """
     if conv.padding_mode != "zeros" or isinstance(conv.padding, str):
         raise UnsupportedError(f"convolution with padding {conv.padding!r}, {conv.padding_mode}")
-    weight = array(conv.weight)
+    weight = array(grown(conv.weight, cropped))
     bias = None if conv.bias is None else array(conv.bias)
     if norm is not None:
         scale, shift = scale_and_shift(norm)
@@ -49,7 +56,7 @@ def convolution(
     constants = [call.floats(weight, "weight")]
     if bias is not None:
         constants.append(call.floats(bias, "bias"))
-    attributes = window(conv.kernel_size, conv.stride, conv.padding)
+    attributes = window(weight.shape[2:], conv.stride, conv.padding)
     left, right, top, bottom = padded
     attributes["pads"] = [own + more for own, more in zip(attributes["pads"], (top, left, bottom, right), strict=True)]
     return call.node("Conv", x, *constants, **attributes, dilations=[*pair(conv.dilation)], group=conv.groups)

@@ -19,6 +19,7 @@ from torch import fx, nn
 
 from nastk import __version__
 from nastk.deploy import pooling_emitters  # noqa: F401  (enters its emitters)
+from nastk.deploy.absorbed import absorbed, module_of
 from nastk.deploy.emitters import convolution
 from nastk.deploy.emitting import Call, UnsupportedError, Value, emit
 from nastk.deploy.graph import INPUT, OPSET, OUTPUT, GraphBuilder
@@ -94,7 +95,7 @@ def layers_by_node(network: nn.Module, example_shape: tuple[int, ...]) -> dict[s
     found: dict[str, list[Layer]] = {}
     folded = {_norm_after(node, network) for node in values}
     for node, value in values.items():
-        module = _module(node, network)
+        module = module_of(node, network)
         if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d) and module not in folded:
             found.setdefault(value.name, []).append(Layer(module, _norm_after(node, network)))
     return found
@@ -124,31 +125,22 @@ def _write(node: fx.Node, graph: GraphBuilder, values: dict[fx.Node, Any], netwo
         return Value(INPUT, rank)
     if node.op == "get_attr":
         return attrgetter(str(node.target))(network)
-    module = _module(node, network)
+    module = module_of(node, network)
     call = Call(graph, node.name, module)
     _refuse_shared_in_place(node, call)
     if type(module) is nn.BatchNorm2d and _norm_after(node.all_input_nodes[0], network) is module:
         return args[0]
     if type(module) is nn.Conv2d:
-        before = node.all_input_nodes[0]
-        pad = _module(before, network)
-        # ONNX's convolution pads each side by itself, where a Pad beside it would run in float32.
-        source, padded = args[0], (0, 0, 0, 0)
-        if isinstance(pad, nn.ZeroPad2d) and min(pad.padding) >= 0:
-            source, padded = values[before.all_input_nodes[0]], pad.padding
-        return convolution(call, source, module, _norm_after(node, network), padded)
+        source, padded, cropped = absorbed(node, network)
+        return convolution(call, values[source], module, _norm_after(node, network), padded, cropped)
     return emit(node.target if module is None else type(module), call, args, kwargs)
-
-
-def _module(node: fx.Node, network: nn.Module) -> nn.Module | None:
-    return network.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
 def _norm_after(node: fx.Node, network: nn.Module) -> nn.BatchNorm2d | None:
     """Returns the batch normalisation that is the only reader of a convolution, None elsewhere."""
-    if not isinstance(_module(node, network), nn.Conv2d) or len(node.users) != 1:
+    if not isinstance(module_of(node, network), nn.Conv2d) or len(node.users) != 1:
         return None
-    norm = _module(next(iter(node.users)), network)
+    norm = module_of(next(iter(node.users)), network)
     return norm if type(norm) is nn.BatchNorm2d else None
 
 

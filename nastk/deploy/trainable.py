@@ -13,6 +13,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from nastk.deploy.absorbed import cropped_by, grown
 from nastk.deploy.calibrate import Ranges
 from nastk.deploy.fake_quantize import FakeQuantize, rounded, weight_steps
 from nastk.deploy.graph import INPUT, OUTPUT
@@ -44,6 +45,7 @@ class Weighted(nn.Module):
 
     Batch normalisation stays folded in while training, as Nagel et al., "A White Paper on Neural Network Quantization",
     arXiv 2106.08295, section 4.2, find sufficient: the statistics do not move, so training and inference are one.
+    Zeros that a kernel begins with stand for a crop; they stay what they are, and training crops instead.
 
     Args:
         node: Conv, or Gemm with a transposed weight.
@@ -58,14 +60,17 @@ class Weighted(nn.Module):
         how = attributes_of(node)
         self.rounded = rounded
         self.pads = how.get("pads", [0, 0, 0, 0])
+        self.cropped = (0, 0)
         self.layer: nn.Conv2d | nn.Linear
         if node.op_type == "Conv":
+            strides, dilations = how.get("strides", [1, 1]), how.get("dilations", [1, 1])
+            self.cropped = cropped_by(weight, strides, self.pads, dilations)
+            weight = weight[:, :, self.cropped[0] :, self.cropped[1] :]
             padding = self.pads[:2] if self.pads[:2] == self.pads[2:] else [0, 0]
             self.pads = [0, 0, 0, 0] if any(padding) else self.pads
             groups, kernel = how.get("group", 1), tuple(weight.shape[2:])
             ends = weight.shape[1] * groups, len(weight)
-            steps = how.get("strides", [1, 1]), padding, how.get("dilations", [1, 1])
-            stride, padding, dilation = ((step[0], step[1]) for step in steps)
+            stride, padding, dilation = ((step[0], step[1]) for step in (strides, padding, dilations))
             conv = nn.Conv2d(*ends, (kernel[0], kernel[1]), stride, padding, dilation, groups, bias=False)
             self.layer = trained_on_pixels(conv)
         else:
@@ -78,7 +83,7 @@ class Weighted(nn.Module):
         steps = weight_steps(self.layer.weight)
         weight = rounded(self.layer.weight, steps) if self.rounded[0] else self.layer.weight
         # Not by the function of it: training puts quicker forms in for some convolutions.
-        result: Tensor = functional_call(self.layer, {"weight": weight}, (padded(x, self.pads),))
+        result: Tensor = functional_call(self.layer, {"weight": weight}, (padded(self._seen(x), self.pads),))
         if self.bias is None:
             return result
         bias: Tensor = self.bias
@@ -88,7 +93,11 @@ class Weighted(nn.Module):
 
     def folded(self) -> Folded:
         """Returns the weights as they are now, in float32."""
-        return Folded(self.layer.weight.detach(), None if self.bias is None else self.bias.detach())
+        weight = grown(self.layer.weight.detach(), self.cropped)
+        return Folded(weight, None if self.bias is None else self.bias.detach())
+
+    def _seen(self, x: Tensor) -> Tensor:
+        return x[:, :, self.cropped[0] :, self.cropped[1] :] if any(self.cropped) else x
 
 
 class Step(NamedTuple):

@@ -44,7 +44,12 @@ def write_back(network: nn.Module, weights: Mapping[str, Folded], example_shape:
 
 def _set_layer(module: nn.Module, norm: nn.BatchNorm2d | None, folded: Folded) -> None:
     assert isinstance(module, nn.Conv2d | nn.Linear)
-    module.weight.copy_(folded.weight)
+    weight = folded.weight
+    if isinstance(module, nn.Conv2d):
+        # The graph's kernel may begin with zeros that stand for a crop before the layer.
+        height, width = module.weight.shape[2:]
+        weight = weight[:, :, -height:, -width:]
+    module.weight.copy_(weight)
     if norm is not None:
         _set_norm(norm, torch.ones(len(folded.weight)), folded.bias)
     if module.bias is not None:

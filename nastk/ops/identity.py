@@ -32,7 +32,7 @@ class FactorizedReduction(nn.Module):
         half = channels_out // 2
         self.even = nn.Sequential(*conv_bn(channels_in, half, stride=2))
         # An odd size has one pixel less after the shift than it needs; padding and cropping apart, not by one negative
-        # padding, so that an exported convolution takes the padding over and the crop can be int8.
+        # padding, so that an exported convolution takes both over.
         pad = nn.ZeroPad2d((0, 1, 0, 1))
         self.odd = nn.Sequential(pad, *conv_bn(channels_in, channels_out - half, stride=2))
 
