@@ -77,8 +77,15 @@ def _crop(node: fx.Node) -> Crop | None:
     if node.target is not operator.getitem or not isinstance(node.args[1], tuple) or len(node.args[1]) != 4:
         return None
     *others, rows, columns = node.args[1]
-    whole_ends = [isinstance(part, slice) and part.stop is None and part.step in (None, 1) for part in (rows, columns)]
-    if others != [WHOLE, WHOLE] or not all(whole_ends):
+    first, second = _start(rows), _start(columns)
+    if others != [WHOLE, WHOLE] or first is None or second is None:
         return None
-    starts = rows.start or 0, columns.start or 0
-    return starts if all(isinstance(start, int) and start >= 0 for start in starts) else None
+    return first, second
+
+
+def _start(part: object) -> int | None:
+    """Returns where a slice that goes on to the end begins, None for any other index."""
+    if not isinstance(part, slice) or part.stop is not None or part.step not in (None, 1):
+        return None
+    start = part.start or 0
+    return start if isinstance(start, int) and start >= 0 else None
