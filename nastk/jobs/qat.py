@@ -122,6 +122,7 @@ def fine_tuned(
     check_integer("export.qat.batch", qat.batch, 2, len(train))
     record = _record(model, train, how, qat, scheme)
     if _is_done(folder, record):
+        remove_checkpoints(folder)  # a kill may have come before it did
         return folder
     try:
         folder.mkdir(exist_ok=True)
@@ -132,10 +133,10 @@ def fine_tuned(
         write_json(folder / TUNED, {"schema": SCHEMA, "record": record})
     source = _source(trained, data, how)
     network = TrainableInt8(source.model, source.ranges, scheme)
-    losses = _train(network, trained, data, train, qat, folder)
+    loss = _train(network, trained, data, train, qat, folder)
     write_back(trained.network, network.folded(), (1, *source.shape))
     save_trained(folder, trained.network, trained.config, trained.genotype, trained.facts)
-    facts = {"epochs": qat.epochs, "train_images": len(train), "train_loss": losses, "scheme": scheme.name}
+    facts = {"epochs": qat.epochs, "train_images": len(train), "train_loss": loss, "scheme": scheme.name}
     ranges = {name: list(bounds) for name, bounds in sorted(network.ranges().items())}
     write_json(folder / TUNED, {"schema": SCHEMA, "record": record, "facts": facts, "ranges": ranges})
     remove_checkpoints(folder)
@@ -157,16 +158,13 @@ def _train(
 ) -> float:
     """Returns the mean training loss of the last epoch."""
     key, normal = trained.genotype.key, trained.facts["normalisation"]
-    last = float("nan")
     with tqdm(total=qat.epochs, desc=f"qat {key[:8]}", unit="epoch", disable=None, dynamic_ncols=True) as bar:
 
         def progress(epoch: int, epochs: int, loss: float) -> None:
-            nonlocal last
-            last = loss
             bar.update(epoch - bar.n)
             bar.set_postfix_str(f"training loss {loss:.3f}")
 
-        fine_tune(
+        return fine_tune(
             network,
             train,
             Normalisation(tuple(normal["mean"]), tuple(normal["std"])),
@@ -176,7 +174,6 @@ def _train(
             key=key,
             progress=progress,
         )
-    return last
 
 
 def _record(model: Path, train: ImageSet, how: ExportSettings, qat: QatSettings, scheme: Scheme) -> dict[str, Any]:

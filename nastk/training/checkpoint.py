@@ -63,17 +63,21 @@ class Checkpoints(pl.Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Adds the facts to a checkpoint, and the loss of the epoch under way, of each process."""
+        """Adds the facts to a checkpoint, the last epoch's loss, and that of the epoch under way, of each process."""
         assert isinstance(pl_module, Classifier)
         losses = [float(loss) for loss in self._share.gather(pl_module.loss_sum)]
-        checkpoint[OURS] = {**self._facts(), "loss_sums": losses}
+        checkpoint[OURS] = {**self._facts(), "train_loss": pl_module.train_loss, "loss_sums": losses}
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Takes up the loss of the epoch under way."""
+        """Takes up the loss of the epoch under way, and that of the last epoch, after which there may be no other."""
         assert isinstance(pl_module, Classifier)
-        pl_module.loss_sum = torch.tensor(checkpoint[OURS]["loss_sums"][self._share.rank])
+        facts = checkpoint[OURS]
+        losses = facts["loss_sums"]
+        pl_module.loss_sum = torch.tensor(losses[self._share.rank])
+        # Without it, in a fine-tuning's checkpoint of before it was stored, that of the epoch which has just ended.
+        pl_module.train_loss = facts.get("train_loss", sum(losses) / (len(losses) * len(pl_module.batches)))
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int

@@ -30,7 +30,7 @@ def fine_tune(
     *,
     key: str,
     progress: Progress | None = None,
-) -> None:
+) -> float:
     """Trains `network` in place; it ends on the CPU.
 
     Args:
@@ -42,6 +42,9 @@ def fine_tune(
         folder: where checkpoints are; the caller removes them when all is stored.
         key: of what is trained, for the seeds.
         progress: is called after each epoch with epochs done, epochs in all and the mean training loss.
+
+    Returns:
+        The mean training loss of the last epoch, whenever that was.
 
     Raises:
         UserError: fewer images than a batch, no such device, or the training diverged or ran out of memory.
@@ -70,6 +73,9 @@ def fine_tune(
             checkpoints = Checkpoints(folder, dict, minutes=10)
             found = find_checkpoint(folder)
             fit(module, device, [checkpoints], found[0] if found is not None else None)
+            if not all(weight.isfinite().all() for weight in network.parameters()):
+                raise TrainingError("diverged: weights are no finite numbers after the last step")
+            return module.train_loss
     except TrainingError as error:
         raise UserError(f"fine-tuning {folder}: {error.reason}") from None
     finally:

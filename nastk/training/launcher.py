@@ -20,7 +20,7 @@ TAIL = 4000  # characters of what the processes wrote
 
 
 def train_in_ranks(job: Job, folder: Path, progress: Callable[[int, int, float], None] | None) -> None:
-    """Trains in `job.run.devices` processes; their files are then in `folder`.
+    """Trains in `job.run.devices` processes; their files are then in `folder`, and those of `remove_job` still.
 
     The processes hold the end of a pipe whose other end is here: they end when it closes, so also when this process is
     killed.
@@ -56,6 +56,10 @@ def train_in_ranks(job: Job, folder: Path, progress: Callable[[int, int, float],
             agent.stdin.close()  # ends the training processes
             agent.kill()
     judge(folder, job.run.devices, code, ended)
+
+
+def remove_job(folder: Path) -> None:
+    """Removes what the processes were told and wrote, once the result is there."""
     for name in (JOB, LOG):
         (folder / name).unlink(missing_ok=True)
 

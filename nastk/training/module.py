@@ -28,6 +28,11 @@ class Classifier(pl.LightningModule):
 
     Learning rate, drop path and what chance decides are functions of the step and the epoch, not of a state that
     would have to be stored: a resumed training goes on as an unbroken one.
+
+    Attributes:
+        loss_sum: of the steps of the epoch under way, or of the one just ended; a scalar.
+        train_loss: the mean training loss of the last whole epoch, NaN before there is one; `Checkpoints` stores it,
+            so that a training which goes on after its last epoch has it too.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Classifier(pl.LightningModule):
         self._max_seconds = max_seconds
         self._deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
         self.loss_sum = torch.zeros(())
+        self.train_loss = math.nan
         self._progress: Callable[[float], None] | None = getattr(network, "set_drop_path_progress", None)
 
     def train_dataloader(self) -> Batches:
@@ -119,6 +125,7 @@ class Classifier(pl.LightningModule):
         loss = float(share.sum(self.loss_sum)) / (share.ranks * len(self.batches))
         if not math.isfinite(loss):
             raise TrainingError(f"diverged: the training loss is {loss} in epoch {self.current_epoch + 1}")
+        self.train_loss = loss
         self._after_epoch(self.current_epoch + 1, loss)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,7 @@ from nastk.training.distributed import EndAtOnce, SameStatistics
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
 from nastk.training.job import Job
-from nastk.training.launcher import train_in_ranks
+from nastk.training.launcher import remove_job, train_in_ranks
 from nastk.training.record import claim_folder, training_record
 from nastk.training.run_settings import RunSettings
 from nastk.training.scoring import Scores, scores
@@ -85,6 +86,7 @@ def train_final(
         else:
             _train_parts(job, parts, folder, Share(), choose_device(settings.device), progress)
     remove_checkpoints(folder)
+    remove_job(folder)
     metrics: dict[str, Any] = read_json(folder / METRICS)
     return metrics
 
@@ -180,16 +182,15 @@ def _train(
 ) -> tuple[nn.Module, dict[str, float]]:
     """Returns the trained network, averaged, with "train_loss" of the last epoch and "seconds" over all sittings."""
     found = find_checkpoint(folder)
-    path, before = found if found is not None else (None, {"seconds": 0.0, "train_loss": 0.0})
+    path, before = found if found is not None else (None, {"seconds": 0.0})
     start = time.perf_counter()
-    outcome = {name: float(before[name]) for name in ("seconds", "train_loss")}
+    took = {"seconds": float(before["seconds"])}
 
     def facts() -> dict[str, float]:
-        outcome["seconds"] = before["seconds"] + time.perf_counter() - start
-        return outcome
+        took["seconds"] = before["seconds"] + time.perf_counter() - start
+        return took
 
     def after_epoch(epoch: int, loss: float) -> None:
-        outcome["train_loss"] = loss
         checkpoints.write(module.trainer)
         if progress is not None:
             progress(epoch, settings.epochs, loss)
@@ -209,7 +210,7 @@ def _train(
     checkpoints = Checkpoints(folder, facts, run.checkpoint_minutes, share)
     together = [SameStatistics(network, share), EndAtOnce()] if share.ddp else []
     fit(module, device, [*together, checkpoints], path, share)
-    return module.result.to(device), outcome
+    return module.result.to(device), {**took, "train_loss": module.train_loss}
 
 
 def _score(
@@ -222,7 +223,12 @@ def _score(
 ) -> Scores:
     """Returns the scores over all `images`, of which each process scores every so-many-th, none twice."""
     mine = images.take(torch.arange(share.rank, len(images), share.ranks)) if share.ranks > 1 else images
-    return scores(network, in_order(mine, normalisation, device), classes, share)
+    found = scores(network, in_order(mine, normalisation, device), classes, share)
+    if not math.isfinite(found.loss):
+        raise TrainingError(
+            f"diverged: the loss of the trained network is {found.loss} on images that it was not trained on"
+        )
+    return found
 
 
 def _facts(data: DataSource, normalisation: Normalisation, parts: _Parts) -> dict[str, Any]:

@@ -23,12 +23,14 @@ class Counted:
     Args:
         root: the folder that counts.
         kill_at: the step before which the process kills itself; None to let it live.
+        kill_before: a part of a file's name: the process kills itself before the first step on such a file.
         cut: whether a file that was being synced then loses the last half of what was written since.
     """
 
-    def __init__(self, root: Path, kill_at: int | None, cut: bool) -> None:
+    def __init__(self, root: Path, kill_at: int | None, cut: bool, kill_before: str | None = None) -> None:
         self._root = str(root)
         self._kill_at = kill_at
+        self._kill_before = kill_before
         self._cut = cut
         self.steps = 0
         self._sync = os.fsync
@@ -58,7 +60,7 @@ class Counted:
         if not isinstance(path, str | os.PathLike) or not os.fspath(path).startswith(self._root):
             return
         self.steps += 1
-        if self.steps == self._kill_at:
+        if self.steps == self._kill_at or (self._kill_before and self._kill_before in Path(path).name):
             if self._cut and handle is not None and Path(path).is_file():
                 before, size = self._synced.get(str(path), 0), Path(path).stat().st_size
                 os.truncate(path, before + max(0, size - before) // 2)
@@ -69,6 +71,7 @@ def begin(
     root: Path,
     kill_at: int | None = None,
     cut: bool = False,
+    kill_before: str | None = None,
     clock: tuple[float, float] | None = None,
     stopped: float | None = None,
     deaf: float | None = None,
@@ -76,13 +79,13 @@ def begin(
     """Prepares the process for its fault, and counts its steps.
 
     Args:
-        root, kill_at, cut: see `Counted`.
+        root, kill_at, cut, kill_before: see `Counted`.
         clock: seconds that the wall clock is off by in turn: each look at it sees the next of the two.
         stopped: the time in seconds since 1970 at which the wall clock stands.
         deaf: signals interrupt nothing, as in a long computation outside of Python, and the process has so many seconds
             for an orderly end after the first.
     """
-    counted = Counted(root, kill_at, cut)
+    counted = Counted(root, kill_at, cut, kill_before)
     counted.begin()
     if clock is not None:
         looks = itertools.cycle(clock)

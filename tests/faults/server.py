@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-ENTRIES = ("search", "transfer", "export", "pipeline", "bench")
+ENTRIES = ("search", "transfer", "export", "pipeline", "bench", "audit")
 PRELOAD = (
     *(f"nastk.{entry}" for entry in ENTRIES),
     *(f"nastk.jobs.{entry}" for entry in ENTRIES),

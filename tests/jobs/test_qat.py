@@ -21,6 +21,7 @@ from nastk.networks import NetworkConfig
 from nastk.networks.stored import load_trained, save_trained
 from nastk.spaces import NasBench201Space
 from nastk.spaces.space import random_genotype
+from nastk.training.checkpoint import LAST
 from nastk.training.data import load_data
 from nastk.training.transfer import TransferSettings, train_final
 from tests.cli import run
@@ -135,6 +136,7 @@ def test_the_same_again_is_kept_and_another_training_is_not(model: Path, tuned: 
     train, _ = held_out_images(model, DIGITS)
     before = {path.name: path.stat().st_mtime_ns for path in tuned.iterdir()}
     assert set(before) == {"model.safetensors", "genotype.json", "network.json", "qat.json"}
+    (tuned / LAST).write_bytes(b"left by a kill after the end")
     assert fine_tuned(model, DIGITS, train, QUICK, dataclasses.replace(QAT, threads=1)) == tuned
     assert {path.name: path.stat().st_mtime_ns for path in tuned.iterdir()} == before
 
@@ -143,7 +145,11 @@ class Killed(BaseException):
     pass
 
 
-def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(model, tuned, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("facts", [True, False], ids=["now", "before_the_loss_was_stored"])
+@pytest.mark.parametrize("last", [2, 3])
+def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(
+    model, tuned, tmp_path, monkeypatch, last: int, facts: bool
+) -> None:
     train, _ = held_out_images(model, DIGITS)
     copy = tmp_path / "abc"
     copy.mkdir()
@@ -156,16 +162,20 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(model, tuned, tm
         def after(epoch: int, of: int, loss: float) -> None:
             progress(epoch, of, loss)
             epochs.append(epoch)
-            if epochs == [1, 2]:
+            if epochs == list(range(1, last + 1)):
                 raise Killed
 
-        original(*arguments, progress=after, **more)
+        return original(*arguments, progress=after, **more)
 
     original = qat.fine_tune
     monkeypatch.setattr(qat, "fine_tune", stopping)
     with pytest.raises(Killed):
         fine_tuned(copy, DIGITS, train, QUICK, QAT)
     assert "ranges" not in json.loads((copy / "qat" / "qat.json").read_text())
+    if not facts:
+        stored = torch.load(copy / "qat" / LAST, weights_only=True)
+        del stored["nastk"]["train_loss"]
+        torch.save(stored, copy / "qat" / LAST)
     folder = fine_tuned(copy, DIGITS, train, QUICK, QAT)
     assert epochs == [1, 2, 3]
     assert {path.name: sha256(path) for path in folder.iterdir()} == {

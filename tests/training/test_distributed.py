@@ -16,6 +16,7 @@ import torch
 
 from nastk.errors import UserError
 from nastk.networks.stored import load_trained
+from nastk.training import transfer
 from nastk.training.batches import in_order
 from nastk.training.checkpoint import LAST, find_checkpoint
 from nastk.training.data import DataSource, Images, Normalisation
@@ -113,6 +114,32 @@ def test_killed_processes_end_all_and_the_same_call_goes_on_to_the_same_numbers(
     assert (folder / "model.safetensors").read_bytes() == (unbroken / "model.safetensors").read_bytes()
     assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in unbroken.iterdir())
     assert not {JOB, LOG, LAST} & {path.name for path in folder.iterdir()}
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.slow
+def test_processes_that_were_killed_before_they_wrote_what_they_trained_go_on(
+    unbroken: Path, data: DataSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(folder: Path) -> None:
+        raise Killed
+
+    folder = tmp_path / "net"
+    with monkeypatch.context() as patch:
+        patch.setattr(transfer, "remove_checkpoints", killed)
+        with pytest.raises(Killed):
+            final(folder, data)
+    assert torch.load(folder / LAST, weights_only=True)["global_step"] == SETTINGS.epochs * STEPS
+    for name in ("model.safetensors", "genotype.json", "network.json", "metrics.json"):
+        (folder / name).unlink()
+    metrics = final(folder, data)
+    expected = json.loads((unbroken / "metrics.json").read_text())
+    assert {**metrics, "seconds": 0} == {**expected, "seconds": 0}
+    assert (folder / "model.safetensors").read_bytes() == (unbroken / "model.safetensors").read_bytes()
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in unbroken.iterdir())
 
 
 SCRIPT = """

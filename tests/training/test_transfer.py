@@ -21,6 +21,7 @@ from nastk.training.batches import in_order
 from nastk.training.checkpoint import LAST, PREVIOUS
 from nastk.training.data import DataSource, Images, ImageSet, Npz, hold_out, statistics
 from nastk.training.data.search_record import image_facts
+from nastk.training.job import JOB, LOG
 from nastk.training.module import score
 from nastk.training.transfer import TransferSettings, train_final
 from tests.training.small import CONFIG, few_digits, genotype
@@ -89,6 +90,13 @@ def test_a_finished_folder_returns_its_metrics_without_training(unbroken: Path, 
     assert metrics == json.loads((unbroken / "metrics.json").read_text())
     assert epochs == []
     assert {path.name: path.stat().st_mtime_ns for path in unbroken.iterdir()} == stamps
+
+
+def test_what_a_kill_left_beside_the_metrics_is_removed(unbroken: Path, data: DataSource) -> None:
+    for name in (LAST, PREVIOUS, JOB, LOG):
+        (unbroken / name).write_bytes(b"of a training that has ended")
+    final(unbroken, data)
+    assert sorted(path.name for path in unbroken.iterdir()) == FILES
 
 
 class Stop(Exception):  # noqa: N818
@@ -326,6 +334,11 @@ def test_a_network_that_does_not_fit_the_data_is_refused(data: DataSource, tmp_p
 def test_a_training_that_diverges_is_said_in_one_line(data: DataSource, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"net: diverged: the training loss is (nan|inf)"):
         final(tmp_path / "net", data, learning_rate=1e30, clip=0.0)
+    with pytest.raises(UserError, match=r"net: diverged: the loss of the trained network is (nan|inf)"):
+        final(
+            tmp_path / "at the last step" / "net", data, learning_rate=1e30, clip=0.0, warmup=0.0, epochs=1, batch=200
+        )
+    assert not (tmp_path / "at the last step" / "net" / "metrics.json").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_said_in_one_line(data: DataSource, tmp_path: Path) -> None:
