@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from nastk.candidate import Candidate
 from nastk.deaths import Watched, unwatched
 from nastk.evaluators import EvaluationFailed, Pruned, Report
 from nastk.executors import Executor, Result, Task
 from nastk.genotype import Genotype
 from nastk.rows import Row
-from nastk.study import Candidate, SearchStudy
+from nastk.study import SearchStudy
 
 CostModel = Callable[[Genotype], Mapping[str, float]]
 """Says what an untrained genotype costs where it will run."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -14,6 +13,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from nastk.candidate import Candidate
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.objective import Objective, Violation, is_finite
@@ -30,28 +30,6 @@ OPTUNA_STATE: dict[str, TrialState] = {
     "pruned": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A genotype that the controller proposed, with its open trial.
-
-    Attributes:
-        trial: the open trial.
-        genotype: what is to be trained.
-        cost: where the trial was accepted before a kill interrupted it, what it costs; else None.
-        row: where it has its result already and only the study was not told, this; else None.
-    """
-
-    trial: Trial
-    genotype: Genotype
-    cost: Mapping[str, float] | None = None
-    row: Row | None = None
-
-    @property
-    def number(self) -> int:
-        """The trial's number, from 0."""
-        return self.trial.number
 
 
 class SearchStudy:
@@ -156,10 +134,7 @@ class SearchStudy:
         else:
             trial = self._new_trial()
 
-        def choose(name: str, options: Any) -> Any:
-            return trial.suggest_categorical(name, tuple(options))
-
-        genotype = self.space.genotype(choose)
+        genotype = self._proposed(trial)
         known = trial.user_attrs
         row = row_of(trial.storage.get_trial(trial._trial_id)) if OUTCOME in known else None
         return Candidate(trial, genotype, known.get(COST), row)
@@ -209,6 +184,21 @@ class SearchStudy:
     def finish(self, candidate: Candidate, row: Row) -> Row:
         """Tells the study what was recorded of a candidate: from here on the controller learns from it."""
         return self._finish(candidate.trial, row)
+
+    def ended(self) -> Iterator[Row]:
+        """Yields the rows of trials that the end of the search leaves open, where other drivers wait for them.
+
+        A journal's are kept: the same command goes on with them, as an unbroken search would have.
+        """
+        return iter(())
+
+    def _proposed(self, trial: Trial) -> Genotype:
+        """Returns the trial's genotype; the controller makes the choices that it does not have yet."""
+
+        def choose(name: str, options: Any) -> Any:
+            return trial.suggest_categorical(name, tuple(options))
+
+        return self.space.genotype(choose)
 
     def _new_trial(self) -> Trial:
         return self.study.ask()

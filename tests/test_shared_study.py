@@ -18,7 +18,9 @@ from optuna.storages import BaseStorage, InMemoryStorage, _CachedStorage
 from optuna.trial import TrialState
 from sqlalchemy import text
 
+from nastk.candidate import Candidate
 from nastk.controllers import PerTrial
+from nastk.drivers import DIED
 from nastk.errors import UserError
 from nastk.evaluators import Report
 from nastk.genotype import Genotype
@@ -26,11 +28,10 @@ from nastk.objective import Objective
 from nastk.pruning import Pruner
 from nastk.recorded import KEY
 from nastk.search_loop import Budget, search
-from nastk.shared_study import DIED, UNDER_WAY, SharedStudy
+from nastk.shared_study import UNDER_WAY, SharedStudy
 from nastk.spaces import NasBench201Space
 from nastk.storages import Sharing
 from nastk.storages.postgresql import Postgresql
-from nastk.study import Candidate
 from tests.postgresql import Database
 from tests.simulated import Simulated, accuracy, cost, inline
 

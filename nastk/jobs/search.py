@@ -114,6 +114,8 @@ def run_search(config: DictConfig) -> Path:
 
                     try:
                         ended = search(study, executor, cost, budget, finished, progress.show, size, watching(folder))
+                        for row in study.ended():
+                            finished(row)
                     finally:
                         write_rows(folder, study.rows)
                         record_skipped(folder, executor.evaluator)

@@ -149,6 +149,10 @@ class Postgresql(Sharing):
 
 
 def _is_away(error: Exception) -> bool:
-    from sqlalchemy.exc import InterfaceError, OperationalError
+    """A connection that breaks within a transaction is told as one to be rolled back, which Optuna has done by then."""
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 
-    return isinstance(error, StorageInternalError) and isinstance(error.__cause__, OperationalError | InterfaceError)
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    if isinstance(cause, OperationalError | InterfaceError | PendingRollbackError):
+        return True
+    return isinstance(cause, DBAPIError) and cause.connection_invalidated
