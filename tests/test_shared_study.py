@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, InMemoryStorage, _CachedStorage
 from optuna.trial import TrialState
@@ -20,7 +21,7 @@ from sqlalchemy import text
 
 from nastk.candidate import Candidate
 from nastk.controllers import PerTrial
-from nastk.drivers import DIED
+from nastk.drivers import DIED, DRIVER, NOT_NEEDED
 from nastk.errors import UserError
 from nastk.evaluators import Report
 from nastk.genotype import Genotype
@@ -89,6 +90,11 @@ def _finish(study: SharedStudy, candidate: Candidate) -> None:
 def _dies(study: SharedStudy) -> None:
     """Leaves no sign of life any more; in the database the last one is then long ago."""
     study.close()
+    _let_time_pass(study)
+
+
+def _let_time_pass(study: SharedStudy) -> None:
+    """In the database, whose grace is long, makes all signs of life old: a living driver's is new the next moment."""
     if isinstance(study.study._storage, _CachedStorage):
         with study.study._storage._backend.engine.begin() as connection:
             connection.execute(text("UPDATE trial_heartbeats SET heartbeat = heartbeat - interval '1 hour'"))
@@ -257,6 +263,62 @@ def test_a_candidate_whose_drivers_all_die_is_given_up(opened: Open) -> None:
     assert not last.interrupted
     assert {row.reason for row in last.rows} == {DIED}
     assert last.twin(last.ask()) is None  # and may be proposed anew
+
+
+def _created(study: SharedStudy, driver: str, **choices: str) -> int:
+    """Has the storage create a trial of a driver that does not hear of it, or dies of hearing; returns its number."""
+    options = CategoricalDistribution(SMALL.ops)
+    inherited = {"params": choices, "distributions": dict.fromkeys(choices, options)}
+    template = optuna.create_trial(state=TrialState.RUNNING, user_attrs={DRIVER: driver}, **inherited)
+    storage = study.study._storage
+    return storage.get_trial_number_from_id(storage.create_new_trial(study.study._study_id, template))
+
+
+@ON_BOTH
+def test_a_trial_that_its_driver_did_not_hear_of_is_its_next(opened: Open) -> None:
+    study = opened("one", PerTrial("optuna.samplers.RandomSampler", seed=3))
+    candidate = study.ask()
+    unheard = _created(study, "one")
+    assert study.twin(candidate) is None
+    assert study.interrupted
+    taken = study.ask()
+    assert taken.number == unheard
+    for one in (candidate, taken):
+        _finish(study, one)
+    last = _created(study, "one")
+    assert [(row.number, row.reason) for row in study.ended()] == [(last, NOT_NEEDED)]
+    assert [row.number for row in study.rows] == [0, unheard, last]
+
+
+@ON_BOTH
+@pytest.mark.parametrize("choices", [{}, {"normal/0/op_0": "zero"}], ids=["none", "one"])
+def test_a_trial_whose_driver_died_before_it_gave_a_sign_or_had_chosen_all_is_proposed_and_handed_on(
+    opened: Open, choices: dict[str, str]
+) -> None:
+    other = opened("other")
+    number = _created(other, "dead", **choices)
+    other.wait()
+    _let_time_pass(other)
+    _until(lambda: _take_overs(other))
+    assert [(row.number, row.state, row.reason) for row in other.news()] == [(number, "failed", DIED)]
+    successor = other.ask()
+    assert successor.genotype.to_dict() == other.rows[0].genotype
+    _finish(other, successor)
+    assert [row.number for row in other.rows] == [0, 1]
+
+
+@ON_BOTH
+def test_at_the_end_a_driver_ends_its_own_trials_and_those_of_the_dead(opened: Open) -> None:
+    one, dead = opened("one"), opened("dead")
+    dead.ask()
+    _created(one, "one")
+    one.wait()  # so that it has seen whose trials are open
+    _dies(dead)
+    rows = {row.number: row.reason for row in one.ended()}
+    assert rows == {0: DIED, 1: NOT_NEEDED}
+    assert not one.interrupted  # none is handed on
+    again = one.ask()
+    assert one.twin(again) is None  # and the cell may be proposed anew
 
 
 @ON_BOTH

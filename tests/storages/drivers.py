@@ -30,16 +30,18 @@ class Drivers:
         runs: where the run folders lie; beside it each driver has a log.
         storage: the settings of the study's storage.
         environment: of the drivers.
+        search: the rest of their command line.
     """
 
     runs: Path
     storage: tuple[str, ...]
     environment: Mapping[str, str]
+    search: tuple[str, ...] = SEARCH
 
     @contextmanager
     def started(self, run: str) -> Iterator[subprocess.Popen[str]]:
         """Starts a driver; kills it at the end of the block."""
-        command = [sys.executable, *SEARCH, *self.storage, f"runs={self.runs}", f"run={run}"]
+        command = [sys.executable, *self.search, *self.storage, f"runs={self.runs}", f"run={run}"]
         with (self.runs.parent / f"{run}.log").open("a") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, text=True, env=dict(self.environment))
         try:

@@ -13,13 +13,16 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import PendingRollbackError, ProgrammingError
 
 from nastk.errors import UserError
 from nastk.evaluators import Report
 from nastk.evaluators.tabular import TabularEvaluator
 from nastk.genotype import Genotype
 from nastk.runs import held
-from nastk.storages.postgresql import Postgresql
+from nastk.storages.heartbeat import DatabasePulse
+from nastk.storages.postgresql import Postgresql, _is_away
 from tests.cli import Outcome, run
 from tests.postgresql import Database, Server, running_server
 
@@ -215,6 +218,36 @@ class Restarted:
             return evaluate(evaluator, genotype, report)
 
         monkeypatch.setattr(TabularEvaluator, "evaluate", stopping)
+
+
+def test_a_trial_whose_first_sign_of_life_meets_the_death_of_the_database_is_not_left_open(
+    capsys: Capture, tmp_path: Path, searched: tuple[str, ...], fragile: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = fragile.database()
+    monkeypatch.setenv("PGPASSWORD", database.password)
+    beat, trials = DatabasePulse.beat, set[int]()
+
+    def dying(pulse: DatabasePulse, trial: int) -> None:
+        if trial not in trials and len(trials) == 2:
+            fragile.stop(signal.SIGQUIT)
+            threading.Timer(1.0, fragile.start, [False]).start()
+        trials.add(trial)
+        beat(pulse, trial)
+
+    monkeypatch.setattr(DatabasePulse, "beat", dying)
+    outcome = run(capsys, "search", *searched, *_storage(database), "run=a", "storage.patience=60")
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.count("does not answer; trying again") == 1
+    numbers = [row["number"] for row in _rows(tmp_path / "runs" / "a")]
+    assert numbers == list(range(len(numbers))) == list(range(len(trials)))
+
+
+def test_a_connection_that_breaks_within_a_transaction_is_waited_for() -> None:
+    broken = StorageInternalError("")
+    broken.__cause__ = PendingRollbackError("Can't reconnect until invalid transaction is rolled back.")
+    wrong = StorageInternalError("")
+    wrong.__cause__ = ProgrammingError("SELECT", {}, Exception("no such column"))
+    assert [_is_away(error) for error in (broken, broken.__cause__, wrong, KeyError())] == [True, True, False, False]
 
 
 @pytest.fixture
