@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,13 @@ def append_row(folder: Path, row: Row) -> None:
     append_line(folder / "trials.jsonl", json.dumps(row.to_dict()))
 
 
-def check_rows(folder: Path, rows: Sequence[Row]) -> None:
+def check_rows(folder: Path, rows: Sequence[Row], without_result: Collection[int] = ()) -> None:
     """Checks that the study has what trials.jsonl has, before that is written anew; unreadable lines say nothing.
 
     Args:
         folder: of the run.
         rows: of all trials of the study that have their outcome.
+        without_result: numbers of others, which another program or the death of their driver has ended.
 
     Raises:
         UserError: a trial is missing or another one; the study is another run's, or was removed.
@@ -41,7 +42,7 @@ def check_rows(folder: Path, rows: Sequence[Row]) -> None:
             number, there = told["number"], (told["key"], told["state"])
         except (ValueError, TypeError, KeyError):
             continue
-        if known.get(number) != there:
+        if known.get(number) != there and number not in without_result:
             raise UserError(
                 f"{path}: has trial {number} as {there[1]}, which the study has not; it is of another run, or was "
                 "renamed or removed: put back a copy, or give another run="

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import platform
 import re
@@ -26,8 +25,10 @@ FREE_SETTINGS = frozenset(
 )
 PLACE = ("run", "runs")
 IMAGES = ("data.root", "data.path")  # where they lie: free, for data.json tells whether they are the same
-FINISH, FINISHED = 6, (1, 2, 3)
-ENDS = f'{{"op_code":{FINISH},'.encode()
+
+
+class InUseError(UserError):
+    """Another process holds the run folder."""
 
 
 def new_run(runs: str, space: str) -> Path:
@@ -75,7 +76,8 @@ def held(folder: Path) -> Iterator[None]:
     """Holds a run folder for this process; the system lets go of it however the process ends.
 
     Raises:
-        UserError: another process holds it, or it cannot be written.
+        InUseError: another process holds it.
+        UserError: it cannot be written.
     """
     path = folder / ".held"
     try:
@@ -87,7 +89,7 @@ def held(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             owner = os.read(handle, 32).decode(errors="replace").strip() or "?"
-            raise UserError(f"{folder}: in use by process {owner}; wait for it, or give another run=") from None
+            raise InUseError(f"{folder}: in use by process {owner}; wait for it, or give another run=") from None
         try:
             os.ftruncate(handle, 0)
             os.write(handle, f"{os.getpid()}\n".encode())
@@ -166,60 +168,6 @@ def git_commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return commit + ("+changes" if dirty else "")
-
-
-def mend_journal(folder: Path) -> str | None:
-    """Checks the study's journal before Optuna reads it, and cuts off a last line that a kill left unfinished.
-
-    Returns:
-        what was mended, or None.
-
-    Raises:
-        UserError: the journal is damaged elsewhere, or lacks trials that trials.jsonl has; nothing is changed then.
-    """
-    path = folder / "study.journal"
-    reported = _row_count(folder / "trials.jsonl")
-    if not path.exists():
-        if reported:
-            raise UserError(
-                f"{path}: missing, but trials.jsonl has {reported} trials; put it back, or give another run="
-            )
-        return None
-    data = _read(path)
-    *lines, rest = data.split(b"\n")
-    finished = 0
-    for number, line in enumerate(lines, start=1):
-        try:
-            entry = json.loads(line)
-            if not isinstance(entry, dict):
-                raise ValueError
-            finished += entry.get("op_code") == FINISH and entry.get("state") in FINISHED
-        except ValueError:
-            raise UserError(f"{path}: line {number} is damaged; put back a copy, or give another run=") from None
-    # The last line may be the end of a trial that was cut short: the trial's result stands before it.
-    if finished < reported - (bool(rest) and ENDS.startswith(rest[: len(ENDS)])):
-        raise UserError(
-            f"{path}: cut short, it has {finished} finished trials where trials.jsonl has {reported}; "
-            "put back a copy, or give another run="
-        )
-    for lock in folder.glob("study.journal.lock*"):  # left by a killed process: this one holds the folder
-        lock.unlink(missing_ok=True)
-    if not rest:
-        return None
-    with path.open("r+b") as file:
-        file.truncate(len(data) - len(rest))
-    return f"the last line of {path.name} was unfinished ({len(rest)} bytes, left by a kill): taken off"
-
-
-def _row_count(path: Path) -> int:
-    return sum(1 for line in _read(path).split(b"\n")[:-1] if line.strip()) if path.exists() else 0
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _short(value: Any) -> str:

@@ -19,10 +19,9 @@ from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.pruning import ParetoPruner
 from nastk.rows import Row
-from nastk.runs import mend_journal
 from nastk.search_loop import Budget, search
 from nastk.spaces import NasBench201Space
-from nastk.storage import journal
+from nastk.storage import journal, mend_journal
 from nastk.study import SearchStudy
 from tests.simulated import Simulated, cost, inline, study_in
 from tests.test_pruning import TWO, Learning

@@ -10,10 +10,9 @@ from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.rows import Row
-from nastk.runs import mend_journal
 from nastk.search_loop import Budget, search
 from nastk.spaces import NasBench201Space
-from nastk.storage import journal
+from nastk.storage import journal, mend_journal
 from nastk.study import SearchStudy
 from tests.simulated import Simulated, cost, inline, study_in
 

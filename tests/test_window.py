@@ -15,9 +15,9 @@ from nastk.executors import Later, Result, Task
 from nastk.executors.inline import InlineExecutor
 from nastk.genotype import Genotype
 from nastk.objective import Objective
-from nastk.runs import mend_journal
 from nastk.search_loop import Budget, search
 from nastk.spaces import NasBench201Space
+from nastk.storage import mend_journal
 from nastk.study import SearchStudy
 from tests.simulated import Simulated, cost, study_in
 from tests.test_pruning import Learning

@@ -13,13 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
+from optuna.storages import JournalStorage
 
 from nastk.errors import UserError
 from nastk.files import cannot_write, write_bytes
+from nastk.recorded import OUTCOME, row_of
 from nastk.report import draw_cell
 from nastk.report.run_files import Candidate, Run, read_run
-from nastk.runs import held
-from nastk.storage import journal
+from nastk.results import check_rows
+from nastk.runs import InUseError, held
+from nastk.storage import JOURNAL, journal
 from nastk.study import STUDY_NAME
 
 FOLDER = "artifacts"
@@ -35,22 +38,20 @@ def write_artifacts(run: Path) -> int:
         how many files the dashboard shows; 0 where the study is in no journal here, or a search is at work on it.
 
     Raises:
-        UserError: a file is damaged, or cannot be written.
+        UserError: a file is damaged, or cannot be written; or the journal is of another run.
     """
-    if not (run / "study.journal").is_file():
+    if not (run / JOURNAL).is_file():
         return 0
     try:
         with held(run):
             return _write(run)
-    except UserError as error:
-        if "in use by" in str(error):
-            return 0
-        raise
+    except InUseError:
+        return 0
 
 
 def _write(run: Path) -> int:
     storage = journal(run)
-    study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
+    study = _study_of(run, storage)
     there = storage.get_study_system_attrs(study._study_id)
     trials = {trial.number: trial._trial_id for trial in study.get_trials(deepcopy=False)}
     folder = run / FOLDER
@@ -71,6 +72,18 @@ def _write(run: Path) -> int:
             facts = {"artifact_id": identity, "filename": name, "mimetype": KINDS[Path(name).suffix], "encoding": None}
             storage.set_study_system_attr(study._study_id, f"{prefix}{identity}", json.dumps(facts))
     return len(files)
+
+
+def _study_of(run: Path, storage: JournalStorage) -> optuna.Study:
+    """Returns the run's study; raises UserError where the journal is another's."""
+    try:
+        study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
+    except KeyError:
+        raise UserError(f"{run / JOURNAL}: emptied, or of no search; put back a copy") from None
+    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    told = [row_of(trial) for trial in trials if OUTCOME in trial.user_attrs]
+    check_rows(run, told, without_result=[trial.number for trial in trials if OUTCOME not in trial.user_attrs])
+    return study
 
 
 def _drawings(run: Run) -> Iterator[tuple[int, str, bytes]]:

@@ -23,5 +23,8 @@ def run_report(config: DictConfig) -> Path:
         return write_sweep_report(folder)
     folder = existing_run(config.run, config.runs)
     page = write_report(folder)
-    write_artifacts(folder)
+    try:
+        write_artifacts(folder)
+    except UserError as error:
+        raise UserError(f"{error} (the report is written: {page}; the dashboard lacks its drawings)") from None
     return page

@@ -88,9 +88,7 @@ def run_search(config: DictConfig) -> Path:
         with held(folder):
             size = _round_size(folder, config, parallel)
             part = named_storage(folder, _search_part(config, size), storage)
-            said = record_config(folder, part, functools.partial(check_data, folder, executor.evaluator))
-            said += [line for line in [storage.mend(folder)] if line]
-            for line in said:
+            for line in record_config(folder, part, functools.partial(check_data, folder, executor.evaluator)):
                 print(f"nastk: {line}", file=sys.stderr)
             record_data(folder, executor.evaluator)
             sys.stderr.writelines(f"{line}\n" for line in told)

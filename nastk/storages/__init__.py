@@ -65,14 +65,6 @@ class Storage(Protocol):
         """
         ...
 
-    def mend(self, folder: Path) -> str | None:
-        """Repairs what a kill left half written in the run folder; returns what that was.
-
-        Raises:
-            UserError: it is damaged.
-        """
-        ...
-
     def answering(self) -> AbstractContextManager[None]:
         """Turns what a storage raises that no longer answers into a UserError."""
         ...

@@ -6,7 +6,6 @@ import contextlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import GrpcStorageProxy
@@ -73,10 +72,6 @@ class GrpcProxy(Sharing):
             raise UserError(f"storage=grpc: {self._where}: no proxy of Optuna's ({error.code().name})") from None
         be_patient(storage, _is_away, self.patience, self._where)
         return lambda folder: storage
-
-    def mend(self, folder: Path) -> str | None:
-        """Nothing of the study is in the run folder."""
-        return None
 
     @contextlib.contextmanager
     def answering(self) -> Iterator[None]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from optuna.exceptions import UpdateFinishedTrialError
 
 from nastk.errors import UserError
-from nastk.runs import mend_journal
 from nastk.storage import journal
 from nastk.storages import Opening, Sharing
 
@@ -25,12 +23,8 @@ class JournalFile:
         return None
 
     def connect(self) -> Opening:
-        """Returns what opens the journal of a run folder."""
+        """Returns what mends and opens the journal of a run folder."""
         return journal
-
-    def mend(self, folder: Path) -> str | None:
-        """Cuts off a last line that a kill left unfinished; raises UserError where the journal is damaged."""
-        return mend_journal(folder)
 
     @contextlib.contextmanager
     def answering(self) -> Iterator[None]:

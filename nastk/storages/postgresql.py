@@ -7,7 +7,6 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
@@ -80,10 +79,6 @@ class Postgresql(Sharing):
         """
         storage = self._opened()
         return lambda folder: storage
-
-    def mend(self, folder: Path) -> str | None:
-        """Nothing of the study is in the run folder."""
-        return None
 
     @contextlib.contextmanager
     def answering(self) -> Iterator[None]:
