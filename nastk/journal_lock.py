@@ -141,7 +141,8 @@ class JournalLock(JournalFileOpenLock):
             except OSError as error:
                 if error.errno not in NO_LINKS:
                     raise
-                os.close(self._handle)
+                handle, self._handle = self._handle, None
+                os.close(handle)
                 self._handle = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
                 self._sign(self._handle)
             return True

@@ -80,9 +80,10 @@ def _study_of(run: Path, storage: JournalStorage) -> optuna.Study:
         study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
     except KeyError:
         raise UserError(f"{run / JOURNAL}: emptied, or of no search; put back a copy") from None
-    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
-    told = [row_of(trial) for trial in trials if OUTCOME in trial.user_attrs]
-    check_rows(run, told, without_result=[trial.number for trial in trials if OUTCOME not in trial.user_attrs])
+    trials = study.get_trials(deepcopy=False)
+    recorded = [trial for trial in trials if OUTCOME in trial.user_attrs]
+    lost = [trial.number for trial in trials if OUTCOME not in trial.user_attrs and trial.state.is_finished()]
+    check_rows(run, [row_of(trial) for trial in recorded], without_result=lost)
     return study
 
 

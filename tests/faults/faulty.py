@@ -14,7 +14,7 @@ from typing import Any
 
 from nastk import stopping
 
-CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "os.truncate")
+CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.truncate")
 
 
 class Counted:
@@ -47,7 +47,7 @@ class Counted:
             if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR):
                 self._step(path)
         elif event in CHANGES:
-            self._step(arguments[1] if event == "os.symlink" else arguments[0])
+            self._step(arguments[1] if event in ("os.symlink", "os.link") else arguments[0])
 
     def _fsync(self, handle: int) -> None:
         path = os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115 - of no file system
