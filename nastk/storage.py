@@ -12,11 +12,11 @@ from nastk.errors import UserError
 from nastk.files import cannot_write
 from nastk.journal import Journal
 from nastk.journal_lock import JournalLock
+from nastk.recorded import OUTCOME
 
 JOURNAL = "study.journal"
-FINISH, FINISHED = 6, (1, 2, 3)
-ENTRY = b'{"op_code":'  # how each of Optuna's begins
-ENDS = f'{{"op_code":{FINISH},'.encode()
+FINISH, FINISHED = 6, (1, 2, 3)  # Optuna's entry that changes a trial's state, and the states that end it
+ENTRY = b'{"op_code":'  # how each of its entries begins
 
 
 def journal(folder: Path) -> JournalStorage:
@@ -67,12 +67,12 @@ def mend_journal(folder: Path) -> str | None:
 def _mend(path: Path, reported: int) -> str | None:
     data = _read(path)
     *lines, rest = data.split(b"\n")
-    finished = sum(_finishes(line, f"{path}: line {number}") for number, line in enumerate(lines, start=1))
+    results = {_trial_with_result(line, f"{path}: line {number}") for number, line in enumerate(lines, start=1)}
+    finished = len(results - {None})
     begun = rest.rstrip(b"\0")  # which a file system may put where it had no time to write
     if not (begun.startswith(ENTRY) or ENTRY.startswith(begun)):
         raise UserError(f"{path}: line {len(lines) + 1} is damaged; put back a copy, or give another run=")
-    # The last line may be the end of a trial that was cut short: the trial's result stands before it.
-    if finished < reported - (bool(begun) and ENDS.startswith(begun[: len(ENDS)])):
+    if finished < reported:
         raise UserError(
             f"{path}: cut short, it has {finished} finished trials where trials.jsonl has {reported}; "
             "put back a copy, or give another run="
@@ -84,14 +84,18 @@ def _mend(path: Path, reported: int) -> str | None:
     return f"the last line of {path.name} was unfinished ({len(rest)} bytes, left by a kill): taken off"
 
 
-def _finishes(line: bytes, where: str) -> bool:
-    """Returns whether an entry finishes a trial."""
+def _trial_with_result(line: bytes, where: str) -> int | None:
+    """Returns the id of the trial that an entry gives its result, or ends: the one stands where a kill cost the other.
+
+    None for another entry.
+    """
     try:
         entry = json.loads(line)
         if not isinstance(entry, dict):
             raise ValueError
-        return entry.get("op_code") == FINISH and entry.get("state") in FINISHED
-    except (ValueError, RecursionError, TypeError):
+        ends = entry.get("op_code") == FINISH and entry.get("state") in FINISHED
+        return int(entry["trial_id"]) if ends or OUTCOME in entry.get("user_attr", ()) else None
+    except (ValueError, RecursionError, TypeError, LookupError):
         raise UserError(f"{where} is damaged; put back a copy, or give another run=") from None
 
 
