@@ -15,6 +15,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from nastk.errors import UserError, unknown
+from nastk.outside import read_bytes
+from nastk.outside.yaml_text import YAML, check_yaml
 from nastk.trust import class_kinds, trusted_class
 
 
@@ -59,11 +61,12 @@ def jsonable(value: Any) -> Any:
 
 def load_yaml(path: Path) -> DictConfig:
     """Reads a YAML file that holds a mapping; raises UserError where it does not."""
+    data = read_bytes(path, YAML)
     try:
-        node = OmegaConf.load(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:
+        text = data.decode("utf-8-sig")
+        check_yaml(text)
+        node = OmegaConf.create(text)
+    except (YAMLError, ValueError, RecursionError, OmegaConfBaseException) as error:
         raise UserError(f"{path}: not a YAML configuration ({error})") from None
     if not isinstance(node, DictConfig):
         raise UserError(f"{path}: holds no settings, expected a YAML mapping")

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from nastk import outside
 from nastk.errors import UserError
 
 WRITING = ".writing"
@@ -112,19 +113,8 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file.
-
-    Raises:
-        UserError: it is missing, unreadable or not JSON.
-    """
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON ({error}); the file is cut short or damaged") from None
+    """Reads a JSON file; raises UserError as `nastk.outside.read_json`."""
+    return outside.read_json(path)
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:

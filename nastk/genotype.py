@@ -9,9 +9,11 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple, cast
 
 from nastk.errors import UserError, unknown
+from nastk.outside import parse_json, shortened
 
 SCHEMA = 1
 MAX_NODES = 32
+MAX_EDGES = 64  # of a node: every operation of a large space on every state of a usual cell
 
 Combine = Literal["add", "concat"]
 COMBINES: tuple[Combine, ...] = ("add", "concat")
@@ -50,7 +52,8 @@ class Cell:
     """A directed acyclic graph of nodes; its output concatenates the states that `output` names.
 
     Raises:
-        UserError: a state that does not exist yet where it is read, no node, no output, or an unknown way to combine.
+        UserError: a state that does not exist yet where it is read, no node or too many, a node without edges or with
+            too many, no output, or an unknown way to combine.
     """
 
     inputs: int
@@ -65,6 +68,8 @@ class Cell:
         for index, node in enumerate(self.nodes):
             if not node.edges:
                 raise UserError(f"cell: node {index} has no edges, expected at least one")
+            if len(node.edges) > MAX_EDGES:
+                raise UserError(f"cell: node {index} has {len(node.edges)} edges, expected at most {MAX_EDGES}")
             if node.combine not in COMBINES:
                 raise unknown(f"way to combine in node {index}", node.combine, COMBINES)
             for edge in node.edges:
@@ -169,15 +174,12 @@ class Genotype:
     @staticmethod
     def from_json(text: str) -> Genotype:
         """Reads what `to_json` gave; raises UserError where the text is not that."""
-        try:
-            return Genotype.from_dict(json.loads(text))
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise UserError(f"genotype: not JSON ({error}), expected what Genotype.to_json writes") from None
+        return Genotype.from_dict(parse_json(text, "genotype", ", expected what Genotype.to_json writes"))
 
 
 def _mapping(data: object, where: str, keys: tuple[str, ...] = ()) -> Mapping[str, Any]:
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
-        raise UserError(f"{where}: {_short(data)}, expected an object")
+        raise UserError(f"{where}: {shortened(data)}, expected an object")
     for key in keys:
         if key not in data:
             raise UserError(f"{where}: no {key!r}, expected the fields {', '.join(keys)}")
@@ -190,13 +192,13 @@ def _mapping(data: object, where: str, keys: tuple[str, ...] = ()) -> Mapping[st
 
 def _integer(data: object, where: str) -> int:
     if not isinstance(data, int) or isinstance(data, bool):
-        raise UserError(f"{where}: {_short(data)}, expected a whole number")
+        raise UserError(f"{where}: {shortened(data)}, expected a whole number")
     return data
 
 
 def _list(data: object, where: str) -> list[Any]:
     if not isinstance(data, list):
-        raise UserError(f"{where}: {_short(data)}, expected a list")
+        raise UserError(f"{where}: {shortened(data)}, expected a list")
     return data
 
 
@@ -210,13 +212,8 @@ def _cell(data: object, name: str) -> Cell:
         edges = []
         for edge in _list(parts["edges"], f"{at}: edges"):
             if not isinstance(edge, list) or len(edge) != 2 or not isinstance(edge[1], str):
-                raise UserError(f"{at}: edge {_short(edge)}, expected [state, op]")
+                raise UserError(f"{at}: edge {shortened(edge)}, expected [state, op]")
             edges.append(Edge(_integer(edge[0], f"{at}: state"), edge[1]))
         nodes.append(Node(tuple(edges), cast(Combine, parts["combine"])))
     output = tuple(_integer(state, f"{where}: output") for state in _list(fields["output"], f"{where}: output"))
     return Cell(_integer(fields["inputs"], f"{where}: inputs"), tuple(nodes), output)
-
-
-def _short(data: object) -> str:
-    text = repr(data)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
+from nastk.outside.npz import RefusedNpz, opened_npz
 from nastk.spaces import to_arch_string
 
 EDGES = ((0,), (0, 1), (0, 1, 2))  # the states that each node of a cell reads, in the order of the columns of `ops`
@@ -101,24 +100,23 @@ def read_arrays(path: Path, names: list[str]) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, cut short or of another kind, or lacks an array; names it.
     """
+    if not path.exists():
+        raise UserError(f"{path}: missing, expected a table; give evaluator.table=<path of the .npz file>")
     try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise UserError(f"{path}: a single array, expected an .npz file with {', '.join(names)}")
-        with file:
+        with opened_npz(path) as file:
             for name in names:
-                if name not in file.files:
-                    raise unknown(f"array in {path}", name, file.files)
-            return {name: file[name] for name in names}
-    except FileNotFoundError:
-        raise UserError(f"{path}: missing, expected a table; give evaluator.table=<path of the .npz file>") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
+                if name not in file.names:
+                    raise unknown(f"array in {path}", name, file.names)
+            return file.arrays(names)
+    except RefusedNpz as error:
         raise UserError(f"{path}: cut short or not an .npz file of plain arrays ({error})") from None
 
 
 def _check_rows(path: Path, name: str, array: Any, rows: int) -> None:
     if array.shape != (rows,) or array.dtype.kind not in "fiu":
         raise UserError(f"{path}: {name} is {array.dtype} of shape {array.shape}, expected {rows} numbers, one a cell")
+    if not np.isfinite(array).all():
+        raise UserError(f"{path}: {name} has values that are no finite numbers, expected a number of each cell")
 
 
 def _rows(path: Path, names: Any, ops: Any) -> dict[str, int]:

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from nastk.errors import UserError
+from nastk.outside.yaml_text import RefusedYaml, check_yaml
 
 PLAIN_NAMES = {"nsgaii": "nsga2", "nsgaiii": "nsga3", "regularized_evolution": "evolution"}
 
@@ -27,12 +28,12 @@ def parse_config(text: str, path: Path) -> dict[str, Any]:
         UserError: it is not YAML, or holds no mapping; names the line where YAML knows it.
     """
     try:
+        check_yaml(text)
         node = OmegaConf.create(text)
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        raise UserError(f"{path}{line}: not YAML ({getattr(error, 'problem', None) or error})") from None
-    except OmegaConfBaseException as error:
+    except RefusedYaml as error:
+        line = f":{error.line}" if error.line else ""
+        raise UserError(f"{path}{line}: not YAML ({error.reason})") from None
+    except (YAMLError, ValueError, RecursionError, OmegaConfBaseException) as error:
         raise UserError(f"{path}: not a configuration ({error})") from None
     if not isinstance(node, DictConfig):
         raise UserError(f"{path}: a list, expected settings as name: value")

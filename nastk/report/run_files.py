@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -12,8 +11,8 @@ from typing import Any, cast
 
 from nastk.errors import UserError, unknown
 from nastk.fidelity import Audit, read_audit
-from nastk.files import read_json
 from nastk.genotype import Genotype
+from nastk.outside import as_object, json_lines, read_json, read_text, shortened
 
 SCHEMA = 1
 STATES = ("complete", "duplicate", "rejected", "pruned", "failed")
@@ -102,7 +101,7 @@ def read_run(folder: Path) -> Run:
     if pareto.exists():
         entries = read_object(pareto).get("candidates")
         if not isinstance(entries, list):
-            raise UserError(f"{pareto}: candidates {_short(entries)}, expected a list")
+            raise UserError(f"{pareto}: candidates {shortened(entries)}, expected a list")
         front = tuple(_candidate(entry, f"{pareto}: candidate {index}") for index, entry in enumerate(entries))
     return Run(
         folder=folder,
@@ -113,31 +112,23 @@ def read_run(folder: Path) -> Run:
         exports=_by_key(folder / "export", "manifest.json"),
         bench=_optional(folder / "bench.json"),
         audit=read_audit(folder),
-        config_text=_text(config) if config.exists() else None,
+        config_text=read_text(config) if config.exists() else None,
     )
 
 
 def read_trials(path: Path) -> tuple[TrialRow, ...]:
     """Reads trials.jsonl; raises UserError that names file and line where a line is no trial."""
-    lines = _text(path).splitlines()
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        try:
-            data = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{where}: not JSON ({error}); continue the search to write the file anew") from None
-        rows.append(_trial(data, where))
-    return tuple(rows)
+    if not path.exists():
+        raise UserError(f"{path}: no such file; a run's search writes it")
+    lines = json_lines(path, "; continue the search to write the file anew")
+    return tuple(_trial(data, f"{path}:{number}") for number, data in lines)
 
 
 def read_object(path: Path) -> Object:
     """Reads a JSON file that holds an object of schema 1; raises UserError where it does not."""
-    data = _object(read_json(path), str(path))
+    data = as_object(read_json(path), str(path))
     if data.get("schema") != SCHEMA:
-        raise UserError(f"{path}: schema {_short(data.get('schema'))}, expected {SCHEMA}")
+        raise UserError(f"{path}: schema {shortened(data.get('schema'))}, expected {SCHEMA}")
     return data
 
 
@@ -147,7 +138,7 @@ def number_in(data: Object, name: str, where: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UserError(f"{where}: {name} {_short(value)}, expected a finite number")
+        raise UserError(f"{where}: {name} {shortened(value)}, expected a finite number")
     return float(value)
 
 
@@ -166,17 +157,17 @@ def _trial(data: Any, where: str) -> TrialRow:
 
 
 def _candidate(data: Any, where: str) -> Candidate:
-    data = _object(data, where)
+    data = as_object(data, where)
     number, key = data.get("number"), data.get("key")
     if isinstance(number, bool) or not isinstance(number, int):
-        raise UserError(f"{where}: number {_short(number)}, expected a whole number")
+        raise UserError(f"{where}: number {shortened(number)}, expected a whole number")
     if not isinstance(key, str) or not re.fullmatch(r"[\w-]{1,128}", key):
-        raise UserError(f"{where}: key {_short(key)}, expected letters and digits")
+        raise UserError(f"{where}: key {shortened(key)}, expected letters and digits")
     try:
         genotype = Genotype.from_dict(data.get("genotype"))
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
-    found = _object(data.get("metrics"), f"{where}: metrics")
+    found = as_object(data.get("metrics"), f"{where}: metrics")
     metrics = {name: number_in(found, name, f"{where}: metrics") for name in found}
     if not 0 <= (metrics.get("accuracy") or 0) <= 1:
         raise UserError(f"{where}: metrics: accuracy {metrics['accuracy']:g}, expected 0 to 1")
@@ -191,25 +182,3 @@ def _by_key(folder: Path, name: str) -> dict[str, Object]:
 
 def _optional(path: Path) -> Object | None:
     return read_object(path) if path.exists() else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; a run's search writes it") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-
-
-def _object(data: Any, where: str) -> Object:
-    if not isinstance(data, dict):
-        raise UserError(f"{where}: {_short(data)}, expected an object")
-    return data
-
-
-def _short(data: object) -> str:
-    text = repr(data)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nastk.errors import UserError
+from nastk.outside import read_text
 from nastk.report.curves import Floats, best_so_far
 from nastk.report.run_config import controller_name, parse_config, run_seed
 from nastk.report.run_files import read_trials
@@ -75,9 +76,11 @@ def read_sweep(folder: Path, without: Collection[str] = ()) -> list[Setup]:
 def _read(folder: Path) -> SweptRun:
     path = folder / "config.yaml"
     try:
-        config = parse_config(path.read_text(encoding="utf-8"), path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); the controller and seed of the run are in it") from None
+        text = read_text(path)
+    except UserError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise UserError(f"{path}: cannot be read ({reason}); the controller and seed of the run are in it") from None
+    config = parse_config(text, path)
     seed = run_seed(config)
     if seed is None:
         raise UserError(f"{path}: no seed, expected a whole number; runs are compared seed by seed")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nastk.errors import UserError
+from nastk.outside.npz import RefusedNpz, opened_npz
 from nastk.training.data.images import MAX_CLASSES, ImageSet, check_labels, check_pixels, same_kind
 from nastk.training.data.source import SourceSettings
 
@@ -92,10 +93,12 @@ class Npz(SourceSettings):
             what = "not a file" if path.exists() else "no such file"
             raise UserError(f"data npz: {path}: {what}, expected an .npz file with {', '.join(ARRAYS)}")
         try:
-            with zipfile.ZipFile(path) as archive:
-                names = frozenset(name.removesuffix(".npy") for name in archive.namelist())
-        except (OSError, zipfile.BadZipFile):
-            raise UserError(f"data npz: {path}: not an .npz file, or cut short") from None
+            with opened_npz(path) as file:
+                names = frozenset(file.names)
+        except RefusedNpz as error:
+            raise UserError(f"data npz: {path}: not an .npz file, or cut short ({error})") from None
+        except UserError as error:
+            raise UserError(f"data npz: {error}") from None
         for name in ARRAYS:
             if name not in names:
                 raise UserError(f"data npz: {path}: no array {name} in it, there are: {', '.join(sorted(names))}")
@@ -119,12 +122,7 @@ class Npz(SourceSettings):
     def _array(self, name: str) -> NDArray[Any]:
         path, _ = self._contents
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                array: NDArray[Any] = archive[name]
-                return array
-        except ValueError as error:
-            if "allow_pickle" in str(error):
-                raise UserError(f"data npz: {self.root}: {name} holds Python objects, expected numbers") from None
-            raise UserError(f"data npz: {self.root}: {name} cannot be read ({error})") from None
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise UserError(f"data npz: {self.root}: {name} is cut short or damaged ({error})") from None
+            with opened_npz(path) as file:
+                return file.arrays([name])[name]
+        except RefusedNpz as error:
+            raise UserError(f"data npz: {self.root}: {error}") from None
