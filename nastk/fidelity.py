@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeVar, get_type_hints
 from nastk.agreement import Agreement, agreement, verdict
 from nastk.config import check_type
 from nastk.errors import UserError
-from nastk.files import read_json, write_json
+from nastk.files import write_json
+from nastk.outside import read_object
 
 SCHEMA = 1
 AUDIT = "audit.json"
@@ -157,9 +158,7 @@ def read_audit(folder: Path) -> Audit | None:
     path = folder / AUDIT
     if not path.exists():
         return None
-    data = read_json(path)
-    if not isinstance(data, dict):
-        raise UserError(f"{path}: {str(data)[:60]}, expected an object")
+    data = read_object(path)
     if data.pop("schema", None) != SCHEMA:
         raise UserError(f"{path}: another schema than {SCHEMA}, expected an audit of this version")
     try:

@@ -13,6 +13,7 @@ from nastk.errors import UserError
 from nastk.files import append_line, read_json, write_json, write_text
 from nastk.genotype import Genotype
 from nastk.objective import Objective
+from nastk.outside import ROWS, parse_json, read_bytes
 from nastk.rows import Row
 
 SCHEMA = 1
@@ -36,11 +37,11 @@ def check_rows(folder: Path, rows: Sequence[Row], without_result: Collection[int
     """
     path = folder / "trials.jsonl"
     known = {row.number: (row.key, row.state) for row in rows}
-    for line in path.read_bytes().split(b"\n") if path.exists() else ():
+    for line in read_bytes(path, ROWS).split(b"\n") if path.exists() else ():
         try:
-            told = json.loads(line)
+            told = parse_json(line.decode(), str(path))
             number, there = told["number"], (told["key"], told["state"])
-        except (ValueError, TypeError, KeyError):
+        except (UserError, UnicodeDecodeError, TypeError, KeyError):
             continue
         if known.get(number) != there and number not in without_result:
             raise UserError(

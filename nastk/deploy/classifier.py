@@ -12,9 +12,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from nastk.deploy.manifest import MANIFEST, load_manifest
+from nastk.deploy.manifest import MANIFEST, MAX_BYTES, load_manifest
 from nastk.deploy.session_options import refusal, session_options
 from nastk.errors import UserError, unknown
+from nastk.outside import read_bytes
 
 ONNX = ".onnx"
 MAX_SIZE = 4096
@@ -85,7 +86,7 @@ def open_classifier(folder: Path, precision: str | None = None) -> Classifier:
     path = folder / found[precision]
     try:
         session = onnxruntime.InferenceSession(
-            path.read_bytes(), session_options(threads=0), providers=["CPUExecutionProvider"]
+            read_bytes(path, MAX_BYTES), session_options(threads=0), providers=["CPUExecutionProvider"]
         )
     except Exception as error:
         raise UserError(f"{path}: {refusal(error)}") from None

@@ -15,12 +15,14 @@ from typing import Any
 from nastk.deploy.gpu import Gpu
 from nastk.deploy.manifest import MANIFEST, load_manifest
 from nastk.errors import UserError
+from nastk.outside import read_bytes
 
 SUFFIX = ".engine"
 # On which other GPUs an engine shall run, as config says it; trtexec's word for it.
 HARDWARE = {"same": "none", "compute_capability": "sameComputeCapability", "ampere_plus": "ampere+"}
 AMPERE = 8
 ONLY_OURS = "an engine is code, only those that an export built are loaded; export again on this machine"
+MAX_BYTES = 2**32
 _built_here: set[str] = set()
 
 
@@ -70,10 +72,7 @@ def trusted_engine(path: Path, gpu: Gpu) -> tuple[bytes, bool]:
     Raises:
         UserError: neither this process nor an export made it, it was changed since, or it is for another GPU.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    data = read_bytes(path, MAX_BYTES)
     digest = hashlib.sha256(data).hexdigest()
     if digest in _built_here:
         return data, True

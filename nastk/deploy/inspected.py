@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,9 @@ from typing import Any
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
+
+from nastk.errors import UserError
+from nastk.outside import parse_json, shortened
 
 WEIGHTED = ("Conv", "Gemm")
 # Under this key a model's metadata name, as a JSON list, the nodes that were left in float32 on request, and those
@@ -59,8 +61,16 @@ def inspected(model: onnx.ModelProto) -> Inspected:
         {name: node for node in model.graph.node for name in node.output},
         readers,
         {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer},
-        frozenset(json.loads(kept)),
+        _names(kept),
     )
+
+
+def _names(text: str) -> frozenset[str]:
+    """Returns the names in metadata of a file that may be anybody's."""
+    found = parse_json(text, f"ONNX metadata {KEPT_FLOAT}")
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise UserError(f"ONNX metadata {KEPT_FLOAT}: {shortened(found)}, expected a list of names of nodes")
+    return frozenset(found)
 
 
 def described(node: onnx.NodeProto) -> str:

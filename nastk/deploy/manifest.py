@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from nastk.errors import UserError
-from nastk.files import read_json
+from nastk.outside import opened, read_json
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
+MAX_BYTES = 2**33  # of a file of an export
 MODEL, MODEL_INT8, LABELS = "model.onnx", "model.int8.onnx", "labels.json"
 MODEL_ARM_INT8 = "model.arm.int8.onnx"
 FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -28,13 +29,8 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 
 def sha256(path: Path) -> str:
     """Returns the hex digest of a file; raises UserError where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    with opened(path, MAX_BYTES) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def describe_files(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from nastk.deploy.remote_measure import MARK, REPEATS
 from nastk.deploy.remote_shell import clean
 from nastk.errors import UserError
+from nastk.outside import parse_json
 
 VERSIONS = ("python", "onnxruntime", "numpy")
 FACTS = ("processor", "architecture", "system", "cores", "governor", "clock_mhz", "load", "provider", "gpu")
@@ -54,8 +54,8 @@ def read_answer(host: str, printed: str, files: Collection[str], quick: bool = F
     if line is None:
         raise UserError(f"remote {host}: no measurement in what it printed ({clean(printed[-300:]) or 'nothing'})")
     try:
-        found = json.loads(line.removeprefix(MARK))
-    except (ValueError, RecursionError):
+        found = parse_json(line.removeprefix(MARK), host)
+    except UserError:
         raise _malformed(host, line) from None
     if isinstance(found, dict) and isinstance(found.get("error"), str):
         raise UserError(f"remote {host}: {clean(found['error'])}")

@@ -20,6 +20,7 @@ from nastk.deploy.engine_file import EngineSettings, built_here
 from nastk.deploy.graph import INPUT, OUTPUT
 from nastk.errors import UserError
 from nastk.files import write_bytes
+from nastk.outside import read_bytes
 
 Started = TypeVar("Started", trt.Builder, trt.Runtime)
 LEVELS = {"same": "NONE", "compute_capability": "SAME_COMPUTE_CAPABILITY", "ampere_plus": "AMPERE_PLUS"}
@@ -76,7 +77,7 @@ def build_engine(
 
 def _use_timings(config: trt.IBuilderConfig, path: Path | None) -> None:
     """Lets the builder know the timings of a file; one that is damaged or of another GPU or version counts as none."""
-    known = path.read_bytes() if path is not None and path.is_file() else b""
+    known = read_bytes(path) if path is not None and path.is_file() else b""
     cache = config.create_timing_cache(known)
     if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
         config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)

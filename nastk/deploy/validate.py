@@ -12,6 +12,7 @@ from onnx import TensorProto
 
 from nastk.deploy.graph import INPUT, OUTPUT
 from nastk.errors import UserError, unknown
+from nastk.outside import read_bytes
 
 MAX_BYTES = 2**31 - 1
 DOMAINS = ("", "ai.onnx")
@@ -39,15 +40,7 @@ def validate_model(path: Path) -> CheckedModel:
         UserError: it is missing, no ONNX model, cut short, keeps data in other files, uses operators that are not
             ONNX's own, or is not a network from `image` to `logits` with a free batch size.
     """
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise UserError(f"{path}: {size} bytes, expected less than 2 GB")
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    data = read_bytes(path, MAX_BYTES)
     try:
         model = onnx.ModelProto.FromString(data)
     except DecodeError:

@@ -8,6 +8,7 @@ from typing import Any
 from nastk.errors import UserError
 from nastk.evaluators import Evaluator
 from nastk.files import read_json, write_json
+from nastk.outside import read_object
 
 DATA = "data.json"
 # What may change from one sitting of a search to the next: corrupt images are met while it runs, what is no image is
@@ -63,7 +64,7 @@ def record_skipped(folder: Path, evaluator: Evaluator) -> None:
     """Enters in data.json how many images the search has left out, where that is another number than at its begin."""
     skipped = getattr(getattr(evaluator, "data", None), "skipped", None)
     if skipped is not None and skipped.found and (folder / DATA).exists():
-        record = read_json(folder / DATA)
+        record = read_object(folder / DATA)
         write_json(folder / DATA, {**record, "skipped": len(skipped.found)})
 
 

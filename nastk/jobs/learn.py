@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -11,6 +10,7 @@ from nastk.deploy.predictors.learned import LearnedLatency, learn_latency, write
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.jobs.parts import make_evaluator, run_config
+from nastk.outside import json_lines, shortened
 
 PREDICTOR = "latency-predictor.json"
 
@@ -60,23 +60,20 @@ def as_text(predictor: LearnedLatency) -> str:
 
 def _pairs(path: Path) -> tuple[list[Genotype], list[float]]:
     try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"learn={str(path)!r}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+        lines = list(json_lines(path))
+    except UserError as error:
+        raise UserError(f"learn={str(path)!r}: cannot be read ({error})") from None
     genotypes, latencies = [], []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, row in lines:
         try:
-            row = json.loads(line)
             latency = row["latency_ms"] if "latency_ms" in row else (row["metrics"] or {}).get("latency_ms")
             stored = row["genotype"]
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, AttributeError):
             raise UserError(f"{path}: line {number} has no genotype and latency_ms, expected both as JSON") from None
         if latency is None or stored is None:
             continue  # a trial that was not measured
         if isinstance(latency, bool) or not isinstance(latency, int | float):
-            raise UserError(f"{path}: line {number} has latency_ms={latency!r}, expected milliseconds")
+            raise UserError(f"{path}: line {number} has latency_ms={shortened(latency)}, expected milliseconds")
         genotypes.append(Genotype.from_dict(stored))
         latencies.append(float(latency))
     return genotypes, latencies

@@ -30,6 +30,7 @@ from nastk.jobs.sizing import (
 )
 from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
 from nastk.objective import NOT_TRUSTED, STEADY
+from nastk.outside import as_object, number_in, read_object
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.record import RECORD, SHAPE
 
@@ -118,7 +119,10 @@ def sized_network(genotype: Genotype, sizing: Sizing, folder: Path) -> NetworkCo
 def recorded_cost(folder: Path) -> Mapping[str, float] | None:
     """Returns what shape.json says the network costs, or None where there is none."""
     path = folder / SHAPE
-    return dict(read_json(path)["cost"]) if path.exists() else None
+    if not path.exists():
+        return None
+    cost = as_object(read_object(path).get("cost"), f"{path}: cost")
+    return {name: value for name in cost if (value := number_in(cost, name, f"{path}: cost")) is not None}
 
 
 def measured_cost(genotype: Genotype, network: NetworkConfig, target: Costing) -> Mapping[str, float]:

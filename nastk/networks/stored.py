@@ -13,13 +13,15 @@ import torch
 from safetensors import SafetensorError
 
 from nastk.errors import UserError
-from nastk.files import read_json, write_bytes, write_json
+from nastk.files import write_bytes, write_json
 from nastk.genotype import Genotype
 from nastk.networks.build import build_network
 from nastk.networks.config import NetworkConfig
 from nastk.networks.network import Network
+from nastk.outside import read_bytes, read_json, read_object
 
 SCHEMA = 1
+MAX_BYTES = 2**32
 WEIGHTS, GENOTYPE, NETWORK = "model.safetensors", "genotype.json", "network.json"
 
 
@@ -62,8 +64,8 @@ def load_trained(folder: Path) -> Trained:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder, expected one with {WEIGHTS}, {GENOTYPE} and {NETWORK}")
     genotype = Genotype.from_dict(read_json(folder / GENOTYPE))
-    facts = read_json(folder / NETWORK)
-    if not isinstance(facts, dict) or facts.pop("schema", None) != SCHEMA or "config" not in facts:
+    facts = read_object(folder / NETWORK)
+    if facts.pop("schema", None) != SCHEMA or "config" not in facts:
         raise UserError(f"{folder / NETWORK}: expected an object with schema {SCHEMA} and config")
     config = NetworkConfig.from_dict(facts.pop("config"))
     _check_facts(folder / NETWORK, facts, config)
@@ -77,15 +79,11 @@ def load_trained(folder: Path) -> Trained:
 
 
 def _read_weights(path: Path, digest: object) -> dict[str, torch.Tensor]:
+    data = read_bytes(path, MAX_BYTES)
     try:
-        data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != digest:
             raise UserError(f"{path}: its SHA-256 is not the one in {NETWORK}; the file was changed or is cut short")
         return safetensors.torch.load(data)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (SafetensorError, ValueError, KeyError) as error:
         raise UserError(f"{path}: not a safetensors file, or cut short ({error})") from None
 

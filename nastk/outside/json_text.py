@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,16 @@ def as_object(data: Any, where: str, expected: str = "an object") -> dict[str, A
     if not isinstance(data, dict):
         raise UserError(f"{where}: {shortened(data)}, expected {expected}")
     return data
+
+
+def number_in(data: Mapping[str, Any], name: str, where: str) -> float | None:
+    """Returns a finite number's value, or None where the field is missing or null; raises UserError otherwise."""
+    value = data.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UserError(f"{where}: {name} {shortened(value)}, expected a finite number")
+    return float(value)
 
 
 def shortened(data: object) -> str:

@@ -6,8 +6,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from nastk.errors import UserError
 
@@ -18,7 +18,7 @@ BOM = "\ufeff"
 
 
 @contextmanager
-def opened(path: Path, limit: int) -> Iterator[BinaryIO]:
+def opened(path: Path, limit: int) -> Iterator[BufferedReader]:
     """Opens a file for reading, once it is known to be a regular file of at most `limit` bytes.
 
     Raises:

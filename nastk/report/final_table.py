@@ -10,9 +10,10 @@ from pathlib import Path
 from nastk.budget import LATENCY, broken_limits
 from nastk.errors import UserError
 from nastk.objective import STEADY
+from nastk.outside import number_in
 from nastk.ranking import read_ranks
 from nastk.report.run_config import limits, parse_config
-from nastk.report.run_files import Candidate, Object, Run, number_in, read_run
+from nastk.report.run_files import Candidate, Object, Run, read_run
 from nastk.report.shipped import Shipped, read_shipped
 from nastk.report.transferred import Size, read_size
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any, cast
 from nastk.errors import UserError, unknown
 from nastk.fidelity import Audit, read_audit
 from nastk.genotype import Genotype
-from nastk.outside import as_object, json_lines, read_json, read_text, shortened
+from nastk.outside import as_object, json_lines, number_in, read_json, read_text, shortened
 
 SCHEMA = 1
 STATES = ("complete", "duplicate", "rejected", "pruned", "failed")
@@ -130,16 +129,6 @@ def read_object(path: Path) -> Object:
     if data.get("schema") != SCHEMA:
         raise UserError(f"{path}: schema {shortened(data.get('schema'))}, expected {SCHEMA}")
     return data
-
-
-def number_in(data: Object, name: str, where: str) -> float | None:
-    """Returns a finite number's value, or None where the field is missing or null; raises UserError otherwise."""
-    value = data.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UserError(f"{where}: {name} {shortened(value)}, expected a finite number")
-    return float(value)
 
 
 def _trial(data: Any, where: str) -> TrialRow:

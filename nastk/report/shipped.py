@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nastk.errors import UserError
-from nastk.report.run_files import Object, number_in
+from nastk.outside import number_in
+from nastk.report.run_files import Object
 from nastk.steadiness import doubt
 
 

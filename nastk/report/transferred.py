@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nastk.errors import UserError
-from nastk.report.run_files import Object, number_in, read_object
+from nastk.outside import number_in
+from nastk.report.run_files import Object, read_object
 
 
 @dataclass(frozen=True)

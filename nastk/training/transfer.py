@@ -12,11 +12,12 @@ import torch
 from torch import nn
 
 from nastk.errors import UserError
-from nastk.files import read_json, write_json
+from nastk.files import write_json
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
 from nastk.networks.count import count_parameters
 from nastk.networks.stored import save_trained
+from nastk.outside import read_object
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches, in_order
 from nastk.training.checkpoint import Checkpoints, find_checkpoint, remove_checkpoints
@@ -87,8 +88,7 @@ def train_final(
             _train_parts(job, parts, folder, Share(), choose_device(settings.device), progress)
     remove_checkpoints(folder)
     remove_job(folder)
-    metrics: dict[str, Any] = read_json(folder / METRICS)
-    return metrics
+    return read_object(folder / METRICS)
 
 
 def train_share(job: Job, folder: Path, share: Share, device: torch.device, progress: Progress | None) -> nn.Module:

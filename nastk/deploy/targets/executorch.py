@@ -14,9 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nastk.deploy.manifest import MAX_BYTES
 from nastk.deploy.quiet import quiet
 from nastk.deploy.targets.mobile import MobileTarget, Opened
 from nastk.errors import UserError
+from nastk.outside import read_bytes
 
 FILES = {"fp32": "model.pte", "int8": "model.int8.pte"}
 
@@ -87,7 +89,7 @@ def _portable_operators(path: Path) -> list[str]:
     with quiet():
         from executorch.exir._serialize._program import deserialize_pte_binary
 
-        program = deserialize_pte_binary(path.read_bytes()).program
+        program = deserialize_pte_binary(read_bytes(path, MAX_BYTES)).program
     return sorted({operator.name for plan in program.execution_plan for operator in plan.operators})
 
 
@@ -98,10 +100,7 @@ class _Program:
 
     def __init__(self, path: Path, threads: int) -> None:
         self._path = path
-        try:
-            self._data = path.read_bytes()
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        self._data = read_bytes(path, MAX_BYTES)
         with quiet():
             _use_threads(threads, self._open)
         self._program: Any = None

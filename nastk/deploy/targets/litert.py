@@ -15,9 +15,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
+from nastk.deploy.manifest import MAX_BYTES
 from nastk.deploy.quiet import quiet
 from nastk.deploy.targets.mobile import MobileTarget, Opened
 from nastk.errors import UserError
+from nastk.outside import read_bytes
 
 FILES = {"fp32": "model.tflite", "int8": "model.int8.tflite"}
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -74,9 +76,7 @@ class LitertTarget(MobileTarget):
         """Opens an interpreter."""
         with quiet():
             try:
-                interpreter = _interpreter(path.read_bytes(), threads)
-            except OSError as error:
-                raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+                interpreter = _interpreter(read_bytes(path, MAX_BYTES), threads)
             except (ValueError, RuntimeError):
                 raise UserError(f"{path}: not a LiteRT model, damaged, or of another version") from None
         source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from nastk import outside
 from nastk.errors import UserError
+from nastk.outside.regular import sized
+
+MAX_BYTES = 2**30  # of one file of a set, unpacked; the largest there is has 180 MB
 
 
 def data_folder(name: str, root: str | None) -> Path:
@@ -38,9 +43,13 @@ def find_file(name: str, folder: Path, candidates: Iterable[str]) -> Path:
 def read_bytes(name: str, path: Path) -> bytes:
     """Reads a file, unpacked where it ends in .gz; raises UserError where it is unreadable, cut short or damaged."""
     try:
-        data = path.read_bytes()
-        return gzip.decompress(data) if path.suffix == ".gz" else data
+        data = outside.read_bytes(path, MAX_BYTES)
+        if path.suffix == ".gz":
+            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(MAX_BYTES + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise UserError(f"data {name}: {path}: not a whole gzip file; it is cut short or damaged") from None
-    except OSError as error:
-        raise UserError(f"data {name}: {path}: cannot be read ({error.strerror})") from None
+    except UserError as error:
+        raise UserError(f"data {name}: {error}") from None
+    if len(data) > MAX_BYTES:
+        raise UserError(f"data {name}: {path}: unpacks to over {sized(MAX_BYTES)}, expected at most that")
+    return data

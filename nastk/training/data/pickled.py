@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nastk.errors import UserError
+from nastk.outside import opened
 
 MAX_BYTES = 1 << 30
 MAX_INSTRUCTIONS = 1_000_000  # CIFAR-100's training file has about 200,000
@@ -69,12 +70,10 @@ def read_pickled(name: str, path: Path) -> dict[str, Any]:
         UserError: the file is missing, too large, cut short, no dictionary, or asks for anything else than such values.
     """
     try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise UserError(f"data {name}: {path}: {size} bytes, expected at most {MAX_BYTES}")
-        with path.open("rb") as file:
+        with opened(path, MAX_BYTES) as file:
             result = _carry_out(file)
-    except OSError as error:
-        raise UserError(f"data {name}: {path}: cannot be read ({error.strerror})") from None
+    except UserError as error:
+        raise UserError(f"data {name}: {error}") from None
     except _RefusedError as error:
         raise UserError(f"data {name}: {path}: refused, nothing of it was run: {error}") from None
     except (
