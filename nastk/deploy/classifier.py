@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,15 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from nastk.deploy.manifest import MANIFEST, MAX_BYTES, load_manifest
+from nastk.deploy.onnx_wire import refuse_programs
 from nastk.deploy.session_options import refusal, session_options
 from nastk.errors import UserError, unknown
 from nastk.outside import read_bytes
+from nastk.outside.memory import no_more_than_is_free
 
 ONNX = ".onnx"
 MAX_SIZE = 4096
+MAX_SECONDS = 600  # of a run of a batch of images; a network for phones takes milliseconds an image
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +57,29 @@ class Classifier:
         shape = (1, -1, 1, 1)
         mean, std = (np.asarray(values, np.float32).reshape(shape) for values in (self.mean, self.std))
         images = (pixels.astype(np.float32) / np.float32(255) - mean) / std
-        try:
-            logits = self.session.run(None, {self.session.get_inputs()[0].name: images})[0].astype(np.float64)
-        except Exception as error:  # ONNX Runtime's exceptions share no public base class
-            raise UserError(f"{self.file}: {refusal(error)}") from None
+        logits = self._logits(images).astype(np.float64)
         if not np.isfinite(logits).all():
             raise UserError(f"{self.file}: what it computes is not finite; its weights are damaged, export it anew")
         powers = np.exp(logits - logits.max(1, keepdims=True))
         return powers / powers.sum(1, keepdims=True)  # type: ignore[no-any-return]
+
+    def _logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A file may be hostile, whatever its manifest says: it gets the memory that is free and a bounded time."""
+        how = onnxruntime.RunOptions()
+        watch = threading.Timer(MAX_SECONDS, lambda: setattr(how, "terminate", True))
+        watch.daemon = True
+        watch.start()
+        try:
+            with no_more_than_is_free():
+                found: NDArray[np.float32] = self.session.run(None, {self.session.get_inputs()[0].name: images}, how)[0]
+        except Exception as error:
+            why = f"it took over {MAX_SECONDS} seconds" if how.terminate else refusal(error)
+            raise UserError(f"{self.file}: {why}") from None
+        finally:
+            watch.cancel()
+        if found.shape != (len(images), len(self.classes)):
+            raise UserError(f"{self.file}: gives {found.shape}, expected {(len(images), len(self.classes))}")
+        return found
 
 
 def open_classifier(folder: Path, precision: str | None = None) -> Classifier:
@@ -84,10 +103,15 @@ def open_classifier(folder: Path, precision: str | None = None) -> Classifier:
     if precision not in found:
         raise unknown(f"precision of {folder}", precision, found)
     path = folder / found[precision]
+    model = read_bytes(path, MAX_BYTES)
     try:
-        session = onnxruntime.InferenceSession(
-            read_bytes(path, MAX_BYTES), session_options(threads=0), providers=["CPUExecutionProvider"]
-        )
+        refuse_programs(model)
+        with no_more_than_is_free():  # what is constant in it is computed now
+            session = onnxruntime.InferenceSession(
+                model, session_options(threads=0), providers=["CPUExecutionProvider"]
+            )
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     except Exception as error:
         raise UserError(f"{path}: {refusal(error)}") from None
     return _checked(folder / MANIFEST, manifest, found[precision], precision, session)

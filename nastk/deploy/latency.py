@@ -14,7 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from nastk.deploy.graph import INPUT
-from nastk.deploy.session import denormals_flushed, open_session, usable_cores
+from nastk.deploy.session import denormals_flushed, failures_told, open_session, usable_cores
 from nastk.deploy.validate import validate_model
 from nastk.errors import UserError
 from nastk.steadiness import MOST_REPEATS, REPEATS, Repeat, doubt, mean_others, others_running, quietest
@@ -211,6 +211,11 @@ def _timer(path: Path, batch: int, threads: int) -> CallTimer:
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     feeds = {INPUT: np.random.default_rng(0).standard_normal((batch, *checked.shape), dtype=np.float32)}
+    try:
+        with failures_told():
+            session.run(None, feeds)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     return CallTimer(lambda: session.run(None, feeds))
 
 

@@ -17,6 +17,7 @@ from nastk.deploy.session_options import refusal, session_options
 from nastk.errors import UserError
 
 PROVIDER = "CPUExecutionProvider"
+NO_MEMORY = "Failed to allocate memory"
 
 
 def open_session(
@@ -69,7 +70,7 @@ def denormals_flushed() -> Iterator[None]:
 
 def predict(session: onnxruntime.InferenceSession, images: NDArray[np.float32], batch: int = 64) -> NDArray[np.float32]:
     """Returns the logits (n, classes) of normalised images (n, C, H, W)."""
-    with denormals_flushed():
+    with denormals_flushed(), failures_told():
         parts = [
             session.run([OUTPUT], {INPUT: np.ascontiguousarray(images[start : start + batch])})[0]
             for start in range(0, len(images), batch)
@@ -78,11 +79,22 @@ def predict(session: onnxruntime.InferenceSession, images: NDArray[np.float32], 
 
 
 @contextmanager
+def failures_told() -> Iterator[None]:
+    """Turns what ONNX Runtime raises while it runs a model into UserError, but for a want of memory."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith("onnxruntime") or NO_MEMORY in str(error):
+            raise
+        raise UserError(refusal(error)) from None
+
+
+@contextmanager
 def allocation_errors_named() -> Iterator[None]:
     """Turns ONNX Runtime's failure to get memory, which has no exception class of its own, into MemoryError."""
     try:
         yield
     except Exception as error:
-        if "Failed to allocate memory" not in str(error):
+        if NO_MEMORY not in str(error):
             raise
         raise MemoryError("ONNX Runtime failed to allocate memory") from None

@@ -10,6 +10,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto
 
+from nastk.deploy.bounds import check_bounds
 from nastk.deploy.graph import INPUT, OUTPUT
 from nastk.errors import UserError, unknown
 from nastk.outside import read_bytes
@@ -38,7 +39,7 @@ def validate_model(path: Path) -> CheckedModel:
 
     Raises:
         UserError: it is missing, no ONNX model, cut short, keeps data in other files, uses operators that are not
-            ONNX's own, or is not a network from `image` to `logits` with a free batch size.
+            ONNX's own, is not a network from `image` to `logits` with a free batch size, or `check_bounds` refuses it.
     """
     data = read_bytes(path, MAX_BYTES)
     try:
@@ -60,6 +61,7 @@ def validate_model(path: Path) -> CheckedModel:
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: not a valid ONNX model ({_first_line(error)})") from None
     shape, classes = _form(path, model)
+    check_bounds(path, model)
     return CheckedModel(data, shape, classes)
 
 

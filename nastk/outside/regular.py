@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -27,12 +28,12 @@ def opened(path: Path, limit: int) -> Iterator[BufferedReader]:
     try:
         # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            _check(path, os.fstat(handle), limit)
+        except BaseException:
+            os.close(handle)
+            raise
         with os.fdopen(handle, "rb") as file:
-            state = os.fstat(handle)
-            if not stat.S_ISREG(state.st_mode):
-                raise UserError(f"{path}: {_kind(state.st_mode)}, expected a regular file")
-            if state.st_size > limit:
-                raise UserError(f"{path}: {sized(state.st_size)}, expected at most {sized(limit)}")
             yield file
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
@@ -85,9 +86,17 @@ def sized(count: int) -> str:
     return f"{count} bytes"
 
 
+def _check(path: Path, state: os.stat_result, limit: int) -> None:
+    if stat.S_ISDIR(state.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(state.st_mode):
+        raise UserError(f"{path}: {_kind(state.st_mode)}, expected a regular file")
+    if state.st_size > limit:
+        raise UserError(f"{path}: {sized(state.st_size)}, expected at most {sized(limit)}")
+
+
 def _kind(mode: int) -> str:
     kinds = (
-        (stat.S_ISDIR, "a folder"),
         (stat.S_ISFIFO, "a pipe"),
         (stat.S_ISSOCK, "a socket"),
         (stat.S_ISCHR, "a device"),
