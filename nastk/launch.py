@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from nastk.config import register_spaces, shipped, shipped_spaces
+from nastk.console import console
 from nastk.errors import UserError, nearest
 from nastk.guard import check_command_line
 from nastk.run_words import words_for_run
@@ -39,8 +40,10 @@ PATHS = (
 SUBMITIT = "hydra-submitit-launcher"
 LAUNCHERS = {"joblib": "hydra-joblib-launcher", "submitit_local": SUBMITIT, "submitit_slurm": SUBMITIT}
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+NO_PATH = {errno.ENAMETOOLONG, errno.ELOOP}
 
 
+@console
 def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
     """Composes the configuration from the command line and runs `job` on it.
 
@@ -99,6 +102,8 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
+        if error.errno in NO_PATH:
+            _fail(f"{str(error.filename)[:80]}...: not a path that can be ({error.strerror})")
         if error.errno not in NO_ROOM:
             raise
         _fail(f"{error.filename or 'a file'}: cannot be written ({error.strerror}); what was there is unchanged")

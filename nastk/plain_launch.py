@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import typing
@@ -9,13 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
+from nastk.console import console
 from nastk.errors import UserError, unknown
 from nastk.streams import accept_every_letter
 
+NO_PATH = {errno.ENAMETOOLONG, errno.ELOOP}
 HELP = ("--help", "-h")
 S = TypeVar("S")
 
 
+@console
 def launch_plainly(settings: type[S], job: Callable[[S], int], header: str, examples: Sequence[str]) -> None:
     """Reads `name=value` words from the command line and exits with what `job` returns.
 
@@ -43,6 +47,11 @@ def launch_plainly(settings: type[S], job: Callable[[S], int], header: str, exam
     except BrokenPipeError:  # whoever read our output has left, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in NO_PATH:
+            raise
+        print(f"nastk: {str(error.filename)[:80]}...: not a path that can be ({error.strerror})", file=sys.stderr)
+        sys.exit(2)
     sys.exit(code)
 
 

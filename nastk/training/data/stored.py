@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from nastk.console import visible
 from nastk.decode import CorruptImage
 from nastk.errors import UserError
 from nastk.training.data.images import Images, ImageSet
@@ -73,7 +74,7 @@ class Skipped:
         self.found[where] = reason
         if len(self.found) <= MOST_LINES:
             last = "; further ones are counted only" if len(self.found) == MOST_LINES else ""
-            print(f"nastk: {where}: skipped ({reason}){last}", file=sys.stderr)
+            print(visible(f"nastk: {where}: skipped ({reason}){last}"), file=sys.stderr)  # a worker's own
 
 
 @dataclass(frozen=True, eq=False)
