@@ -20,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from nastk.config import resolver_calls, shipped
+from nastk.config_dir import checked_files
 from nastk.errors import UserError
 from nastk.trust import SETTING, trusts
 
@@ -62,7 +63,7 @@ def config_loader(config_dir: str | None) -> ConfigLoaderImpl:
     path = create_config_search_path(str(shipped("conf")))
     if config_dir is not None:
         path.prepend("command-line", f"file://{Path(config_dir).absolute()}", SearchPathQuery(provider="schema"))
-    return ConfigLoaderImpl(config_search_path=path)
+    return checked_files(ConfigLoaderImpl(config_search_path=path))
 
 
 def jobs_of(loader: ConfigLoaderImpl, overrides: list[str]) -> list[list[str]]:
