@@ -19,6 +19,8 @@ from nastk.outside import read_bytes
 from nastk.outside.yaml_text import YAML, check_yaml
 from nastk.trust import class_kinds, trusted_class
 
+MOST = 2**32 - 1  # the greatest seed; no count, size or time is more
+
 
 def shipped(folder: str) -> Path:
     """Returns where "conf" or "search_spaces" lies: inside the installed package, or beside it in a checkout."""
@@ -160,6 +162,10 @@ def check_type(value: Any, hint: Any, where: str) -> None:
         is_flag = True
     if is_flag:
         raise UserError(f"{where}={value!r}: {type(value).__name__}, expected {_spelled(hint)}")
+    if int in _members(hint) and float not in _members(hint):
+        for number in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(number, int) and abs(number) > MOST:
+                raise UserError(f"{where}={str(number)[:40]}, expected a whole number from {-MOST} to {MOST}")
 
 
 def _members(hint: Any) -> set[Any]:

@@ -25,7 +25,7 @@ def checked_files(loader: ConfigLoaderImpl) -> ConfigLoaderImpl:
     """
     for source in loader.repository.sources:
         if source.provider == COMMAND_LINE:
-            source.load_config = functools.partial(_load_config, source, loader.repository)
+            vars(source)["load_config"] = functools.partial(_load_config, source, loader.repository)
     return loader
 
 

@@ -13,6 +13,8 @@ from nastk.rows import Row
 from nastk.study import SearchStudy
 from nastk.window import search_on
 
+MOST = 10**7
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -25,7 +27,7 @@ class Budget:
         max_failures: end after so many since then that failed.
 
     Raises:
-        UserError: one of them is below 1.
+        UserError: one of them is below 1 or absurd.
     """
 
     trials: int = 16
@@ -35,8 +37,8 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value < 1:
-                raise UserError(f"{name}={value}: expected at least 1")
+            if not 1 <= value <= MOST:
+                raise UserError(f"{name}={value}: expected at least 1, at most {MOST}")
 
 
 def search(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
@@ -11,6 +12,7 @@ from nastk.config import build, settings, shipped_spaces
 from nastk.errors import UserError
 from nastk.objective import Objective
 from nastk.spaces import NasnetSpace
+from tests.cli import run
 
 OBJECTIVE = "nastk.objective.Objective"
 
@@ -85,3 +87,32 @@ def test_every_shipped_space_builds() -> None:
     spaces = {name: build(load_yaml(shipped("search_spaces") / f"{name}.yaml"), "space") for name in shipped_spaces()}
     assert isinstance(spaces["nasnet"], NasnetSpace)
     assert spaces["nasnet"].blocks == 5
+
+
+@pytest.mark.parametrize(
+    ("entry", "word", "said"),
+    [
+        (
+            "search",
+            "evaluator.network.filters=99999999999",
+            "filters=99999999999, expected a whole number of at least 2",
+        ),
+        ("search", "evaluator.network.cells=99999999999", "cells=99999999999, expected a whole number of at least 1"),
+        ("search", "evaluator.batch=99999999999", "batch=99999999999, expected a whole number"),
+        ("search", "evaluator.epochs=99999999999", "epochs=99999999999, expected a whole number"),
+        ("search", "trials=99999999999", "trials=99999999999, expected a whole number"),
+        ("search", "max_failures=99999999", "max_failures=99999999: expected at least 1, at most"),
+        ("search", "controller.candidates=99999999", "candidates=99999999: expected both to be at least 2, at most"),
+        ("search", "data.resize=99999999999", "resize=99999999999, expected"),
+        ("search", "data.workers=99999999999", "workers=99999999999, expected"),
+        ("search", "target.batch=99999999999", "batch=99999999999, expected a whole number"),
+        ("describe", "network.filters=99999999999", "filters=99999999999, expected a whole number of at least"),
+        ("describe", "network.size=99999999999", "size=99999999999, expected a whole number of at least 1"),
+    ],
+)
+def test_an_absurd_number_is_refused_with_its_range(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, entry: str, word: str, said: str
+) -> None:
+    others = ("network=nasnet_a_mobile",) if entry == "describe" else ("+space=nasnet", f"run={tmp_path / 'run'}")
+    assert said in run(capsys, entry, *others, word).line
+    assert not (tmp_path / "run").exists()

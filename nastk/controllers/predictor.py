@@ -25,6 +25,7 @@ from nastk.errors import UserError
 Encode = Callable[[Choices], Any]
 
 PARENTS = 10
+MOST_DRAWN = 10**6
 PARENTS_AT_A_LIMIT = 5
 BINDING = 3  # rejections from which on the limits count as binding
 
@@ -54,8 +55,11 @@ class Predictor(ChoicesController):
         scores: Encode | None = None,
     ) -> None:
         super().__init__(seed)
-        if start < 2 or candidates < 2:
-            raise UserError(f"controller: start={start}, candidates={candidates}: expected both to be at least 2")
+        if not 2 <= start <= MOST_DRAWN or not 2 <= candidates <= MOST_DRAWN:
+            raise UserError(
+                f"controller: start={start}, candidates={candidates}: "
+                f"expected both to be at least 2, at most {MOST_DRAWN}"
+            )
         self.start, self.candidates = start, candidates
         self._encoded, self._scored = Described(encode), Described(scores)
 

@@ -33,6 +33,8 @@ from nastk.networks import count_macs, count_parameters
 from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trained
 from nastk.runs import git_commit
 
+MOST_IMAGES = 10**6
+
 
 @dataclass(frozen=True)
 class ExportSettings:
@@ -65,8 +67,10 @@ class ExportSettings:
         if isinstance(drop, bool) or not isinstance(drop, int | float) or not 0 <= drop <= 1:
             raise UserError(f"export: max_accuracy_drop={drop!r}, expected a share from 0 to 1")
         count = self.calibration
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise UserError(f"export: calibration={count!r}, expected a whole number of at least 1")
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_IMAGES:
+            raise UserError(
+                f"export: calibration={count!r}, expected a whole number of at least 1, at most {MOST_IMAGES}"
+            )
         _ = self.method
 
     @property

@@ -26,6 +26,7 @@ from nastk.runs import held
 from nastk.steadiness import untrusted
 
 SCHEMA = 1
+MOST_RUNS = 10**7
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class BenchSettings:
         for name in ("batch", "threads"):
             if not getattr(self, name):
                 raise UserError(f"bench.{name}=[]: expected at least one number")
-        if self.runs < LEAST_RUNS:
-            raise UserError(f"bench.runs={self.runs}: expected at least {LEAST_RUNS}")
+        if not LEAST_RUNS <= self.runs <= MOST_RUNS:
+            raise UserError(f"bench.runs={self.runs}: expected at least {LEAST_RUNS}, at most {MOST_RUNS}")
         if not 0 <= self.seconds <= 3600:
             raise UserError(f"bench.seconds={self.seconds}: expected 0 to 3600")
 

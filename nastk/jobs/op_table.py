@@ -25,7 +25,7 @@ TABLE = "latency-table.json"
 # Machines whose runtime is ONNX Runtime on this CPU, which has the profiler that tells operations apart.
 ON_CPU = ("cpu", "arm")
 CPU = "nastk.deploy.targets.cpu.CpuTarget"
-LEAST_NETWORKS = 10
+LEAST_NETWORKS, MOST_NETWORKS = 10, 10_000
 
 
 def run_op_bench(config: DictConfig) -> tuple[Path, OpTable]:
@@ -38,8 +38,11 @@ def run_op_bench(config: DictConfig) -> tuple[Path, OpTable]:
         UserError: neither run nor space, a target that cannot be timed here or has no profiler, no place to write to.
     """
     networks = config.ops_networks
-    if isinstance(networks, bool) or not isinstance(networks, int) or networks < LEAST_NETWORKS:
-        raise UserError(f"ops_networks={networks!r}: expected a whole number of at least {LEAST_NETWORKS}")
+    within = isinstance(networks, int) and LEAST_NETWORKS <= networks <= MOST_NETWORKS
+    if isinstance(networks, bool) or not isinstance(networks, int) or not within:
+        raise UserError(
+            f"ops_networks={networks!r}: expected a whole number of at least {LEAST_NETWORKS}, at most {MOST_NETWORKS}"
+        )
     if config.model is not None:
         raise UserError("ops=true: times operations of a space, not of an export; give run=NAME or +space=NAME")
     target, space, network, place = _asked(config)

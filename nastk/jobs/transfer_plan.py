@@ -23,6 +23,7 @@ from nastk.training.transfer import RunSettings, TransferSettings
 
 # NASNet's ImageNet stem has cells of a quarter of F, of at least 2.
 WIDTHS = {"cifar": filter_widths(step=2, least=2), "imagenet": filter_widths(step=4, least=8)}
+MOST_NETWORKS = 1000
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class TransferShape:
     max_memory_mb: float | None = None
 
     def __post_init__(self) -> None:
-        if self.top < 1:
-            raise UserError(f"transfer.top={self.top}: expected at least 1")
+        if not 1 <= self.top <= MOST_NETWORKS:
+            raise UserError(f"transfer.top={self.top}: expected at least 1, at most {MOST_NETWORKS}")
         for metric in LIMITED:
             value = getattr(self, f"max_{metric}")
             if value is not None and not 0 < value < math.inf:

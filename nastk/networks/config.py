@@ -11,7 +11,16 @@ from nastk.errors import UserError, unknown
 SCHEMA = 1
 STEMS = ("cifar", "imagenet")
 
-_LEAST = {"cells": 1, "filters": 2, "classes": 2, "channels": 1, "size": 1, "stem_multiplier": 1, "stem_filters": 1}
+# The least and the most of each. What is too large for this machine's memory is found as it is built.
+_RANGES = {
+    "cells": (1, 1000),
+    "filters": (2, 10**7),
+    "classes": (2, 10**6),
+    "channels": (1, 10**4),
+    "size": (1, 10**5),
+    "stem_multiplier": (1, 1000),
+    "stem_filters": (1, 10**7),
+}
 
 
 @dataclass(frozen=True)
@@ -48,10 +57,12 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.stem not in STEMS:
             raise unknown("stem", self.stem, STEMS)
-        for name, least in _LEAST.items():
+        for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise UserError(f"network: {name}={value!r}, expected a whole number of at least {least}")
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise UserError(
+                    f"network: {name}={value!r}, expected a whole number of at least {least}, at most {most}"
+                )
         if not isinstance(self.auxiliary, bool):
             raise UserError(f"network: auxiliary={self.auxiliary!r}, expected true or false")
         number = not isinstance(self.drop_path, bool) and isinstance(self.drop_path, int | float)

@@ -13,6 +13,7 @@ from nastk.errors import UserError, unknown
 from nastk.training.optimizers import OPTIMIZERS, groups
 
 DECAYS = ("cosine", "linear")
+MOST = 2**32 - 1  # the greatest seed; of anything else it is more than there can be
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -88,10 +89,10 @@ class Recipe:
         return OPTIMIZERS[self.optimizer](groups(network, self.weight_decay), self.learning_rate, self.momentum)
 
 
-def check_integer(name: str, value: Any, low: int, high: float = math.inf) -> None:
+def check_integer(name: str, value: Any, low: int, high: int = MOST) -> None:
     """Raises UserError where `value` is not a whole number from `low` to `high`."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        bound = f"of at least {low}" if high == math.inf else f"from {low} to {high:g}"
+        bound = f"of at least {low}, at most {high}" if high == MOST else f"from {low} to {high:g}"
         raise UserError(f"{name}={value!r}, expected a whole number {bound}")
 
 
