@@ -57,7 +57,7 @@ def append_line(path: Path, line: str) -> None:
     try:
         with path.open("ab", buffering=0) as file:
             size = file.tell()
-            data = memoryview(f"{line}\n".encode())
+            data = memoryview(f"{line}\n".encode(errors="backslashreplace"))
             try:
                 while data:
                     data = data[file.write(data) :]
@@ -103,8 +103,11 @@ def remove_left_over(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text to `path` at once; raises as `write_bytes`."""
-    write_bytes(path, text.encode())
+    """Writes UTF-8 text to `path` at once; raises as `write_bytes`.
+
+    The name of a file may have bytes that are no text, which Python keeps as surrogates: these are spelled, `\\udce9`.
+    """
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from nastk.console import visible
 from nastk.errors import UserError
 from nastk.files import append_line, read_json, write_json, write_text
 from nastk.genotype import Genotype
@@ -59,7 +60,7 @@ def write_rows(folder: Path, rows: Sequence[Row]) -> None:
     writer.writerow(["number", "state", "key", *metrics, "seconds", "reason"])
     for row in rows:
         values = [row.metrics.get(name, "") for name in metrics]
-        writer.writerow([row.number, row.state, row.key, *values, round(row.seconds, 3), row.reason])
+        writer.writerow([row.number, row.state, row.key, *values, round(row.seconds, 3), visible(row.reason)])
     write_text(folder / "trials.csv", text.getvalue())
 
 

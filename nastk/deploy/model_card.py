@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -217,11 +218,12 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def _text(value: object) -> str:
-    """Returns text that Markdown takes as it is: names come from folders and may hold anything."""
+    """Returns text that Markdown and HTML take as it is: names come from folders and may hold anything."""
     plain = " ".join("".join(sign if sign.isprintable() else " " for sign in str(value)).split())
-    return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#" else sign for sign in plain)
+    return escape("".join(f"\\{sign}" if sign in "\\`*_[]|#" else sign for sign in plain), quote=False)
 
 
 def _code(value: object) -> str:
+    """Returns a name in the font of code; one that a page could take for HTML is escaped, which backticks do not do."""
     plain = "".join(sign if sign.isprintable() and sign not in "`|" else "?" for sign in str(value))
-    return f"`{plain}`"
+    return f"<code>{_text(plain)}</code>" if any(sign in plain for sign in "<>&") else f"`{plain}`"

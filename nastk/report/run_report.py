@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from nastk.console import visible
 from nastk.files import cannot_write, write_bytes, write_text
 from nastk.report import sections
 from nastk.report.audit_section import audit_section
@@ -65,7 +66,7 @@ def write_report(run: Path) -> Path:
     html = page(f"{found.name}: nastk report", body)
     write_bytes(run / "pareto.png", to_png(pareto))
     _write_drawings(run / "cells", drawings)
-    write_text(run / "report.html", html)
+    write_text(run / "report.html", visible(html))
     return run / "report.html"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from nastk.console import visible
 from nastk.errors import UserError
 from nastk.files import write_bytes, write_json, write_text
 from nastk.report.curves import Floats
@@ -79,7 +80,7 @@ def write_sweep_report(folder: Path) -> Path:
     for index, chart in enumerate(charts):
         write_bytes(folder / (f"sweep-{index + 1}.png" if index else "sweep.png"), to_png(chart))
     write_json(folder / "sweep.json", data)
-    write_text(folder / "sweep.html", html)
+    write_text(folder / "sweep.html", visible(html))
     return folder / "sweep.html"
 
 

@@ -79,7 +79,8 @@ def test_what_was_not_run_or_timed_is_said_and_not_invented(manifest: dict, tmp_
 def test_names_from_folders_cannot_break_out_of_the_text(manifest: dict, tmp_path: Path) -> None:
     manifest["classes"] = ["a|b", "`<script>`\n# Title", *map(str, range(60))]
     card = model_card(manifest, tmp_path, "[x](javascript:y)")
-    assert "\n# Title" not in card and "```<script>" not in card and "`a?b`" in card and "`?<script>?" in card
+    assert "\n# Title" not in card and "```<script>" not in card and "`a?b`" in card and "<script>" not in card
+    assert "<code>?&lt;script&gt;??# Title</code>".replace("#", "\\#") in card
     assert "\\[x\\](javascript:y)" in card and "and 12 more" in card
 
 
