@@ -65,7 +65,7 @@ class NpzFile:
         try:
             with self._archive.open(member) as file:
                 return _read(name, file, member.file_size)
-        except (*DAMAGED, SyntaxError, RuntimeError) as error:
+        except (*DAMAGED, RuntimeError) as error:
             raise RefusedNpz(f"{name} is cut short or damaged ({error})") from None
 
 
@@ -90,12 +90,22 @@ def opened_npz(path: Path) -> Iterator[NpzFile]:
             yield NpzFile(archive)
 
 
+def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Returns an array's shape, whether it lies column by column, and its type."""
+    try:
+        version = np.lib.format.read_magic(file)
+        if version not in VERSIONS:
+            raise ValueError(f"version {version[0]}.{version[1]} of the format")
+        return VERSIONS[version](file)
+    except (OSError, zipfile.BadZipFile, zlib.error):
+        raise
+    except Exception as error:  # a header is parsed as Python: what the parser can raise has no list
+        raise RefusedNpz(f"{name} is cut short or damaged (its header: {' '.join(str(error).split())[:120]})") from None
+
+
 def _read(name: str, file: IO[bytes], size: int) -> NDArray[Any]:
     """Reads an array of a member of `size` bytes; its header is believed only as far as the member goes."""
-    version = np.lib.format.read_magic(file)
-    if version not in VERSIONS:
-        raise ValueError(f"version {version[0]}.{version[1]} of the format")
-    shape, by_column, kind = VERSIONS[version](file)
+    shape, by_column, kind = _header(name, file)
     if kind.hasobject:
         raise RefusedNpz(f"{name} holds Python objects, expected numbers")
     count, rest = math.prod(shape), size - file.tell()

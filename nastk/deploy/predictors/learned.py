@@ -16,8 +16,10 @@ from nastk.deploy.sealed import read_sealed, write_sealed
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
+from nastk.outside import shortened
 
 KIND = "learned latency"
+KINDS = {"skeleton": str, "reading": str, "pairs": int, "network": dict}
 LEAST_PAIRS = 20
 FIELDS = ("skeleton", "reading", "base_ms", "least_ms", "costs_ms", "pairs", "device", "network")
 
@@ -139,6 +141,9 @@ def read_learned(path: Path) -> LearnedLatency:
     for name in FIELDS:
         if name not in content:
             raise UserError(f"{path}: has no {name}, expected the fields {', '.join(FIELDS)}")
+    for name, kind in KINDS.items():
+        if not isinstance(content[name], kind) or isinstance(content[name], bool):
+            raise UserError(f"{path}: {name} is {shortened(content[name])}, malformed")
     if content["reading"] not in READINGS:
         raise unknown(f"reading in {path}", content["reading"], READINGS)
     costs, device = content["costs_ms"], content["device"]

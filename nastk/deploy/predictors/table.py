@@ -15,9 +15,13 @@ from nastk.deploy.predictors.correction import LEAST_MS, corrected_times
 from nastk.deploy.predictors.op_rows import Op, named_ops, ops_of
 from nastk.deploy.sealed import read_sealed, write_sealed
 from nastk.errors import UserError
+from nastk.outside import shortened
 
 KIND = "latency table"
 FIELDS = ("precision", "threads", "batch", "rows", "base_ms", "networks", "device", "versions", "date")
+KINDS: Mapping[str, type] = {
+    **{"precision": str, "threads": int, "batch": int, "rows": list, "networks": int, "versions": dict, "date": str}
+}
 ROW = ("kind", "window", "inputs", "output", "after", "ms", "profiled_ms", "places")
 
 
@@ -127,6 +131,9 @@ def read_table(path: Path) -> OpTable:
     for name in FIELDS:
         if name not in content:
             raise UserError(f"{path}: has no {name}, expected the fields {', '.join(FIELDS)}")
+    for name, kind in KINDS.items():
+        if not isinstance(content[name], kind) or isinstance(content[name], bool):
+            raise UserError(f"{path}: {name} is {shortened(content[name])}, malformed")
     if not isinstance(content["device"], dict) or not isinstance(content["device"].get("processor"), str):
         raise UserError(f"{path}: says of no device, expected device.processor")
     try:
@@ -137,7 +144,7 @@ def read_table(path: Path) -> OpTable:
             for row in content["rows"]
         }
         base = float(content["base_ms"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise UserError(f"{path}: has a row without {', '.join(ROW)}; it is damaged, measure it anew") from None
     fields = {name: content[name] for name in FIELDS}
     unsteady = content.get("unsteady")  # tables of before do not tell
