@@ -29,7 +29,7 @@ LAUGHS = "\n".join(["a0: &a0 [x, x]", *LEVELS])
         (b"defaults: 3", "defaults must be a list"),
         (b"- 1", "best.yaml:1: not a YAML configuration (a list, expected settings"),
         (b"3", "best.yaml:1: not a YAML configuration ('3', expected settings"),
-        (b"a: 1" + b" " * 2**20, "expected at most 1 MiB"),
+        (b"a: 1" + b" " * 2**20, "1048580 bytes, expected at most 1048576"),
     ],
 )
 def test_a_file_is_checked_before_hydra_reads_it(

@@ -92,7 +92,7 @@ def _check(path: Path, state: os.stat_result, limit: int) -> None:
     if not stat.S_ISREG(state.st_mode):
         raise UserError(f"{path}: {_kind(state.st_mode)}, expected a regular file")
     if state.st_size > limit:
-        raise UserError(f"{path}: {sized(state.st_size)}, expected at most {sized(limit)}")
+        raise UserError(f"{path}: {state.st_size} bytes, expected at most {limit}")
 
 
 def _kind(mode: int) -> str:
