@@ -96,7 +96,7 @@ def image_files(root: Path) -> list[Path]:
     for folder, inner, files in os.walk(root):
         inner[:] = [name for name in inner if not name.startswith(".")]
         named = (one for one in files if one.lower().endswith(SUFFIXES) and not one.startswith("."))
-        found += [path for path in (Path(folder, one) for one in named) if path.is_file()]
+        found += [path for path in (Path(folder, one) for one in named) if path.is_file()]  # a pipe would never end
     if not found:
         raise UserError(f"images={str(root)!r}: no image in it ({', '.join(SUFFIXES)})")
     return sorted(found)

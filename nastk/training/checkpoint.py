@@ -138,6 +138,8 @@ def remove_checkpoints(folder: Path) -> None:
 
 
 def _facts_of(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
     try:
         with zipfile.ZipFile(path) as archive:  # torch.load does not compare the checksums that torch.save wrote
             if archive.testzip() is not None:

@@ -16,9 +16,11 @@ from nastk.config import load_yaml
 from nastk.errors import UserError
 from nastk.evaluators.tabular import read_arrays
 from nastk.genotype import MAX_EDGES, Cell, Edge, Node
+from nastk.jobs.predict import image_files
 from nastk.outside import json_lines, memory, parse_json, read_bytes, read_json, read_object
 from nastk.report import write_report
 from nastk.report.run_files import read_run, read_trials
+from nastk.training.checkpoint import LAST, find_checkpoint
 from nastk.training.data import Npz
 from nastk.training.data import folder as data_folder
 from tests.report import folders
@@ -32,6 +34,15 @@ def test_a_pipe_in_place_of_a_file_is_refused_at_once(reader, tmp_path: Path) ->
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UserError, match="pipe: a pipe, expected a regular file"):
         reader(tmp_path / "pipe")
+
+
+def test_pipes_among_images_and_checkpoints_are_passed_over(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    os.mkfifo(tmp_path / LAST)
+    (tmp_path / "b.png").write_bytes(b"")
+    assert image_files(tmp_path) == [tmp_path / "b.png"]
+    with pytest.warns(UserWarning, match="cut short or damaged"):
+        assert find_checkpoint(tmp_path) is None
 
 
 def test_devices_folders_and_odd_paths_are_named(tmp_path: Path) -> None:
