@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tqdm import tqdm
@@ -79,8 +80,8 @@ def test_a_mistake_that_cannot_be_told_is_an_exit_code(redirection: str) -> None
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", "")
 
 
-def test_a_path_that_is_too_long_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_path_that_is_too_long_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     name = "a" * 300
     assert "File name too long" in run(capsys, "describe", f"genotype={name}").line
     assert "File name too long" in run(capsys, "predict", f"model={name}", "images=.").line
-    assert "is not the folder of a run" in run(capsys, "report", f"run={name}").line
+    assert "File name too long" in run(capsys, "report", f"run={name}", f"runs={tmp_path}").line
