@@ -22,7 +22,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed
+from nastk.outside import read_bytes
 
 MOST = 2
 CRASH = "Fatal Python error: "
@@ -104,8 +106,8 @@ def _grown(before: tuple[int, str], after: tuple[int, str]) -> bool:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(errors="replace")
-    except OSError:
+        return read_bytes(path).decode(errors="replace")
+    except UserError:
         return ""
 
 

@@ -12,6 +12,7 @@ from nastk.errors import UserError
 from nastk.files import cannot_write
 from nastk.journal import Journal
 from nastk.journal_lock import JournalLock
+from nastk.outside import ROWS, read_bytes
 from nastk.recorded import OUTCOME
 
 JOURNAL = "study.journal"
@@ -104,7 +105,4 @@ def _row_count(path: Path) -> int:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    return read_bytes(path, ROWS)

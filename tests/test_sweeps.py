@@ -16,7 +16,8 @@ from hydra.errors import MissingConfigException
 
 from nastk.config import shipped
 from nastk.errors import UserError
-from nastk.launch import _explain, _understood
+from nastk.launch import _understood
+from nastk.mistakes import _explain
 from nastk.sweep_notes import JobNote, plan_jobs, read_notes, write_note
 from nastk.sweeps import gpu_of_job
 from tests.cli import run

@@ -16,6 +16,7 @@ from nastk.deploy.latency import Latency
 from nastk.deploy.manifest import MANIFEST
 from nastk.deploy.model_card import CARD, model_card
 from nastk.deploy.timings import fits, retimed
+from nastk.outside import read_bytes
 
 DROP = 0.005  # max_accuracy_drop of an export that does not say
 
@@ -68,10 +69,14 @@ def renewed(
     licence = settings.get("licence")
     before, after = (model_card(one, transfer_folder, licence) for one in (manifest, new))
     card = folder / CARD
-    text = updated(card.read_text("utf-8", "surrogateescape"), before, after) if card.is_file() else after
+    text = updated(_text_of(card), before, after) if card.is_file() else after
     data = json.dumps(new, indent=2, allow_nan=False) + "\n"
     rewritten(folder, {MANIFEST: data.encode(), CARD: text.encode("utf-8", "surrogateescape")})
     return new
+
+
+def _text_of(card: Path) -> str:
+    return read_bytes(card).decode("utf-8", "surrogateescape")
 
 
 def _object(value: Any) -> Mapping[str, Any]:
@@ -104,7 +109,7 @@ def updated(text: str, before: str, after: str) -> str:
 def card_note(folder: Path, manifest: Mapping[str, Any]) -> str | None:
     """Returns in one line that the card does not show the latencies of the manifest, or None where it does."""
     card = folder / CARD
-    text = card.read_text("utf-8", "surrogateescape") if card.is_file() else ""
+    text = _text_of(card) if card.is_file() else ""
     rows = [line for line in model_card(manifest, folder, None).splitlines() if line.startswith("| `")]
     if all(row in text for row in rows):
         return None

@@ -56,7 +56,18 @@ class NpzFile:
             raise RefusedNpz(f"{wanted} would unpack to {sized(size)}, {sized(int(free))} of memory are free")
         return {name: self._array(name) for name in names}
 
+    def header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Returns shape and type that an array says it has, one of `names`; raises RefusedNpz as `arrays`."""
+        with self._member(name) as file:
+            shape, _, kind = _header(name, file)
+            return shape, kind
+
     def _array(self, name: str) -> NDArray[Any]:
+        with self._member(name) as file:
+            return _read(name, file, self._members[name].file_size)
+
+    @contextmanager
+    def _member(self, name: str) -> Iterator[IO[bytes]]:
         member = self._members[name]
         if member.flag_bits & ENCRYPTED:
             raise RefusedNpz(f"{name} is encrypted, expected a plain array")
@@ -64,7 +75,7 @@ class NpzFile:
             raise RefusedNpz(f"{name} is packed by method {member.compress_type}, expected stored or deflated")
         try:
             with self._archive.open(member) as file:
-                return _read(name, file, member.file_size)
+                yield file
         except (*DAMAGED, RuntimeError) as error:
             raise RefusedNpz(f"{name} is cut short or damaged ({error})") from None
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -108,16 +106,10 @@ class Npz(SourceSettings):
         """Returns shape and type of an array without reading it."""
         path, _ = self._contents
         try:
-            with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
-                version = np.lib.format.read_magic(file)
-                read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-                if version not in read:
-                    array = self._array(name)
-                    return array.shape, array.dtype
-                shape, _, dtype = read[version](file)
-                return shape, dtype
-        except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-            raise UserError(f"data npz: {self.root}: {name} is cut short or damaged ({error})") from None
+            with opened_npz(path) as file:
+                return file.header(name)
+        except RefusedNpz as error:
+            raise UserError(f"data npz: {self.root}: {error}") from None
 
     def _array(self, name: str) -> NDArray[Any]:
         path, _ = self._contents
