@@ -9,7 +9,9 @@ from typing import Any
 from nastk.errors import UserError, unknown
 
 SCHEMA = 1
-STEMS = ("cifar", "imagenet")
+STRIDES = {"cifar": 1, "stride2": 2, "stride4": 4, "stride8": 8}
+STEMS = (*STRIDES, "imagenet")
+AUXILIARY_WIDTH = 768
 
 # The least and the most of each. What is too large for this machine's memory is found as it is built.
 _RANGES = {
@@ -20,6 +22,7 @@ _RANGES = {
     "size": (1, 10**5),
     "stem_multiplier": (1, 1000),
     "stem_filters": (1, 10**7),
+    "auxiliary_width": (8, 10**6),
 }
 
 
@@ -28,16 +31,18 @@ class NetworkConfig:
     """The content of `network.json`.
 
     Attributes:
-        stem: "cifar" keeps the resolution; "imagenet" takes it down by 8 before the first stack.
+        stem: "cifar" keeps the resolution; "stride2", "stride4" and "stride8" take it down with convolutions of stride
+            2, "imagenet" by 8 with the stem of the paper, both before the first stack.
         cells: N, normal cells a stack; there are three stacks, a reduction between two. DARTS counts layers: 3 N + 2.
         filters: F, of the first stack; each reduction doubles them.
         classes: logits that come out.
         channels: of the image.
         size: pixels a side of the (square) image.
-        stem_multiplier: the CIFAR stem has this many times F filters.
+        stem_multiplier: every stem but ImageNet's has this many times F filters.
         stem_filters: of NASNet's ImageNet stem.
         auxiliary: a second classifier at two thirds of the depth, for training.
         drop_path: probability of dropping an edge at the end of training in the last cell.
+        auxiliary_width: channels of the auxiliary head's last layer; NASNet's has 768, whatever the network's size.
 
     Raises:
         UserError: a value that cannot be.
@@ -53,6 +58,7 @@ class NetworkConfig:
     stem_filters: int = 32
     auxiliary: bool = False
     drop_path: float = 0.0
+    auxiliary_width: int = AUXILIARY_WIDTH
 
     def __post_init__(self) -> None:
         if self.stem not in STEMS:
@@ -70,8 +76,11 @@ class NetworkConfig:
             raise UserError(f"network: drop_path={self.drop_path!r}, expected a probability from 0 to below 1")
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns plain numbers and strings, the JSON form."""
-        return {"schema": SCHEMA, **asdict(self)}
+        """Returns plain numbers and strings, the JSON form; NASNet's own auxiliary head is not named in it."""
+        values = {"schema": SCHEMA, **asdict(self)}
+        if self.auxiliary_width == AUXILIARY_WIDTH:
+            del values["auxiliary_width"]  # as in the files of before there was a choice
+        return values
 
     @staticmethod
     def from_dict(data: object) -> NetworkConfig:

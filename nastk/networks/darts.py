@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import nn
 
 from nastk.genotype import Genotype
-from nastk.networks.config import NetworkConfig
+from nastk.networks.config import STRIDES, NetworkConfig
 from nastk.networks.heads import head
 from nastk.networks.network import Network, Stem
-from nastk.networks.skeleton import Stacking, cifar_stem, halved, plan
+from nastk.networks.skeleton import Stacking, after_stem, halved, plain_stem, plan
 from nastk.ops.conv import conv_bn
 
 
@@ -21,10 +21,10 @@ def build_darts(genotype: Genotype, config: NetworkConfig) -> Network:
     is three 3x3 convolutions of stride 2; `stem_filters` has no part in it.
     """
     total = len(plan(config.cells))
-    if config.stem == "cifar":
+    if config.stem in STRIDES:
         filters = config.stem_multiplier * config.filters
-        stem = cifar_stem(config, filters)
-        stacking = Stacking(genotype, config, (filters, filters), config.size, total, match_previous=True)
+        stem = plain_stem(config, filters)
+        stacking = Stacking(genotype, config, (filters, filters), after_stem(config), total, match_previous=True)
     else:
         filters = config.filters
         stem = _imagenet_stem(config)

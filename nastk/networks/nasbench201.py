@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.networks.cell import CellModule
-from nastk.networks.config import NetworkConfig
+from nastk.networks.config import STRIDES, NetworkConfig
 from nastk.networks.heads import auxiliary_head, head
 from nastk.networks.network import Network
-from nastk.networks.skeleton import STACKS, cifar_stem, halved, plan
+from nastk.networks.skeleton import STACKS, after_stem, halved, plain_stem, plan
 from nastk.ops.conv import batch_norm, convolution, relu_conv_bn
 
 
@@ -40,24 +40,30 @@ def build_nasbench201(genotype: Genotype, config: NetworkConfig) -> Network:
     The stem has F filters, whatever `stem_multiplier` says.
 
     Raises:
-        UserError: the stem is not "cifar", which the benchmark alone has, or the cell's output is wider than F filters,
-            which its skeleton takes unchanged from cell to cell.
+        UserError: the stem is that of ImageNet (the benchmark itself has "cifar" alone), or the cell's output is wider
+            than F filters, which its skeleton takes unchanged from cell to cell.
     """
-    if config.stem != "cifar":
-        raise UserError(f"network: stem={config.stem!r}, expected 'cifar' with skeleton 'nasbench201'")
+    if config.stem not in STRIDES:
+        others = ", ".join(stem for stem in STRIDES if stem != "cifar")
+        raise UserError(
+            f"network: stem={config.stem!r}, expected 'cifar' with skeleton 'nasbench201', or one of {others}"
+        )
     cell = genotype["normal"]
     if len(cell.output) != 1 or any(node.combine != "add" for node in cell.nodes):
         raise UserError(
             f"genotype: output {list(cell.output)}, expected one state and no concatenation in 'nasbench201'"
         )
-    filters, size = config.filters, config.size
+    filters, size = config.filters, after_stem(config)
     stages: list[nn.Module] = []
     auxiliary, auxiliary_after = None, -1
     kinds = plan(config.cells)
     for is_reduction in kinds:
         if is_reduction:
             if filters == config.filters * 2 ** (STACKS - 2) and config.auxiliary:
-                auxiliary, auxiliary_after = auxiliary_head(filters, config.classes, size), len(stages) - 1
+                auxiliary, auxiliary_after = (
+                    auxiliary_head(filters, config.classes, size, config.auxiliary_width),
+                    len(stages) - 1,
+                )
             stages.append(ResidualBlock(filters, 2 * filters, size))
             filters, size = 2 * filters, halved(size)
         else:
@@ -65,4 +71,4 @@ def build_nasbench201(genotype: Genotype, config: NetworkConfig) -> Network:
             built = CellModule(cell, (nn.Identity(),), (filters,), filters, drop_path=drop_path)
             stages.append(built)
     end = head(filters, config.classes, batch_norm(filters), nn.ReLU())
-    return Network(cifar_stem(config, config.filters), stages, end, auxiliary, auxiliary_after)
+    return Network(plain_stem(config, config.filters), stages, end, auxiliary, auxiliary_after)

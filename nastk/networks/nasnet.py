@@ -6,10 +6,10 @@ from torch import nn
 
 from nastk.errors import UserError
 from nastk.genotype import Genotype
-from nastk.networks.config import NetworkConfig
+from nastk.networks.config import STRIDES, NetworkConfig
 from nastk.networks.heads import head
 from nastk.networks.network import Network, Stem
-from nastk.networks.skeleton import Stacking, cifar_stem, plan
+from nastk.networks.skeleton import Stacking, after_stem, plain_stem, plan
 from nastk.ops.conv import batch_norm
 
 STEM_KERNEL = 3
@@ -19,7 +19,8 @@ STEM_CELLS = 2
 def build_nasnet(genotype: Genotype, config: NetworkConfig) -> Network:
     """Returns the network of Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition".
 
-    CIFAR: 3x3 stem; N normal cells, a reduction, N, a reduction, N; ReLU, global average pool, linear. ImageNet: 3x3
+    CIFAR: 3x3 stem; N normal cells, a reduction, N, a reduction, N; ReLU, global average pool, linear; the same with a
+    stem of stride 2, 4 or 8. ImageNet: 3x3
     stem of stride 2, unpadded; two reduction cells at F/4 and F/2; the rest as for CIFAR. A cell's inputs go through
     ReLU, 1x1 convolution and batch normalisation to F channels, the older one through a factorized reduction where its
     resolution differs.
@@ -33,10 +34,10 @@ def build_nasnet(genotype: Genotype, config: NetworkConfig) -> Network:
     Raises:
         UserError: filters or size that the ImageNet stem cannot work with.
     """
-    if config.stem == "cifar":
+    if config.stem in STRIDES:
         filters = config.stem_multiplier * config.filters
-        stem = cifar_stem(config, filters)
-        stacking = Stacking(genotype, config, (filters, filters), config.size, len(plan(config.cells)))
+        stem = plain_stem(config, filters)
+        stacking = Stacking(genotype, config, (filters, filters), after_stem(config), len(plan(config.cells)))
     else:
         stem, stacking = _imagenet(genotype, config)
     stacking.add_stacks()

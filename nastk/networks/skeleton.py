@@ -8,7 +8,7 @@ from torch import nn
 
 from nastk.genotype import Genotype
 from nastk.networks.cell import CellModule
-from nastk.networks.config import NetworkConfig
+from nastk.networks.config import STRIDES, NetworkConfig
 from nastk.networks.heads import auxiliary_head
 from nastk.networks.network import Network, Stem
 from nastk.ops.conv import conv_bn, relu_conv_bn
@@ -39,9 +39,31 @@ def reduction(channels_in: int, channels_out: int) -> nn.Module:
     return nn.Sequential(nn.ReLU(), FactorizedReduction(channels_in, channels_out))
 
 
-def cifar_stem(config: NetworkConfig, filters: int) -> Stem:
-    """Returns a 3x3 convolution and batch normalisation."""
-    return Stem(nn.Sequential(*conv_bn(config.channels, filters, 3)))
+def plain_stem(config: NetworkConfig, filters: int) -> Stem:
+    """Returns a 3x3 convolution and batch normalisation, or one to three of stride 2 with ReLU between.
+
+    Each of stride 2 has twice the channels of the one before, as in the first layers of MobileNet and its kin.
+    """
+    halvings = _halvings(config)
+    if not halvings:
+        return Stem(nn.Sequential(*conv_bn(config.channels, filters, 3)))
+    layers: list[nn.Module] = []
+    channels = config.channels
+    for left in reversed(range(halvings)):
+        width = max(filters >> left, 2)
+        layers += [nn.ReLU()] if layers else []
+        layers += conv_bn(channels, width, 3, 2)
+        channels = width
+    return Stem(nn.Sequential(*layers))
+
+
+def after_stem(config: NetworkConfig) -> int:
+    """Returns the pixels a side that a plain stem leaves."""
+    return halved(config.size, _halvings(config))
+
+
+def _halvings(config: NetworkConfig) -> int:
+    return STRIDES[config.stem].bit_length() - 1
 
 
 @dataclass
@@ -103,7 +125,9 @@ class Stacking:
     def _add_auxiliary(self) -> None:
         """Puts the auxiliary head at the end of the second stack, two thirds of the depth."""
         if self.config.auxiliary:
-            self.auxiliary = auxiliary_head(self.channels[1], self.config.classes, self.size)
+            self.auxiliary = auxiliary_head(
+                self.channels[1], self.config.classes, self.size, self.config.auxiliary_width
+            )
             self.auxiliary_after = len(self.stages) - 1
 
     def network(self, stem: Stem, head: nn.Module) -> Network:

@@ -21,6 +21,7 @@ OTHER = {
     "stem_filters": 96,
     "auxiliary": True,
     "drop_path": 0.3,
+    "auxiliary_width": 96,
 }
 
 
@@ -30,6 +31,10 @@ def test_json_gives_back_an_equal_configuration() -> None:
     assert config.to_dict()["schema"] == 1
     assert NetworkConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert NetworkConfig.from_dict({}) == NetworkConfig()
+
+
+def test_a_file_of_before_the_auxiliary_head_had_a_width_is_written_as_it_was() -> None:
+    assert "auxiliary_width" not in NetworkConfig(auxiliary=True).to_dict()
 
 
 @pytest.mark.parametrize(
@@ -45,6 +50,7 @@ def test_json_gives_back_an_equal_configuration() -> None:
         ("size", "32", "size='32', expected"),
         ("stem_multiplier", None, "stem_multiplier=None, expected"),
         ("stem_filters", 0, "stem_filters=0, expected"),
+        ("auxiliary_width", 4, "auxiliary_width=4, expected a whole number of at least 8"),
         ("auxiliary", 1, "auxiliary=1, expected true or false"),
         ("drop_path", 1.0, "drop_path=1.0, expected a probability"),
         ("drop_path", float("nan"), "drop_path=nan, expected a probability"),

@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 from nastk.errors import UserError
 from nastk.genotype import Cell, Edge, Genotype, Node
 from nastk.networks import Network, NetworkConfig, build_network
+from nastk.networks.stems import fitted_stem, left, smaller_inputs
 from tests.networks.named import SPACES, drawn, named
 
 SMALL = NetworkConfig(cells=1, filters=8, channels=1, size=8)
@@ -21,6 +22,9 @@ WITH_STEM = [
     ("darts", "cifar"),
     ("darts", "imagenet"),
     ("nasbench201", "cifar"),
+    ("nasnet", "stride2"),
+    ("darts", "stride4"),
+    ("nasbench201", "stride8"),
 ]
 
 every_skeleton = pytest.mark.parametrize("skeleton", sorted(SPACES))
@@ -123,6 +127,40 @@ def test_the_imagenet_stem_takes_the_resolution_down_by_8(skeleton: str, expecte
     assert seen == expected
 
 
+@every_skeleton
+@pytest.mark.parametrize(
+    ("stem", "convolutions", "expected"), [("stride2", 1, 25), ("stride4", 2, 13), ("stride8", 3, 7)]
+)
+def test_a_stem_with_a_stride_takes_the_resolution_down_before_the_first_cell(
+    skeleton: str, stem: str, convolutions: int, expected: int
+) -> None:
+    config = replace(SMALL, stem=stem, size=50, channels=3)
+    network = network_of(skeleton, config).eval()
+    previous, latest = network.stem(images(config))
+    plain = network_of(skeleton, replace(config, stem="cifar"))
+    assert previous.shape[-1] == latest.shape[-1] == expected
+    assert previous.shape[1] == plain.stem(images(config))[0].shape[1]
+    assert sum(isinstance(part, nn.Conv2d) for part in network.stem.modules()) == convolutions
+
+
+@pytest.mark.parametrize(
+    ("size", "stem"), [(8, "cifar"), (40, "cifar"), (41, "stride2"), (64, "stride2"), (96, "stride4"), (224, "stride8")]
+)
+def test_the_stem_follows_the_size_of_the_images(size: int, stem: str) -> None:
+    assert fitted_stem(size) == stem
+
+
+def test_smaller_inputs_leave_the_cells_ever_less_and_small_images_as_they_are() -> None:
+    assert smaller_inputs(32, None, resizable=True) == [(32, "cifar")]
+    choices = smaller_inputs(224, None, resizable=True)
+    assert choices[0] == (224, "stride8")
+    leave = [left(*choice) for choice in choices]
+    assert leave == sorted(set(leave), reverse=True)
+    assert 8 <= leave[-1] <= 12
+    assert {stem for _, stem in smaller_inputs(224, "stride4", resizable=True)} == {"stride4"}
+    assert {size for size, _ in smaller_inputs(100, None, resizable=False)} == {100}
+
+
 def test_the_auxiliary_head_reads_the_last_cell_before_the_second_reduction() -> None:
     config = replace(SMALL, size=32, cells=3, auxiliary=True)
     network = network_of("nasnet", config)
@@ -161,3 +199,12 @@ def test_cells_that_concatenate_or_pass_inputs_on_can_be_stacked_deep() -> None:
     config = replace(SMALL, cells=3, filters=4)
     network = build_network(Genotype("nasnet", (("normal", normal), ("reduction", normal))), config)
     assert network(images(config)).shape == (3, 10)
+
+
+def test_a_narrower_auxiliary_head_does_not_grow_with_the_image() -> None:
+    config = replace(SMALL, size=64, auxiliary=True, auxiliary_width=48)
+    heads = [network_of("nasnet", replace(config, size=size)).auxiliary for size in (64, 128)]
+    sizes = [sum(weight.numel() for weight in head.parameters()) for head in heads if head is not None]
+    assert sizes[0] == sizes[1] < 12_000
+    logits, auxiliary = network_of("nasnet", config)(images(config))
+    assert logits.shape == auxiliary.shape == (3, 10)
