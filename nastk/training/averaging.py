@@ -9,6 +9,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nastk.training.module import Classifier
 
+AUXILIARY = "auxiliary"
+AVERAGED_HEAD = f"averaged.module.{AUXILIARY}."
+
 
 class AveragingClassifier(Classifier):
     """A training that averages weights and batch-norm statistics exponentially, step by step.
@@ -25,6 +28,8 @@ class AveragingClassifier(Classifier):
             average_of = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
             self.averaged = AveragedModel(self.network, multi_avg_fn=average_of, use_buffers=True)
             self.averaged.requires_grad_(False)
+            if getattr(self.network, AUXILIARY, None) is not None:  # never scored: of it there is one
+                setattr(self.averaged.module, AUXILIARY, getattr(self.network, AUXILIARY))
 
     @property
     def result(self) -> nn.Module:
@@ -33,6 +38,13 @@ class AveragingClassifier(Classifier):
             return self.network
         module: nn.Module = self.averaged.module
         return module
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes the auxiliary head's weights for its average, where a checkpoint of before has both."""
+        weights = checkpoint["state_dict"]
+        for name in weights:
+            if name.startswith(AVERAGED_HEAD):
+                weights[name] = weights[f"network.{AUXILIARY}.{name.removeprefix(AVERAGED_HEAD)}"]
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Moves the average towards the weights after the step."""

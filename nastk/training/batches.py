@@ -15,6 +15,7 @@ from nastk.training.seeds import derive_seed
 from nastk.training.share import Share
 
 SCORING_BATCH = 1024
+SCORING_SIZE = 32  # of larger images fewer are scored at once, so that they take no more memory
 
 
 class Batches:
@@ -128,13 +129,22 @@ class Batches:
 
 
 def in_order(
-    images: ImageSet, normalisation: Normalisation, device: torch.device, batch: int = SCORING_BATCH
+    images: ImageSet, normalisation: Normalisation, device: torch.device, batch: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yields all images as they are, normalised, float (n, channels, size, size), with their labels."""
+    """Yields all images as they are, normalised, float (n, channels, size, size), with their labels.
+
+    `batch` at a time; None for 1,024 of up to 32 pixels a side, and as many pixels of larger ones.
+    """
+    batch = batch or scoring_batch(images.size)
     scale, shift = _affine(normalisation, device)
     for pixels, labels in images.batches(batch):
         normal = pixels.to(device).permute(0, 2, 3, 1).float() * scale + shift
         yield normal.permute(0, 3, 1, 2), labels.to(device)
+
+
+def scoring_batch(size: int) -> int:
+    """Returns how many images of `size` pixels a side are scored at once."""
+    return max(1, SCORING_BATCH * SCORING_SIZE**2 // max(size, SCORING_SIZE) ** 2)
 
 
 def _affine(normalisation: Normalisation, device: torch.device) -> tuple[Tensor, Tensor]:
