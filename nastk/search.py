@@ -15,10 +15,10 @@ def main() -> None:
 
 def search(config: DictConfig) -> None:
     """Searches, then says what to do next."""
-    from nastk.jobs.search import run_search
+    from nastk.jobs.search import searched
 
-    folder = run_search(config)
-    if not sweeping():
+    folder, learnt = searched(config)
+    if learnt and not sweeping():
         say_next("transfer", run=folder)
 
 

@@ -35,6 +35,7 @@ from nastk.training.data import (
 )
 from nastk.training.device import choose_device, place
 from nastk.training.failure import TrainingError, memory_errors_named
+from nastk.training.first_step import StepCost, first_step
 from nastk.training.fit import fit
 from nastk.training.recipe import check_integer, check_number
 from nastk.training.scoring import scores
@@ -110,13 +111,24 @@ class TrainingEvaluator(TrainingSettings):
                 raise unknown("field of network", name, valid)
         data = self.data
         return NetworkConfig(
-            **self.network,
+            **{name: value for name, value in self.network.items() if value is not None},
             classes=len(data.classes),
             channels=data.channels,
             size=data.size,
             auxiliary=self.auxiliary > 0,
             drop_path=self.drop_path,
         )
+
+    @property
+    def images(self) -> int:
+        """How many images a candidate is trained on."""
+        return len(self._drawn.train)
+
+    @property
+    def validated_on(self) -> list[int]:
+        """How many images of each class a candidate is scored on."""
+        counts: list[int] = self._drawn.held.y.bincount(minlength=len(self.data.classes)).tolist()
+        return counts
 
     def carried(self, device: str | None = None) -> TrainingEvaluator:
         """Returns this evaluator as another machine takes it, which has no files of the data set.
@@ -235,3 +247,9 @@ class TrainingEvaluator(TrainingSettings):
     @cached_property
     def _device(self) -> torch.device:
         return choose_device(self.device)
+
+    def first_step(self, genotype: Genotype, threads: int | None = None) -> StepCost:
+        """Returns what a step of this training takes, timed on images without content; see `first_step`."""
+        seed = derive_seed(self.seed, "first step")
+        with threads_set(threads or self.threads, self.data.size), isolated_rng(seed, self._device):
+            return first_step(genotype, self.network_config, self, self._device)

@@ -25,6 +25,15 @@ from nastk.spaces import Space, random_genotype
 from nastk.training.data import DataSource
 from nastk.training.failure import TrainingError, memory_errors_named
 
+AUTOMATIC = ("batch", "epochs", "learning_rate")
+"""Settings of a training that are chosen by its images where they are null."""
+
+
+def without_automatic(node: DictConfig) -> tuple[DictConfig, tuple[str, ...]]:
+    """Returns a training's settings without those that are left to be chosen, and the names of these."""
+    left = tuple(name for name in AUTOMATIC if isinstance(node, DictConfig) and node.get(name, "") is None)
+    return (OmegaConf.masked_copy(node, [str(name) for name in node if name not in left]) if left else node), left
+
 
 def make_space(config: DictConfig) -> Space:
     """Returns the search space; without one, raises UserError with those there are."""
@@ -66,7 +75,8 @@ def make_evaluator(config: DictConfig, device: str | None = None) -> Evaluator:
     What the objective wants measured on the trained candidate's files, it gets the target for.
     """
     data = make_data(config) if "data" in config else None
-    node = config.evaluator if device is None else OmegaConf.merge(config.evaluator, {"device": device})
+    chosen, _ = without_automatic(config.evaluator)  # where no search has chosen: the class's defaults
+    node = chosen if device is None else OmegaConf.merge(chosen, {"device": device})
     given: dict[str, Any] = {}
     if config.get("objective") is not None and INT8_ACCURACY in make_objective(config).names:
         given = {"int8_target": make_target(config)}

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from omegaconf import DictConfig, open_dict
 
+from nastk.config import load_yaml
 from nastk.jobs.bench import bench_plan, run_bench
 from nastk.jobs.export import export_plan, run_export
 from nastk.jobs.given import going_on
@@ -36,6 +37,7 @@ def run_pipeline(config: DictConfig) -> tuple[str, Path]:
     with open_dict(config):
         config.run = str(_step("1/5 search", run_search, config))
         config.model = None
+        config.data = load_yaml(Path(config.run) / "config.yaml").get("data")  # with the size that the search chose
     _step("2/5 transfer", run_transfer, config)
     _step("3/5 quantize and export", run_export, config)
     reason = make_target(config).cannot_time()

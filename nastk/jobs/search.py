@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 from hydra.core.hydra_config import HydraConfig
@@ -20,11 +20,15 @@ from nastk.deaths import watching
 from nastk.deploy.predictors.sources import MeasuredLatency
 from nastk.encoding import path_encoding
 from nastk.errors import UserError
+from nastk.executors import Executor
 from nastk.files import cannot_write
 from nastk.jobs.data_record import check_data, data_lines, record_data, record_skipped
+from nastk.jobs.fitting import fitted_search
 from nastk.jobs.given import going_on
+from nastk.jobs.outlook import check_memory, guessed, tell_outlook
 from nastk.jobs.parts import make_cost, make_executor, make_latency, make_logger, make_objective, make_space
 from nastk.jobs.study import make_storage, named_storage, opened_study
+from nastk.jobs.too_slow import TooSlow
 from nastk.objective import NOT_TRUSTED, STEADY
 from nastk.progress import SearchProgress
 from nastk.pruning import Pruner, check_pruner
@@ -56,8 +60,20 @@ class SearchSettings:
             raise UserError(f"seed={self.seed}: expected 0 to {2**32 - 1}")
 
 
+class Searched(NamedTuple):
+    """What a search comes to: its run folder, and whether a candidate is better than guessing."""
+
+    folder: Path
+    learnt: bool
+
+
 def run_search(config: DictConfig) -> Path:
-    """Searches, or goes on with a search that was stopped; returns the run folder.
+    """Searches as `searched` does; returns the run folder."""
+    return searched(config).folder
+
+
+def searched(config: DictConfig) -> Searched:
+    """Searches, or goes on with a search that was stopped.
 
     Raises:
         UserError: a setting is wrong (before the run folder is made), the folder belongs to another configuration,
@@ -77,16 +93,18 @@ def run_search(config: DictConfig) -> Path:
 
     SearchStudy(InMemoryStorage(), controller(), space, objective).ask()  # can it serve this space and objective?
     logger = make_logger(config)
+    config = fitted_search(config, _named_folder(chosen, config))
     pruner = check_pruner(build(config.pruner, "pruner", Pruner), objective)
     with make_executor(config) as executor:
         cost = make_cost(config, executor.evaluator)
-        parallel, told = executor.parallel, data_lines(executor.evaluator)
+        told = data_lines(executor.evaluator)
+        check_memory(config, executor, space)
         storage = make_storage(config)
         opening = storage.connect()
         folder = _folder(chosen, config)
         _say_how_to_go_on(folder)
         with held(folder):
-            size = _round_size(folder, config, parallel)
+            size = _round_size(folder, config, executor.parallel)
             part = named_storage(folder, _search_part(config, size), storage)
             for line in record_config(folder, part, functools.partial(check_data, folder, executor.evaluator)):
                 print(f"nastk: {line}", file=sys.stderr)
@@ -95,10 +113,7 @@ def run_search(config: DictConfig) -> Path:
             with opened_study(folder, part, storage, opening, controller(), space, objective, pruner) as study:
                 check_rows(folder, study.recorded)
                 write_rows(folder, study.rows)
-                if study.rows:
-                    print(
-                        f"{folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr
-                    )
+                slow = _begun(config, folder, study, executor, budget)
                 with (
                     SearchProgress(folder, budget.trials, study.rows) as progress,
                     logger.opened(folder, "search", _logged(part)) as log,
@@ -107,6 +122,7 @@ def run_search(config: DictConfig) -> Path:
                     def finished(row: Row) -> None:
                         append_row(folder, row)
                         progress.show(row)
+                        slow.watch(row)
                         if row.state == "complete":
                             log({f"search/{name}": value for name, value in row.metrics.items()}, study.trained)
 
@@ -121,12 +137,26 @@ def run_search(config: DictConfig) -> Path:
     for line in doubtful_timings(study.rows):
         print(f"warning: {line}", file=sys.stderr)
     if best is None:
-        stopped = f"the pruner stopped all {study.trained}; give another run= and pruner=none or a milder one"
-        raise UserError(f"{folder}: no candidate was trained{' to the end' if not ended else ''}; {ended or stopped}")
+        raise _untrained(folder, study, ended, slow)
     if ended is not None:
         print(f"The search ended early: {ended}")
-    _tell_result(folder, study, best)
-    return folder
+    guess = guessed(executor.evaluator, study.rows, best)
+    _tell_result(folder, study, best, guess)
+    return Searched(folder, guess is None)
+
+
+def _begun(config: DictConfig, folder: Path, study: SearchStudy, executor: Executor, budget: Budget) -> TooSlow:
+    """Tells what is there and what is to come; returns what watches the trials."""
+    if study.rows:
+        print(f"{folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr)
+    tell_outlook(config, executor, study.space, budget.trials - study.trained)
+    return TooSlow(config, study.objective, study.rows)
+
+
+def _untrained(folder: Path, study: SearchStudy, ended: str | None, slow: TooSlow) -> UserError:
+    stopped = f"the pruner stopped all {study.trained}; give another run= and pruner=none or a milder one"
+    why = f"{ended or stopped}{slow.advice()}"
+    return UserError(f"{folder}: no candidate was trained{' to the end' if not ended else ''}; {why}")
 
 
 def _search_part(config: DictConfig, size: int) -> DictConfig:
@@ -157,6 +187,13 @@ def _round_size(folder: Path, config: DictConfig, parallel: int) -> int:
     return parallel
 
 
+def _named_folder(chosen: SearchSettings, config: DictConfig) -> Path | None:
+    """Returns the folder that the settings name, which may hold a run already; None where a new one will be made."""
+    if sweeping():
+        return job_folder(config)
+    return None if chosen.run is None else named_run(chosen.run, chosen.runs)
+
+
 def _folder(chosen: SearchSettings, config: DictConfig) -> Path:
     if sweeping():
         return _made(job_folder(config))
@@ -182,26 +219,13 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def doubtful_timings(rows: Sequence[Row]) -> list[str]:
-    """Returns a line where candidates were timed while the machine was busy with something else, else none."""
-    measured = [row for row in rows if STEADY in row.metrics and row.state != "duplicate"]
-    doubtful = [row for row in measured if row.metrics[STEADY] == 0]
-    if not doubtful:
-        return []
-    rejected = sum(row.state == "rejected" for row in doubtful)
-    among = f"; {rejected} of these were rejected" if rejected else ""
-    return [
-        f"the latencies of {len(doubtful)} of {len(measured)} candidates are not trustworthy, the machine was busy "
-        f"with something else{among}: search on a machine that does nothing else, or with latency=table"
-    ]
-
-
-def _tell_result(folder: Path, study: SearchStudy, best: Row) -> None:
+def _tell_result(folder: Path, study: SearchStudy, best: Row, guess: str | None) -> None:
     counts = {state: sum(row.state == state for row in study.rows) for state in ("duplicate", "rejected", "failed")}
     others = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     facts = ", ".join(
         f"{name} {best.metrics[name]:.4g}" for name in ("accuracy", "latency_ms", "params") if name in best.metrics
     )
     facts += NOT_TRUSTED if best.metrics.get(STEADY) == 0 else ""
-    print(f"{study.trained} candidates trained{f' ({others})' if others else ''}; best is trial {best.number}: {facts}")
+    told = guess or f"best is trial {best.number}: {facts}"
+    print(f"{study.trained} candidates trained{f' ({others})' if others else ''}; {told}")
     print(f"Run folder: {folder}")

@@ -17,6 +17,7 @@ from nastk.jobs.candidates import transfer_candidates
 from nastk.jobs.parts import make_logger, run_config
 from nastk.jobs.shape import NoSizeFits, measured_cost, recorded_cost, sized_network
 from nastk.jobs.sizing import LATENCY, TooLarge
+from nastk.jobs.transfer_fitting import fitted_recipe, with_head
 from nastk.jobs.transfer_plan import TransferPlan, transfer_plan
 from nastk.jobs.transfer_progress import TransferProgress
 from nastk.loggers import Log, NoLogger
@@ -50,10 +51,11 @@ def run_transfer(config: DictConfig) -> list[Path]:
     recipe = dataclasses.replace(plan.recipe, holdout=True) if plan.top > 1 else plan.recipe
     with held(folder):
         networks = _sized(folder, plan)
+        recipes = [fitted_recipe(plan, recipe, place) for _, _, place in networks]
         known = {place for _, _, place in networks if (place / METRICS).exists()}
         metrics: list[Mapping[str, Any]] = []
-        with TransferProgress(len(networks), recipe.epochs, quiet=len(known) == len(networks)) as progress:
-            for genotype, network, place in networks:
+        with TransferProgress(len(networks), recipes[0].epochs, quiet=len(known) == len(networks)) as progress:
+            for (genotype, network, place), recipe in zip(networks, recipes, strict=True):
                 progress.begin(genotype.key)
                 opened = (NoLogger() if place in known else logger).opened
                 with opened(folder, f"transfer-{genotype.key[:8]}", network.to_dict()) as log:
@@ -82,7 +84,8 @@ def _sized(folder: Path, plan: TransferPlan) -> list[Sized]:
     for key, genotype in transfer_candidates(folder, plan.top):
         place = folder / "transfer" / key
         try:
-            networks.append((genotype, sized_network(genotype, plan.sizing, place), place))
+            network = with_head(genotype, sized_network(genotype, plan.sizing, place), place)
+            networks.append((genotype, network, place))
         except NoSizeFits as nothing:
             left_out.append(nothing)
     if not networks:

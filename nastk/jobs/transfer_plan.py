@@ -12,17 +12,19 @@ from omegaconf import DictConfig
 from nastk.config import build, plain, settings
 from nastk.deploy.predictors.sources import Costing, PredictorLatency
 from nastk.errors import UserError
-from nastk.jobs.parts import make_costing, make_data, make_latency, make_objective, make_target
+from nastk.jobs.parts import make_costing, make_data, make_latency, make_objective, make_target, without_automatic
 from nastk.jobs.shape import COUNTED, WITHOUT_LIMITS, Sizing
 from nastk.jobs.sizing import Freedom, Limit, Shape, filter_widths
 from nastk.networks import NetworkConfig
+from nastk.networks.config import STRIDES
+from nastk.networks.stems import fitted_stem
 from nastk.objective import LIMITED
 from nastk.training.class_weights import check_count
 from nastk.training.data import DataSource
 from nastk.training.transfer import RunSettings, TransferSettings
 
 # NASNet's ImageNet stem has cells of a quarter of F, of at least 2.
-WIDTHS = {"cifar": filter_widths(step=2, least=2), "imagenet": filter_widths(step=4, least=8)}
+WIDTHS = {**dict.fromkeys(STRIDES, filter_widths(step=2, least=2)), "imagenet": filter_widths(step=4, least=8)}
 MOST_NETWORKS = 1000
 
 
@@ -33,7 +35,7 @@ class TransferShape:
     Attributes:
         top: how many candidates; with several, each holds validation images out and they are ranked by these.
         cells, filters: see `NetworkConfig`; None to have them picked by the limits, without a limit 2 and 16.
-        stem: see `NetworkConfig`; auxiliary head and drop path are the recipe's.
+        stem: see `NetworkConfig`, None for the search's; auxiliary head and drop path are the recipe's.
         max_latency_ms, max_params, max_macs, max_memory_mb: what the network must not exceed, as in `Objective`; None
             for the search's own limit.
     """
@@ -41,7 +43,7 @@ class TransferShape:
     top: int = 1
     cells: int | None = None
     filters: int | None = None
-    stem: str = "cifar"
+    stem: str | None = None
     max_latency_ms: float | None = None
     max_params: float | None = None
     max_macs: float | None = None
@@ -57,7 +59,10 @@ class TransferShape:
 
 
 class TransferPlan(NamedTuple):
-    """What `run_transfer` does: how many candidates, how large, trained how, on which data, run how, measured where."""
+    """What `run_transfer` does: how many candidates, how large, trained how, on which data, run how, measured where.
+
+    Of the recipe's settings those in `automatic` follow from the number of images.
+    """
 
     top: int
     sizing: Sizing
@@ -65,18 +70,21 @@ class TransferPlan(NamedTuple):
     data: DataSource
     run: RunSettings
     target: Costing | None
+    automatic: tuple[str, ...] = ()
 
 
 def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     """Returns how the transfer will train, every setting checked; `searched` is the configuration of the search."""
     asked: TransferShape = settings(TransferShape, config.transfer, "transfer.")
-    recipe: TransferSettings = build(config.training, "training", TransferSettings, seed=searched.seed)
+    node, automatic = without_automatic(config.training)
+    recipe: TransferSettings = build(node, "training", TransferSettings, seed=searched.seed)
     run: RunSettings = settings(RunSettings, config)
     run.check(recipe.device, recipe.batch)
     data = make_data(searched if searched.get("data") is not None else config)
     check_count(recipe.class_weights, len(data.classes))
+    stem = asked.stem or _searched_stem(searched) or fitted_stem(data.size)
     network = NetworkConfig(
-        stem=asked.stem,
+        stem=stem,
         cells=asked.cells if asked.cells is not None else WITHOUT_LIMITS.cells,
         filters=asked.filters if asked.filters is not None else WITHOUT_LIMITS.filters,
         classes=len(data.classes),
@@ -91,9 +99,10 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     # A predictor knows networks of the size that it was learned from, which a transfer's are not.
     costing = make_target if foretold else make_costing
     target: Costing | None = costing(searched) if timed or asked.top > 1 else None
-    free = Freedom(_searched_shape(searched), asked.cells, asked.filters, WIDTHS[asked.stem])
+    free = Freedom(_searched_shape(searched), asked.cells, asked.filters, WIDTHS[stem])
     facts = plain(searched.target) if timed else None
-    return TransferPlan(asked.top, Sizing(network, limits, free, target, facts), recipe, data, run, target)
+    sizing = Sizing(network, limits, free, target, facts)
+    return TransferPlan(asked.top, sizing, recipe, data, run, target, automatic)
 
 
 def inherited_limits(searched: DictConfig) -> dict[str, float]:
@@ -127,6 +136,12 @@ def _searched_shape(searched: DictConfig) -> Shape:
     network: Mapping[str, Any] = plain(_searched_network(searched)) or {}
     known = NetworkConfig.from_dict({name: network[name] for name in ("cells", "filters") if name in network})
     return Shape(known.cells, known.filters)
+
+
+def _searched_stem(searched: DictConfig) -> str | None:
+    network = _searched_network(searched)
+    stem = None if network is None else network.get("stem")
+    return None if stem is None else str(stem)
 
 
 def _searched_network(searched: DictConfig) -> DictConfig | None:

@@ -20,6 +20,7 @@ from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Pruned
 from nastk.evaluators.training import TrainingEvaluator
 from nastk.genotype import Genotype
+from nastk.jobs.parts import without_automatic
 from nastk.training.data import Digits, Images
 from nastk.training.seeds import derive_seed
 from tests.training.small import genotype
@@ -257,7 +258,7 @@ def test_auxiliary_head_and_drop_path_are_the_recipes() -> None:
 def test_the_shipped_configuration_makes_it_and_a_small_candidate_trains(tmp_path: Path) -> None:
     node = load_yaml(shipped("conf") / "evaluator" / "training.yaml")
     node.epochs = 1
-    made = build(node, "evaluator", data=Digits(), seed=4)
+    made = build(without_automatic(node)[0], "evaluator", data=Digits(), seed=4)
     assert isinstance(made, TrainingEvaluator)
     assert made.seed == 4
     assert derive_seed(made.seed, "subset") >= 0

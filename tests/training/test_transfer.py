@@ -15,6 +15,7 @@ from torch import nn
 
 from nastk.config import build, load_yaml, shipped
 from nastk.errors import UserError
+from nastk.jobs.parts import without_automatic
 from nastk.networks import count_parameters
 from nastk.networks.stored import load_trained
 from nastk.training.batches import in_order
@@ -389,7 +390,8 @@ def test_an_impossible_setting_is_refused(field: str, value: object) -> None:
 
 @pytest.mark.parametrize("name", ["fast", "nasnet_cifar"])
 def test_the_shipped_recipes_are_settings(name: str) -> None:
-    made = build(load_yaml(shipped("conf") / "training" / f"{name}.yaml"), "training", seed=3)
+    node, _ = without_automatic(load_yaml(shipped("conf") / "training" / f"{name}.yaml"))
+    made = build(node, "training", seed=3)
     assert isinstance(made, TransferSettings)
     assert made.seed == 3
 

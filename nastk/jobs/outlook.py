@@ -1,0 +1,128 @@
+"""What a search tells before it trains: pixels, stem, steps, device, memory and time; and at its end, if all guess."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Sequence
+
+from omegaconf import DictConfig
+
+from nastk.chance import best_guess
+from nastk.errors import UserError
+from nastk.evaluators import Evaluator
+from nastk.evaluators.training import TrainingEvaluator
+from nastk.executors import Executor
+from nastk.free_memory import GIGABYTE
+from nastk.genotype import Genotype
+from nastk.jobs.fitting import free_bytes
+from nastk.rows import Row
+from nastk.spaces import Space, random_genotype
+from nastk.training.failure import TrainingError
+from nastk.training.step_memory import step_bytes
+
+# Scoring an image takes about a third of training on it: there is no backward pass.
+SCORING = 1 / 3
+
+
+def check_memory(config: DictConfig, executor: Executor, space: Space) -> None:
+    """Raises UserError where a step of the search's candidates takes more memory than is free."""
+    evaluator = executor.evaluator
+    if not isinstance(evaluator, TrainingEvaluator):
+        return
+    needed, free = _needed(config, executor, evaluator, space), free_bytes(evaluator.device)
+    if free is not None and needed > free:
+        raise UserError(_no_memory(evaluator, executor.parallel, needed, free))
+
+
+def tell_outlook(config: DictConfig, executor: Executor, space: Space, trials: int) -> None:
+    """Prints on stderr what the search will take, from a timed first step; nothing where nothing is left to train.
+
+    Args:
+        config: of the search, every setting chosen.
+        executor: that will train.
+        space: a candidate of it is timed.
+        trials: that are left.
+
+    Raises:
+        UserError: the step ran out of memory.
+    """
+    evaluator = executor.evaluator
+    if trials < 1 or not isinstance(evaluator, TrainingEvaluator):
+        return
+    network, parallel, free = evaluator.network_config, executor.parallel, free_bytes(evaluator.device)
+    images, held = evaluator.images, sum(evaluator.validated_on)
+    steps = evaluator.epochs * (images // evaluator.batch)
+    said = [
+        f"{images:,} images of {network.classes} classes to train on, {held:,} to score on",
+        f"{network.size}x{network.size} pixels, stem {network.stem}",
+        f"batch {evaluator.batch}, {evaluator.epochs} epochs of {images // evaluator.batch} steps",
+    ]
+    try:
+        cost = evaluator.first_step(_timed(config, space), threads=None if parallel == 1 else 1)
+    except TrainingError as error:
+        raise UserError(
+            f"search: a first step with batch={evaluator.batch}: {error.reason}; {_smaller(evaluator)}"
+        ) from None
+    scored = evaluator.epochs * held / evaluator.batch * SCORING
+    seconds = cost.seconds * (steps + scored)
+    needed = max(_needed(config, executor, evaluator, space), cost.bytes * parallel)
+    memory = f"about {needed / GIGABYTE:.2g} GB" + (f" of {free / GIGABYTE:.3g} GB free" if free is not None else "")
+    side = f", {parallel} at once" if parallel > 1 else ""
+    said += [
+        f"{cost.device}{side}, {memory}",
+        f"about {_told(seconds)} a candidate, {_told(seconds * -(-trials // parallel))} for {trials}",
+    ]
+    print(f"search: {'; '.join(said)}", file=sys.stderr, flush=True)
+
+
+def _timed(config: DictConfig, space: Space) -> Genotype:
+    return random_genotype(space, random.Random(config.seed))
+
+
+def _needed(config: DictConfig, executor: Executor, evaluator: TrainingEvaluator, space: Space) -> int:
+    return step_bytes(_timed(config, space), evaluator.network_config, evaluator.batch) * executor.parallel
+
+
+def guessed(evaluator: Evaluator, rows: Sequence[Row], best: Row) -> str | None:
+    """Returns what to say where no trained candidate is better than guessing, None where one is.
+
+    Args:
+        evaluator: that scored them.
+        rows: of the search.
+        best: the one that would be called the best.
+    """
+    if not isinstance(evaluator, TrainingEvaluator):
+        return None
+    trained = [row for row in rows if row.state == "complete" and "accuracy" in row.metrics]
+    accuracy = max((row.metrics["accuracy"] for row in trained), default=1.0)
+    counts = evaluator.validated_on
+    bound = best_guess(counts, len(trained))
+    if accuracy > bound:
+        return None
+    return (
+        f"none is better than guessing: the best accuracy is {accuracy:.3g} (trial {best.number}), and with "
+        f"{sum(counts)} validation images in {len(counts)} classes guesses reach {bound:.3g}. Train longer "
+        f"in another run= (evaluator.epochs={4 * evaluator.epochs}, now {evaluator.epochs}), give more images, and see "
+        "whether they lie in the right classes"
+    )
+
+
+def _no_memory(evaluator: TrainingEvaluator, parallel: int, needed: int, free: int) -> str:
+    side = f" with executor.parallel={parallel}" if parallel > 1 else ""
+    return (
+        f"search: a step of {evaluator.batch} images of {evaluator.data.size}x{evaluator.data.size} pixels takes "
+        f"about {needed / GIGABYTE:.3g} GB{side}, {free / GIGABYTE:.3g} GB are free; {_smaller(evaluator)}"
+    )
+
+
+def _smaller(evaluator: TrainingEvaluator) -> str:
+    size = evaluator.data.size
+    pixels = f", data.resize={max(size // 2, 8)} (now {size})" if size > 16 else ""
+    return f"give evaluator.batch={max(evaluator.batch // 2, 2)}{pixels}, or a stem with a stride"
+
+
+def _told(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,80 @@
+"""A first training step on images without content: how long a step takes here, and how much memory."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from nastk.genotype import Genotype
+from nastk.networks import NetworkConfig, build_network
+from nastk.training.device import place
+from nastk.training.failure import memory_errors_named
+from nastk.training.quick_forms import quick_forms
+from nastk.training.recipe import Recipe
+
+# A first step also chooses kernels; where it was quick, a second one tells better.
+QUICK_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What a training step takes.
+
+    Attributes:
+        seconds: on the device that was asked for.
+        bytes: by which the process has grown at most, or that the GPU has held.
+        device: its name.
+    """
+
+    seconds: float
+    bytes: int
+    device: str
+
+
+def first_step(genotype: Genotype, config: NetworkConfig, recipe: Recipe, device: torch.device) -> StepCost:
+    """Trains a network for a step or two, and forgets it.
+
+    Args:
+        genotype: the cells.
+        config: the network.
+        recipe: batch and optimizer.
+        device: to train on.
+
+    Raises:
+        TrainingError: there is not enough memory.
+    """
+    before = _peak(device)
+    with memory_errors_named():
+        network = build_network(genotype, config)
+        place(network, device)
+        optimizer = recipe.make_optimizer(network)
+        shape = (recipe.batch, config.channels, config.size, config.size)
+        images = torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)
+        labels = torch.arange(recipe.batch, device=device) % config.classes
+        seconds = 0.0
+        with quick_forms(network, device):
+            for _ in range(2):
+                start = time.perf_counter()
+                output = network(images)
+                logits = output[0] if isinstance(output, tuple) else output
+                cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                optimizer.zero_grad()
+                if device.type == "cuda":
+                    torch.cuda.synchronize(device)
+                seconds = time.perf_counter() - start
+                if seconds > QUICK_SECONDS:
+                    break
+    return StepCost(seconds, max(_peak(device) - before, 0), str(device))
+
+
+def _peak(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,59 @@
+"""Batch, epochs and learning rate that suit a number of images: enough optimizer steps, however few the images are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from nastk.training.seeds import SMALL
+
+# Of the batch that the shipped learning rates are meant for. A smaller one has a rate that is smaller alike: Goyal et
+# al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017, https://arxiv.org/abs/1706.02677.
+USUAL_BATCH = 64
+LEAST_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What a training has where there are images enough.
+
+    Attributes:
+        epochs: passes over the images.
+        rate: highest learning rate at a batch of 64.
+        steps: that it has at least, by more epochs.
+        tiny_steps: the same for images of up to 16 pixels a side.
+    """
+
+    epochs: int
+    rate: float
+    steps: int
+    tiny_steps: int
+
+
+SEARCH = Usual(epochs=4, rate=0.2, steps=320, tiny_steps=64)
+TRANSFER = Usual(epochs=20, rate=0.1, steps=1600, tiny_steps=320)
+# An epoch of fewer steps takes a smaller batch.
+STEPS_AN_EPOCH, TINY_STEPS_AN_EPOCH = 50, 16
+
+
+def fitted_batch(images: int, size: int) -> int:
+    """Returns images a step: a power of two from 8 to 64, fewer where an epoch would have less than 50 steps.
+
+    Args:
+        images: that are trained on.
+        size: pixels a side; up to 16 there need be only 16 steps.
+    """
+    wanted = images // (TINY_STEPS_AN_EPOCH if size <= SMALL else STEPS_AN_EPOCH)
+    batch: int = min(max(2 ** max(wanted.bit_length() - 1, 0), LEAST_BATCH), USUAL_BATCH)
+    return max(min(batch, images), 2)
+
+
+def fitted_epochs(images: int, batch: int, size: int, usual: Usual) -> int:
+    """Returns the usual epochs, or as many more as the least number of steps takes."""
+    steps = usual.tiny_steps if size <= SMALL else usual.steps
+    return max(usual.epochs, math.ceil(steps / max(images // batch, 1)))
+
+
+def fitted_rate(batch: int, usual: Usual) -> float:
+    """Returns the learning rate of a batch that was fitted: in proportion to it."""
+    return usual.rate * min(batch, USUAL_BATCH) / USUAL_BATCH
