@@ -1,6 +1,7 @@
 """The moving average against one kept by hand."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,3 +73,18 @@ def test_averaging_changes_nothing_of_the_training() -> None:
         for ours, theirs in zip(trained(0.0)[1], trained(0.3)[1], strict=True)
         for name in ours
     )
+
+
+def test_the_auxiliary_head_is_kept_once_and_an_earlier_checkpoints_average_of_it_is_not_taken() -> None:
+    network = build_network(genotype(), replace(CONFIG, auxiliary=True))
+    batches = Batches(IMAGES, statistics(IMAGES), batch=32, augmentation=Augmentation(), seed=0, device=CPU)
+    module = AveragingClassifier(network, batches, Recipe(), seed=0, after_epoch=lambda *_: None, average=0.3)
+    heads = [weight for name, weight in module.state_dict().items() if ".auxiliary." in name]
+    assert heads
+    assert 2 * len({weight.data_ptr() for weight in heads}) == len(heads)
+    weights = {name: weight.clone() for name, weight in module.state_dict().items()}
+    before = {name: weight + 1 if name.startswith("averaged.") else weight for name, weight in weights.items()}
+    module.on_load_checkpoint({"state_dict": before})
+    module.load_state_dict(before)
+    for name, weight in network.auxiliary.state_dict().items():  # type: ignore[union-attr]
+        assert torch.equal(weight, weights[f"network.auxiliary.{name}"])
