@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nastk.jobs.search import doubtful_timings
+from nastk.jobs.outlook import doubtful_timings
 from nastk.objective import Objective
 from nastk.progress import SearchProgress
 from nastk.rows import Row, State

@@ -206,12 +206,9 @@ class CallTimer:
 def _timer(path: Path, batch: int, threads: int) -> CallTimer:
     """Opens an ONNX file with an input of noise."""
     checked = validate_model(path)
-    try:
-        session = open_session(checked.data, threads)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
     feeds = {INPUT: np.random.default_rng(0).standard_normal((batch, *checked.shape), dtype=np.float32)}
     try:
+        session = open_session(checked.data, threads)
         with failures_told():
             session.run(None, feeds)
     except UserError as error:
@@ -233,8 +230,7 @@ def _repeat(timers: Sequence[Timer], runs: int, seconds: float, on_cpu: bool) ->
 def summaries(repeats: Sequence[Repeat], batch: int, threads: int, cores: int | None = None) -> list[Latency]:
     """Returns the latency of each file that the repeats, in seconds, amount to; `cores` are those of where it ran."""
     others = mean_others([repeat.others for repeat in repeats])
-    files = zip(*(repeat.times for repeat in repeats), strict=True)
-    return [summary(mine, batch, threads, others, cores) for mine in files]
+    return [summary(mine, batch, threads, others, cores) for mine in zip(*(one.times for one in repeats), strict=True)]
 
 
 def summary(
@@ -243,8 +239,7 @@ def summary(
     """Returns the latency that the seconds of each run, repeat by repeat, amount to, and whether to trust it."""
     milliseconds = np.concatenate([np.asarray(times) for times in repeats]) * 1000
     p50, p90, p99 = (round(float(value), 4) for value in np.percentile(milliseconds, [50, 90, 99]))
-    medians = [float(np.median(times)) * 1000 for times in repeats]
-    spread = (max(medians) - min(medians)) / p50
+    spread = float(np.ptp([np.median(times) * 1000 for times in repeats])) / p50
     least = round(float(milliseconds.min()), 4)
     why = doubt(p50, least, spread, others, threads, cores)
     return Latency(p50, p90, p99, least, len(milliseconds), round(spread, 4), why is None, batch, threads, why)

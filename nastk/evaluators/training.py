@@ -127,8 +127,7 @@ class TrainingEvaluator(TrainingSettings):
     @property
     def validated_on(self) -> list[int]:
         """How many images of each class a candidate is scored on."""
-        counts: list[int] = self._drawn.held.y.bincount(minlength=len(self.data.classes)).tolist()
-        return counts
+        return [int(count) for count in self._drawn.held.y.bincount(minlength=len(self.data.classes))]
 
     def carried(self, device: str | None = None) -> TrainingEvaluator:
         """Returns this evaluator as another machine takes it, which has no files of the data set.
@@ -169,9 +168,8 @@ class TrainingEvaluator(TrainingSettings):
             EvaluationFailed: it diverged, ran out of memory or took longer than `max_seconds`.
             Pruned: `report` raised it.
         """
-        seed = derive_seed(self.seed, genotype.key)
-        if self.repeat:
-            seed = derive_seed(seed, self.repeat)
+        of_key = derive_seed(self.seed, genotype.key)
+        seed = derive_seed(of_key, self.repeat) if self.repeat else of_key
         try:
             with threads_set(self.threads, self.data.size), isolated_rng(seed, self._device), memory_errors_named():
                 return self._train(genotype, report, seed)
@@ -198,12 +196,8 @@ class TrainingEvaluator(TrainingSettings):
             found = scores(module.result, in_order(held, self._normalisation, self._device), len(self.data.classes))
             if not math.isfinite(found.loss):
                 raise TrainingError(f"diverged: the validation loss is {found.loss} in epoch {epoch}")
-            metrics.update(
-                found._asdict(),
-                train_loss=loss,
-                epochs=float(epoch),
-                train_seconds=time.perf_counter() - start,
-            )
+            seconds = time.perf_counter() - start
+            metrics.update(found._asdict(), train_loss=loss, epochs=float(epoch), train_seconds=seconds)
             report(epoch, found.accuracy)
 
         module = AveragingClassifier(

@@ -1,4 +1,4 @@
-"""What a search tells before it trains: pixels, stem, steps, device, memory and time; and at its end, if all guess."""
+"""What a search tells before it trains: pixels, steps, memory, time; and at its end, where a result is in doubt."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from nastk.executors import Executor
 from nastk.free_memory import GIGABYTE
 from nastk.genotype import Genotype
 from nastk.jobs.fitting import free_bytes
+from nastk.objective import STEADY
 from nastk.rows import Row
 from nastk.spaces import Space, random_genotype
 from nastk.training.failure import TrainingError
@@ -106,6 +107,20 @@ def guessed(evaluator: Evaluator, rows: Sequence[Row], best: Row) -> str | None:
         f"in another run= (evaluator.epochs={4 * evaluator.epochs}, now {evaluator.epochs}), give more images, and see "
         "whether they lie in the right classes"
     )
+
+
+def doubtful_timings(rows: Sequence[Row]) -> list[str]:
+    """Returns a line where candidates were timed while the machine was busy with something else, else none."""
+    measured = [row for row in rows if STEADY in row.metrics and row.state != "duplicate"]
+    doubtful = [row for row in measured if row.metrics[STEADY] == 0]
+    if not doubtful:
+        return []
+    rejected = sum(row.state == "rejected" for row in doubtful)
+    among = f"; {rejected} of these were rejected" if rejected else ""
+    return [
+        f"the latencies of {len(doubtful)} of {len(measured)} candidates are not trustworthy, the machine was busy "
+        f"with something else{among}: search on a machine that does nothing else, or with latency=table"
+    ]
 
 
 def _no_memory(evaluator: TrainingEvaluator, parallel: int, needed: int, free: int) -> str:

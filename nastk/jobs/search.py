@@ -25,7 +25,7 @@ from nastk.files import cannot_write
 from nastk.jobs.data_record import check_data, data_lines, record_data, record_skipped
 from nastk.jobs.fitting import fitted_search
 from nastk.jobs.given import going_on
-from nastk.jobs.outlook import check_memory, guessed, tell_outlook
+from nastk.jobs.outlook import check_memory, doubtful_timings, guessed, tell_outlook
 from nastk.jobs.parts import make_cost, make_executor, make_latency, make_logger, make_objective, make_space
 from nastk.jobs.study import make_storage, named_storage, opened_study
 from nastk.jobs.too_slow import TooSlow
@@ -109,11 +109,10 @@ def searched(config: DictConfig) -> Searched:
             for line in record_config(folder, part, functools.partial(check_data, folder, executor.evaluator)):
                 print(f"nastk: {line}", file=sys.stderr)
             record_data(folder, executor.evaluator)
-            sys.stderr.writelines(f"{line}\n" for line in told)
             with opened_study(folder, part, storage, opening, controller(), space, objective, pruner) as study:
                 check_rows(folder, study.recorded)
                 write_rows(folder, study.rows)
-                slow = _begun(config, folder, study, executor, budget)
+                slow = _begun(config, folder, study, executor, budget, told)
                 with (
                     SearchProgress(folder, budget.trials, study.rows) as progress,
                     logger.opened(folder, "search", _logged(part)) as log,
@@ -138,15 +137,16 @@ def searched(config: DictConfig) -> Searched:
         print(f"warning: {line}", file=sys.stderr)
     if best is None:
         raise _untrained(folder, study, ended, slow)
-    if ended is not None:
-        print(f"The search ended early: {ended}")
     guess = guessed(executor.evaluator, study.rows, best)
-    _tell_result(folder, study, best, guess)
+    _tell_result(folder, study, best, guess, ended)
     return Searched(folder, guess is None)
 
 
-def _begun(config: DictConfig, folder: Path, study: SearchStudy, executor: Executor, budget: Budget) -> TooSlow:
-    """Tells what is there and what is to come; returns what watches the trials."""
+def _begun(
+    config: DictConfig, folder: Path, study: SearchStudy, executor: Executor, budget: Budget, told: Sequence[str]
+) -> TooSlow:
+    """Tells what the images are, what is there and what is to come; returns what watches the trials."""
+    sys.stderr.writelines(f"{line}\n" for line in told)
     if study.rows:
         print(f"{folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr)
     tell_outlook(config, executor, study.space, budget.trials - study.trained)
@@ -219,7 +219,9 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _tell_result(folder: Path, study: SearchStudy, best: Row, guess: str | None) -> None:
+def _tell_result(folder: Path, study: SearchStudy, best: Row, guess: str | None, ended: str | None) -> None:
+    if ended is not None:
+        print(f"The search ended early: {ended}")
     counts = {state: sum(row.state == state for row in study.rows) for state in ("duplicate", "rejected", "failed")}
     others = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     facts = ", ".join(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nastk.errors import UserError
-from nastk.outside.memory import free_memory
+from nastk.free_memory import free_memory
 from nastk.outside.regular import opened, sized
 
 LARGEST = 2**40
@@ -51,9 +51,9 @@ class NpzFile:
                 they are larger than the memory that is free.
         """
         size, free = sum(self._members[name].file_size for name in names), free_memory()
-        if size > free:
+        if free is not None and size > free:
             wanted = ", ".join(names)
-            raise RefusedNpz(f"{wanted} would unpack to {sized(size)}, {sized(int(free))} of memory are free")
+            raise RefusedNpz(f"{wanted} would unpack to {sized(size)}, {sized(free)} of memory are free")
         return {name: self._array(name) for name in names}
 
     def header(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -22,6 +22,7 @@ OWN = {
     "journal_lock.py": "a lock's first bytes, and the system's own",
     "deaths.py": "the system's own",
     "steadiness.py": "the system's own",
+    "free_memory.py": "the system's own",
     "run_words.py": "shipped configuration",
     "deploy/standalone.py": "runs beside an export, without nastk",
     "deploy/remote_measure.py": "runs on another machine, without nastk",
