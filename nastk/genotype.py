@@ -13,7 +13,7 @@ from nastk.outside import parse_json, shortened
 
 SCHEMA = 1
 MAX_NODES = 32
-MAX_EDGES = 64  # of a node: every operation of a large space on every state of a usual cell
+MAX_EDGES = 1024  # of a node: every operation of a large space on every state of a usual cell
 
 Combine = Literal["add", "concat"]
 COMBINES: tuple[Combine, ...] = ("add", "concat")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import sys
 
 
 def accept_every_letter() -> None:
     """Makes print() write a backslash escape for what a stream cannot encode, where it would raise halfway."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+        reconfigure = getattr(stream, "reconfigure", None)  # what stands in for a stream may have none
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

@@ -193,12 +193,19 @@ def test_a_group_that_is_null_and_a_setting_that_optuna_refuses_are_one_line(cap
     assert list(tmp_path.iterdir()) == []
 
 
+def test_candidates_that_no_memory_holds_are_refused_before_the_run_is_made(capsys: Capture, tmp_path: Path) -> None:
+    line = run(capsys, "search", f"run={tmp_path / 'run'}", *SEARCH, "evaluator.network.filters=100000").line
+    assert re.search(
+        r"search: a step of \d+ images of 8x8 pixels takes about \S+ GB, .* GB are free; give evaluator", line
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (("evaluator.learning_rate=1e30", "evaluator.clip=0"), "diverged"),
         (("evaluator.max_seconds=0.001",), "took longer than max_seconds=0.001"),
-        (("evaluator.network.filters=100000",), "out of memory"),
     ],
 )
 def test_a_candidate_that_fails_is_a_failed_trial_and_the_search_goes_on(

@@ -83,7 +83,7 @@ def _cell(data: dict[str, Any], **changes: Any) -> None:
         (lambda data: data["cells"].append(None), "cells[6]: 'None', expected an object"),
         (lambda data: data["cells"].append(data["cells"][0]), "a key is there twice"),
         (lambda data: _cell(data, accuracy=1.5), "cells[1].accuracy=1.5: expected 0 to 1"),
-        (lambda data: _cell(data, accuracy=float("nan")), "cells[1].accuracy=nan: expected 0 to 1"),
+        (lambda data: _cell(data, accuracy=float("nan")), "cells[1].accuracy nan, expected a finite number"),
         (lambda data: _cell(data, key="../x"), "cells[1].key='../x': expected letters and digits"),
         (lambda data: _cell(data, longer=[{"accuracy": 0.5}]), "cells[1].longer[0].seconds: missing"),
         (lambda data: data["agreement"].update(tau=2), "agreement.tau=2: expected -1 to 1"),

@@ -205,4 +205,6 @@ def free_bytes(device: str) -> int | None:
 def parallel_steps(config: DictConfig) -> int:
     """Returns how many candidates may take a step at once in one memory, at most."""
     parallel = config.executor.get("parallel", 1)
-    return int(parallel) if parallel is not None else os.cpu_count() or 1
+    if parallel is None:
+        return os.cpu_count() or 1
+    return parallel if isinstance(parallel, int) and parallel > 0 else 1  # another is refused by the executor

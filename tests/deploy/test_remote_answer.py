@@ -44,7 +44,7 @@ def test_a_measurement_is_read_whatever_the_login_shell_prints() -> None:
         (said(nanoseconds={"0.onnx": [[1], [1]]}), "times of 0.onnx are malformed"),
         (said(nanoseconds={"0.onnx": [[1], [1], []]}), "times of 0.onnx are malformed"),
         (said(nanoseconds={"0.onnx": [[1], [1], [-1]]}), "times of 0.onnx are malformed"),
-        (said(nanoseconds={"0.onnx": [[1], [1], [float("nan")]]}), "times of 0.onnx are malformed"),
+        (said(nanoseconds={"0.onnx": [[1], [1], [float("nan")]]}), "the answer is malformed"),
         (said(nanoseconds={"0.onnx": [[1], [1], [True]]}), "times of 0.onnx are malformed"),
         (said(nanoseconds={"0.onnx": [[1], [1], ["1"]]}), "times of 0.onnx are malformed"),
         (said(nanoseconds={"0.onnx": [[1], [1], [10**20]]}), "times of 0.onnx are malformed"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -158,8 +160,7 @@ with ProcessesExecutor(make, parallel=2, preload=["tests.executors.scripted"]) a
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
 def test_no_worker_outlives_a_search_that_is_killed(tmp_path: Path, sign: signal.Signals) -> None:
     command = [sys.executable, "-c", SEARCH, str(tmp_path)]
-    sockets = tmp_path / "sockets"
-    sockets.mkdir()
+    sockets = Path(tempfile.mkdtemp(dir="/tmp"))  # tmp_path may be too long for the name of a socket
     given = {"cwd": ROOT, "env": {**os.environ, "TMPDIR": str(sockets)}}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, **given) as process:
         deadline = time.monotonic() + 120
@@ -177,6 +178,7 @@ def test_no_worker_outlives_a_search_that_is_killed(tmp_path: Path, sign: signal
             assert time.monotonic() < deadline
             time.sleep(0.05)
     assert not list(sockets.glob("pymp-*"))
+    shutil.rmtree(sockets)
 
 
 WELL = """

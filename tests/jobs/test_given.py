@@ -81,7 +81,7 @@ def test_groups_that_are_given_again_leave_the_runs_own_fields(place: Path, caps
     ("given", "message"),
     [
         (("evaluator.epochs=2",), "holds a run with evaluator.epochs=1, this command has 2; use the same settings"),
-        (("data.resize=9",), "data: size was 12 when the run began and is 9 now|data.resize=None, this command has 9"),
+        (("data.resize=9",), "holds a run with data.resize=12, this command has 9"),
         (("data=image_folder", "data.flip=false"), "data.flip=True, this command has False"),
         (("+space=nasnet_paper",), "holds a run with space.ops="),
         (("objective=pareto",), "holds a run with objective.minimize="),

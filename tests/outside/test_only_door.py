@@ -33,6 +33,7 @@ OWN = {
     "deploy/predictors/op_timing.py": "a profile that ONNX Runtime has just written",
     "jobs/artifacts.py": "a page that it has just written",
     "jobs/study.py": "its own settings, through JSON and back",
+    "training/first_step.py": "the system's own",
     "training/launcher.py": "what its own processes say",
     "training/checkpoint.py": "checked as torch.load does",
     "executors/": "what its own processes say",

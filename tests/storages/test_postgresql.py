@@ -81,7 +81,8 @@ def test_a_folder_whose_study_is_elsewhere_does_not_change_its_place(
     assert run(capsys, "search", *searched, "run=a").code == 0
     assert "storage" in run(capsys, "search", *searched, *_storage(database), "run=a").line
     assert run(capsys, "search", *searched, *_storage(database), "run=b").code == 0
-    assert "storage" in run(capsys, "search", *searched, "run=b").line
+    assert "storage" in run(capsys, "search", *searched, "storage=journal", "run=b").line
+    assert run(capsys, "search", *searched, "run=b").code == 0  # not given again, it is where it was
 
 
 def test_a_second_driver_of_one_run_folder_is_refused_wherever_the_study_is(
