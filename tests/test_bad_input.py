@@ -195,9 +195,7 @@ def test_a_group_that_is_null_and_a_setting_that_optuna_refuses_are_one_line(cap
 
 def test_candidates_that_no_memory_holds_are_refused_before_the_run_is_made(capsys: Capture, tmp_path: Path) -> None:
     line = run(capsys, "search", f"run={tmp_path / 'run'}", *SEARCH, "evaluator.network.filters=100000").line
-    assert re.search(
-        r"search: a step of \d+ images of 8x8 pixels takes about \S+ GB, .* GB are free; give evaluator", line
-    )
+    assert "images of 8x8 pixels takes about" in line and "GB are free; give evaluator.batch=" in line
     assert list(tmp_path.iterdir()) == []
 
 
