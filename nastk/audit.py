@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from nastk.launch import launch, say_next
+from nastk.cli.launch import launch, say_next
 
 
 def main() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
+from nastk.cli.launch import launch, say_next
 from nastk.errors import UserError
-from nastk.launch import launch, say_next
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from nastk.launch import launch
+from nastk.cli.launch import launch
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nastk.plain_launch import launch_plainly
+from nastk.cli.plain import launch_plainly
 
 HEADER = "Classify images with an exported network, by ONNX Runtime; the hashes of its files are checked first."
 EXAMPLES = (

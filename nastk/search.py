@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from nastk.launch import launch, say_next
-from nastk.sweeps import sweeping
+from nastk.cli.launch import launch, say_next
+from nastk.cli.sweeps import sweeping
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from nastk.launch import launch, say_next
+from nastk.cli.launch import launch, say_next
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
 
 def transfer(config: DictConfig) -> None:
     """Trains, then says what to do next."""
-    from nastk.jobs.transfer import run_transfer
+    from nastk.jobs.transfer.transfer import run_transfer
 
     folders = run_transfer(config)
     for folder in folders:

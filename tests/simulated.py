@@ -11,10 +11,10 @@ from nastk.evaluators import EvaluationFailed, Evaluator, Report
 from nastk.executors.inline import InlineExecutor
 from nastk.genotype import Genotype
 from nastk.objective import Objective
-from nastk.pruning import Pruner
 from nastk.spaces import NasBench201Space
-from nastk.storage import journal
-from nastk.study import SearchStudy
+from nastk.storages.journal_storage import journal
+from nastk.study.pruning import Pruner
+from nastk.study.study import SearchStudy
 
 
 def accuracy(genotype: Genotype) -> float:

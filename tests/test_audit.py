@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from nastk.fidelity import Audit, read_audit
-from nastk.runs import held
-from tests.cli import run
-from tests.report import folders
+from nastk.runs.audit import Audit, read_audit
+from nastk.runs.folder import held
+from tests.commands import run
+from tests.reports import folders
 from tests.test_tabular_search import SPACE, table
 
 __all__ = ["table"]

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli import run
-from tests.training.data.files import write_image_folder
+from tests.commands import run
+from tests.data.files import write_image_folder
 
 Capture = pytest.CaptureFixture[str]
 Damage = Callable[[Path], object]

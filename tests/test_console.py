@@ -11,7 +11,7 @@ import pytest
 from tqdm import tqdm
 
 from nastk.console import Visible, visible
-from tests.cli import run
+from tests.commands import run
 
 DESCRIBE = ("describe", "network=nasnet_a_mobile")
 HELP = ("predict", "--help")

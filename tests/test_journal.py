@@ -11,8 +11,8 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial
 
 from nastk.errors import UserError
-from nastk.journal import Journal
-from nastk.storage import journal
+from nastk.storages.journal_lines import Journal
+from nastk.storages.journal_storage import journal
 
 CHOSEN = {"a": 3, "b": 7}
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from nastk.deploy.predictors.learned import learn_latency, write_learned
-from nastk.deploy.predictors.op_bench import measure_ops
-from nastk.deploy.predictors.table import write_table
+from nastk.deploy.cost.learned import learn_latency, write_learned
+from nastk.deploy.cost.op_bench import measure_ops
+from nastk.deploy.cost.table import write_table
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.genotype import Genotype
-from nastk.jobs.transfer_plan import TransferShape, _limits
+from nastk.jobs.transfer.plan import TransferShape, _limits
 from nastk.networks import NetworkConfig
 from nastk.spaces import NasBench201Space, random_genotype
-from tests.cli import run
+from tests.commands import run
 
 Capture = pytest.CaptureFixture[str]
 SIZE = NetworkConfig(cells=1, filters=4, channels=1, size=8)
@@ -56,7 +56,7 @@ def test_a_learned_latency_is_the_candidates(capsys: Capture, tmp_path: Path, pr
 
 
 def test_a_transfer_is_not_held_to_a_latency_learned_on_networks_of_another_size(predictor: Path):
-    source = {"_target_": "nastk.deploy.predictors.sources.PredictorLatency", "path": str(predictor)}
+    source = {"_target_": "nastk.deploy.cost.sources.PredictorLatency", "path": str(predictor)}
     objective = {"_target_": "nastk.objective.Objective", "max_latency_ms": 100.0, "max_params": 1e6}
     searched = {"evaluator": {"network": {"filters": 4}}, "objective": objective}
     measured = _limits(TransferShape(), OmegaConf.create(searched))

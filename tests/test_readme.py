@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nastk.config import shipped
+from nastk.config.build import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()

@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nastk.training.data import ImageFolder
-from tests.training.data.files import write_fashion, write_image_folder
+from nastk.data.sources import ImageFolder
+from tests.data.files import write_fashion, write_image_folder
 
 SEARCH = """
 import os, sys

@@ -11,10 +11,10 @@ import onnx
 from numpy.typing import NDArray
 from torch import nn
 
-from nastk.deploy.calibrate import Ranges, check_images, tensor_ranges
-from nastk.deploy.onnx import onnx_model
-from nastk.deploy.quantize import assumed_ranges, quantized_model
-from nastk.deploy.scheme import X86, Scheme
+from nastk.deploy.onnx.writer import onnx_model
+from nastk.deploy.precision.calibrate import Ranges, check_images, tensor_ranges
+from nastk.deploy.precision.quantize import assumed_ranges, quantized_model
+from nastk.deploy.precision.scheme import X86, Scheme
 from nastk.networks import NetworkConfig
 
 Calibrator = Callable[[onnx.ModelProto, NDArray[np.float32]], Ranges]

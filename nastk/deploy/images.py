@@ -30,7 +30,7 @@ class LabelledImages(Protocol):
 
 
 class ImageSource(Protocol):
-    """A data source as far as deployment needs one; those of `nastk.training.data` are."""
+    """A data source as far as deployment needs one; those of `nastk.data.sources` are."""
 
     @property
     def name(self) -> str: ...

@@ -12,6 +12,12 @@ from typing import Any
 
 import torch
 
+from nastk.data.carried import CarriedImages
+from nastk.data.images import DataSource, Images
+from nastk.data.normalisation import Normalisation, statistics
+from nastk.data.search_record import search_record
+from nastk.data.subsets import Drawn, draw_parts
+from nastk.data.summary import data_lines
 from nastk.deploy.targets import Target
 from nastk.errors import UserError, unknown
 from nastk.evaluators import EvaluationFailed, Report
@@ -19,27 +25,17 @@ from nastk.evaluators.int8 import check_int8, int8_accuracy
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
 from nastk.objective import INT8_ACCURACY
+from nastk.seeds import derive_seed
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches, in_order
 from nastk.training.class_weights import check_count, class_weights
-from nastk.training.data import (
-    CarriedImages,
-    DataSource,
-    Drawn,
-    Images,
-    Normalisation,
-    data_lines,
-    draw_parts,
-    search_record,
-    statistics,
-)
 from nastk.training.device import choose_device, place
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.first_step import StepCost, first_step
 from nastk.training.fit import fit
 from nastk.training.recipe import check_integer, check_number
 from nastk.training.scoring import scores
-from nastk.training.seeds import derive_seed, isolated_rng, threads_set
+from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.settings import TrainingSettings
 
 CPU = torch.device("cpu")

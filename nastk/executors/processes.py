@@ -20,7 +20,7 @@ import joblib
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
 from nastk.executors import Make, Result, Task
-from nastk.executors.patience import check_patience, check_range, times, took_too_long
+from nastk.executors.limits import check_patience, check_range, times, took_too_long
 from nastk.executors.pool import Pool, close_all, start_server, wait_for_server
 
 MOST = 256

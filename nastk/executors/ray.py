@@ -15,7 +15,7 @@ from typing import Any
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
 from nastk.executors import Later, Make, Result, Task
-from nastk.executors.patience import check_patience, check_range, times, took_too_long
+from nastk.executors.limits import check_patience, check_range, times, took_too_long
 from nastk.executors.ray_cluster import GIGABYTE, Needs, joined, room, trains_here
 from nastk.executors.ray_workers import Handle, Workers, death
 

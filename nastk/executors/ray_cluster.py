@@ -27,7 +27,7 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a notice on every start otherwise
     "RAY_DISABLE_IMPORT_WARNING": "1",
 }
-ALLOWED = "NASTK_ALLOW_TARGETS"  # nastk.trust leaves it for worker processes; other machines have to be told
+ALLOWED = "NASTK_ALLOW_TARGETS"  # nastk.config.trust leaves it for worker processes; other machines have to be told
 LOCAL = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray keeps to 127.0.0.1 where it thinks that there can be no cluster
     "RAY_gcs_rpc_server_reconnect_timeout_s": "20",  # what outlives a killed search looks for it so long, then ends

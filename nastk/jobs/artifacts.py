@@ -17,13 +17,13 @@ from optuna.storages import JournalStorage
 
 from nastk.errors import UserError
 from nastk.files import cannot_write, write_bytes
-from nastk.recorded import OUTCOME, row_of
-from nastk.report import draw_cell
-from nastk.report.run_files import Candidate, Run, read_run
-from nastk.results import check_rows
-from nastk.runs import InUseError, held
-from nastk.storage import JOURNAL, journal
-from nastk.study import STUDY_NAME
+from nastk.reports import draw_cell
+from nastk.runs.contents import Candidate, Run, read_run
+from nastk.runs.folder import InUseError, held
+from nastk.runs.trial_record import OUTCOME, row_of
+from nastk.runs.trials import check_rows
+from nastk.storages.journal_storage import JOURNAL, journal
+from nastk.study.study import STUDY_NAME
 
 FOLDER = "artifacts"
 MOST = 50

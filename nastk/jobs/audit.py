@@ -13,17 +13,27 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from nastk.agreement import kendall, spread
-from nastk.config import settings
+from nastk.config.build import settings
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator
 from nastk.evaluators.tabular import TabularEvaluator
-from nastk.fidelity import AUDIT, FEWEST, Audit, AuditedCell, Kind, Training, concluded, read_audit, write_audit
 from nastk.genotype import Genotype
 from nastk.jobs.data_record import DATA, record_data
 from nastk.jobs.parts import make_evaluator, run_config
-from nastk.report.run_files import TrialRow, read_trials
-from nastk.runs import held, made_by
+from nastk.runs.audit import (
+    AUDIT,
+    FEWEST,
+    Audit,
+    AuditedCell,
+    Kind,
+    Training,
+    concluded,
+    read_audit,
+    write_audit,
+)
+from nastk.runs.contents import TrialRow, read_trials
+from nastk.runs.folder import held, made_by
+from nastk.stats.rank_agreement import kendall, spread
 
 MOST = 200
 TIMES_LONGER = 4

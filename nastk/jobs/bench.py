@@ -11,19 +11,19 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nastk.config import build, load_yaml, settings, shipped
-from nastk.deploy.export_folder import BENCH
-from nastk.deploy.latency import LEAST_RUNS
-from nastk.deploy.machine import machine_facts, versions
+from nastk.config.build import build, load_yaml, settings, shipped
+from nastk.deploy.export.export_folder import BENCH
+from nastk.deploy.export.timings import timed_now
 from nastk.deploy.manifest import MANIFEST, load_manifest
+from nastk.deploy.runtimes.latency import LEAST_RUNS
+from nastk.deploy.runtimes.machine import machine_facts, versions
 from nastk.deploy.targets import Target
-from nastk.deploy.timings import timed_now
 from nastk.errors import UserError
 from nastk.files import write_json
 from nastk.jobs.bench_record import shown_entry, taken_over
 from nastk.jobs.parts import run_config
-from nastk.runs import held
-from nastk.steadiness import untrusted
+from nastk.runs.folder import held
+from nastk.stats.steadiness import untrusted
 
 SCHEMA = 1
 MOST_RUNS = 10**7

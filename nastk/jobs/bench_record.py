@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nastk.deploy.conclusions import recorded_budget
-from nastk.deploy.export_folder import BENCH
-from nastk.deploy.latency import Latency
-from nastk.deploy.machine import machine_facts
-from nastk.deploy.renewal import Timed, card_note, renewable, renewed
-from nastk.deploy.timings import MACHINE, judged_files
+from nastk.deploy.export.conclusions import recorded_budget
+from nastk.deploy.export.export_folder import BENCH
+from nastk.deploy.export.renewal import Timed, card_note, renewable, renewed
+from nastk.deploy.export.timings import MACHINE, judged_files
+from nastk.deploy.runtimes.latency import Latency
+from nastk.deploy.runtimes.machine import machine_facts
 from nastk.errors import UserError
 from nastk.files import read_json, write_json
 from nastk.jobs.network_budget import network_budget
-from nastk.steadiness import untrusted
+from nastk.stats.steadiness import untrusted
 
 FIELDS = ("p50_ms", "p90_ms", "p99_ms", "min_ms", "runs", "spread", "steady", "doubt")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nastk.config import jsonable, plain, shipped
+from nastk.config.build import jsonable, plain, shipped
 from nastk.errors import UserError
 from nastk.files import read_json
 from nastk.genotype import Genotype

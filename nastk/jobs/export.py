@@ -11,12 +11,12 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nastk.config import build, plain, settings
-from nastk.deploy.package import ExportSettings, export_model
-from nastk.deploy.renewal import card_note
-from nastk.deploy.scheme import scheme_of
+from nastk.config.build import build, plain, settings
+from nastk.deploy.export.export import ExportSettings, export_model
+from nastk.deploy.export.renewal import card_note
+from nastk.deploy.export.timings import timed_now
+from nastk.deploy.precision.scheme import scheme_of
 from nastk.deploy.targets import Target
-from nastk.deploy.timings import timed_now
 from nastk.errors import UserError
 from nastk.jobs.bench_record import refresh_bench
 from nastk.jobs.export_targets import also_targets, earlier_targets, export_targets
@@ -26,9 +26,9 @@ from nastk.jobs.network_budget import network_budget
 from nastk.jobs.parts import make_data, run_config
 from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images
 from nastk.networks.stored import WEIGHTS
-from nastk.ranking import read_ranks
-from nastk.runs import held
-from nastk.steadiness import untrusted
+from nastk.runs.folder import held
+from nastk.runs.ranking import read_ranks
+from nastk.stats.steadiness import untrusted
 
 
 def run_export(config: DictConfig) -> list[Path]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from nastk.config import build, check_type, load_yaml, plain, shipped
-from nastk.deploy.export_folder import recorded_targets
+from nastk.config.build import build, check_type, load_yaml, plain, shipped
+from nastk.deploy.export.export_folder import recorded_targets
 from nastk.deploy.targets import Target
 from nastk.errors import UserError, unknown
 

@@ -14,8 +14,11 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from nastk.config import load_yaml, plain
-from nastk.deploy.predictors.sources import PredictorLatency
+from nastk.config.build import load_yaml, plain
+from nastk.data.images import DataSource
+from nastk.data.sources.decoded import DecodedSource
+from nastk.data.subsets import draw_parts
+from nastk.deploy.cost.sources import PredictorLatency
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed
 from nastk.free_memory import free_memory
@@ -24,8 +27,6 @@ from nastk.jobs.parts import make_costing, make_data, make_latency, make_objecti
 from nastk.networks import NetworkConfig
 from nastk.networks.stems import fitted_stem, smaller_inputs
 from nastk.spaces import random_genotype
-from nastk.training.data import DataSource, draw_parts
-from nastk.training.data.decoded import DecodedSource
 from nastk.training.device import choose_device
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fitted import LEAST_BATCH, SEARCH, fitted_batch, fitted_epochs, fitted_rate

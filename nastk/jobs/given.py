@@ -11,11 +11,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from nastk.config import load_yaml, shipped
+from nastk.cli.sweeps import job_folder, sweeping
+from nastk.config.build import load_yaml, shipped
 from nastk.errors import UserError
 from nastk.jobs.data_record import read_record
-from nastk.runs import PLACE, named_run
-from nastk.sweeps import job_folder, sweeping
+from nastk.runs.folder import PLACE, named_run
 
 Setting = tuple[str, Any]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from nastk.deploy.predictors.learned import LearnedLatency, learn_latency, write_learned
+from nastk.deploy.cost.learned import LearnedLatency, learn_latency, write_learned
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.jobs.parts import make_evaluator, run_config

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from nastk.budget import limits_in
-from nastk.config import load_yaml
-from nastk.deploy.conclusions import Budget
+from nastk.config.build import load_yaml
+from nastk.deploy.export.conclusions import Budget
 from nastk.files import read_json
-from nastk.jobs.transfer_plan import inherited_limits
+from nastk.jobs.transfer.plan import inherited_limits
 from nastk.training.record import SHAPE
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from nastk.config import jsonable, plain
-from nastk.deploy.predictors.op_bench import measure_ops
-from nastk.deploy.predictors.table import OpTable, write_table
-from nastk.deploy.scheme import scheme_of
+from nastk.config.build import jsonable, plain
+from nastk.deploy.cost.op_bench import measure_ops
+from nastk.deploy.cost.table import OpTable, write_table
+from nastk.deploy.precision.scheme import scheme_of
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.errors import UserError
 from nastk.genotype import Genotype

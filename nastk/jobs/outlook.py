@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig
 
-from nastk.chance import best_guess
 from nastk.errors import UserError
 from nastk.evaluators import Evaluator
 from nastk.evaluators.training import TrainingEvaluator
@@ -17,8 +16,9 @@ from nastk.free_memory import GIGABYTE
 from nastk.genotype import Genotype
 from nastk.jobs.fitting import free_bytes
 from nastk.objective import STEADY
-from nastk.rows import Row
+from nastk.runs.rows import Row
 from nastk.spaces import Space, random_genotype
+from nastk.stats.chance import best_guess
 from nastk.training.failure import TrainingError
 from nastk.training.step_memory import step_bytes
 

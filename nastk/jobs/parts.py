@@ -10,19 +10,19 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from nastk.config import build, shipped_spaces
-from nastk.deploy.predictors.sources import Costing, LatencySource, MeasuredLatency, TableLatency
+from nastk.config.build import build, shipped_spaces
+from nastk.data.images import DataSource
+from nastk.deploy.cost.sources import Costing, LatencySource, MeasuredLatency, TableLatency
 from nastk.deploy.targets import Target
 from nastk.errors import UserError, unknown
 from nastk.evaluators import EvaluationFailed, Evaluator
 from nastk.executors import Executor
 from nastk.genotype import Genotype
 from nastk.jobs.given import run_settings
-from nastk.loggers import Logger, NoLogger
+from nastk.jobs.loggers import Logger, NoLogger
 from nastk.objective import INT8_ACCURACY, Objective
-from nastk.runs import existing_run
+from nastk.runs.folder import existing_run
 from nastk.spaces import Space, random_genotype
-from nastk.training.data import DataSource
 from nastk.training.failure import TrainingError, memory_errors_named
 
 AUTOMATIC = ("batch", "epochs", "learning_rate")
@@ -88,7 +88,7 @@ def make_executor(config: DictConfig) -> Executor:
     """Returns what candidates are trained in; it makes the evaluator, here and wherever else it needs one."""
     module = str(config.evaluator.get("_target_")).rpartition(".")[0]
     # What every worker imports to be one; whether the evaluator's name is allowed is checked where it is built.
-    preload = ["nastk.launch", *([module] if module.startswith("nastk.") else [])]
+    preload = ["nastk.cli.launch", *([module] if module.startswith("nastk.") else [])]
     make = functools.partial(make_evaluator, config)
     executor: Executor = build(config.executor, "executor", Executor, make=make, preload=preload)
     return executor

@@ -9,16 +9,16 @@ from typing import TypeVar
 
 from omegaconf import DictConfig, open_dict
 
-from nastk.config import load_yaml
+from nastk.config.build import load_yaml
 from nastk.jobs.bench import bench_plan, run_bench
 from nastk.jobs.export import export_plan, run_export
 from nastk.jobs.given import going_on
 from nastk.jobs.parts import make_space, make_target
 from nastk.jobs.report import run_report
 from nastk.jobs.search import PARTS, run_search
-from nastk.jobs.transfer import run_transfer, transfer_plan
-from nastk.report import final_table, format_table
-from nastk.report.table_text import table_notes
+from nastk.jobs.transfer.transfer import run_transfer, transfer_plan
+from nastk.reports import final_table, format_table
+from nastk.reports.table_text import table_notes
 
 Result = TypeVar("Result")
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nastk.decode import SUFFIXES, CorruptImage, decode
-from nastk.deploy.classifier import Classifier, open_classifier
+from nastk.data.decode import SUFFIXES, CorruptImage, decode
+from nastk.deploy.export.classifier import Classifier, open_classifier
 from nastk.errors import UserError, unknown
 from nastk.jobs.find_export import find_export
 

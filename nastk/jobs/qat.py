@@ -8,21 +8,23 @@ from typing import Any
 
 from tqdm import tqdm
 
-from nastk.deploy.calibrate import tensor_ranges
+from nastk.data.images import DataSource, ImageSet
+from nastk.data.normalisation import Normalisation
+from nastk.data.subsets import hold_out
 from nastk.deploy.emittable import Emittable, emittable
+from nastk.deploy.export.export import ExportSettings
 from nastk.deploy.images import balanced, check_source, normalised
-from nastk.deploy.int8_source import HeldOut
 from nastk.deploy.manifest import describe_files
-from nastk.deploy.package import ExportSettings
-from nastk.deploy.scheme import X86, Scheme
-from nastk.deploy.trainable import TrainableInt8
-from nastk.deploy.tuned import SCHEMA, TUNED
-from nastk.deploy.write_back import write_back
+from nastk.deploy.precision.calibrate import tensor_ranges
+from nastk.deploy.precision.scheme import X86, Scheme
+from nastk.deploy.tuning.int8_source import HeldOut
+from nastk.deploy.tuning.trainable import TrainableInt8
+from nastk.deploy.tuning.tuned import SCHEMA, TUNED
+from nastk.deploy.tuning.write_back import write_back
 from nastk.errors import UserError
 from nastk.files import cannot_write, read_json, write_json
 from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trained, save_trained
 from nastk.training.checkpoint import remove_checkpoints
-from nastk.training.data import DataSource, ImageSet, Normalisation, hold_out
 from nastk.training.fine_tune import fine_tune
 from nastk.training.recipe import check_integer, check_number
 from nastk.training.record import RECORD

@@ -8,8 +8,8 @@ from omegaconf import DictConfig
 
 from nastk.errors import UserError
 from nastk.jobs.artifacts import write_artifacts
-from nastk.report import write_report, write_sweep_report
-from nastk.runs import existing_run
+from nastk.reports import write_report, write_sweep_report
+from nastk.runs.folder import existing_run
 
 
 def run_report(config: DictConfig) -> Path:

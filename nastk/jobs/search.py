@@ -15,31 +15,31 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 
-from nastk.config import build, jsonable, load_yaml, plain, settings
-from nastk.deaths import watching
-from nastk.deploy.predictors.sources import MeasuredLatency
-from nastk.encoding import path_encoding
+from nastk.cli.interrupts import goes_on_with
+from nastk.cli.sweeps import job_folder, sweeping
+from nastk.config.build import build, jsonable, load_yaml, plain, settings
+from nastk.deploy.cost.sources import MeasuredLatency
 from nastk.errors import UserError
 from nastk.executors import Executor
 from nastk.files import cannot_write
+from nastk.genotype.paths import path_encoding
 from nastk.jobs.data_record import check_data, data_lines, record_data, record_skipped
 from nastk.jobs.fitting import fitted_search
 from nastk.jobs.given import going_on
 from nastk.jobs.outlook import check_memory, doubtful_timings, guessed, tell_outlook
 from nastk.jobs.parts import make_cost, make_executor, make_latency, make_logger, make_objective, make_space
+from nastk.jobs.search_progress import SearchProgress
 from nastk.jobs.study import make_storage, named_storage, opened_study
 from nastk.jobs.too_slow import TooSlow
 from nastk.objective import NOT_TRUSTED, STEADY
-from nastk.progress import SearchProgress
-from nastk.pruning import Pruner, check_pruner
-from nastk.results import append_row, check_rows, write_choice, write_rows
-from nastk.rows import Row
-from nastk.runs import held, named_run, new_run, record_config, space_name
-from nastk.search_loop import Budget, search
+from nastk.runs.folder import held, named_run, new_run, record_config, space_name
+from nastk.runs.rows import Row
+from nastk.runs.trials import append_row, check_rows, write_choice, write_rows
 from nastk.spaces import Value, replay
-from nastk.stopping import goes_on_with
-from nastk.study import SearchStudy
-from nastk.sweeps import job_folder, sweeping
+from nastk.study.deaths import watching
+from nastk.study.loop import Budget, search
+from nastk.study.pruning import Pruner, check_pruner
+from nastk.study.study import SearchStudy
 
 PARTS = (
     *("space", "controller", "evaluator", "objective", "pruner", "target", "latency", "data", "executor", "storage"),

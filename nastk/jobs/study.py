@@ -11,18 +11,18 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from optuna.samplers import BaseSampler
 
-from nastk.config import build, jsonable, load_yaml, plain
+from nastk.cli.sweeps import study_name
+from nastk.config.build import build, jsonable, load_yaml, plain
 from nastk.files import read_json, write_json
 from nastk.objective import Objective
-from nastk.pruning import Pruner
-from nastk.runs import FREE_SETTINGS
-from nastk.shared_study import SharedStudy
+from nastk.runs.folder import FREE_SETTINGS
 from nastk.spaces import Space
 from nastk.storages import Opening, Storage
 from nastk.storages.journal import JournalFile
 from nastk.storages.removed import not_removed
-from nastk.study import SearchStudy
-from nastk.sweeps import study_name
+from nastk.study.pruning import Pruner
+from nastk.study.shared import SharedStudy
+from nastk.study.study import SearchStudy
 
 OWN = ("storage", "data.root", "data.path", "evaluator.table", "evaluator.device", "evaluator.threads", "latency.path")
 """What may differ between drivers of one study, besides what may change within a run: where things are."""

@@ -32,7 +32,7 @@ class CellModule(nn.Module):
     """Computes a cell's output from the outputs of the two stages before it.
 
     An operation maps whatever channels its state has to `filters`; a node that concatenates has a multiple of them.
-    Sums leave out zero edges and edges that read a state known to be zero, as `nastk.canonical` does; nodes that the
+    Sums leave out zero edges and edges that read a state known to be zero, as `nastk.genotype.key` does; nodes that the
     output does not depend on have weights, as in the published networks, but are not run. Edges that begin with a ReLU
     share it where they read the same state.
 

@@ -12,7 +12,7 @@ from optuna.storages import GrpcStorageProxy
 
 from nastk.errors import UserError
 from nastk.storages import Opening, Sharing
-from nastk.storages.patience import be_patient
+from nastk.storages.reconnect import be_patient
 
 ANSWER_SECONDS = 5
 

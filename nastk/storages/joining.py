@@ -10,6 +10,7 @@ import optuna
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 
+from nastk.config.trust import present_names
 from nastk.errors import UserError
 
 SETTINGS = "nastk"  # of the study: what all its drivers have in common
@@ -42,7 +43,7 @@ def create_or_join(storage: BaseStorage, name: str, directions: Sequence[Any], s
         if study.get_trials(deepcopy=False):
             raise UserError(f"storage.study={name!r}: a study that nastk did not make; give another name")
         study.set_user_attr(SETTINGS, dict(settings))  # its creator was killed in between
-    before, now = _flat(study.user_attrs[SETTINGS]), _flat(settings)
+    before, now = _flat(present_names(study.user_attrs[SETTINGS])), _flat(settings)
     for field in sorted({*before, *now}):
         if before.get(field) != now.get(field):
             raise UserError(

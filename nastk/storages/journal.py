@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from optuna.exceptions import UpdateFinishedTrialError
 
 from nastk.errors import UserError
-from nastk.storage import journal
 from nastk.storages import Opening, Sharing
+from nastk.storages.journal_storage import journal
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from optuna.storages import BaseStorage, RDBStorage
 
 from nastk.errors import UserError
 from nastk.storages import Opening, Sharing
-from nastk.storages.patience import be_patient
+from nastk.storages.reconnect import be_patient
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL

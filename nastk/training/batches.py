@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from nastk.data.images import Images, ImageSet
+from nastk.data.normalisation import Normalisation
 from nastk.errors import UserError
+from nastk.seeds import derive_seed
 from nastk.training.augment import Augmentation, Draws, cut_out, draw, gather
-from nastk.training.data import Images, ImageSet, Normalisation
 from nastk.training.mixing import Mixing, blend, draw_blends
-from nastk.training.seeds import derive_seed
 from nastk.training.share import Share
 
 SCORING_BATCH = 1024

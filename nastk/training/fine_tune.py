@@ -7,15 +7,17 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from nastk.data.images import DataSource, ImageSet
+from nastk.data.normalisation import Normalisation
 from nastk.errors import UserError
+from nastk.seeds import derive_seed
 from nastk.training.batches import Batches
 from nastk.training.checkpoint import Checkpoints, find_checkpoint
-from nastk.training.data import DataSource, ImageSet, Normalisation
 from nastk.training.device import choose_device, place
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
 from nastk.training.module import Classifier
-from nastk.training.seeds import derive_seed, isolated_rng, threads_set
+from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.settings import TrainingSettings
 from nastk.training.transfer import Progress
 

@@ -17,7 +17,7 @@ from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
 from nastk.training.device import place
 from nastk.training.failure import memory_errors_named
-from nastk.training.quick_forms import quick_forms
+from nastk.training.kernels.quick_forms import quick_forms
 from nastk.training.recipe import Recipe
 
 # A first step also chooses kernels; where it was quick, a second one tells better.

@@ -15,9 +15,9 @@ import torch
 from nastk.training.checkpoint import OnDisk
 from nastk.training.distributed import trainer_options
 from nastk.training.failure import memory_errors_named
-from nastk.training.graphed import graphed
+from nastk.training.kernels.graphed import graphed
+from nastk.training.kernels.quick_forms import quick_forms
 from nastk.training.module import Classifier
-from nastk.training.quick_forms import quick_forms
 from nastk.training.share import Share
 
 

@@ -6,12 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nastk.config import build
+from nastk.config.build import build
+from nastk.data.images import DataSource
 from nastk.errors import UserError
 from nastk.files import read_json, write_json
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
-from nastk.training.data import DataSource
 from nastk.training.run_settings import RunSettings
 from nastk.training.transfer_settings import TransferSettings
 
@@ -58,7 +58,7 @@ def read_job(folder: Path) -> Job:
 
 
 def _node(value: Any) -> dict[str, Any]:
-    """Returns a frozen dataclass as `nastk.config.build` takes it: its name and its fields."""
+    """Returns a frozen dataclass as `nastk.config.build.build` takes it: its name and its fields."""
     kind = type(value)
     if not dataclasses.is_dataclass(value):
         raise UserError(f"data {kind.__name__}: cannot be handed to several processes, expected a dataclass of nastk's")

@@ -11,12 +11,13 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from nastk.seeds import derive_seed
 from nastk.training.batches import Batches
 from nastk.training.class_weights import weighted_loss
 from nastk.training.failure import TrainingError
 from nastk.training.recipe import Recipe
 from nastk.training.scoring import score
-from nastk.training.seeds import derive_seed, seed_step
+from nastk.training.seeds import seed_step
 
 __all__ = ["AfterEpoch", "Classifier", "clip_norm", "score"]
 

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nastk.data.images import ImageSet
 from nastk.errors import UserError
 from nastk.files import cannot_write, read_json, write_json
 from nastk.training.class_weights import BALANCED
-from nastk.training.data import ImageSet
 from nastk.training.job import JOB, LOG, Job
 from nastk.training.transfer_settings import TransferSettings
 

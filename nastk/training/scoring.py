@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nastk.training.data.images import MAX_CLASSES
+from nastk.data.images import MAX_CLASSES
 from nastk.training.share import Share
 
 

@@ -1,20 +1,13 @@
-"""Seeds that depend on what is trained and on nothing else that the process did before."""
+"""Torch's generators and threads for the length of a block, whatever the process did before."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 SMALL = 16
-
-
-def derive_seed(*parts: int | str) -> int:
-    """Returns a seed in 0..2**63 - 1 that is a function of `parts` alone, the same in every process."""
-    digest = hashlib.sha256(repr(parts).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def seed_step(seed: int, device: torch.device) -> None:

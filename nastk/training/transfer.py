@@ -11,6 +11,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from nastk.data.images import DataSource, ImageSet
+from nastk.data.normalisation import Normalisation, statistics
+from nastk.data.search_record import image_facts
+from nastk.data.subsets import hold_out
+from nastk.data.summary import empty_classes
 from nastk.errors import UserError
 from nastk.files import write_json
 from nastk.genotype import Genotype
@@ -18,11 +23,11 @@ from nastk.networks import NetworkConfig, build_network
 from nastk.networks.count import count_parameters
 from nastk.networks.stored import save_trained
 from nastk.outside import read_object
+from nastk.seeds import derive_seed
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches, in_order
 from nastk.training.checkpoint import Checkpoints, find_checkpoint, remove_checkpoints
 from nastk.training.class_weights import class_weights
-from nastk.training.data import DataSource, ImageSet, Normalisation, empty_classes, hold_out, image_facts, statistics
 from nastk.training.device import choose_device, place
 from nastk.training.distributed import EndAtOnce, SameStatistics
 from nastk.training.failure import TrainingError, memory_errors_named
@@ -32,7 +37,7 @@ from nastk.training.launcher import remove_job, train_in_ranks
 from nastk.training.record import claim_folder, training_record
 from nastk.training.run_settings import RunSettings
 from nastk.training.scoring import Scores, scores
-from nastk.training.seeds import derive_seed, isolated_rng, threads_set
+from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.share import Share
 from nastk.training.synchronised import synchronised
 from nastk.training.transfer_settings import TransferSettings

@@ -28,17 +28,17 @@ import onnx
 import torch
 from torch import nn
 
-from nastk.deploy.calibrate import tensor_ranges
-from nastk.deploy.cost import static_cost
-from nastk.deploy.fusion import int8_share
-from nastk.deploy.latency import measure, quick_latency
-from nastk.deploy.machine import machine_facts, versions
-from nastk.deploy.onnx import exported_model, onnx_model, quick_model, serialise
-from nastk.deploy.quantize import assumed_ranges, quantized_model
-from nastk.deploy.session import open_session, predict
+from nastk.deploy.cost.cost import static_cost
+from nastk.deploy.onnx.writer import exported_model, onnx_model, quick_model, serialise
+from nastk.deploy.precision.calibrate import tensor_ranges
+from nastk.deploy.precision.fusion import int8_share
+from nastk.deploy.precision.quantize import assumed_ranges, quantized_model
+from nastk.deploy.runtimes.latency import measure, quick_latency
+from nastk.deploy.runtimes.machine import machine_facts, versions
+from nastk.deploy.runtimes.session import open_session, predict
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
-from nastk.runs import git_commit
+from nastk.runs.folder import git_commit
 from nastk.spaces import NasnetSpace, random_genotype
 
 Subject = tuple[str, Genotype, NetworkConfig]
@@ -220,7 +220,7 @@ def _network(genotype: Genotype, config: NetworkConfig) -> nn.Module:
 def _nasnet_a() -> Subject:
     from omegaconf import OmegaConf
 
-    from nastk.config import load_yaml, shipped
+    from nastk.config.build import load_yaml, shipped
 
     fields = OmegaConf.to_container(load_yaml(shipped("conf") / "network" / "nasnet_a_cifar.yaml"))
     return "NASNet-A 6 @ 768", Genotype.from_dict(fields.pop("genotype")), NetworkConfig.from_dict(fields)

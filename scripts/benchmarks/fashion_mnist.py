@@ -22,20 +22,22 @@ from hand_made import HAND_MADE
 from machine import machine
 from torch import nn
 
-from nastk.config import build, load_yaml, plain, shipped
-from nastk.deploy.latency import quick_latency
-from nastk.deploy.onnx import onnx_model, serialise, write_onnx
-from nastk.deploy.session import open_session
+from nastk.config.build import build, load_yaml, plain, shipped
+from nastk.data.normalisation import statistics
+from nastk.data.sources import FashionMnist
+from nastk.deploy.onnx.writer import onnx_model, serialise, write_onnx
+from nastk.deploy.runtimes.latency import quick_latency
+from nastk.deploy.runtimes.session import open_session
 from nastk.files import write_json
 from nastk.networks import NetworkConfig, count_macs, count_parameters
 from nastk.networks.stored import load_trained
+from nastk.seeds import derive_seed
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches, in_order
-from nastk.training.data import FashionMnist, statistics
 from nastk.training.device import choose_device, place
 from nastk.training.fit import fit
 from nastk.training.module import score
-from nastk.training.seeds import derive_seed, isolated_rng, threads_set
+from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.transfer import TransferSettings, train_final
 
 FOUND = "searched (nastk)"

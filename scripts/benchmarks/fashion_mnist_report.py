@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nastk.data.sources import FashionMnist
 from nastk.deploy.images import balanced, normalised
-from nastk.deploy.latency import measure
-from nastk.deploy.quantize import quantize_int8
-from nastk.deploy.session import open_session, predict
+from nastk.deploy.precision.quantize import quantize_int8
+from nastk.deploy.runtimes.latency import measure
+from nastk.deploy.runtimes.session import open_session, predict
 from nastk.files import write_json, write_text
-from nastk.training.data import FashionMnist
 
 CALIBRATION = 256
 PRECISIONS = ("fp32", "int8")

@@ -27,13 +27,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_digits
 
-from nastk.config import build, load_yaml, shipped
-from nastk.deploy.machine import machine_facts
+from nastk.config.build import build, load_yaml, shipped
+from nastk.data.sources import ImageFolder
+from nastk.deploy.runtimes.machine import machine_facts
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
-from nastk.runs import git_commit
+from nastk.runs.folder import git_commit
 from nastk.spaces import NasnetSpace, random_genotype
-from nastk.training.data import ImageFolder
 from nastk.training.transfer import TransferSettings, train_final
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -26,18 +26,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from nastk.config import build, load_yaml, shipped, shipped_spaces
-from nastk.deploy.calibrate import tensor_ranges
-from nastk.deploy.fusion import int8_share
-from nastk.deploy.machine import machine_facts, versions
-from nastk.deploy.onnx import quick_model, serialise
-from nastk.deploy.quantize import quantized_model
-from nastk.deploy.scheme import ARM, X86
-from nastk.deploy.session import open_session, predict
-from nastk.deploy.unsigned import as_uint8
+from nastk.config.build import build, load_yaml, shipped, shipped_spaces
+from nastk.deploy.onnx.writer import quick_model, serialise
+from nastk.deploy.precision.calibrate import tensor_ranges
+from nastk.deploy.precision.fusion import int8_share
+from nastk.deploy.precision.quantize import quantized_model
+from nastk.deploy.precision.scheme import ARM, X86
+from nastk.deploy.precision.unsigned import as_uint8
+from nastk.deploy.runtimes.machine import machine_facts, versions
+from nastk.deploy.runtimes.session import open_session, predict
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
-from nastk.runs import git_commit
+from nastk.runs.folder import git_commit
 from nastk.spaces import random_genotype
 
 LEAST = 0.95

@@ -28,16 +28,16 @@ from int8_search_report import write_report
 from loop import Result, make_controller, run_search
 from tqdm import tqdm
 
-from nastk.config import build, load_yaml, plain, shipped
-from nastk.deploy.cost import static_cost
-from nastk.deploy.latency import quick_latency
-from nastk.deploy.session import open_session
+from nastk.config.build import build, load_yaml, plain, shipped
+from nastk.data.sources import FashionMnist
+from nastk.deploy.cost.cost import static_cost
+from nastk.deploy.runtimes.latency import quick_latency
+from nastk.deploy.runtimes.session import open_session
 from nastk.deploy.targets import CpuTarget
 from nastk.evaluators.training import TrainingEvaluator
 from nastk.files import read_json, write_json
 from nastk.genotype import Genotype
 from nastk.spaces import Space, replay
-from nastk.training.data import FashionMnist
 
 
 class Arm(NamedTuple):

@@ -28,9 +28,9 @@ from scipy.stats import kendalltau
 from table_search import Cells
 from tqdm import tqdm
 
-from nastk.deploy.cost import static_cost
-from nastk.deploy.latency import quick_latency
-from nastk.deploy.session import open_session
+from nastk.deploy.cost.cost import static_cost
+from nastk.deploy.runtimes.latency import quick_latency
+from nastk.deploy.runtimes.session import open_session
 from nastk.evaluators.tabular import TabularEvaluator
 from nastk.files import read_json, write_json
 from nastk.genotype import Genotype

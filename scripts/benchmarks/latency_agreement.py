@@ -24,12 +24,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
-from nastk.deploy.latency import quick_latency
-from nastk.deploy.machine import machine_facts, versions
-from nastk.deploy.predictors.op_bench import written
-from nastk.deploy.session import open_session
+from nastk.deploy.cost.op_bench import written
+from nastk.deploy.runtimes.latency import quick_latency
+from nastk.deploy.runtimes.machine import machine_facts, versions
+from nastk.deploy.runtimes.session import open_session
 from nastk.networks import NetworkConfig
-from nastk.runs import git_commit
+from nastk.runs.folder import git_commit
 from nastk.spaces import NasBench201Space, NasnetSpace, random_genotype
 
 # What the other side runs: it imports nothing of nastk and leaves ONNX Runtime's settings as they are but for threads.
@@ -54,7 +54,7 @@ print(json.dumps(1000 * statistics.median(times)))
 OURS = """
 import json, sys
 from pathlib import Path
-from nastk.deploy.latency import measure
+from nastk.deploy.runtimes.latency import measure
 path, batch, threads, size, seconds = sys.argv[1], *map(float, sys.argv[2:])
 print(json.dumps(measure([Path(path)], batch=int(batch), threads=int(threads), seconds=seconds)[0].p50_ms))
 """

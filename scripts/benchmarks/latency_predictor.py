@@ -3,7 +3,7 @@
     python scripts/benchmarks/latency_predictor.py --table shared/data/tables/nb201_latency.npz \\
         --out scripts/benchmarks/reports/<date>-latency-predictor.md
 
-For every device, number of training cells and seed, `nastk.deploy.predictors` and gradient boosting on one-hot edges
+For every device, number of training cells and seed, `nastk.deploy.cost` and gradient boosting on one-hot edges
 learn from the same random cells and are judged on all others: share within +-10 % of the measured latency, and
 Kendall's tau. The cells' operations come from nb201_cifar10.npz beside the table, which has the same row order. With
 `--write FOLDER` a predictor of each device, learned from all cells, is written there.
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 from sklearn.ensemble import GradientBoostingRegressor
 
-from nastk.deploy.predictors.learned import LearnedLatency, learn_latency, write_learned
+from nastk.deploy.cost.learned import LearnedLatency, learn_latency, write_learned
 from nastk.evaluators.tabular import EDGES, read_arrays
 from nastk.genotype import Genotype
 from nastk.spaces.nasbench201 import from_arch_string

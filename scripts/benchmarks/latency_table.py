@@ -24,16 +24,16 @@ import numpy as np
 import torch
 from scipy.stats import kendalltau
 
-from nastk.deploy.cost import static_cost
-from nastk.deploy.latency import quick_latency
-from nastk.deploy.machine import machine_facts, versions
-from nastk.deploy.predictors.op_bench import measure_ops, written
-from nastk.deploy.session import open_session
+from nastk.deploy.cost.cost import static_cost
+from nastk.deploy.cost.op_bench import measure_ops, written
+from nastk.deploy.runtimes.latency import quick_latency
+from nastk.deploy.runtimes.machine import machine_facts, versions
+from nastk.deploy.runtimes.session import open_session
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
-from nastk.runs import git_commit
+from nastk.runs.folder import git_commit
 from nastk.spaces import DartsSpace, NasBench201Space, NasnetSpace, Space, random_genotype
 
 SPACES: dict[str, Space] = {"nasbench201": NasBench201Space(), "nasnet": NasnetSpace(), "darts": DartsSpace()}

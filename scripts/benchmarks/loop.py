@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 
-from nastk.config import build, load_yaml, plain, shipped
+from nastk.config.build import build, load_yaml, plain, shipped
 
 MAX_ASKED = 20  # asks per evaluation before a search counts as out of ideas
 

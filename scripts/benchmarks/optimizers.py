@@ -26,9 +26,10 @@ from joblib import Parallel, delayed
 from machine import machine
 from torch import Tensor, nn
 
+from nastk.data.images import DataSource
+from nastk.data.sources import Digits, FashionMnist
 from nastk.evaluators.training import TrainingEvaluator
 from nastk.genotype import Cell, Edge, Genotype, Node
-from nastk.training.data import DataSource, Digits, FashionMnist
 from nastk.training.optimizers import groups
 
 RATES = ("sgd=0.1", "sgd=0.2", "sgd=0.4", "adamw=0.01", "adamw=0.03", "adamw=0.1", "muon=0.03", "muon=0.1", "muon=0.3")

@@ -21,15 +21,15 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from nastk.config import build, load_yaml, shipped
+from nastk.config.build import build, load_yaml, shipped
+from nastk.data.sources import Digits
+from nastk.deploy.export.parity import Answer, compare
 from nastk.deploy.images import normalised
-from nastk.deploy.machine import machine_facts, versions
-from nastk.deploy.parity import Answer, compare
+from nastk.deploy.runtimes.machine import machine_facts, versions
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.networks.stored import load_trained
-from nastk.runs import git_commit
-from nastk.training.data import Digits
+from nastk.runs.folder import git_commit
 
 TARGETS = ("cpu", "arm", "executorch", "litert")
 NAMES = {

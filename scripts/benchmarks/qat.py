@@ -29,24 +29,26 @@ import onnx
 import torch
 from machine import machine
 
-from nastk.deploy.calibrate import Method
+from nastk.data.images import DataSource, ImageSet
+from nastk.data.normalisation import Normalisation
+from nastk.data.sources import load_data
+from nastk.data.subsets import subset
 from nastk.deploy.emittable import Emittable, emittable
+from nastk.deploy.export.export import ExportSettings
 from nastk.deploy.images import balanced, normalised
-from nastk.deploy.inspected import WEIGHTED
-from nastk.deploy.onnx import serialise
-from nastk.deploy.package import ExportSettings
-from nastk.deploy.scheme import ARM, X86, Scheme
-from nastk.deploy.session import open_session, predict
-from nastk.deploy.trainable import TrainableInt8
-from nastk.deploy.tuned import tuned_emittable
-from nastk.deploy.write_back import write_back
+from nastk.deploy.onnx.inspected import WEIGHTED
+from nastk.deploy.onnx.writer import serialise
+from nastk.deploy.precision.calibrate import Method
+from nastk.deploy.precision.scheme import ARM, X86, Scheme
+from nastk.deploy.runtimes.session import open_session, predict
+from nastk.deploy.tuning.trainable import TrainableInt8
+from nastk.deploy.tuning.tuned import tuned_emittable
+from nastk.deploy.tuning.write_back import write_back
 from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images
 from nastk.networks import NetworkConfig
 from nastk.networks.stored import Trained, load_trained, save_trained
 from nastk.spaces import DartsSpace, NasBench201Space, NasnetSpace
 from nastk.spaces.space import random_genotype
-from nastk.training.data import DataSource, ImageSet, Normalisation, load_data
-from nastk.training.data.subsets import subset
 from nastk.training.fine_tune import fine_tune
 from nastk.training.transfer import TransferSettings, train_final
 from tests.deploy.hurt import hurt

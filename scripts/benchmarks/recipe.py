@@ -24,9 +24,10 @@ from machine import machine
 from omegaconf import OmegaConf
 from optimizers import genotype
 
-from nastk.config import load_yaml, shipped
+from nastk.config.build import load_yaml, shipped
+from nastk.data.images import DataSource
+from nastk.data.sources import Digits, FashionMnist
 from nastk.evaluators.training import TrainingEvaluator
-from nastk.training.data import DataSource, Digits, FashionMnist
 
 CHANGES: tuple[dict[str, Any], ...] = (
     {"learning_rate": 0.05},

@@ -24,7 +24,7 @@ import optuna
 from hydra.core.global_hydra import GlobalHydra
 from machine import machine
 
-from nastk.config import shipped
+from nastk.config.build import shipped
 from nastk.controllers import PerTrial
 from nastk.evaluators import Report
 from nastk.executors import Executor, Later, Result, Task
@@ -34,10 +34,10 @@ from nastk.executors.ray_cluster import joined
 from nastk.genotype import Genotype
 from nastk.jobs.parts import make_evaluator
 from nastk.objective import Objective
-from nastk.search_loop import Budget, search
 from nastk.spaces import NasBench201Space, NasnetSpace
-from nastk.storage import journal
-from nastk.study import SearchStudy
+from nastk.storages.journal_storage import journal
+from nastk.study.loop import Budget, search
+from nastk.study.study import SearchStudy
 
 SPACES: dict[str, Callable[[], Any]] = {"nasbench201": NasBench201Space, "nasnet": NasnetSpace}
 WANTED_TWO = 1.7
@@ -124,7 +124,7 @@ def training(arguments: argparse.Namespace) -> list[str]:
         *([f"data.root={arguments.root}"] if arguments.root else []),
     )
     make = functools.partial(make_evaluator, config)
-    preload = ["nastk.launch", "nastk.evaluators.training"]
+    preload = ["nastk.cli.launch", "nastk.evaluators.training"]
     variants: dict[str, Callable[[], Executor]] = {
         "processes, 1 worker": lambda: ProcessesExecutor(make, parallel=1, preload=preload),
         "processes, 2 workers": lambda: ProcessesExecutor(make, parallel=2, preload=preload),

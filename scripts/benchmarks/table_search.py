@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from nastk.encoding import path_encoding
 from nastk.evaluators.tabular import TabularEvaluator, read_arrays
 from nastk.genotype import Genotype
+from nastk.genotype.paths import path_encoding
 from nastk.spaces import NasBench201Space, Value, replay
 
 

@@ -28,20 +28,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 
-from nastk.config import build, load_yaml, shipped
-from nastk.deploy.assess import quality, torch_logits
+from nastk.config.build import build, load_yaml, shipped
 from nastk.deploy.emittable import Emittable, emittable
-from nastk.deploy.gpu import present_gpu
-from nastk.deploy.gpu_session import runtime_name
+from nastk.deploy.export.assess import quality, torch_logits
 from nastk.deploy.images import balanced, normalised
-from nastk.deploy.latency import Latency
-from nastk.deploy.machine import machine_facts, versions
-from nastk.deploy.session import open_session, predict
+from nastk.deploy.runtimes.gpu import present_gpu
+from nastk.deploy.runtimes.gpu_session import runtime_name
+from nastk.deploy.runtimes.latency import Latency
+from nastk.deploy.runtimes.machine import machine_facts, versions
+from nastk.deploy.runtimes.session import open_session, predict
 from nastk.deploy.targets.cuda import CudaTarget
 from nastk.deploy.targets.tensorrt import TensorrtTarget, missing_tensorrt
 from nastk.errors import UserError
 from nastk.networks.stored import Trained, load_trained
-from nastk.runs import git_commit
+from nastk.runs.folder import git_commit
 
 
 def main() -> None:

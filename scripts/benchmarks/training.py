@@ -138,7 +138,7 @@ def single_forms(report: Report, repeats: int) -> None:
         "Equal forms of single operations",
         "Forward and backward, channels_last, one thread, least of the repeats: milliseconds of torch's own form / of "
         "the other = faster by\n(greatest difference of a gradient over the greatest gradient, float32). Kept ones are "
-        "in\n`nastk/training/depthwise.py`, `nastk/training/quick_forms.py` and `nastk/ops/identity.py`.",
+        "in\n`nastk/training/kernels/` and `nastk/ops/identity.py`.",
         ["operation", *("x".join(map(str, shape)) for shape in SHAPES)],
         rows,
     )

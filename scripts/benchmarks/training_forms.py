@@ -16,7 +16,7 @@ from training_sides import CPU, torch_forms
 
 from nastk.ops.conv import EPSILON, MOMENTUM, batch_norm, depthwise
 from nastk.ops.identity import FactorizedReduction
-from nastk.training.quick_forms import quick_forms
+from nastk.training.kernels.quick_forms import quick_forms
 
 SHAPES = ((64, 16, 32, 32), (64, 32, 16, 16), (64, 64, 8, 8))
 

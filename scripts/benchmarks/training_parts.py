@@ -19,16 +19,16 @@ from torch.nn.functional import cross_entropy
 from torch.profiler import ProfilerActivity, profile
 from training_sides import CPU, Subject, subjects, torch_forms
 
+from nastk.data.sources import Digits
 from nastk.evaluators.training import TrainingEvaluator
 from nastk.networks import NetworkConfig, build_network
 from nastk.spaces import NasnetSpace, random_genotype
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import in_order
-from nastk.training.data import Digits
 from nastk.training.device import place
 from nastk.training.fit import fit
+from nastk.training.kernels.quick_forms import quick_forms
 from nastk.training.module import score
-from nastk.training.quick_forms import quick_forms
 from nastk.training.recipe import Recipe
 from nastk.training.seeds import isolated_rng
 

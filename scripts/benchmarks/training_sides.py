@@ -20,6 +20,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
+from nastk.data.images import Images
+from nastk.data.normalisation import Normalisation, statistics
+from nastk.data.sources import Digits
 from nastk.genotype import Cell, Edge, Genotype, Node
 from nastk.networks import NetworkConfig, build_network
 from nastk.networks import cell as cells
@@ -27,10 +30,9 @@ from nastk.ops.identity import FactorizedReduction
 from nastk.training.augment import Augmentation
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches
-from nastk.training.data import Digits, Images, Normalisation, statistics
 from nastk.training.device import place
 from nastk.training.fit import fit
-from nastk.training.quick_forms import quick_forms
+from nastk.training.kernels.quick_forms import quick_forms
 from nastk.training.recipe import Recipe
 
 CPU = torch.device("cpu")

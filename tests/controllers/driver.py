@@ -9,7 +9,7 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState
 
-from nastk.config import build, load_yaml, shipped
+from nastk.config.build import build, load_yaml, shipped
 from nastk.controllers.controller import Controller
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

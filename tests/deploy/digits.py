@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from nastk.data.search_record import image_facts
+from nastk.data.sources import Digits
+from nastk.deploy.export.export import ExportSettings, export_model
 from nastk.deploy.images import normalised
-from nastk.deploy.package import ExportSettings, export_model
 from nastk.networks import NetworkConfig, build_network
 from nastk.networks.stored import save_trained
-from nastk.training.data import Digits, image_facts
 from tests.deploy.networks import genotype
 
 MEAN, STD = 0.3, 0.35

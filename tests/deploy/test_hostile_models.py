@@ -12,12 +12,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from nastk.deploy.classifier import open_classifier
-from nastk.deploy.latency import measure
+from nastk.deploy.export.classifier import open_classifier
 from nastk.deploy.manifest import describe_files
-from nastk.deploy.onnx import quick_model, serialise
-from nastk.deploy.onnx_wire import operators, refuse_programs
-from nastk.deploy.validate import validate_model
+from nastk.deploy.onnx.validate import validate_model
+from nastk.deploy.onnx.wire import operators, refuse_programs
+from nastk.deploy.onnx.writer import quick_model, serialise
+from nastk.deploy.runtimes.latency import measure
 from nastk.errors import UserError
 from nastk.files import write_json
 from tests.deploy.networks import small

@@ -18,8 +18,8 @@ def test_normalised_is_what_the_manifest_says() -> None:
 
 
 def test_normalised_is_what_training_feeds() -> None:
-    from nastk.training.data import Normalisation
-    from nastk.training.data.images import Images
+    from nastk.data.images import Images
+    from nastk.data.normalisation import Normalisation
 
     pixels = torch.arange(2 * 3 * 4 * 4, dtype=torch.uint8).reshape(2, 3, 4, 4)
     mean, std = (0.2, 0.3, 0.4), (0.1, 0.2, 0.3)

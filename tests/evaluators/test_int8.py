@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from nastk.data.sources import Digits
 from nastk.deploy.emittable import emittable
-from nastk.deploy.session import open_session, predict
+from nastk.deploy.runtimes.session import open_session, predict
 from nastk.deploy.targets import CpuTarget
 from nastk.errors import UserError
 from nastk.evaluators.int8 import int8_accuracy
 from nastk.evaluators.training import TrainingEvaluator
 from nastk.networks import NetworkConfig, build_network
-from nastk.training.data import Digits
-from tests.cli import run
+from tests.commands import run
 from tests.deploy.networks import genotype
 
 QUICK = ("evaluator.epochs=1", "evaluator.network.filters=4", "data.subset=200", "trials=2", "controller=random")

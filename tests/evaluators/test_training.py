@@ -15,14 +15,15 @@ from typing import Any
 import pytest
 import torch
 
-from nastk.config import build, load_yaml, shipped
+from nastk.config.build import build, load_yaml, shipped
+from nastk.data.images import Images
+from nastk.data.sources import Digits
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Pruned
 from nastk.evaluators.training import TrainingEvaluator
 from nastk.genotype import Genotype
 from nastk.jobs.parts import without_automatic
-from nastk.training.data import Digits, Images
-from nastk.training.seeds import derive_seed
+from nastk.seeds import derive_seed
 from tests.training.small import genotype
 
 NETWORK = {"cells": 1, "filters": 4}

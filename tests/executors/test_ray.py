@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nastk.data.sources import Npz
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed
 from nastk.evaluators.training import TrainingEvaluator
 from nastk.executors import Result, Task
 from nastk.executors.ray import RayExecutor
 from nastk.spaces import NasnetSpace, random_genotype
-from nastk.training.data import Npz
-from tests.cli import run
+from tests.commands import run
 from tests.executors.scripted import genotypes, made
 from tests.executors.test_processes import _gone, _workers
 

@@ -8,7 +8,7 @@ import joblib
 import pytest
 from omegaconf import OmegaConf
 
-from tests.cli import run
+from tests.commands import run
 
 SEARCH = (
     *("+space=nasnet", "space.blocks=2", "evaluator.epochs=1", "data.subset=300", "evaluator.network.filters=4"),

@@ -21,7 +21,7 @@ ENTRIES = ("search", "transfer", "export", "pipeline", "bench", "audit")
 PRELOAD = (
     *(f"nastk.{entry}" for entry in ENTRIES),
     *(f"nastk.jobs.{entry}" for entry in ENTRIES),
-    *("nastk.controllers", "nastk.evaluators.training", "nastk.evaluators.tabular", "nastk.training.data"),
+    *("nastk.controllers", "nastk.evaluators.training", "nastk.evaluators.tabular", "nastk.data.sources"),
     *("nastk.deploy.targets", "nastk.training.transfer", "onnxruntime", "sklearn.datasets", "tests.faults.faulty"),
 )
 

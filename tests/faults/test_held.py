@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nastk.runs import held
-from tests.cli import run
+from nastk.runs.folder import held
+from tests.commands import run
 from tests.faults.conftest import EXPORT
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli import run
+from tests.commands import run
 from tests.faults.commands import Server, rows
 from tests.faults.conftest import command
-from tests.test_journal_lock import die_with_lock, never_waits
+from tests.storages.test_journal_lock import die_with_lock, never_waits
 
 Capture = pytest.CaptureFixture[str]
 

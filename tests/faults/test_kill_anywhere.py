@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from nastk.deploy.export.renewal import card_note
 from nastk.deploy.manifest import load_manifest
-from nastk.deploy.renewal import card_note
 from tests.faults.commands import Server, exported, half_written, left_over, rows, trained
 from tests.faults.conftest import begun, command
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from nastk.fidelity import AUDIT
+from nastk.runs.audit import AUDIT
 from nastk.training.checkpoint import LAST
 from tests.faults.commands import Command, Server, exported, half_written, left_over, trained
 from tests.faults.conftest import EXPORT, begun

@@ -10,9 +10,9 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from nastk.runs import held
-from nastk.storage import journal
-from tests.cli import run
+from nastk.runs.folder import held
+from nastk.storages.journal_storage import journal
+from tests.commands import run
 
 Capture = pytest.CaptureFixture[str]
 SMALL = (

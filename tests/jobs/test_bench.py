@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from nastk.deploy.latency import Latency
-from nastk.deploy.machine import machine_facts
-from nastk.deploy.model_card import model_card
-from nastk.deploy.timings import timed_now
+from nastk.deploy.export.model_card import model_card
+from nastk.deploy.export.timings import timed_now
+from nastk.deploy.runtimes.latency import Latency
+from nastk.deploy.runtimes.machine import machine_facts
 from nastk.jobs.bench_record import refresh_bench, shown_entry, taken_over
-from tests.cli import run
+from tests.commands import run
 from tests.deploy.digits import exported_digits
 
 Capture = pytest.CaptureFixture[str]

@@ -9,12 +9,12 @@ from platform import machine
 
 import pytest
 
-from nastk.deploy.package import ExportSettings, export_model
+from nastk.data.sources import Digits
+from nastk.deploy.export.export import ExportSettings, export_model
 from nastk.deploy.targets.arm import MACHINES
 from nastk.errors import UserError
 from nastk.jobs.export import kept_timings
-from nastk.training.data import Digits
-from tests.cli import run
+from tests.commands import run
 from tests.deploy.digits import trained_digits
 
 QUICK = ("data=digits", "export.seconds=0.01")

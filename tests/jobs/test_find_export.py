@@ -10,7 +10,7 @@ import pytest
 
 from nastk.errors import UserError
 from nastk.jobs.find_export import find_export
-from tests.cli import run
+from tests.commands import run
 from tests.deploy.digits import digit_files, exported_digits
 
 

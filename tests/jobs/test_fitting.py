@@ -10,9 +10,9 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
-from nastk.config import load_yaml, register_spaces, shipped
+from nastk.config.build import load_yaml, register_spaces, shipped
 from nastk.jobs.fitting import fitted_search
-from tests.cli import run
+from tests.commands import run
 
 Capture = pytest.CaptureFixture[str]
 QUICK = ("+space=nasbench201", "controller=random", "evaluator.network.filters=4", "target.seconds=0.02")

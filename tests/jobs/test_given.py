@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from nastk.config import load_yaml
-from tests.cli import run
-from tests.training.data.files import write_image_folder
+from nastk.config.build import load_yaml
+from tests.commands import run
+from tests.data.files import write_image_folder
 
 Capture = pytest.CaptureFixture[str]
 SEARCH = (

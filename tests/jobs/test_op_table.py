@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from nastk.deploy.predictors.learned import read_learned
-from nastk.deploy.predictors.table import read_table
-from nastk.deploy.scheme import ARM, X86
+from nastk.deploy.cost.learned import read_learned
+from nastk.deploy.cost.table import read_table
+from nastk.deploy.precision.scheme import ARM, X86
 from nastk.deploy.targets import arm
 from nastk.errors import UserError
 from nastk.jobs import op_table
 from nastk.spaces import NasBench201Space, random_genotype
-from tests.cli import run
+from tests.commands import run
 
 Capture = pytest.CaptureFixture[str]
 SMALL = ("network.cells=1", "network.filters=4", "network.size=8", "ops_networks=10", "target=cpu")

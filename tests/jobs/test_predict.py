@@ -15,14 +15,14 @@ import onnx
 import pytest
 import torch
 
-from nastk.deploy.classifier import open_classifier
+from nastk.data.sources import Digits, ImageFolder
+from nastk.deploy.export.classifier import open_classifier
 from nastk.deploy.images import normalised
 from nastk.deploy.manifest import describe_files
 from nastk.errors import UserError
 from nastk.jobs.predict import image_files, predictions
 from nastk.networks.stored import load_trained
-from nastk.training.data import Digits, ImageFolder
-from tests.cli import run
+from tests.commands import run
 from tests.deploy.digits import digit_files, exported_digits
 from tests.deploy.pictures import ODD, photograph
 

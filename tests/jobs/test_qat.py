@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from nastk.deploy.int8_source import HeldOut
+from nastk.data.sources import load_data
+from nastk.deploy.export.export import ExportSettings, export_model
 from nastk.deploy.manifest import sha256
-from nastk.deploy.onnx import onnx_model, serialise
-from nastk.deploy.package import ExportSettings, export_model
+from nastk.deploy.onnx.writer import onnx_model, serialise
 from nastk.deploy.targets import ArmTarget, CpuTarget
+from nastk.deploy.tuning.int8_source import HeldOut
 from nastk.errors import UserError
 from nastk.jobs import qat
 from nastk.jobs.int8_lines import int8_lines
@@ -22,9 +23,8 @@ from nastk.networks.stored import load_trained, save_trained
 from nastk.spaces import NasBench201Space
 from nastk.spaces.space import random_genotype
 from nastk.training.checkpoint import LAST
-from nastk.training.data import load_data
 from nastk.training.transfer import TransferSettings, train_final
-from tests.cli import run
+from tests.commands import run
 from tests.deploy.hurt import hurt
 
 DIGITS = load_data("digits")

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, fx, nn
 
-from nastk.canonical import IDENTITY_OPS, PARAMETERLESS_OPS, ZERO_OPS
 from nastk.errors import UserError
+from nastk.genotype.key import IDENTITY_OPS, PARAMETERLESS_OPS, ZERO_OPS
 from nastk.ops import OPS, build_op, op
 from nastk.spaces import KNOWN_OPS
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from nastk.canonical import ZERO_OPS
-from nastk.deploy.fusion import int8_share
-from nastk.deploy.onnx import quick_model, write_onnx
-from nastk.deploy.quantize import quantize_int8
-from nastk.deploy.session import open_session, predict
+from nastk.deploy.onnx.writer import quick_model, write_onnx
+from nastk.deploy.precision.fusion import int8_share
+from nastk.deploy.precision.quantize import quantize_int8
+from nastk.deploy.runtimes.session import open_session, predict
+from nastk.genotype.key import ZERO_OPS
 from nastk.ops import OPS, build_op
 from nastk.ops.conv import conv_bn
 

@@ -12,20 +12,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nastk.config import load_yaml
+from nastk.config.build import load_yaml
+from nastk.data.sources import Npz
+from nastk.data.sources import folder as data_folder
 from nastk.errors import UserError
 from nastk.evaluators.tabular import read_arrays
 from nastk.genotype import MAX_EDGES, Cell, Edge, Node
 from nastk.jobs.predict import image_files
 from nastk.outside import json_lines, parse_json, read_bytes, read_json, read_object
 from nastk.outside import npz as outside_npz
-from nastk.report import write_report
-from nastk.report.run_files import read_run, read_trials
+from nastk.reports import write_report
+from nastk.runs.contents import read_run, read_trials
 from nastk.training.checkpoint import LAST, find_checkpoint
-from nastk.training.data import Npz
-from nastk.training.data import folder as data_folder
-from tests.report import folders
-from tests.training.data.files import write_npz
+from tests.data.files import write_npz
+from tests.reports import folders
 
 
 @pytest.mark.parametrize(

@@ -17,28 +17,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nastk.config import load_yaml, plain
-from nastk.deploy.classifier import open_classifier
+from nastk.config.build import load_yaml, plain
+from nastk.data.sources import Npz
+from nastk.deploy.cost import learned, table
+from nastk.deploy.cost.learned import read_learned
+from nastk.deploy.cost.sealed import write_sealed
+from nastk.deploy.cost.table import read_table
+from nastk.deploy.export.classifier import open_classifier
 from nastk.deploy.manifest import load_manifest
-from nastk.deploy.onnx import quick_model, serialise
-from nastk.deploy.onnx_wire import refuse_programs
-from nastk.deploy.predictors import learned, table
-from nastk.deploy.predictors.learned import read_learned
-from nastk.deploy.predictors.table import read_table
-from nastk.deploy.sealed import write_sealed
-from nastk.deploy.validate import validate_model
+from nastk.deploy.onnx.validate import validate_model
+from nastk.deploy.onnx.wire import refuse_programs
+from nastk.deploy.onnx.writer import quick_model, serialise
 from nastk.errors import UserError
 from nastk.evaluators.tabular import read_arrays
 from nastk.genotype import Genotype
 from nastk.networks.stored import load_trained
 from nastk.outside import parse_json, read_json
-from nastk.report.run_config import parse_config
-from nastk.report.run_files import read_object, read_trials
+from nastk.reports.run_config import parse_config
+from nastk.runs.contents import read_object, read_trials
 from nastk.spaces import NasnetSpace, random_genotype
-from nastk.training.data import Npz
+from tests.data.files import write_npz
 from tests.deploy.networks import small
-from tests.report.folders import rows
-from tests.training.data.files import write_npz
+from tests.reports.folders import rows
 
 EXAMPLES = settings(
     max_examples=40,

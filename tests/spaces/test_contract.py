@@ -181,7 +181,7 @@ def test_lists_of_omegaconf_become_tuples() -> None:
 
 def test_importing_the_spaces_loads_neither_torch_nor_lightning_nor_numpy() -> None:
     code = (
-        "import sys, nastk.spaces, nastk.canonical; "
+        "import sys, nastk.spaces, nastk.genotype.key; "
         "print([name for name in ('torch', 'pytorch_lightning', 'numpy', 'omegaconf') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

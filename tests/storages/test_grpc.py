@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli import run
+from tests.commands import run
 
 pytest.importorskip("grpc")
 

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from nastk.evaluators import Report
 from nastk.evaluators.tabular import TabularEvaluator
 from nastk.genotype import Genotype
-from tests.cli import run
+from tests.commands import run
 
 Capture = pytest.CaptureFixture[str]
 Meddling = Callable[[BaseStorage, int], None]

@@ -20,10 +20,10 @@ from nastk.errors import UserError
 from nastk.evaluators import Report
 from nastk.evaluators.tabular import TabularEvaluator
 from nastk.genotype import Genotype
-from nastk.runs import held
+from nastk.runs.folder import held
 from nastk.storages.heartbeat import DatabasePulse
 from nastk.storages.postgresql import Postgresql, _is_away
-from tests.cli import Outcome, run
+from tests.commands import Outcome, run
 from tests.postgresql import Database, Server, running_server
 
 Capture = pytest.CaptureFixture[str]

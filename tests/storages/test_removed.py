@@ -10,8 +10,8 @@ import pytest
 from nastk.evaluators import Report
 from nastk.evaluators.tabular import TabularEvaluator
 from nastk.genotype import Genotype
-from nastk.storage import journal
-from tests.cli import run
+from nastk.storages.journal_storage import journal
+from tests.commands import run
 from tests.postgresql import Database
 
 Capture = pytest.CaptureFixture[str]

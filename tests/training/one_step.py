@@ -9,11 +9,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from nastk.data.images import Images
+from nastk.data.normalisation import Normalisation
+from nastk.data.sources import Digits
+from nastk.data.subsets import subset
 from nastk.networks import build_network
 from nastk.training.augment import Augmentation
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches
-from nastk.training.data import Digits, Images, Normalisation, subset
 from nastk.training.distributed import SameStatistics
 from nastk.training.fit import fit
 from nastk.training.recipe import Recipe

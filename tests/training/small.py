@@ -4,10 +4,12 @@ from pathlib import Path
 
 import torch
 
+from nastk.data.images import DataSource, ImageSet
+from nastk.data.sources import Digits, Npz
+from nastk.data.subsets import subset
 from nastk.genotype import Cell, Edge, Genotype, Node
 from nastk.networks import NetworkConfig
-from nastk.training.data import DataSource, Digits, ImageSet, Npz, subset
-from tests.training.data.files import write_npz
+from tests.data.files import write_npz
 
 CONFIG = NetworkConfig(cells=1, filters=4, classes=10, channels=1, size=8)
 

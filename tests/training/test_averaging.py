@@ -9,11 +9,12 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from nastk.data.normalisation import statistics
+from nastk.data.sources import Digits
 from nastk.networks import build_network
 from nastk.training.augment import Augmentation
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches
-from nastk.training.data import Digits, statistics
 from nastk.training.fit import fit
 from nastk.training.recipe import Recipe
 from nastk.training.seeds import isolated_rng

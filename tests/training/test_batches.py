@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from nastk.data.images import Images
+from nastk.data.normalisation import statistics
+from nastk.data.sources import Digits
 from nastk.errors import UserError
 from nastk.training.augment import Augmentation
 from nastk.training.batches import Batches, in_order
-from nastk.training.data import Digits, Images, statistics
 
 CPU = torch.device("cpu")
 PLAIN = Augmentation(crop=0.0)

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 import torch
 
+from nastk.data.images import DataSource, Images
+from nastk.data.normalisation import Normalisation
 from nastk.errors import UserError
 from nastk.networks.stored import load_trained
 from nastk.training import transfer
 from nastk.training.batches import in_order
 from nastk.training.checkpoint import LAST, find_checkpoint
-from nastk.training.data import DataSource, Images, Normalisation
 from nastk.training.job import JOB, LOG, Job, read_job, write_job
 from nastk.training.launcher import judge
 from nastk.training.module import score
@@ -145,7 +146,7 @@ def test_processes_that_were_killed_before_they_wrote_what_they_trained_go_on(
 SCRIPT = """
 import sys
 from pathlib import Path
-from nastk.training.data import Npz
+from nastk.data.sources import Npz
 from tests.training.test_distributed import final
 final(Path(sys.argv[1]), Npz(sys.argv[2]))
 """

@@ -12,18 +12,21 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from nastk.data.images import Images
+from nastk.data.normalisation import statistics
+from nastk.data.sources import Digits
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
+from nastk.seeds import derive_seed
 from nastk.spaces import NasnetSpace, random_genotype
 from nastk.training.augment import Augmentation
 from nastk.training.batches import Batches, in_order
-from nastk.training.data import Digits, Images, statistics
 from nastk.training.device import choose_device, place
 from nastk.training.fit import fit
+from nastk.training.kernels.quick_forms import quick_forms
 from nastk.training.module import Classifier, clip_norm, score
-from nastk.training.quick_forms import quick_forms
 from nastk.training.recipe import Recipe
-from nastk.training.seeds import derive_seed, isolated_rng, threads_set
+from nastk.training.seeds import isolated_rng, threads_set
 from tests.training.small import CONFIG, genotype
 
 CPU = torch.device("cpu")

@@ -6,9 +6,10 @@ from scipy import stats
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
+from nastk.data.normalisation import statistics
+from nastk.data.sources import Digits
 from nastk.training.augment import Augmentation
 from nastk.training.batches import Batches
-from nastk.training.data import Digits, statistics
 from nastk.training.mixing import Blend, Mixing, blend, draw_blends
 
 IMAGES = Digits().train().take(torch.arange(103))

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from nastk.training.seeds import derive_seed, isolated_rng, threads_set
+from nastk.seeds import derive_seed
+from nastk.training.seeds import isolated_rng, threads_set
 
 
 def test_a_seed_is_the_same_in_another_process() -> None:
-    code = "from nastk.training.seeds import derive_seed; print(derive_seed(3, 'key'))"
+    code = "from nastk.seeds import derive_seed; print(derive_seed(3, 'key'))"
     other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert int(other.stdout) == derive_seed(3, "key")
 

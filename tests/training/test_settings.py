@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nastk.config import load_yaml, shipped
+from nastk.config.build import load_yaml, shipped
 from nastk.errors import UserError
 from nastk.training.mixing import Mixing
 from nastk.training.settings import TrainingSettings

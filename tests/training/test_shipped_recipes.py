@@ -4,8 +4,8 @@ import hydra
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from nastk.config import shipped
-from nastk.jobs.transfer_plan import TransferPlan, transfer_plan
+from nastk.config.build import shipped
+from nastk.jobs.transfer.plan import TransferPlan, transfer_plan
 from nastk.training.optimizers import OPTIMIZERS
 
 SEARCHED = {"seed": 0, "evaluator": {"network": {"cells": 1, "filters": 4}}}

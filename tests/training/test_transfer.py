@@ -13,15 +13,18 @@ import pytest
 import torch
 from torch import nn
 
-from nastk.config import build, load_yaml, shipped
+from nastk.config.build import build, load_yaml, shipped
+from nastk.data.images import DataSource, Images, ImageSet
+from nastk.data.normalisation import statistics
+from nastk.data.search_record import image_facts
+from nastk.data.sources import Npz
+from nastk.data.subsets import hold_out
 from nastk.errors import UserError
 from nastk.jobs.parts import without_automatic
 from nastk.networks import count_parameters
 from nastk.networks.stored import load_trained
 from nastk.training.batches import in_order
 from nastk.training.checkpoint import LAST, PREVIOUS
-from nastk.training.data import DataSource, Images, ImageSet, Npz, hold_out, statistics
-from nastk.training.data.search_record import image_facts
 from nastk.training.job import JOB, LOG
 from nastk.training.module import score
 from nastk.training.transfer import TransferSettings, train_final
@@ -140,7 +143,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_numbers(
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from nastk.training.data import Npz
+from nastk.data.sources import Npz
 from tests.training.test_transfer import final
 def progress(epoch, epochs, loss):
     print(epoch, flush=True)
@@ -153,7 +156,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from nastk.training.checkpoint import Checkpoints
-from nastk.training.data import Npz
+from nastk.data.sources import Npz
 from nastk.training.transfer import RunSettings
 from tests.training.test_transfer import final
 write = Checkpoints.write

@@ -11,19 +11,19 @@ from typing import Any
 
 import onnx
 
-from nastk.deploy.cost import measure_cost
+from nastk.deploy.cost.cost import measure_cost
 from nastk.deploy.emittable import Emittable
-from nastk.deploy.fusion import int8_share
-from nastk.deploy.lint import lint
 from nastk.deploy.manifest import MODEL, MODEL_ARM_INT8
-from nastk.deploy.onnx import serialise
-from nastk.deploy.quantize import assumed_ranges, quantized_model
-from nastk.deploy.scheme import ARM
-from nastk.deploy.session import allocation_errors_named, open_session, predict
+from nastk.deploy.onnx.validate import validate_model
+from nastk.deploy.onnx.writer import serialise
+from nastk.deploy.precision.fusion import int8_share
+from nastk.deploy.precision.lint import lint
+from nastk.deploy.precision.quantize import assumed_ranges, quantized_model
+from nastk.deploy.precision.scheme import ARM
+from nastk.deploy.precision.unsigned import as_uint8
+from nastk.deploy.runtimes.session import allocation_errors_named, open_session, predict
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.deploy.targets.target import Runner
-from nastk.deploy.unsigned import as_uint8
-from nastk.deploy.validate import validate_model
 from nastk.errors import UserError
 from nastk.files import write_bytes
 from nastk.genotype import Genotype

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nastk.deploy.cost import PRECISIONS, measure_cost
+from nastk.deploy.cost.cost import PRECISIONS, measure_cost
 from nastk.deploy.emittable import Emittable
-from nastk.deploy.fusion import int8_share
-from nastk.deploy.latency import Latency, measure
-from nastk.deploy.lint import lint
 from nastk.deploy.manifest import MODEL, MODEL_INT8
-from nastk.deploy.onnx import serialise
-from nastk.deploy.session import allocation_errors_named, open_session, predict
+from nastk.deploy.onnx.validate import validate_model
+from nastk.deploy.onnx.writer import serialise
+from nastk.deploy.precision.fusion import int8_share
+from nastk.deploy.precision.lint import lint
+from nastk.deploy.runtimes.latency import Latency, measure
+from nastk.deploy.runtimes.session import allocation_errors_named, open_session, predict
 from nastk.deploy.targets.target import Runner
-from nastk.deploy.validate import validate_model
 from nastk.errors import UserError, unknown
 from nastk.files import write_bytes
 from nastk.genotype import Genotype
@@ -101,6 +101,6 @@ class CpuTarget:
             return measure_cost(genotype, config, self)
 
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
-        """Returns the latency of each file, measured in turn; see `nastk.deploy.latency.measure`."""
+        """Returns the latency of each file, measured in turn; see `nastk.deploy.runtimes.latency.measure`."""
         with allocation_errors_named():
             return measure(paths, batch=self.batch, threads=self.threads, runs=runs, seconds=seconds)

@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 import onnx
 
-from nastk.deploy.candidate_timing import QuickTiming
-from nastk.deploy.cost import static_cost
+from nastk.deploy.cost.cost import static_cost
 from nastk.deploy.emittable import Emittable
-from nastk.deploy.gpu import gpu_memory_errors_named, present_gpu
-from nastk.deploy.gpu_session import missing_runtime, open_on_gpu, runtime_name
-from nastk.deploy.half import half_model
-from nastk.deploy.latency import Latency, Timer, interleaved
-from nastk.deploy.lint import lint
 from nastk.deploy.manifest import MODEL
-from nastk.deploy.onnx import serialise
-from nastk.deploy.quantize import assumed_ranges
-from nastk.deploy.session import allocation_errors_named, open_session, predict
+from nastk.deploy.onnx.validate import validate_model
+from nastk.deploy.onnx.writer import serialise
+from nastk.deploy.precision.half import half_model
+from nastk.deploy.precision.lint import lint
+from nastk.deploy.precision.quantize import assumed_ranges
+from nastk.deploy.runtimes.candidate_timing import QuickTiming
+from nastk.deploy.runtimes.gpu import gpu_memory_errors_named, present_gpu
+from nastk.deploy.runtimes.gpu_session import missing_runtime, open_on_gpu, runtime_name
+from nastk.deploy.runtimes.latency import Latency, Timer, interleaved
+from nastk.deploy.runtimes.session import allocation_errors_named, open_session, predict
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
 from nastk.deploy.targets.target import Runner
-from nastk.deploy.validate import validate_model
 from nastk.errors import UserError
 from nastk.files import write_bytes
 from nastk.genotype import Genotype

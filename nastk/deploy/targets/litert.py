@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nastk.deploy.manifest import MAX_BYTES
-from nastk.deploy.quiet import quiet
+from nastk.deploy.runtimes.quiet import quiet
 from nastk.deploy.targets.mobile import MobileTarget, Opened
 from nastk.errors import UserError
 from nastk.outside import read_bytes

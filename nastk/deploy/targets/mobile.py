@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nastk.deploy.candidate_timing import quick_timing
-from nastk.deploy.cost import MEGABYTE, static_cost
+from nastk.deploy.cost.cost import MEGABYTE, static_cost
 from nastk.deploy.emittable import Emittable, untrained
-from nastk.deploy.latency import CallTimer, Latency, interleaved
-from nastk.deploy.session import usable_cores
+from nastk.deploy.runtimes.candidate_timing import quick_timing
+from nastk.deploy.runtimes.latency import CallTimer, Latency, interleaved
+from nastk.deploy.runtimes.session import usable_cores
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
 from nastk.deploy.targets.culprit import refused_edge
 from nastk.deploy.targets.target import Runner

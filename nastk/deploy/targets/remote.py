@@ -13,29 +13,29 @@ from typing import Any
 import onnx
 import onnxruntime
 
-from nastk.deploy import remote_measure
-from nastk.deploy.candidate_timing import QuickTiming, steadiest, timing_of
-from nastk.deploy.cost import static_cost
+from nastk.deploy.cost.cost import static_cost
 from nastk.deploy.emittable import Emittable
-from nastk.deploy.gpu_session import CUDA_PROVIDER
-from nastk.deploy.half import half_model
-from nastk.deploy.latency import Latency, summaries
-from nastk.deploy.quantize import assumed_ranges, quantized_model
-from nastk.deploy.remote_answer import Answer, read_answer
-from nastk.deploy.remote_measure import CPU, PLAN
-from nastk.deploy.remote_shell import check_host, run_there
-from nastk.deploy.scheme import scheme_of
-from nastk.deploy.session import allocation_errors_named
+from nastk.deploy.onnx.validate import validate_model
+from nastk.deploy.precision.half import half_model
+from nastk.deploy.precision.quantize import assumed_ranges, quantized_model
+from nastk.deploy.precision.scheme import scheme_of
+from nastk.deploy.runtimes import remote_measure
+from nastk.deploy.runtimes.candidate_timing import QuickTiming, steadiest, timing_of
+from nastk.deploy.runtimes.gpu_session import CUDA_PROVIDER
+from nastk.deploy.runtimes.latency import Latency, summaries
+from nastk.deploy.runtimes.remote_answer import Answer, read_answer
+from nastk.deploy.runtimes.remote_measure import CPU, PLAN
+from nastk.deploy.runtimes.remote_shell import check_host, run_there
+from nastk.deploy.runtimes.session import allocation_errors_named
 from nastk.deploy.targets.arm import ArmTarget
 from nastk.deploy.targets.checks import check_count
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.deploy.targets.cuda import CudaTarget
 from nastk.deploy.targets.target import Runner, Target
-from nastk.deploy.validate import validate_model
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
-from nastk.steadiness import MOST_REPEATS, Repeat, quietest
+from nastk.stats.steadiness import MOST_REPEATS, Repeat, quietest
 
 OF = ("arm", "cpu", "cuda")
 PROVIDERS = {"cuda": CUDA_PROVIDER}
@@ -166,7 +166,7 @@ class RemoteTarget:
         return static.timed(steadiest(timed))
 
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
-        """Returns the latency there of each file, measured in turn, anew where in doubt; see `nastk.deploy.latency`."""
+        """Returns the latency there of each file, measured in turn, anew where in doubt; see `runtimes.latency`."""
         models = {f"{index}.onnx": validate_model(path).data for index, path in enumerate(paths)}
         repeats: list[Repeat] = []
         while True:

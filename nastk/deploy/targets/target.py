@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nastk.deploy.emittable import Emittable
-from nastk.deploy.latency import Latency
+from nastk.deploy.runtimes.latency import Latency
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 

@@ -11,30 +11,36 @@ from typing import TYPE_CHECKING, Any
 
 import onnx
 
-from nastk.deploy.candidate_timing import QuickTiming
-from nastk.deploy.cost import static_cost
+from nastk.deploy.cost.cost import static_cost
 from nastk.deploy.emittable import Emittable
-from nastk.deploy.engine_file import HARDWARE, EngineSettings, engine_path, engine_record, trusted_engine
-from nastk.deploy.gpu import EventTimer, gpu_memory_errors_named, missing_gpu, present_gpu
-from nastk.deploy.half import half_model
-from nastk.deploy.latency import Latency, interleaved
-from nastk.deploy.lint import lint
 from nastk.deploy.manifest import MODEL
-from nastk.deploy.onnx import serialise
-from nastk.deploy.quantize import assumed_ranges, quantized_model
-from nastk.deploy.scheme import TENSORRT
-from nastk.deploy.session import open_session, predict
+from nastk.deploy.onnx.validate import validate_model
+from nastk.deploy.onnx.writer import serialise
+from nastk.deploy.precision.half import half_model
+from nastk.deploy.precision.lint import lint
+from nastk.deploy.precision.quantize import assumed_ranges, quantized_model
+from nastk.deploy.precision.scheme import TENSORRT
+from nastk.deploy.runtimes.candidate_timing import QuickTiming
+from nastk.deploy.runtimes.engine_file import (
+    HARDWARE,
+    EngineSettings,
+    engine_path,
+    engine_record,
+    trusted_engine,
+)
+from nastk.deploy.runtimes.gpu import EventTimer, gpu_memory_errors_named, missing_gpu, present_gpu
+from nastk.deploy.runtimes.latency import Latency, interleaved
+from nastk.deploy.runtimes.session import open_session, predict
+from nastk.deploy.runtimes.trtexec import BUILD_SCRIPT, build_script
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
 from nastk.deploy.targets.target import Runner
-from nastk.deploy.trtexec import BUILD_SCRIPT, build_script
-from nastk.deploy.validate import validate_model
 from nastk.errors import UserError, unknown
 from nastk.files import write_bytes, write_text
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 
 if TYPE_CHECKING:
-    from nastk.deploy.tensorrt_engine import Engine
+    from nastk.deploy.runtimes.tensorrt_engine import Engine
 
 FILES = {"fp32": MODEL, "fp16": "model.tensorrt.fp16.onnx", "int8": "model.tensorrt.int8.onnx"}
 OLDEST = 10
@@ -196,7 +202,7 @@ class TensorrtTarget:
         return _opened(self._build(checked.data, checked.shape), host_code=True)
 
     def _build(self, model: bytes, shape: tuple[int, int, int]) -> bytes:
-        from nastk.deploy.tensorrt_engine import build_engine
+        from nastk.deploy.runtimes.tensorrt_engine import build_engine
 
         return build_engine(model, shape, self.engine_settings, self._timing_cache())
 
@@ -232,7 +238,7 @@ def missing_tensorrt() -> str | None:
 
 
 def _opened(data: bytes, host_code: bool) -> Engine:
-    from nastk.deploy.tensorrt_engine import Engine
+    from nastk.deploy.runtimes.tensorrt_engine import Engine
 
     return Engine(data, host_code)
 

@@ -8,9 +8,9 @@ import onnx
 import pytest
 import torch
 
-from nastk.config import build, load_yaml, shipped
-from nastk.deploy.assess import torch_logits
+from nastk.config.build import build, load_yaml, shipped
 from nastk.deploy.emittable import emittable
+from nastk.deploy.export.assess import torch_logits
 from nastk.deploy.targets import ArmTarget, CpuTarget
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from nastk.config import build, load_yaml, shipped
+from nastk.config.build import build, load_yaml, shipped
 from nastk.deploy.emittable import Emittable, emittable
 from nastk.deploy.targets import Target
 from nastk.errors import UserError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nastk.deploy.emittable import emittable
-from nastk.deploy.gpu_session import missing_runtime
+from nastk.deploy.runtimes.gpu_session import missing_runtime
 from nastk.deploy.targets.cuda import CudaTarget
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig

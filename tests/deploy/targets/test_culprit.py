@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nastk.deploy.onnx import quick_model
+from nastk.deploy.onnx.writer import quick_model
 from nastk.deploy.targets.culprit import refused_edge
 from tests.deploy.networks import network
 

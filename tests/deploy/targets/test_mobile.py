@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from nastk.canonical import ZERO_OPS
-from nastk.config import build, load_yaml, shipped
+from nastk.config.build import build, load_yaml, shipped
 from nastk.deploy.emittable import Emittable, emittable
 from nastk.deploy.targets import ExecutorchTarget, LitertTarget
 from nastk.deploy.targets.mobile import MobileTarget
 from nastk.errors import UserError
+from nastk.genotype.key import ZERO_OPS
 from nastk.networks import NetworkConfig
 from nastk.ops import OPS, build_op
 from tests.deploy.networks import enliven, genotype, small

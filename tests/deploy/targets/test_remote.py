@@ -15,18 +15,18 @@ from typing import Any
 import onnxruntime
 import pytest
 
-from nastk.deploy import latency, remote_measure
-from nastk.deploy.package import ExportSettings, export_model
-from nastk.deploy.remote_answer import Answer
-from nastk.deploy.remote_shell import SSH
-from nastk.deploy.session_options import session_options
+from nastk.data.sources import Digits
+from nastk.deploy.export.export import ExportSettings, export_model
+from nastk.deploy.runtimes import latency, remote_measure
+from nastk.deploy.runtimes.remote_answer import Answer
+from nastk.deploy.runtimes.remote_shell import SSH
+from nastk.deploy.runtimes.session_options import session_options
 from nastk.deploy.targets import CpuTarget, RemoteTarget, remote
 from nastk.deploy.targets.remote import CANDIDATE
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
-from nastk.steadiness import others_running
-from nastk.training.data import Digits
-from tests.cli import run
+from nastk.stats.steadiness import others_running
+from tests.commands import run
 from tests.deploy.digits import exported_digits
 from tests.deploy.networks import genotype
 from tests.deploy.ssh import SSHD, local_ssh, running_sshd

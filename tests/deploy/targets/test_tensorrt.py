@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from nastk.deploy.emittable import Emittable, emittable
-from nastk.deploy.package import ExportSettings, export_model
+from nastk.deploy.export.export import ExportSettings, export_model
 from nastk.deploy.targets import CudaTarget, TensorrtTarget
 from nastk.deploy.targets.tensorrt import missing_tensorrt
 from nastk.errors import UserError
@@ -156,7 +156,7 @@ def test_settings_that_cannot_be(settings: dict, message: str) -> None:
 def test_engines_answer_like_onnx_runtime_and_are_timed(written: Path) -> None:
     target = TensorrtTarget(max_batch=8)
     pixels = images(21, 3, 16, 16, seed=1).numpy()
-    from nastk.deploy.session import open_session, predict
+    from nastk.deploy.runtimes.session import open_session, predict
 
     for precision, file in target.files.items():
         expected = predict(open_session((written / file).read_bytes(), threads=0), pixels)

@@ -1,0 +1,134 @@
+"""Runs an entry point under Hydra, from the words of its command line."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import shlex
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from nastk.cli.foreign_config import check_command_line
+from nastk.cli.interrupts import command_to_go_on, goes_on_with, stoppable
+from nastk.cli.mistakes import told_in_one_line
+from nastk.cli.passwords import refuse_passwords
+from nastk.cli.run_words import words_for_run
+from nastk.cli.streams import accept_every_letter
+from nastk.cli.sweeps import Sweep, begun_sweep, end_sweep, run_swept
+from nastk.config.build import register_spaces, shipped
+from nastk.config.trust import SETTING, VARIABLE, keep_trust, trust
+from nastk.console import console
+from nastk.errors import UserError
+from nastk.runs.folder import held
+
+PATHS = (
+    *("run", "runs", "model", "sweep", "genotype", "data.root", "data.path", "evaluator.table"),
+    *("latency.path", "learn", "out", "storage.url", "storage.study"),
+)
+
+
+@console
+def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
+    """Composes the configuration from the command line and runs `job` on it.
+
+    Exits with 2 and one line on a user's mistake, with 130 after Ctrl-C and 143 after SIGTERM, and says how to go on; a
+    bug keeps its traceback.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and the lines below are ours
+    quiet()
+    accept_every_letter()
+    register_spaces()
+    given = sys.argv[1:]
+    swept = any(word in ("-m", "--multirun") for word in given)
+    words = words_for_run([_understood(word, swept) for word in given], config_name)
+    sys.argv[1:] = [word for word in words if not word.startswith(f"{SETTING}=")]
+    mistakes: list[UserError | OSError | OmegaConfBaseException] = []
+
+    @functools.wraps(job)
+    def kept_from_hydra(config: DictConfig) -> None:
+        """Hydra would print a line of its own about the exception; of a sweep it would end the other jobs."""
+        keep_trust(added)  # hydra.job.env_set was carried out by now
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            quiet()  # it may be another process
+            accept_every_letter()
+            run_swept(job, config)
+            return
+        try:
+            job(config)
+        except (UserError, OSError, OmegaConfBaseException) as error:
+            mistakes.append(error)
+
+    entry = hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=config_name)(kept_from_hydra)
+    with told_in_one_line(config_name):
+        refuse_passwords(given)
+        trust([name for word in words if word.startswith(f"{SETTING}=") for name in _names(word)])
+        added = os.environ.get(VARIABLE)
+        check_command_line(sys.argv[1:], config_name)
+        with stoppable(lambda: command_to_go_on(config_name, given)):
+            sweep, sys.argv[1:] = begun_sweep(sys.argv[1:], config_name)
+            if sweep is None:
+                entry()
+            else:
+                _run_sweep(sweep, entry, config_name)
+            if mistakes:
+                raise mistakes[0]
+
+
+def _run_sweep(sweep: Sweep, entry: Callable[[], Any], config_name: str) -> None:
+    """Jobs keep their errors to themselves; what comes here is of the launcher, whose worker or machine was lost."""
+    goes_on_with(**{"hydra.sweep.dir": sweep.folder})
+    with held(sweep.folder):
+        try:
+            entry()
+        except (UserError, HydraException, OmegaConfBaseException):
+            raise
+        except Exception as error:
+            line = (str(error).strip().splitlines() or [""])[0]
+            print(f"nastk: the launcher stopped ({type(error).__name__}: {line})", file=sys.stderr)
+        if end_sweep(sweep, config_name):
+            sys.exit(1)
+
+
+def say_next(entry: str, **given: object) -> None:
+    """Prints the command for the next step, quoted for a shell."""
+    arguments = " ".join(shlex.quote(f"{name}={value}") for name, value in given.items())
+    print(f"Next: python -m nastk.{entry} {arguments}")
+
+
+def quiet() -> None:
+    """Silences the libraries' informational output: what a user reads is nastk's."""
+    warnings.filterwarnings("ignore", module=r"(hydra|optuna|lightning|pytorch_lightning|torch|onnx)\b.*")
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning", "optuna", "onnxruntime", "torch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _understood(argument: str, swept: bool = False) -> str:
+    """Returns an argument as Hydra takes it; in a sweep a comma parts values, and a function gives several.
+
+    `space=` is not in the defaults list, so Hydra wants a plus; whoever forgets it means the same. Names and paths are
+    text whatever they look like: Hydra would make a number of run=7, and stumble over a space, an umlaut or a bracket.
+    """
+    if argument.startswith("space="):
+        return f"+{argument}"
+    name, _, value = argument.partition("=")
+    if name not in PATHS or not value or value == "null" or any(sign in value for sign in "'\"${\\"):
+        return argument
+    if ("(" if swept else ",") in value:
+        return argument
+    return f"{name}=" + ",".join(f"'{part.strip()}'" for part in (value.split(",") if swept else [value]))
+
+
+def _names(word: str) -> list[str]:
+    """Returns the names in allow_targets=[a,b]; it is no setting of Hydra's, so that no file can give it."""
+    return [name.strip() for name in word.partition("=")[2].strip("[]").split(",") if name.strip()]

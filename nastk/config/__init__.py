@@ -1,0 +1,1 @@
+"""Configurations become objects, and what they may name."""

@@ -1,0 +1,1 @@
+"""Images of any source in one form: decoded, resized, split, normalised, stored."""

@@ -1,0 +1,155 @@
+"""A predictor of latency learned from (cell, latency) pairs of any device and any space."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nastk.deploy.cost.robust import LEAST, Floats, fitted_costs, merit
+from nastk.deploy.cost.sealed import read_sealed, write_sealed
+from nastk.errors import UserError, unknown
+from nastk.genotype import Genotype
+from nastk.genotype.usage import LIVE, READINGS, term_counts
+from nastk.networks import NetworkConfig
+from nastk.outside import shortened
+
+KIND = "learned latency"
+KINDS = {"skeleton": str, "reading": str, "pairs": int, "network": dict}
+LEAST_PAIRS = 20
+FIELDS = ("skeleton", "reading", "base_ms", "least_ms", "costs_ms", "pairs", "device", "network")
+
+
+@dataclass(frozen=True)
+class LearnedLatency:
+    """A latency as a constant plus a cost for each operation that the device runs.
+
+    Attributes:
+        skeleton: of the genotypes.
+        reading: which operations the device was found to run, a name in `usage.READINGS`.
+        base_ms: of what is in every network.
+        least_ms: no prediction is below it.
+        costs_ms: of each term of `usage.term_counts`, summed over all places where a cell is repeated.
+        pairs: that it was learned from.
+        device: what they were measured on, as far as that is known; `name` at least.
+        network: depth, width and image of the measured networks, as `NetworkConfig.to_dict` has them, {} if unknown.
+    """
+
+    skeleton: str
+    reading: str
+    base_ms: float
+    least_ms: float
+    costs_ms: Mapping[str, float]
+    pairs: int
+    device: Mapping[str, Any]
+    network: Mapping[str, Any]
+
+    def predict(self, genotype: Genotype) -> float:
+        """Returns the latency in milliseconds.
+
+        Raises:
+            UserError: another skeleton, or an operation of which it has seen none.
+        """
+        if genotype.skeleton != self.skeleton:
+            raise UserError(f"latency: learned on {self.skeleton!r} cells, asked for one of {genotype.skeleton!r}")
+        total = self.base_ms
+        for term, count in term_counts(genotype, self.reading).items():
+            total += count * self._cost(term)
+        return max(total, self.least_ms)
+
+    def _cost(self, term: str) -> float:
+        """Returns a term's cost; an operation met only where the output needs it costs the same elsewhere."""
+        for known in (term, f"{term.partition(':')[0]}:{LIVE}"):
+            if known in self.costs_ms:
+                return self.costs_ms[known]
+        raise unknown(f"operation for the latency predictor of {self.device['name']}", term, self.costs_ms)
+
+    def check_network(self, config: NetworkConfig) -> None:
+        """Raises UserError where networks of this size are not what it was learned from."""
+        asked = config.to_dict()
+        for name in ("stem", "cells", "filters", "channels", "size", "classes"):
+            if name in self.network and self.network[name] != asked[name]:
+                raise UserError(
+                    f"latency: learned on networks of {name}={self.network[name]}, "
+                    f"this search's have {name}={asked[name]}; measure pairs of that size and learn anew"
+                )
+
+
+def learn_latency(
+    genotypes: Sequence[Genotype],
+    latencies: Sequence[float],
+    device: Mapping[str, Any],
+    network: Mapping[str, Any] | None = None,
+) -> LearnedLatency:
+    """Learns from pairs; which operations the device leaves out is found by cross-validation.
+
+    Args:
+        genotypes: of one skeleton, at least 20.
+        latencies: in milliseconds, above 0.
+        device: facts, its `name` among them.
+        network: of what size the networks were; None where that is not known.
+
+    Raises:
+        UserError: too few pairs, several skeletons, or a latency that cannot be.
+    """
+    if len(genotypes) != len(latencies):
+        raise UserError(f"latency pairs: {len(genotypes)} cells, {len(latencies)} latencies, expected as many")
+    if len(genotypes) < LEAST_PAIRS:
+        raise UserError(f"latency pairs: {len(genotypes)}, expected at least {LEAST_PAIRS} to learn from")
+    skeletons = sorted({genotype.skeleton for genotype in genotypes})
+    if len(skeletons) > 1:
+        raise UserError(f"latency pairs: cells of the skeletons {', '.join(skeletons)}, expected one")
+    for latency in latencies:
+        if not (math.isfinite(latency) and latency > 0):
+            raise UserError(f"latency pairs: {latency!r} ms, expected a number above 0")
+    measured = np.asarray(latencies, dtype=np.float64)
+    tables = {reading: _table(genotypes, reading) for reading in READINGS}
+    reading = max(tables, key=lambda name: merit(tables[name][1], measured))
+    terms, counts = tables[reading]
+    costs = fitted_costs(counts, measured)
+    return LearnedLatency(
+        skeletons[0],
+        reading,
+        base_ms=float(costs[0]),
+        least_ms=LEAST * float(np.median(measured)),
+        costs_ms={term: float(cost) for term, cost in zip(terms, costs[1:], strict=True)},
+        pairs=len(genotypes),
+        device=dict(device),
+        network=dict(network or {}),
+    )
+
+
+def _table(genotypes: Sequence[Genotype], reading: str) -> tuple[list[str], Floats]:
+    """Returns the terms, and the counts (networks, 1 + terms) with a column of ones before them."""
+    rows = [term_counts(genotype, reading) for genotype in genotypes]
+    terms = sorted({term for row in rows for term in row})
+    return terms, np.array([[1.0, *(row.get(term, 0.0) for term in terms)] for row in rows])
+
+
+def write_learned(path: Path, predictor: LearnedLatency) -> None:
+    """Writes the predictor as JSON with its hash."""
+    write_sealed(path, KIND, {name: getattr(predictor, name) for name in FIELDS})
+
+
+def read_learned(path: Path) -> LearnedLatency:
+    """Reads what `write_learned` wrote; raises UserError where the file is not that, or damaged."""
+    content = read_sealed(path, KIND)
+    for name in FIELDS:
+        if name not in content:
+            raise UserError(f"{path}: has no {name}, expected the fields {', '.join(FIELDS)}")
+    for name, kind in KINDS.items():
+        if not isinstance(content[name], kind) or isinstance(content[name], bool):
+            raise UserError(f"{path}: {name} is {shortened(content[name])}, malformed")
+    if content["reading"] not in READINGS:
+        raise unknown(f"reading in {path}", content["reading"], READINGS)
+    costs, device = content["costs_ms"], content["device"]
+    numbers = [content["base_ms"], content["least_ms"], *(costs.values() if isinstance(costs, dict) else [None])]
+    if not all(isinstance(number, int | float) for number in numbers):
+        raise UserError(f"{path}: has costs that are no numbers, expected milliseconds")
+    if not isinstance(device, dict) or not isinstance(device.get("name"), str):
+        raise UserError(f"{path}: says of no device, expected device.name")
+    return LearnedLatency(**{name: content[name] for name in FIELDS})

@@ -1,0 +1,156 @@
+"""Measures the table of operations that a space's networks are made of, on this machine."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from nastk.deploy.cost.cost import Conditions, static_cost
+from nastk.deploy.cost.op_rows import Op, ops_of
+from nastk.deploy.cost.op_timing import op_times
+from nastk.deploy.cost.table import OpTable, timed_ops
+from nastk.deploy.onnx.graph import INPUT
+from nastk.deploy.precision.quantize import assumed_ranges, quantized_model
+from nastk.deploy.precision.scheme import X86, Scheme
+from nastk.deploy.runtimes.candidate_timing import QuickTiming, timing_of
+from nastk.deploy.runtimes.latency import quick_times
+from nastk.deploy.runtimes.machine import machine_facts, versions
+from nastk.deploy.runtimes.session import open_session, usable_cores
+from nastk.errors import UserError
+from nastk.genotype import Genotype
+from nastk.networks import NetworkConfig
+from nastk.stats.steadiness import mean_others, others_running
+
+# Each network is timed in so many rounds over all of them; the quickest counts, for only disturbances differ.
+ROUNDS = 3
+# Draws in a row that bring no operation that was not met before, after which the space is taken to have no more.
+BARREN = 25
+MOST_DRAWS = 10
+UNATTRIBUTED = 0.25
+
+
+@dataclass(frozen=True)
+class Written:
+    """A network of a space: its float32 graph and the file that runs."""
+
+    model: onnx.ModelProto
+    file: bytes
+
+
+def writer(
+    precision: str, kept: list[onnx.ModelProto], scheme: Scheme = X86
+) -> Callable[[onnx.ModelProto], onnx.ModelProto]:
+    """Returns what makes the graph of a precision of the float32 one, and keeps the latter in `kept`."""
+
+    def write(model: onnx.ModelProto) -> onnx.ModelProto:
+        kept.append(model)
+        return quantized_model(model, assumed_ranges(model), scheme) if precision == "int8" else model
+
+    return write
+
+
+def written(genotype: Genotype, config: NetworkConfig, precision: str, scheme: Scheme = X86) -> Written:
+    """Writes an untrained network in a precision; int8 as the scheme has it."""
+    kept: list[onnx.ModelProto] = []
+    file = static_cost(genotype, config, write=writer(precision, kept, scheme)).file
+    return Written(kept[0], file)
+
+
+def measure_ops(
+    draws: Iterable[Genotype],
+    config: NetworkConfig,
+    target: Conditions,
+    networks: int = 40,
+    tell: Callable[[str], None] = lambda line: None,
+    scheme: Scheme = X86,
+) -> OpTable:
+    """Times the operations of random networks of a space where they are used.
+
+    Args:
+        draws: random genotypes, without end or at least ten times `networks`.
+        config: depth, width and image.
+        target: precision, threads, batch, and the seconds for which each network is timed whole; half of them go into
+            timing its operations.
+        networks: that are timed at least; one that has an operation not met before is timed beyond that number.
+        tell: gets a line now and then.
+        scheme: of int8.
+
+    Raises:
+        UserError: most of the time cannot be told apart by operation here.
+    """
+    chosen = _chosen(draws, config, target.precision, networks, scheme)
+    tell(f"{len(chosen)} networks with {len({op for one in chosen for op in ops_of(one.model)})} operations")
+    shape = target.batch, config.channels, config.size, config.size
+    images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    latencies = [np.inf] * len(chosen)
+    times: list[Mapping[Op, Sequence[float]]] = [{}] * len(chosen)
+    steady = [False] * len(chosen)
+    shares = []
+    for turn in range(ROUNDS):
+        for index, one in enumerate(chosen):
+            found, lost = op_times(one.model, one.file, images, target.threads, target.seconds / 2)
+            if not times[index] or _total(found) < _total(times[index]):
+                times[index] = found
+            shares.append(lost)
+            timing = _whole(one.file, images, target)
+            latencies[index] = min(latencies[index], timing.p50_ms)
+            steady[index] |= timing.doubt is None
+        tell(f"round {turn + 1} of {ROUNDS}")
+    if np.mean(shares) > UNATTRIBUTED:
+        raise UserError(f"bench ops=true: {np.mean(shares):.0%} of the time is of no known operation; no table written")
+    base, rows = timed_ops(times, latencies)
+    return OpTable(
+        precision=target.precision,
+        threads=target.threads,
+        batch=target.batch,
+        rows=rows,
+        base_ms=base,
+        networks=len(chosen),
+        device=machine_facts(),
+        versions=versions(),
+        date=time.strftime("%Y-%m-%d"),
+        unsteady=steady.count(False),
+    )
+
+
+def _whole(file: bytes, images: NDArray[np.float32], target: Conditions) -> QuickTiming:
+    """Times a network whole, once: what else disturbs it there are the other rounds for."""
+    session = open_session(file, target.threads)
+    before = others_running()
+    times = quick_times(functools.partial(session.run, None, {INPUT: images}), target.seconds)
+    others = mean_others([before, others_running()])
+    return timing_of(times, others, target.threads or usable_cores())
+
+
+def _chosen(
+    draws: Iterable[Genotype], config: NetworkConfig, precision: str, networks: int, scheme: Scheme
+) -> list[Written]:
+    """Returns networks that have, together, the operations of the space."""
+    chosen: list[Written] = []
+    known: set[Op] = set()
+    keys: set[str] = set()
+    barren = 0
+    for count, genotype in enumerate(draws):
+        if (len(chosen) >= networks and barren >= BARREN) or count >= MOST_DRAWS * networks:
+            break
+        if genotype.key in keys:
+            barren += 1
+            continue
+        keys.add(genotype.key)
+        one = written(genotype, config, precision, scheme)
+        new = set(ops_of(one.model)) - known
+        barren = 0 if new else barren + 1
+        known |= new
+        if new or len(chosen) < networks:
+            chosen.append(one)
+    return chosen
+
+
+def _total(times: Mapping[Op, Sequence[float]]) -> float:
+    return sum(sum(places) for places in times.values())

@@ -1,0 +1,142 @@
+"""Where a candidate's latency comes from in a search: measured on the target, or foretold for a device elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import onnx
+
+from nastk.deploy.cost.cost import static_cost
+from nastk.deploy.cost.learned import LearnedLatency, read_learned
+from nastk.deploy.cost.op_bench import writer
+from nastk.deploy.cost.table import OpTable, read_table
+from nastk.errors import UserError
+from nastk.genotype import Genotype
+from nastk.networks import NetworkConfig
+
+
+class Costing(Protocol):
+    """What says the cost of an untrained network; a target is one."""
+
+    def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
+        """Returns latency_ms, params, macs, memory_mb and size_mb."""
+        ...
+
+
+@dataclass(frozen=True)
+class MeasuredLatency:
+    """Candidates are run on the target."""
+
+    def costing(self, target: Costing) -> Costing:
+        """Returns the target."""
+        return target
+
+    def foretold(self, genotype: Genotype) -> float | None:
+        """Nothing is known of a cell without running it."""
+        return None
+
+
+@dataclass(frozen=True)
+class TableLatency:
+    """Candidates cost the sum of their operations in a table that `python -m nastk.bench ops=true` has written.
+
+    Attributes:
+        path: of the table.
+        device: a part of the name of the processor that the table must be of, or None for whatever it is of.
+
+    Raises:
+        UserError: no such table, a damaged one, or one of another device.
+    """
+
+    path: str | None = None
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        path = _given(self.path, "table", "python -m nastk.bench ops=true")
+        table = read_table(path)
+        _check_device(path, str(table.device["processor"]), self.device)
+        object.__setattr__(self, "_table", table)
+
+    def costing(self, target: Costing) -> Costing:
+        """Returns what sums up; raises UserError where the table was taken under other conditions than the target's."""
+        table: OpTable = self._table  # type: ignore[attr-defined]
+        for name in ("precision", "threads", "batch"):
+            asked = getattr(target, name, None)
+            if asked != getattr(table, name):
+                raise UserError(
+                    f"{self.path}: was taken with {name}={getattr(table, name)}, the target has {name}={asked}; "
+                    f"give target.{name}={getattr(table, name)}, or measure such a table"
+                )
+        return _Summed(table)
+
+    def foretold(self, genotype: Genotype) -> float | None:
+        """Nothing is known of a cell without its network."""
+        return None
+
+
+@dataclass(frozen=True)
+class PredictorLatency:
+    """Candidates cost what a predictor that `python -m nastk.bench learn=PAIRS` has written says of their cells.
+
+    Attributes:
+        path: of the predictor.
+        device: a part of the name of the device that it must be of, or None for whatever it is of.
+
+    Raises:
+        UserError: no such predictor, a damaged one, or one of another device.
+    """
+
+    path: str | None = None
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        path = _given(self.path, "predictor", "python -m nastk.bench learn=PAIRS")
+        predictor = read_learned(path)
+        _check_device(path, str(predictor.device["name"]), self.device)
+        object.__setattr__(self, "_predictor", predictor)
+
+    def costing(self, target: Costing) -> Costing:
+        """Returns what predicts; size and memory are those of the target's precision."""
+        return _Predicted(self._predictor, getattr(target, "precision", "fp32"))  # type: ignore[attr-defined]
+
+    def foretold(self, genotype: Genotype) -> float | None:
+        """Returns the milliseconds; raises UserError where the cell has an operation that the predictor has not met."""
+        predictor: LearnedLatency = self._predictor  # type: ignore[attr-defined]
+        return predictor.predict(genotype)
+
+
+LatencySource = MeasuredLatency | TableLatency | PredictorLatency
+
+
+@dataclass(frozen=True)
+class _Summed:
+    table: OpTable
+
+    def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
+        kept: list[onnx.ModelProto] = []
+        static = static_cost(genotype, config, write=writer(self.table.precision, kept))
+        return static.with_latency(self.table.latency(kept[0]))
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    predictor: LearnedLatency
+    precision: str
+
+    def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
+        self.predictor.check_network(config)
+        latency = self.predictor.predict(genotype)
+        return static_cost(genotype, config, write=writer(self.precision, [])).with_latency(latency)
+
+
+def _given(path: str | None, what: str, maker: str) -> Path:
+    if not path:
+        raise UserError(f"latency.path: not given, expected the file of a {what} that {maker} has written")
+    return Path(path)
+
+
+def _check_device(path: Path, found: str, wanted: str | None) -> None:
+    if wanted is not None and wanted.lower() not in found.lower():
+        raise UserError(f"latency.path={str(path)!r}: is of {found!r}, latency.device={wanted!r} is asked for")

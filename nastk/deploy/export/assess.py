@@ -1,0 +1,152 @@
+"""Whether an exported file does what the trained network does, how well, and which of the files to recommend."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from nastk.deploy.runtimes.latency import Latency
+from nastk.stats.steadiness import doubt
+
+# Of the largest logit: what the order of float32 sums can make of it, with room for deep networks.
+PARITY_TOLERANCE = 1e-3
+# Two measurements of one file differ by as much on a quiet machine; less is no gain.
+LEAST_GAIN = 0.02
+
+
+class ParityError(Exception):
+    """The float32 file does not compute what the network does: a defect of the writer, never to be shipped."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How a file answers on the test images.
+
+    Attributes:
+        accuracy: share of test images classified rightly.
+        agreement: share on which it names the same class as the trained network in torch.
+        max_difference: greatest absolute difference of a logit.
+        balanced_accuracy: mean over the classes that have test images of the share that is right of theirs.
+    """
+
+    accuracy: float
+    agreement: float
+    max_difference: float
+    balanced_accuracy: float | None = field(default=None, compare=False)
+
+
+def torch_logits(network: nn.Module, images: NDArray[np.float32], batch: int = 256) -> NDArray[np.float32]:
+    """Returns the logits (n, classes) of a network in eval mode."""
+    with torch.inference_mode():
+        parts = [network(torch.from_numpy(images[at : at + batch])).numpy() for at in range(0, len(images), batch)]
+    return np.concatenate(parts)
+
+
+def quality(logits: NDArray[np.float32], reference: NDArray[np.float32], labels: NDArray[np.int64]) -> Quality:
+    """Compares a file's logits (n, classes) with those of torch and with the labels (n,)."""
+    answers = logits.argmax(1)
+    return Quality(
+        accuracy=float((answers == labels).mean()),
+        agreement=float((answers == reference.argmax(1)).mean()),
+        max_difference=float(np.abs(logits - reference).max()),
+        balanced_accuracy=float(np.mean([(answers[labels == label] == label).mean() for label in np.unique(labels)])),
+    )
+
+
+def check_parity(file: str, logits: NDArray[np.float32], reference: NDArray[np.float32]) -> None:
+    """Raises ParityError where a logit of the float32 file is further from torch's than rounding explains."""
+    difference = float(np.abs(logits - reference).max())
+    allowed = PARITY_TOLERANCE * max(1.0, float(np.abs(reference).max()))
+    if not difference <= allowed:
+        raise ParityError(f"{file}: a logit differs from torch's by {difference:.3g}, allowed is {allowed:.3g}")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One exported file, and how it did; None where it cannot be run or timed on this machine."""
+
+    precision: str
+    file: str
+    quality: Quality | None
+    latency: Latency | None
+
+
+def recommend(files: Sequence[Judged], max_accuracy_drop: float) -> tuple[str, str, tuple[str, ...]]:
+    """Chooses the file to ship: the fastest of those that lose little enough, and the first where none gains.
+
+    Args:
+        files: of one target, measured against each other; the first is what the others are compared with.
+        max_accuracy_drop: that another may lose, as a share of the test images.
+
+    Returns:
+        The file's name, why, and what the user should be warned of.
+    """
+    first, chosen = files[0], files[0]
+    reasons, warnings = [], []
+    for other in files[1:]:
+        gain, losses = _compared(first, other, max_accuracy_drop)
+        if losses:
+            warnings += losses
+            reasons += losses if chosen is first else []
+        elif chosen is first or _p50(other) < _p50(chosen):
+            chosen, reasons = other, [gain]
+    warnings += _unsteady(files)
+    return chosen.file, "; ".join(reasons) or "there is no other", tuple(warnings)
+
+
+def shortcomings(target: str, files: Sequence[Judged], max_accuracy_drop: float) -> list[str]:
+    """Returns what a user should be warned of in the files of a further target, of which none is recommended."""
+    losses = (_lost(files[0], other, max_accuracy_drop) for other in files[1:])
+    return [f"target {target}: {line}" for line in (*filter(None, losses), *_unsteady(files))]
+
+
+def _compared(first: Judged, other: Judged, max_accuracy_drop: float) -> tuple[str, list[str]]:
+    """Returns what speaks for `other`, and what against it."""
+    name, lost = other.precision, _lost(first, other, max_accuracy_drop)
+    losses = [lost] if lost else []
+    if other.quality is None or first.quality is None or other.latency is None or first.latency is None:
+        return "", [*losses, f"{name} was not {'run' if other.quality is None else 'timed'} on this machine"]
+    drop = first.quality.accuracy - other.quality.accuracy
+    before, after = first.latency.p50_ms, other.latency.p50_ms
+    speed = f"{name} takes {after:.3g} ms, {first.precision} {before:.3g} ms"
+    if not (first.latency.steady and other.latency.steady):
+        speed += " (decided by timings that are not trustworthy)"
+    if after > before * (1 - LEAST_GAIN):
+        losses.append(f"{name} is not faster here (by at least {100 * LEAST_GAIN:.0f} %): {speed}")
+    return f"{speed}, and it loses {100 * drop:.2f} points of accuracy", losses
+
+
+def _lost(first: Judged, other: Judged, max_accuracy_drop: float) -> str | None:
+    """Returns how much accuracy `other` loses where that is too much."""
+    if first.quality is None or other.quality is None:
+        return None
+    before, after = first.quality.accuracy, other.quality.accuracy
+    if before - after <= max_accuracy_drop:
+        return None
+    return (
+        f"{other.precision} loses {100 * (before - after):.2f} points of accuracy ({before:.4f} to {after:.4f}), "
+        f"more than the {100 * max_accuracy_drop:.2f} allowed"
+    )
+
+
+def _unsteady(files: Sequence[Judged]) -> list[str]:
+    return [
+        f"{one.file}: {why_unsteady(one.latency)}; the machine was busy: its latency is not trustworthy"
+        for one in files
+        if one.latency is not None and not one.latency.steady
+    ]
+
+
+def why_unsteady(latency: Latency) -> str:
+    """Returns why a latency is not to be trusted."""
+    return latency.doubt or doubt(latency.p50_ms, latency.min_ms, latency.spread) or "it varied"
+
+
+def _p50(judged: Judged) -> float:
+    return judged.latency.p50_ms if judged.latency is not None else math.inf

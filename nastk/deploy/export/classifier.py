@@ -1,0 +1,158 @@
+"""An exported network as whoever deploys it runs it: by manifest.json alone, with ONNX Runtime and numpy."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from nastk.deploy.manifest import MANIFEST, MAX_BYTES, load_manifest
+from nastk.deploy.onnx.wire import refuse_programs
+from nastk.deploy.runtimes.session_options import refusal, session_options
+from nastk.errors import UserError, unknown
+from nastk.outside import read_bytes
+from nastk.outside.memory import no_more_than_is_free
+
+ONNX = ".onnx"
+MAX_SIZE = 4096
+MAX_SECONDS = 600  # of a run of a batch of images; a network for phones takes milliseconds an image
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A network that names what an image shows.
+
+    Attributes:
+        file: name of the ONNX file.
+        precision: what the manifest calls it: "fp32", "int8", ...
+        classes: names, in the order of the network's outputs.
+        channels: 1 for grey, 3 for RGB.
+        size: pixels a side.
+        mean, std: of each channel, for pixels in 0..1.
+        session: of the file.
+    """
+
+    file: str
+    precision: str
+    classes: tuple[str, ...]
+    channels: int
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    session: onnxruntime.InferenceSession
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Returns the probability of each class (n, classes), by softmax, of uint8 images (n, channels, size, size).
+
+        Raises:
+            UserError: ONNX Runtime fails on the way, or what the file computes is not finite.
+        """
+        shape = (1, -1, 1, 1)
+        mean, std = (np.asarray(values, np.float32).reshape(shape) for values in (self.mean, self.std))
+        images = (pixels.astype(np.float32) / np.float32(255) - mean) / std
+        logits = self._logits(images).astype(np.float64)
+        if not np.isfinite(logits).all():
+            raise UserError(f"{self.file}: what it computes is not finite; its weights are damaged, export it anew")
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        return powers / powers.sum(1, keepdims=True)  # type: ignore[no-any-return]
+
+    def _logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A file may be hostile, whatever its manifest says: it gets the memory that is free and a bounded time."""
+        how = onnxruntime.RunOptions()
+        watch = threading.Timer(MAX_SECONDS, lambda: setattr(how, "terminate", True))
+        watch.daemon = True
+        watch.start()
+        try:
+            with no_more_than_is_free():
+                found: NDArray[np.float32] = self.session.run(None, {self.session.get_inputs()[0].name: images}, how)[0]
+        except Exception as error:
+            why = f"it took over {MAX_SECONDS} seconds" if how.terminate else refusal(error)
+            raise UserError(f"{self.file}: {why}") from None
+        finally:
+            watch.cancel()
+        if found.shape != (len(images), len(self.classes)):
+            raise UserError(f"{self.file}: gives {found.shape}, expected {(len(images), len(self.classes))}")
+        return found
+
+
+def open_classifier(folder: Path, precision: str | None = None) -> Classifier:
+    """Opens a file of an export, after every file there was found to be the one that was exported.
+
+    Args:
+        folder: of the export.
+        precision: which file; None for the recommended one.
+
+    Raises:
+        UserError: no export, a file that is missing or was changed, a precision that it has not, no ONNX file, or a
+            manifest that does not fit the network.
+    """
+    manifest = load_manifest(folder)
+    found = dict(_onnx_files(manifest))
+    if not found:
+        raise UserError(f"{folder}: has no ONNX file; its {manifest['recommended']} needs a runtime of its own")
+    if precision is None:
+        recommended = manifest["recommended"]
+        precision = next((name for name, file in found.items() if file == recommended), next(iter(found)))
+    if precision not in found:
+        raise unknown(f"precision of {folder}", precision, found)
+    path = folder / found[precision]
+    model = read_bytes(path, MAX_BYTES)
+    try:
+        refuse_programs(model)
+        with no_more_than_is_free():  # what is constant in it is computed now
+            session = onnxruntime.InferenceSession(
+                model, session_options(threads=0), providers=["CPUExecutionProvider"]
+            )
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    except Exception as error:
+        raise UserError(f"{path}: {refusal(error)}") from None
+    return _checked(folder / MANIFEST, manifest, found[precision], precision, session)
+
+
+def _onnx_files(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields precision and file: the first target's last, for its files are what `precisions` and most users mean."""
+    targets = manifest.get("targets")
+    others = list(targets.values()) if isinstance(targets, dict) else []
+    for target in [*others[:0:-1], manifest]:
+        precisions = target.get("precisions") if isinstance(target, dict) else None
+        for precision, entry in precisions.items() if isinstance(precisions, dict) else ():
+            file = entry.get("file") if isinstance(entry, dict) else None
+            if isinstance(file, str) and file.endswith(ONNX) and file in manifest["files"]:
+                yield precision, file
+
+
+def _checked(
+    path: Path, manifest: dict[str, Any], file: str, precision: str, session: onnxruntime.InferenceSession
+) -> Classifier:
+    how, classes = manifest["preprocessing"], manifest["classes"]
+    channels, height, width = (how.get(name) for name in ("channels", "height", "width"))
+    if channels not in (1, 3) or height != width or not isinstance(height, int) or not 1 <= height <= MAX_SIZE:
+        found = f"{channels!r}, {height!r}, {width!r}"
+        raise UserError(
+            f"{path}: channels, height, width are {found[:90]}, expected 1 or 3 and one side up to {MAX_SIZE}"
+        )
+    if not all(isinstance(name, str) for name in classes):
+        raise UserError(f"{path}: classes are not all text, malformed")
+    for name in ("mean", "std"):
+        values = how.get(name)
+        if not isinstance(values, list) or len(values) != channels or not all(map(_is_finite, values)):
+            raise UserError(f"{path}: {name} is {str(values)[:60]}, expected {channels} number(s)")
+        if name == "std" and min(values) <= 0:
+            raise UserError(f"{path}: std is {values}, expected numbers above 0")
+    shapes = [[list(one.shape) for one in side] for side in (session.get_inputs(), session.get_outputs())]
+    expected = [[channels, height, width], [len(classes)]]
+    if [[one[1:] for one in side] for side in shapes] != [[part] for part in expected]:
+        raise UserError(f"{path}: {file} computes {shapes[0]} to {shapes[1]}, the manifest says {expected}")
+    return Classifier(file, precision, tuple(classes), channels, height, tuple(how["mean"]), tuple(how["std"]), session)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,73 @@
+"""What follows from the measurements of an export: the file to ship, the limits that it breaks, what to beware of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nastk.budget import LATENCY, broken_limits
+from nastk.deploy.export.assess import recommend, shortcomings
+from nastk.deploy.export.timings import judged_files
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a network may cost.
+
+    Attributes:
+        limits: by metric: "latency_ms" of the file to ship, "params", "macs", "memory_mb".
+        memory_mb: that it takes, where that is known.
+    """
+
+    limits: Mapping[str, float] = field(default_factory=dict)
+    memory_mb: float | None = None
+
+
+def concluded(manifest: Mapping[str, Any], max_accuracy_drop: float, budget: Budget) -> dict[str, Any]:
+    """Returns a manifest with what follows from its targets: recommended, reason, warnings, precisions and budget.
+
+    Args:
+        manifest: with "target", "targets", "params" and "macs".
+        max_accuracy_drop: see `recommend`.
+        budget: what the network may cost.
+    """
+    first = manifest["target"]
+    files = judged_files(manifest["targets"][first])
+    chosen, reason, warnings = recommend(files, max_accuracy_drop)
+    latency = next(one.latency for one in files if one.file == chosen)
+    costs = {
+        "params": manifest["params"],
+        "macs": manifest["macs"],
+        "memory_mb": budget.memory_mb,
+        LATENCY: latency and latency.p50_ms,
+    }
+    broken = broken_limits(budget.limits, costs, chosen, (latency and latency.doubt) or "")
+    further = [
+        line
+        for name, target in manifest["targets"].items()
+        if name != first
+        for line in shortcomings(name, judged_files(target), max_accuracy_drop)
+    ]
+    unknown = []
+    if LATENCY in budget.limits and latency is None:
+        limit = budget.limits[LATENCY]
+        unknown = [f"whether {chosen} keeps max_latency_ms={limit:g} is not known: it was not timed on this machine"]
+    return {
+        **manifest,
+        "recommended": chosen,
+        "reason": reason,
+        "warnings": [*broken, *unknown, *warnings, *further],
+        "budget": {"limits": dict(budget.limits), "memory_mb": budget.memory_mb, "broken": broken},
+        "precisions": manifest["targets"][first]["precisions"],
+    }
+
+
+def recorded_budget(manifest: Mapping[str, Any]) -> Budget | None:
+    """Returns the budget that a manifest was concluded with; None for one of before it was written down."""
+    found = manifest.get("budget")
+    if not isinstance(found, Mapping) or not isinstance(found.get("limits"), Mapping):
+        return None
+    memory = found.get("memory_mb")
+    limits = {str(name): float(limit) for name, limit in found["limits"].items() if isinstance(limit, int | float)}
+    return Budget(limits, float(memory) if isinstance(memory, int | float) else None)

@@ -1,0 +1,248 @@
+"""Export: from the folder of a trained network to checked, measured files that say all about themselves."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nastk.deploy.emittable import emittable
+from nastk.deploy.export import standalone
+from nastk.deploy.export.assess import Judged
+from nastk.deploy.export.conclusions import Budget, concluded
+from nastk.deploy.export.export_folder import BENCH, clear_left_over, existing, partial_folder, put_in_place
+from nastk.deploy.export.judge import judge, latencies_of
+from nastk.deploy.export.model_card import CARD, PREDICT, model_card
+from nastk.deploy.export.renewal import Timed, renewable, renewed
+from nastk.deploy.export.timings import latency_entry, timed_now
+from nastk.deploy.images import ImageSource, balanced, check_source, normalised
+from nastk.deploy.manifest import LABELS, MANIFEST, SCHEMA, describe_files, sha256
+from nastk.deploy.precision.calibrate import Method
+from nastk.deploy.precision.calibration_cache import CALIBRATION, cached_ranges
+from nastk.deploy.precision.scheme import scheme_of
+from nastk.deploy.runtimes.machine import machine_facts, versions
+from nastk.deploy.targets import CpuTarget, Target
+from nastk.deploy.tuning.int8_source import HeldOut, Int8Wishes, int8_source
+from nastk.deploy.tuning.tuned import TUNED
+from nastk.errors import UserError
+from nastk.files import write_bytes, write_json, write_text
+from nastk.networks import count_macs, count_parameters
+from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trained
+from nastk.runs.folder import git_commit
+
+MOST_IMAGES = 10**6
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """How to export.
+
+    Attributes:
+        max_accuracy_drop: int8 that loses more than this share of the test images is not recommended.
+        calibration: training images that the int8 ranges are taken from.
+        calibration_method: how: "min_max", "percentile" or "entropy"; see `Method`.
+        percentile: of the values that "percentile" keeps.
+        seconds: of latency measurement a file.
+        sensitivity: whether layers are ranked by what int8 costs them, and the worst kept in float32 until int8 loses
+            no more than `max_accuracy_drop`, on images that are not test images.
+        licence: of the weights, for the model card; None where nobody has decided.
+
+    Raises:
+        UserError: a value that cannot be.
+    """
+
+    max_accuracy_drop: float = 0.005
+    calibration: int = 256
+    calibration_method: str = "min_max"
+    percentile: float = 99.99
+    seconds: float = 1.0
+    sensitivity: bool = False
+    licence: str | None = None
+
+    def __post_init__(self) -> None:
+        drop = self.max_accuracy_drop
+        if isinstance(drop, bool) or not isinstance(drop, int | float) or not 0 <= drop <= 1:
+            raise UserError(f"export: max_accuracy_drop={drop!r}, expected a share from 0 to 1")
+        count = self.calibration
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_IMAGES:
+            raise UserError(
+                f"export: calibration={count!r}, expected a whole number of at least 1, at most {MOST_IMAGES}"
+            )
+        _ = self.method
+
+    @property
+    def method(self) -> Method:
+        """How ranges are taken from values."""
+        return Method(self.calibration_method, self.percentile)
+
+
+def export_model(
+    transfer_folder: Path,
+    out_folder: Path,
+    data: ImageSource,
+    settings: ExportSettings | None = None,
+    targets: Sequence[Target] = (CpuTarget(),),
+    tuned: Path | None = None,
+    held_out: HeldOut | None = None,
+    budget: Budget | None = None,
+) -> dict[str, Any]:
+    """Writes each target's files, labels.json, calibration.json, manifest.json, MODEL_CARD.md and predict.py.
+
+    The folder appears whole or not at all. The files of one that is there already are kept where they are those of its
+    manifest and were made of the same trained network with the same settings; they are timed again.
+
+    Args:
+        transfer_folder: model.safetensors, genotype.json and network.json, as `train_final` writes them.
+        out_folder: of the export.
+        data: what the network was trained on: calibrated on training images, scored on test images.
+        settings: default `ExportSettings()`.
+        targets: that files are written for, of different names; one of the first's files is recommended.
+        tuned: folder of the same network fine-tuned for int8; int8 files are written from whichever weights score
+            better on `held_out`, float32 files never.
+        held_out: images to decide on what int8 is made of; None for the training images.
+        budget: what the network may cost.
+
+    Returns:
+        The content of manifest.json.
+
+    Raises:
+        UserError: the trained network is missing or damaged, the data are not what it was trained on, a target cannot
+            hold it, the folder holds something else than an export, or files of another target, or cannot be written.
+        ParityError: a float32 file does not compute what the network does.
+    """
+    settings = settings or ExportSettings()
+    for target in targets:
+        target.check()
+    trained = load_trained(transfer_folder)
+    check_source(data, trained.config, trained.facts["classes"])
+    source: dict[str, Any] = {
+        **describe_files(transfer_folder, (WEIGHTS, GENOTYPE, NETWORK)),
+        "settings": asdict(settings),
+        "tuned": tuned and describe_files(tuned, (WEIGHTS, TUNED)),
+        "targets": {target.name: asdict(target) for target in targets},  # type: ignore[call-overload]
+    }
+    names = {LABELS, CALIBRATION, *(name for target in targets for name in (*target.files.values(), *target.extras))}
+    if any(name.endswith(".onnx") for name in names):
+        names.add(PREDICT)
+        source["predict"] = sha256(Path(standalone.__file__))
+    clear_left_over(out_folder)
+    # The card has no hash in the manifest: it is for people, who may add to it.
+    manifest = existing(out_folder, source, {*names, CARD})
+    budget = budget or Budget()
+    if manifest is not None and renewable(manifest) and manifest["target"] == targets[0].name:
+        timed = {target.name: _timed(target, out_folder, settings.seconds) for target in targets}
+        known = {name: one for name, one in timed.items() if one.latencies}
+        return renewed(out_folder, manifest, known, budget, transfer_folder)
+    wishes = None
+    if tuned is not None or settings.sensitivity:
+        images = held_out or HeldOut(data.train(), unseen=False)
+        how = settings.sensitivity, settings.max_accuracy_drop, settings.method
+        wishes = Int8Wishes(images, tuned, *how, scheme_of(targets[0]))
+    partial = partial_folder(out_folder)
+    try:
+        kept = out_folder / CALIBRATION
+        manifest = _fill(partial, trained, data, settings, targets, names, kept, wishes) | {"source": source}
+        manifest = concluded(manifest, settings.max_accuracy_drop, budget)
+        write_json(partial / MANIFEST, manifest)
+        write_text(partial / CARD, model_card(manifest, transfer_folder, settings.licence))
+        if (out_folder / BENCH).is_file():  # whose entries tell the hash of the file that they are of
+            shutil.copy2(out_folder / BENCH, partial / BENCH)
+        put_in_place(partial, out_folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return manifest
+
+
+def _fill(
+    folder: Path,
+    trained: Trained,
+    data: ImageSource,
+    settings: ExportSettings,
+    targets: Sequence[Target],
+    names: Collection[str],
+    kept: Path,
+    wishes: Int8Wishes | None,
+) -> dict[str, Any]:
+    config, facts = trained.config, trained.facts
+    mean, std = facts["normalisation"]["mean"], facts["normalisation"]["std"]
+    calibration = normalised(balanced(data.train(), settings.calibration), mean, std)
+    calibrate = functools.partial(cached_ranges, method=settings.method, kept=kept, out=folder / CALIBRATION)
+    source = emittable(trained.network, config, trained.genotype.key, calibration, calibrate)
+    int8 = None
+    if wishes is not None:
+        source, int8 = int8_source(source, wishes, mean, std)
+    for target in targets:
+        target.emit(source, folder)
+    judged, test_images = judge(targets, folder, trained, data, settings.seconds)
+    write_json(folder / LABELS, {"schema": SCHEMA, "classes": facts["classes"]})
+    if PREDICT in names:
+        write_bytes(folder / PREDICT, Path(standalone.__file__).read_bytes())
+    files = describe_files(folder, sorted(names))
+    entries = {target.name: _target_entry(target, folder, judged[target.name], files) for target in targets}
+    return {
+        "schema": SCHEMA,
+        "key": trained.genotype.key,
+        "params": count_parameters(trained.network, auxiliary=False),
+        "macs": count_macs(trained.network, config),
+        "target": targets[0].name,
+        "targets": entries,
+        "int8": int8,
+        "calibration_images": len(calibration),
+        "files": files,
+        "preprocessing": {
+            "input": "image",
+            "layout": "NCHW",
+            "type": "float32",
+            "channels": config.channels,
+            "height": config.size,
+            "width": config.size,
+            "mean": mean,
+            "std": std,
+            "formula": "(pixel / 255 - mean) / std",
+            "resizing": facts["data"].get("resizing"),
+        },
+        "classes": facts["classes"],
+        "data": {**facts["data"], "test_images": test_images},
+        "versions": versions(),
+        "commit": git_commit(),
+        "machine": machine_facts(),
+    }
+
+
+def _target_entry(
+    target: Target, folder: Path, judged: Sequence[Judged], files: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "precisions": {one.precision: _entry(one, files[one.file]["size_bytes"]) for one in judged},
+        "not_run": target.cannot_run(),
+        "not_timed": target.cannot_time(),
+        "extras": list(target.extras),
+        "timed": _at(target) if any(one.latency for one in judged) else None,
+        **target.facts(folder),
+    }
+
+
+def _timed(target: Target, folder: Path, seconds: float) -> Timed:
+    return Timed(latencies_of(target, folder, seconds), _at(target))
+
+
+def _at(target: Target) -> dict[str, Any]:
+    there = getattr(target, "measured_on", None)  # another machine's, where it is one
+    return timed_now(there and there())
+
+
+def _entry(judged: Judged, size: int) -> dict[str, Any]:
+    """Returns what the manifest says of a file; null stands for what could not be found out on this machine."""
+    score = judged.quality
+    return {
+        "file": judged.file,
+        "size_bytes": size,
+        "accuracy": score and score.accuracy,
+        "balanced_accuracy": score and score.balanced_accuracy,
+        "agreement": score and score.agreement,
+        "max_logit_difference": score and score.max_difference,
+        "latency_ms": latency_entry(judged.latency),
+    }

@@ -1,0 +1,86 @@
+"""Runs the files of an export on the test images and times them, each target's against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nastk.deploy.export.assess import Judged, Quality, check_parity, quality, torch_logits
+from nastk.deploy.images import ImageSource, normalised
+from nastk.deploy.runtimes.latency import Latency
+from nastk.deploy.runtimes.session import denormals_flushed
+from nastk.deploy.targets.target import Target
+from nastk.networks.stored import Trained
+
+BATCH = 1024
+Answers = dict[str, NDArray[np.float32]]
+
+
+def judge(
+    targets: Sequence[Target], folder: Path, trained: Trained, data: ImageSource, seconds: float
+) -> tuple[dict[str, list[Judged]], int]:
+    """Asks the trained network in torch and every file that runs on this machine for every test image.
+
+    Args:
+        targets: whose files lie in `folder`.
+        folder: of the export.
+        trained: the network that they were written from.
+        data: gives the test images, a batch at a time: they need not fit into memory.
+        seconds: of measuring a file.
+
+    Returns:
+        How each target's files did, by its name, in the order of its `files`; and how many test images there were.
+
+    Raises:
+        ParityError: a target's first file does not compute what the network does.
+    """
+    answers, reference, labels = _answers(targets, folder, trained, data)
+    judged = {}
+    for target in targets:
+        latencies = latencies_of(target, folder, seconds)
+        mine: list[Judged] = []
+        for precision, file in target.files.items():
+            score: Quality | None = None
+            if file in answers:
+                if precision == "fp32":
+                    check_parity(file, answers[file], reference)
+                score = quality(answers[file], reference, labels)
+            mine.append(Judged(precision, file, score, latencies.get(file)))
+        judged[target.name] = mine
+    return judged, len(labels)
+
+
+def _answers(
+    targets: Sequence[Target], folder: Path, trained: Trained, data: ImageSource
+) -> tuple[Answers, NDArray[np.float32], NDArray[np.int64]]:
+    """Returns the logits (n, classes) of each file, by its name, those of torch, and the labels (n,)."""
+    normal = trained.facts["normalisation"]
+    runners = {
+        file: target.runner(folder / file)
+        for target in reversed(targets)  # of two that share a file, the first has its way
+        if target.cannot_run() is None
+        for file in target.files.values()
+    }
+    found: dict[str, list[NDArray[np.float32]]] = {file: [] for file in runners}
+    reference, truth = [], []
+    for pixels, labels in data.test().batches(BATCH):
+        images = normalised(pixels, normal["mean"], normal["std"])
+        reference.append(torch_logits(trained.network, images))
+        truth.append(labels.numpy())
+        with denormals_flushed():
+            for file, run in runners.items():
+                found[file].append(run(images))
+    answers = {file: np.concatenate(parts) for file, parts in found.items()}
+    return answers, np.concatenate(reference), np.concatenate(truth)
+
+
+def latencies_of(target: Target, folder: Path, seconds: float) -> dict[str, Latency]:
+    """Times a target's files for so many seconds each; returns their latencies by name, none where that cannot be."""
+    if target.cannot_run() is not None or target.cannot_time() is not None:
+        return {}
+    files = list(target.files.values())
+    measured = target.measure([folder / file for file in files], seconds=seconds)
+    return dict(zip(files, measured, strict=True))

@@ -1,0 +1,1 @@
+"""The ONNX writer, and what is asked of a written graph."""

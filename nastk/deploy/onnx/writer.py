@@ -1,0 +1,231 @@
+"""Writes a network as one ONNX file, quickly, the same way for a search candidate and for shipping."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import operator
+import warnings
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import onnx
+import torch
+from torch import fx, nn
+
+from nastk import __version__
+from nastk.deploy.onnx import pooling_emitters  # noqa: F401  (enters its emitters)
+from nastk.deploy.onnx.absorbed import absorbed, module_of
+from nastk.deploy.onnx.emitters import convolution
+from nastk.deploy.onnx.emitting import Call, UnsupportedError, Value, emit
+from nastk.deploy.onnx.graph import INPUT, OPSET, OUTPUT, GraphBuilder
+from nastk.errors import UserError
+from nastk.files import write_bytes
+
+
+def write_onnx(
+    network: nn.Module, path: Path, example_shape: tuple[int, ...], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes the network as it computes in eval mode.
+
+    The file has input `image` (N, C, H, W) float32, output `logits` (N, classes) float32, a free batch size N, batch
+    normalisation folded into the convolutions, and no data outside. Equal weights give equal bytes.
+
+    Args:
+        network: any module from images to logits; what the quick writer cannot express goes through torch's exporter.
+        path: replaced at once.
+        example_shape: of the input, (N, C, H, W); N is of no consequence.
+        metadata: text pairs to keep in the file.
+
+    Raises:
+        UserError: the folder is missing or not writable.
+    """
+    write_bytes(path, serialise(onnx_model(network, example_shape, metadata)))
+
+
+def serialise(model: onnx.ModelProto) -> bytes:
+    """Returns the bytes of a model, the same for equal models."""
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def onnx_model(
+    network: nn.Module, example_shape: tuple[int, ...], metadata: Mapping[str, str] | None = None
+) -> onnx.ModelProto:
+    """Returns the model that `write_onnx` writes, by the quick writer or, where that gives up, by torch's exporter."""
+    try:
+        return quick_model(network, example_shape, metadata)
+    except UnsupportedError as reason:
+        logging.getLogger(__name__).info("torch.onnx.export instead of the quick writer: %s", reason)
+        return exported_model(network, example_shape, metadata)
+
+
+def quick_model(
+    network: nn.Module, example_shape: tuple[int, ...], metadata: Mapping[str, str] | None = None
+) -> onnx.ModelProto:
+    """Traces the network symbolically and writes each call by the table of emitters.
+
+    Raises:
+        UnsupportedError: a call that the table cannot say exactly, or control flow that depends on data.
+    """
+    graph, values = _written(network, example_shape)
+    logits = next(value for node, value in values.items() if node.op == "output")
+    if not isinstance(logits, Value) or logits.rank != 2 or logits.name == INPUT:
+        raise UnsupportedError("the network's result is not one tensor (N, classes)")
+    return graph.model(logits.name, example_shape[1:], metadata or {}, __version__)
+
+
+class Layer(NamedTuple):
+    """A convolution, linear layer or batch normalisation, with the normalisation that is folded into it, if any."""
+
+    module: nn.Module
+    norm: nn.BatchNorm2d | None
+
+
+def layers_by_node(network: nn.Module, example_shape: tuple[int, ...]) -> dict[str, list[Layer]]:
+    """Returns, by the name of the node that `quick_model` writes for it, each layer with weights; equal ones share it.
+
+    Raises:
+        UnsupportedError: as `quick_model`.
+    """
+    _, values = _written(network, example_shape)
+    found: dict[str, list[Layer]] = {}
+    folded = {_norm_after(node, network) for node in values}
+    for node, value in values.items():
+        module = module_of(node, network)
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d) and module not in folded:
+            found.setdefault(value.name, []).append(Layer(module, _norm_after(node, network)))
+    return found
+
+
+def _written(network: nn.Module, example_shape: tuple[int, ...]) -> tuple[GraphBuilder, dict[fx.Node, Any]]:
+    """Returns the graph, and what each traced call became in it."""
+    with _evaluating(network):
+        try:
+            traced = fx.Tracer().trace(network)
+        except Exception as error:  # whatever a forward does with a proxy, the general exporter may still take it
+            raise UnsupportedError(f"tracing: {type(error).__name__}: {error}") from error
+        graph, values = GraphBuilder(), dict[fx.Node, Any]()
+        for node in traced.nodes:
+            values[node] = _write(node, graph, values, network, len(example_shape))
+    return graph, values
+
+
+def _write(node: fx.Node, graph: GraphBuilder, values: dict[fx.Node, Any], network: nn.Module, rank: int) -> Any:
+    arguments: Any = fx.node.map_arg((node.args, node.kwargs), lambda source: values[source])
+    args, kwargs = arguments
+    if node.op == "output":
+        return args[0]
+    if node.op == "placeholder":
+        if Value(INPUT, rank) in values.values():
+            raise UnsupportedError("a network of several inputs")
+        return Value(INPUT, rank)
+    if node.op == "get_attr":
+        return attrgetter(str(node.target))(network)
+    module = module_of(node, network)
+    call = Call(graph, node.name, module)
+    _refuse_shared_in_place(node, call)
+    if type(module) is nn.BatchNorm2d and _norm_after(node.all_input_nodes[0], network) is module:
+        return args[0]
+    if type(module) is nn.Conv2d:
+        source, padded, cropped = absorbed(node, network)
+        return convolution(call, values[source], module, _norm_after(node, network), padded, cropped)
+    return emit(node.target if module is None else type(module), call, args, kwargs)
+
+
+def _norm_after(node: fx.Node, network: nn.Module) -> nn.BatchNorm2d | None:
+    """Returns the batch normalisation that is the only reader of a convolution, None elsewhere."""
+    if not isinstance(module_of(node, network), nn.Conv2d) or len(node.users) != 1:
+        return None
+    norm = module_of(next(iter(node.users)), network)
+    return norm if type(norm) is nn.BatchNorm2d else None
+
+
+def _refuse_shared_in_place(node: fx.Node, call: Call) -> None:
+    in_place = getattr(call.module, "inplace", False) or node.kwargs.get("inplace", False)
+    in_place = in_place or node.target in (operator.iadd, operator.imul)
+    in_place = in_place or (isinstance(node.target, str) and node.op == "call_method" and node.target.endswith("_"))
+    if in_place and len(node.all_input_nodes[0].users) > 1:
+        raise UnsupportedError(f"{node.name} overwrites a tensor that others read")
+
+
+def exported_model(
+    network: nn.Module, example_shape: tuple[int, ...], metadata: Mapping[str, str] | None = None
+) -> onnx.ModelProto:
+    """Writes the network with `torch.onnx.export` (dynamo), in the same form: names, free batch, pooling.
+
+    Raises:
+        UserError: torch's exporter cannot write this network either.
+    """
+    # Two images: an example of one would let the exporter take the batch for a constant.
+    example = torch.zeros((2, *example_shape[1:]))
+    with _evaluating(network), _silence():
+        try:
+            program = torch.onnx.export(
+                network,
+                (example,),
+                dynamo=True,
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                external_data=False,
+                verbose=False,
+            )
+        except Exception as error:
+            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise UserError(f"{type(network).__name__}: cannot be written as ONNX ({first})") from error
+    assert program is not None
+    model = program.model_proto
+    _pool_globally(model)
+    model.producer_name, model.producer_version = "nastk", __version__
+    onnx.helper.set_model_props(model, dict(sorted((metadata or {}).items())))
+    return model
+
+
+def _pool_globally(model: onnx.ModelProto) -> None:
+    """Rewrites the mean over height and width as GlobalAveragePool, which ONNX Runtime's quantizer knows."""
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    nodes = []
+    for node in model.graph.node:
+        axes = constants.get(node.input[1]) if node.op_type == "ReduceMean" and len(node.input) == 2 else None
+        if axes is None or sorted(int(axis) for axis in axes.flat) not in ([2, 3], [-2, -1]):
+            nodes.append(node)
+        elif any(attribute.name == "keepdims" and not attribute.i for attribute in node.attribute):
+            pooled = f"{node.output[0]}.pooled"
+            nodes.append(onnx.helper.make_node("GlobalAveragePool", node.input[:1], [pooled], name=pooled))
+            nodes.append(onnx.helper.make_node("Flatten", [pooled], node.output, name=node.name, axis=1))
+        else:
+            nodes.append(onnx.helper.make_node("GlobalAveragePool", node.input[:1], node.output, name=node.name))
+    copies = copy.deepcopy(nodes)
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
+
+
+@contextlib.contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Eval mode inside; afterwards every module's mode is what it was."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keeps the exporter's progress, warnings and log lines from the user, who did not ask for them."""
+    level = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

@@ -1,0 +1,1 @@
+"""Other precisions than float32: calibration, int8, half floats, and what a runtime makes of them."""

@@ -1,1 +1,0 @@
-"""Latency of networks on devices that are not at hand: learned from pairs, or summed from a table of operations."""

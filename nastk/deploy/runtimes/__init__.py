@@ -1,0 +1,1 @@
+"""Running and timing files: ONNX Runtime, TensorRT, another machine."""

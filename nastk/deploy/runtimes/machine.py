@@ -1,0 +1,75 @@
+"""What a measurement was made on and with: processor, clock, load, versions. Latency without these says little."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+import nastk
+from nastk.deploy.runtimes.gpu import present_gpu
+from nastk.deploy.runtimes.session import PROVIDER, usable_cores
+
+CPU_FOLDER = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+
+
+def machine_facts() -> dict[str, Any]:
+    """Returns what can be read of this machine; None where the system does not tell.
+
+    `cores` are those that this process may use; `load` is the mean number of runnable processes over the last minute.
+    """
+    gpu = present_gpu()
+    frequency = _read(CPU_FOLDER / "scaling_cur_freq")
+    return {
+        "processor": _processor(),
+        "architecture": platform.machine(),
+        "system": f"{platform.system()} {platform.release()}",
+        "cores": usable_cores(),
+        "governor": _read(CPU_FOLDER / "scaling_governor"),
+        "clock_mhz": _clock_from_cpuinfo() if frequency is None else round(int(frequency) / 1000),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "provider": PROVIDER,
+        "gpu": gpu and str(gpu),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of what makes and runs the files."""
+    return {
+        "nastk": nastk.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "onnx": onnx.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip() or None
+    except OSError:
+        return None
+
+
+def _cpuinfo(field: str) -> str | None:
+    for line in (_read(Path("/proc/cpuinfo")) or "").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip().lower() == field:
+            return value.strip()
+    return None
+
+
+def _processor() -> str | None:
+    return _cpuinfo("model name") or platform.processor() or None
+
+
+def _clock_from_cpuinfo() -> int | None:
+    clock = _cpuinfo("cpu mhz")
+    return None if clock is None else round(float(clock))

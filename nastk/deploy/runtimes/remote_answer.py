@@ -1,0 +1,106 @@
+"""Reads what the measuring script answered from another machine, believing none of it unchecked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nastk.deploy.runtimes.remote_measure import MARK, REPEATS
+from nastk.deploy.runtimes.remote_shell import clean
+from nastk.errors import UserError
+from nastk.outside import parse_json
+
+VERSIONS = ("python", "onnxruntime", "numpy")
+FACTS = ("processor", "architecture", "system", "cores", "governor", "clock_mhz", "load", "provider", "gpu")
+# A day: a run that takes longer is none.
+MAX_NANOSECONDS = 86_400 * 10**9
+MAX_THREADS = 4096
+MAX_FACT = 1e15
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A measurement made on another machine.
+
+    Attributes:
+        seconds: by file, by repeat, of each run.
+        threads: that computed together.
+        versions: of "python", "onnxruntime", "numpy" there.
+        machine: what `machine_facts` says, of that machine; None where it does not tell.
+        others: processes that wanted to run there meanwhile, their mean; None where it does not tell.
+    """
+
+    seconds: Mapping[str, tuple[tuple[float, ...], ...]]
+    threads: int
+    versions: Mapping[str, str]
+    machine: Mapping[str, str | float | None]
+    others: float | None = None
+
+
+def read_answer(host: str, printed: str, files: Collection[str], quick: bool = False) -> Answer:
+    """Returns the answer in what a machine printed, whatever its login shell printed before.
+
+    Args:
+        host: for messages.
+        printed: all of it.
+        files: names of those that were to be timed.
+        quick: whether one repeat was asked for rather than three.
+
+    Raises:
+        UserError: the machine says that it cannot measure, or what it says is no measurement of these files.
+    """
+    line = next((line for line in reversed(printed.splitlines()) if line.startswith(MARK)), None)
+    if line is None:
+        raise UserError(f"remote {host}: no measurement in what it printed ({clean(printed[-300:]) or 'nothing'})")
+    try:
+        found = parse_json(line.removeprefix(MARK), host)
+    except UserError:
+        raise _malformed(host, line) from None
+    if isinstance(found, dict) and isinstance(found.get("error"), str):
+        raise UserError(f"remote {host}: {clean(found['error'])}")
+    if not isinstance(found, dict) or not _is_count(found.get("threads"), MAX_THREADS):
+        raise _malformed(host, line)
+    times, versions, machine = (found.get(name) for name in ("nanoseconds", "versions", "machine"))
+    if not isinstance(times, dict) or set(times) != set(files):
+        raise UserError(f"remote {host}: timed other files than those asked for, expected {', '.join(files)}")
+    for name, repeats in times.items():
+        if not _are_repeats(repeats, 1 if quick else REPEATS):
+            raise UserError(f"remote {host}: the times of {name} are malformed: {clean(str(repeats)[:60])}")
+    if not isinstance(versions, dict) or not all(isinstance(versions.get(name), str) for name in VERSIONS):
+        raise _malformed(host, line)
+    if not isinstance(machine, dict) or not all(_is_plain(machine.get(name)) for name in FACTS):
+        raise _malformed(host, line)
+    others = found.get("others")
+    if not _is_plain(others) or isinstance(others, str):
+        raise _malformed(host, line)
+    return Answer(
+        {name: tuple(tuple(one / 1e9 for one in repeat) for repeat in repeats) for name, repeats in times.items()},
+        found["threads"],
+        {name: clean(versions[name]) for name in VERSIONS},
+        {name: clean(value) if isinstance(value := machine.get(name), str) else value for name in FACTS},
+        others,
+    )
+
+
+def _malformed(host: str, line: str) -> UserError:
+    return UserError(f"remote {host}: the answer is malformed: {clean(line[:90])}")
+
+
+def _are_repeats(value: Any, count: int) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == count
+        and all(
+            isinstance(repeat, list) and repeat and all(_is_count(one, MAX_NANOSECONDS) for one in repeat)
+            for repeat in value
+        )
+    )
+
+
+def _is_count(value: Any, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, str) or (isinstance(value, int | float) and abs(value) < MAX_FACT)

@@ -1,0 +1,1 @@
+"""The transfer as a step: which candidates, how large, and their training."""

@@ -1,0 +1,156 @@
+"""What a transfer will do, every setting checked before anything is trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig
+
+from nastk.config.build import build, plain, settings
+from nastk.data.images import DataSource
+from nastk.deploy.cost.sources import Costing, PredictorLatency
+from nastk.errors import UserError
+from nastk.jobs.parts import (
+    make_costing,
+    make_data,
+    make_latency,
+    make_objective,
+    make_target,
+    without_automatic,
+)
+from nastk.jobs.transfer.sized import COUNTED, WITHOUT_LIMITS, Sizing
+from nastk.jobs.transfer.sizing import Freedom, Limit, Shape, filter_widths
+from nastk.networks import NetworkConfig
+from nastk.networks.config import STRIDES
+from nastk.networks.stems import fitted_stem
+from nastk.objective import LIMITED
+from nastk.training.class_weights import check_count
+from nastk.training.transfer import RunSettings, TransferSettings
+
+# NASNet's ImageNet stem has cells of a quarter of F, of at least 2.
+WIDTHS = {**dict.fromkeys(STRIDES, filter_widths(step=2, least=2)), "imagenet": filter_widths(step=4, least=8)}
+MOST_NETWORKS = 1000
+
+
+@dataclass(frozen=True)
+class TransferShape:
+    """Which candidates are trained, and how large.
+
+    Attributes:
+        top: how many candidates; with several, each holds validation images out and they are ranked by these.
+        cells, filters: see `NetworkConfig`; None to have them picked by the limits, without a limit 2 and 16.
+        stem: see `NetworkConfig`, None for the search's; auxiliary head and drop path are the recipe's.
+        max_latency_ms, max_params, max_macs, max_memory_mb: what the network must not exceed, as in `Objective`; None
+            for the search's own limit.
+    """
+
+    top: int = 1
+    cells: int | None = None
+    filters: int | None = None
+    stem: str | None = None
+    max_latency_ms: float | None = None
+    max_params: float | None = None
+    max_macs: float | None = None
+    max_memory_mb: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.top <= MOST_NETWORKS:
+            raise UserError(f"transfer.top={self.top}: expected at least 1, at most {MOST_NETWORKS}")
+        for metric in LIMITED:
+            value = getattr(self, f"max_{metric}")
+            if value is not None and not 0 < value < math.inf:
+                raise UserError(f"transfer.max_{metric}={value}: expected a number above 0")
+
+
+class TransferPlan(NamedTuple):
+    """What `run_transfer` does: how many candidates, how large, trained how, on which data, run how, measured where.
+
+    Of the recipe's settings those in `automatic` follow from the number of images.
+    """
+
+    top: int
+    sizing: Sizing
+    recipe: TransferSettings
+    data: DataSource
+    run: RunSettings
+    target: Costing | None
+    automatic: tuple[str, ...] = ()
+
+
+def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
+    """Returns how the transfer will train, every setting checked; `searched` is the configuration of the search."""
+    asked: TransferShape = settings(TransferShape, config.transfer, "transfer.")
+    node, automatic = without_automatic(config.training)
+    recipe: TransferSettings = build(node, "training", TransferSettings, seed=searched.seed)
+    run: RunSettings = settings(RunSettings, config)
+    run.check(recipe.device, recipe.batch)
+    data = make_data(searched if searched.get("data") is not None else config)
+    check_count(recipe.class_weights, len(data.classes))
+    stem = asked.stem or _searched_stem(searched) or fitted_stem(data.size)
+    network = NetworkConfig(
+        stem=stem,
+        cells=asked.cells if asked.cells is not None else WITHOUT_LIMITS.cells,
+        filters=asked.filters if asked.filters is not None else WITHOUT_LIMITS.filters,
+        classes=len(data.classes),
+        channels=data.channels,
+        size=data.size,
+        auxiliary=recipe.auxiliary > 0,
+        drop_path=recipe.drop_path,
+    )
+    limits = _limits(asked, searched)
+    timed = any(limit.metric not in COUNTED for limit in limits)
+    foretold = isinstance(make_latency(searched), PredictorLatency)
+    # A predictor knows networks of the size that it was learned from, which a transfer's are not.
+    costing = make_target if foretold else make_costing
+    target: Costing | None = costing(searched) if timed or asked.top > 1 else None
+    free = Freedom(_searched_shape(searched), asked.cells, asked.filters, WIDTHS[stem])
+    facts = plain(searched.target) if timed else None
+    sizing = Sizing(network, limits, free, target, facts)
+    return TransferPlan(asked.top, sizing, recipe, data, run, target, automatic)
+
+
+def inherited_limits(searched: DictConfig) -> dict[str, float]:
+    """Returns the limits of a search that hold for the network which is made of its cells, by metric.
+
+    A search that looks costs up in a table has limits on what the table is about, another network on another machine;
+    one with a latency predictor, a limit on the latency of networks of the size that was learned.
+    """
+    network = _searched_network(searched)
+    limits = make_objective(searched).limits if network is not None and searched.get("objective") else {}
+    foretells = (searched.get("latency") or {}).get("_target_", "")
+    if str(foretells).rpartition(".")[2] == PredictorLatency.__name__:
+        limits.pop("latency_ms", None)
+    return limits
+
+
+def _limits(asked: TransferShape, searched: DictConfig) -> tuple[Limit, ...]:
+    """The transfer's own limits, and the search's where it has none."""
+    inherited = inherited_limits(searched)
+    limits = []
+    for metric in LIMITED:
+        own = getattr(asked, f"max_{metric}")
+        if own is not None:
+            limits.append(Limit(metric, float(own), f"transfer.max_{metric}"))
+        elif metric in inherited:
+            limits.append(Limit(metric, float(inherited[metric]), f"objective.max_{metric}"))
+    return tuple(limits)
+
+
+def _searched_shape(searched: DictConfig) -> Shape:
+    network: Mapping[str, Any] = plain(_searched_network(searched)) or {}
+    known = NetworkConfig.from_dict({name: network[name] for name in ("cells", "filters") if name in network})
+    return Shape(known.cells, known.filters)
+
+
+def _searched_stem(searched: DictConfig) -> str | None:
+    network = _searched_network(searched)
+    stem = None if network is None else network.get("stem")
+    return None if stem is None else str(stem)
+
+
+def _searched_network(searched: DictConfig) -> DictConfig | None:
+    evaluator = searched.evaluator
+    return evaluator.get("network") if isinstance(evaluator, DictConfig) else None

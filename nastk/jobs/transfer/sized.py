@@ -1,0 +1,229 @@
+"""The size of each network that a transfer trains: given, or picked to meet the limits and kept in shape.json."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nastk.config.build import jsonable
+from nastk.deploy.cost.sources import Costing
+from nastk.errors import UserError
+from nastk.files import cannot_write, read_json, write_json
+from nastk.genotype import Genotype
+from nastk.jobs.transfer.sizing import (
+    LATENCY,
+    MOST_CELLS,
+    MOST_FILTERS,
+    Freedom,
+    Limit,
+    NothingFits,
+    Picked,
+    Shape,
+    TooLarge,
+    pick_shape,
+)
+from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
+from nastk.objective import NOT_TRUSTED, STEADY
+from nastk.outside import as_object, number_in, read_object
+from nastk.training.failure import TrainingError, memory_errors_named
+from nastk.training.record import RECORD, SHAPE
+
+SCHEMA = 1
+COUNTED = ("params", "macs")
+WITHOUT_LIMITS = Shape(cells=2, filters=16)
+ASKED = ("limits", "given", "start", "network", "target")
+
+
+class NoSizeFits(UserError):  # noqa: N818 - of several cells some may fit
+    """These cells break the limits in every size; the message says by how much in the smallest."""
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """How networks get their size.
+
+    Attributes:
+        network: the network to be built, all but cells and filters.
+        limits: what it must not cost.
+        free: what may be chosen.
+        target: that measures a cost which cannot be counted; None where none is limited.
+        target_facts: the target as plain values, for the record.
+    """
+
+    network: NetworkConfig
+    limits: tuple[Limit, ...]
+    free: Freedom
+    target: Costing | None
+    target_facts: Mapping[str, Any] | None
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the user has named both cells and filters."""
+        return self.free.cells is not None and self.free.filters is not None
+
+    def config(self, shape: Shape) -> NetworkConfig:
+        """Returns the network of a size."""
+        return dataclasses.replace(self.network, cells=shape.cells, filters=shape.filters)
+
+    def asked(self) -> dict[str, Any]:
+        """Returns, as plain values, all that the choice of a size depends on beside the genotype and the clock."""
+        image = ("stem", "classes", "channels", "size")
+        return {
+            "limits": {f"max_{limit.metric}": limit.value for limit in self.limits},
+            "given": {"cells": self.free.cells, "filters": self.free.filters},
+            "start": dataclasses.asdict(self.free.start),
+            "network": {name: getattr(self.network, name) for name in image},
+            "target": jsonable(self.target_facts),
+        }
+
+
+def sized_network(genotype: Genotype, sizing: Sizing, folder: Path) -> NetworkConfig:
+    """Returns the network to train in `folder`, of the size recorded there, or else given or measured and recorded.
+
+    A folder that is gone on with keeps its size: a second measurement could pick another.
+
+    Raises:
+        NoSizeFits: nothing meets the limits.
+        UserError: the folder holds a network that was sized otherwise, or the target does not measure what is limited.
+    """
+    if not sizing.limits:
+        given = sizing.free
+        return sizing.config(Shape(given.cells or WITHOUT_LIMITS.cells, given.filters or WITHOUT_LIMITS.filters))
+    recorded = _recorded(folder, sizing)
+    if recorded is not None:
+        return sizing.config(recorded)
+    picked = _picked(genotype, sizing)
+    record = {
+        "schema": SCHEMA,
+        "key": genotype.key,
+        **dataclasses.asdict(picked.shape),
+        "cost": dict(picked.cost),
+        **sizing.asked(),
+        "measured": [{**dataclasses.asdict(shape), "cost": dict(cost)} for shape, cost in picked.measured],
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    write_json(folder / SHAPE, record)
+    _tell(genotype, sizing, picked)
+    return sizing.config(picked.shape)
+
+
+def recorded_cost(folder: Path) -> Mapping[str, float] | None:
+    """Returns what shape.json says the network costs, or None where there is none."""
+    path = folder / SHAPE
+    if not path.exists():
+        return None
+    cost = as_object(read_object(path).get("cost"), f"{path}: cost")
+    return {name: value for name in cost if (value := number_in(cost, name, f"{path}: cost")) is not None}
+
+
+def measured_cost(genotype: Genotype, network: NetworkConfig, target: Costing) -> Mapping[str, float]:
+    """Returns what the untrained network costs on the target; raises TooLarge where there is no memory for it."""
+    try:
+        with memory_errors_named():
+            return target.cost(genotype, network)
+    except TrainingError as error:
+        raise TooLarge(error.reason) from None
+
+
+def counted_cost(genotype: Genotype, network: NetworkConfig) -> Mapping[str, float]:
+    """Returns parameters and multiply-accumulates of the network that is deployed, without the auxiliary head."""
+    deployed = dataclasses.replace(network, auxiliary=False)
+    with torch.device("meta"):
+        built = build_network(genotype, deployed)
+    return {"params": count_parameters(built, auxiliary=False), "macs": count_macs(built, deployed)}
+
+
+def _picked(genotype: Genotype, sizing: Sizing) -> Picked:
+    target = sizing.target if any(limit.metric not in COUNTED for limit in sizing.limits) else None
+
+    def measure(shape: Shape) -> Mapping[str, float]:
+        config = sizing.config(shape)
+        cost = counted_cost(genotype, config) if target is None else measured_cost(genotype, config, target)
+        for limit in sizing.limits:
+            if limit.metric not in cost:
+                raise UserError(
+                    f"{limit.setting}={limit.value:g}: the target does not measure {limit.metric}, "
+                    f"it measures {', '.join(sorted(cost)) or 'no cost'}"
+                )
+        return cost
+
+    # A size that the user names is taken before a limit that is the search's: the one is newer than the other.
+    binding = [limit for limit in sizing.limits if not sizing.fixed or limit.setting.startswith("transfer.")]
+    try:
+        return pick_shape(measure, binding, sizing.free)
+    except NothingFits as nothing:
+        raise _nothing_fits(genotype, sizing, binding, nothing) from None
+
+
+def _nothing_fits(genotype: Genotype, sizing: Sizing, limits: Sequence[Limit], nothing: NothingFits) -> NoSizeFits:
+    what = "the given size" if sizing.fixed else "nothing fits: the smallest size"
+    start = f"{genotype.key[:8]}: {what}, {nothing.shape}"
+    if nothing.cost is None:
+        return NoSizeFits(f"{start}, does not go into memory")
+    cost = nothing.cost
+    worst = max(limits, key=lambda limit: cost[limit.metric] / limit.value)
+    return NoSizeFits(
+        f"{worst.setting}={worst.value:g}: {start}, has {worst.metric} {_number(worst.metric, cost[worst.metric])}"
+        f"{NOT_TRUSTED if worst.metric == LATENCY and cost.get(STEADY) == 0 else ''}"
+    )
+
+
+def _recorded(folder: Path, sizing: Sizing) -> Shape | None:
+    """Returns the size in shape.json; None where there is none, or another that nothing was trained with yet."""
+    path = folder / SHAPE
+    if not path.exists():
+        return None
+    found = read_json(path)
+    try:
+        shape = Shape(int(found["cells"]), int(found["filters"]))
+        before = {name: found[name] for name in ASKED}
+        dict(found["cost"])
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{path}: cells, filters, cost or limits are missing; damaged, put back a copy") from None
+    if before == sizing.asked():
+        return shape
+    if {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")} <= {SHAPE, RECORD}:
+        return None
+    name = next(name for name in ASKED if before[name] != sizing.asked()[name])
+    raise UserError(
+        f"{folder}: holds a network sized otherwise ({name} {before[name]} there, {sizing.asked()[name]} here); "
+        "use the same settings to go on, or move the folder away to train anew"
+    )
+
+
+def _tell(genotype: Genotype, sizing: Sizing, picked: Picked) -> None:
+    def told(limit: Limit) -> str:
+        cost = _number(limit.metric, picked.cost[limit.metric])
+        return f"{limit.metric} {cost} of {_number(limit.metric, limit.value)} ({limit.setting})"
+
+    limits = ", ".join(told(limit) for limit in sizing.limits)
+    largest = picked.shape == Shape(MOST_CELLS, MOST_FILTERS)
+    print(
+        f"transfer {genotype.key[:8]}: {picked.shape}{', the largest there is' if largest else ''}; {limits}; "
+        f"{len(picked.measured)} sizes measured",
+        file=sys.stderr,
+    )
+    doubtful = sum(cost.get(STEADY) == 0 for _, cost in picked.measured)
+    if doubtful:
+        print(
+            f"warning: {doubtful} of {len(picked.measured)} sizes were timed while the machine was busy with something "
+            "else: this one may be smaller than it need be; move its folder away and transfer anew on a machine that "
+            "does nothing else",
+            file=sys.stderr,
+        )
+    for limit in sizing.limits:
+        if picked.cost[limit.metric] > limit.value:
+            print(f"warning: {told(limit)} is broken by the given cells and filters", file=sys.stderr)
+
+
+def _number(metric: str, value: float) -> str:
+    return f"{value:,.0f}" if metric in COUNTED else f"{value:.4g}"

@@ -1,0 +1,147 @@
+"""The final table: what each network weighs, how accurate and how fast each of its files is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from nastk.budget import LATENCY, broken_limits
+from nastk.errors import UserError
+from nastk.objective import STEADY
+from nastk.outside import number_in
+from nastk.reports.run_config import limits, parse_config
+from nastk.reports.shipped import Shipped, read_shipped
+from nastk.reports.transferred import Size, read_size
+from nastk.runs.contents import Candidate, Object, Run, read_run
+from nastk.runs.ranking import read_ranks
+
+
+@dataclass(frozen=True)
+class FinalRow:
+    """A network of the final table.
+
+    Attributes:
+        key: of its genotype.
+        stage: how far it came: "search", "transferred" or "exported"; a network of the search is smaller.
+        params: parameters.
+        macs: multiply-accumulates of one image.
+        search_accuracy: on the search's validation images, 0 to 1.
+        accuracy: on the test set by precision, 0 to 1.
+        latency_ms: p50 by precision.
+        size_bytes: of the file by precision.
+        recommended: the precision to ship.
+        file: the recommended file.
+        size: N, F and the limits that they were picked by.
+        validation_accuracy: of the transferred network, on training images that were held out to rank several.
+        doubts: by precision, why its latency cannot be trusted.
+        broken: a sentence for each limit that it breaks.
+        balanced_accuracy: of the transferred network on the test set, the mean over the classes.
+        untested: classes that have no test image.
+    """
+
+    key: str
+    stage: str
+    params: float | None = None
+    macs: float | None = None
+    search_accuracy: float | None = None
+    accuracy: Mapping[str, float] = field(default_factory=dict)
+    latency_ms: Mapping[str, float] = field(default_factory=dict)
+    size_bytes: Mapping[str, float] = field(default_factory=dict)
+    recommended: str | None = None
+    file: Path | None = None
+    size: Size = field(default_factory=Size)
+    validation_accuracy: float | None = None
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    broken: tuple[str, ...] = ()
+    balanced_accuracy: float | None = None
+    untested: tuple[str, ...] = ()
+
+
+def final_table(run: Path | Run) -> list[FinalRow]:
+    """Returns the networks that were transferred or exported, the chosen one first; where none was, the chosen one.
+
+    Where several were transferred and ranked, that is their order.
+
+    Raises:
+        UserError: a file of the run folder is malformed.
+    """
+    run = run if isinstance(run, Run) else read_run(run)
+    known: dict[str, Candidate] = {trial.key: trial for trial in reversed(run.trained)}
+    known |= {candidate.key: candidate for candidate in run.front}
+    first = run.best.key if run.best is not None else ""
+    rows = [_made(run, key, known.get(key)) for key in {**run.transfers, **run.exports}]
+    if not rows and run.best is not None:
+        rows = [_searched(run.best)]
+    ranks = read_ranks(run.folder)
+
+    def order(row: FinalRow) -> tuple[float, bool, float, str]:
+        return ranks.get(row.key, math.inf), row.key != first, -row.accuracy.get("fp32", 0.0), row.key
+
+    return sorted(rows, key=order)
+
+
+def _searched(best: Candidate) -> FinalRow:
+    metrics = best.metrics
+    latency = {"fp32": metrics["latency_ms"]} if "latency_ms" in metrics else {}
+    return FinalRow(
+        best.key,
+        "search",
+        metrics.get("params"),
+        metrics.get("macs"),
+        metrics.get("accuracy"),
+        latency_ms=latency,
+        doubts={"fp32": "the machine was busy during the search"} if metrics.get(STEADY) == 0 else {},
+    )
+
+
+def _made(run: Run, key: str, candidate: Candidate | None) -> FinalRow:
+    where = f"{run.folder / 'transfer' / key / 'metrics.json'}"
+    metrics = run.transfers.get(key, {})
+    measured = number_in(metrics, "accuracy", where)
+    accuracy = {} if measured is None else {"fp32": measured}
+    shipped = Shipped()
+    if key in run.exports:
+        shipped = read_shipped(run.exports[key], run.folder / "export" / key)
+    row = FinalRow(
+        key=key,
+        stage="exported" if key in run.exports else "transferred",
+        params=_first(number_in(metrics, "params", where), shipped.params),
+        macs=_first(number_in(metrics, "macs", where), shipped.macs),
+        search_accuracy=candidate.metrics.get("accuracy") if candidate is not None else None,
+        accuracy=accuracy | {file.precision: file.accuracy for file in shipped.files if file.accuracy is not None},
+        latency_ms={file.precision: file.p50_ms for file in shipped.files if file.p50_ms is not None},
+        size_bytes={file.precision: file.size_bytes for file in shipped.files if file.size_bytes is not None},
+        recommended=shipped.recommended,
+        file=shipped.recommended_path,
+        size=read_size(run.folder / "transfer" / key),
+        validation_accuracy=number_in(metrics, "validation_accuracy", where),
+        doubts={file.precision: file.doubt for file in shipped.files if file.doubt},
+        balanced_accuracy=number_in(metrics, "balanced_accuracy", where),
+        untested=_names_in(metrics, "classes_without_test_images", where),
+    )
+    return replace(row, broken=_broken(run, row) if shipped.broken is None else shipped.broken)
+
+
+def _broken(run: Run, row: FinalRow) -> tuple[str, ...]:
+    """Returns which limits are broken where no manifest says it: there is none yet, or one of before it did."""
+    config = parse_config(run.config_text, run.folder / "config.yaml") if run.config_text is not None else {}
+    allowed = dict(row.size.limits or limits(config))
+    latency = config.get("latency")
+    if not row.size.limits and isinstance(latency, Mapping) and "PredictorLatency" in str(latency.get("_target_")):
+        allowed.pop(LATENCY, None)  # it was of another device, and of networks of another size
+    shipped = row.recommended or ""
+    costs = {"params": row.params, "macs": row.macs, LATENCY: row.latency_ms.get(shipped)}
+    return tuple(broken_limits(allowed, costs, row.file.name if row.file else row.key[:8], row.doubts.get(shipped, "")))
+
+
+def _names_in(metrics: Object, name: str, where: str) -> tuple[str, ...]:
+    found = metrics.get(name) or []
+    if not isinstance(found, list) or not all(isinstance(part, str) for part in found):
+        raise UserError(f"{where}: {name} {found!r:.60}, expected a list of names")
+    return tuple(found)
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,115 @@
+"""Writes a run's report: report.html, pareto.png and the drawings of the best cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nastk.console import visible
+from nastk.files import cannot_write, write_bytes, write_text
+from nastk.reports import sections
+from nastk.reports.audit_section import audit_section
+from nastk.reports.bench_section import bench
+from nastk.reports.cell_drawing import draw_cell
+from nastk.reports.charts import FEWEST_FOR_RANDOM, cost_axis, pareto_chart, search_chart
+from nastk.reports.figures import to_png, to_svg
+from nastk.reports.final_table import final_table
+from nastk.reports.page import card, header, page, paragraph
+from nastk.reports.run_config import limits, parse_config
+from nastk.reports.table_text import SHOWN_KEY, share
+from nastk.runs.contents import Candidate, Run, read_run
+
+DRAWN = 3
+RANDOM_ORDER = (
+    "Dashed: what the same candidates would give on average in random order. Below it, the later candidates were "
+    "better than the early ones, as when a controller learns; one run proves little, a sweep more."
+)
+
+
+def write_report(run: Path) -> Path:
+    """Writes report.html, pareto.png and cells/<key>-<cell>.svg into a run folder, of what it holds so far.
+
+    Everything is read and drawn before anything is written; the same folder gives the same files.
+
+    Args:
+        run: the run folder; only trials.jsonl must be there.
+
+    Returns:
+        the path of report.html, one page that needs no other file and no network.
+
+    Raises:
+        UserError: a file is missing, malformed or cannot be written; names file and line.
+    """
+    found = read_run(run)
+    config = parse_config(found.config_text, run / "config.yaml") if found.config_text is not None else {}
+    rows = final_table(found)
+    drawings = {
+        f"{candidate.key}-{name}.svg": draw_cell(cell, _cell_title(candidate, name, place))
+        for place, candidate in enumerate(_best_candidates(found))
+        for name, cell in candidate.genotype.cells
+    }
+    pareto = pareto_chart(found, limits(config))
+    body = [
+        header(found.name, sections.subtitle(found, config)),
+        sections.headline(found, rows),
+        sections.networks(rows),
+        _charts(found, to_svg(pareto, "pareto")),
+        audit_section(found.audit),
+        card("Best cells", _cells(list(drawings.values()))),
+        sections.precisions(found, rows),
+        sections.states(found),
+        sections.next_steps(found, rows),
+        bench(found),
+        sections.machine(found, config),
+        sections.configuration(found),
+    ]
+    html = page(f"{found.name}: nastk report", body)
+    write_bytes(run / "pareto.png", to_png(pareto))
+    _write_drawings(run / "cells", drawings)
+    write_text(run / "report.html", visible(html))
+    return run / "report.html"
+
+
+def _best_candidates(run: Run) -> list[Candidate]:
+    """The chosen one, then the front, then the most accurate others."""
+    others = sorted(run.trained, key=lambda trial: -trial.metrics["accuracy"])
+    found: dict[str, Candidate] = {}
+    for candidate in ((run.best,) if run.best is not None else ()) + run.front + tuple(others):
+        found.setdefault(candidate.key, candidate)
+    return list(found.values())[:DRAWN]
+
+
+def _cell_title(candidate: Candidate, name: str, place: int) -> str:
+    accuracy = candidate.metrics.get("accuracy")
+    told = f", {share(accuracy)} %" if accuracy is not None else ""
+    return (
+        f"{name} cell of {candidate.key[:SHOWN_KEY]} (trial {candidate.number}{told}{', chosen' if not place else ''})"
+    )
+
+
+def _charts(run: Run, pareto: str) -> str:
+    if not run.trained:
+        return ""
+    told = paragraph(RANDOM_ORDER, "dim small") if len(run.trained) >= FEWEST_FOR_RANDOM else ""
+    curve = card("Search", to_svg(search_chart(run), "search"), told)
+    if cost_axis(run) is None:
+        return curve
+    note = "Rest the mouse on a point to see which candidate it is."
+    return f'<div class="pair">{card("Accuracy and cost", pareto, paragraph(note, "dim small"))}{curve}</div>'
+
+
+def _cells(drawings: Sequence[str]) -> str:
+    inner = "".join(f'<div class="scroll">{drawing}</div>' for drawing in drawings)
+    return f'<div class="cells">{inner}</div>' if inner else ""
+
+
+def _write_drawings(folder: Path, drawings: dict[str, str]) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+        for old in folder.glob("*.svg"):
+            if old.name not in drawings:
+                old.unlink()
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    for name, text in drawings.items():
+        write_text(folder / name, text)

@@ -1,0 +1,224 @@
+"""The sections of a run's page, each made of what the run folder holds and empty where it holds nothing."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nastk.objective import STEADY
+from nastk.reports.bench_section import flat, shown
+from nastk.reports.final_table import FinalRow
+from nastk.reports.page import card, command, facts, folded, paragraph, table
+from nastk.reports.run_config import controller_name, made_by, run_seed
+from nastk.reports.shipped import read_shipped
+from nastk.reports.table_text import (
+    DOUBT,
+    NONE,
+    SHOWN_KEY,
+    count,
+    group_spans,
+    milliseconds,
+    share,
+    size,
+    table_columns,
+    table_notes,
+)
+from nastk.runs.audit import FEWEST
+from nastk.runs.contents import STATES, Run
+
+MOST_REASONS = 12
+WHAT_STATES_MEAN = {
+    "complete": "trained to a result",
+    "duplicate": "the same cell as an earlier trial, result copied",
+    "rejected": "over the budget, not trained",
+    "pruned": "training stopped early",
+    "failed": "training failed",
+}
+
+
+def duration(seconds: float) -> str:
+    """Returns a time in the unit that suits it."""
+    for unit, name in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.1f} s"
+
+
+def subtitle(run: Run, config: Mapping[str, Any]) -> str:
+    """Returns a line on how the search was done."""
+    parts = []
+    if config.get("controller"):
+        parts.append(f"controller {controller_name(config)}")
+    if run_seed(config) is not None:
+        parts.append(f"seed {run_seed(config)}")
+    parts.append(f"{len(run.trained)} candidates trained in {len(run.trials)} trials")
+    parts.append(f"{duration(sum(trial.seconds for trial in run.trials))} of searching")
+    simulated = sum(trial.metrics.get("simulated_seconds", 0.0) for trial in run.trained)
+    if simulated:
+        parts.append(f"{duration(simulated)} of simulated training time")
+    return ", ".join(parts)
+
+
+def headline(run: Run, rows: Sequence[FinalRow]) -> str:
+    """Returns the best network in four numbers, and what the export warns of."""
+    if not rows:
+        return card("Result", paragraph("No candidate has been trained yet."))
+    best = rows[0]
+    precision = best.recommended or "fp32"
+    accuracy = best.accuracy.get(precision)
+    told = (
+        (f"{share(accuracy)} %", f"test accuracy, {precision}")
+        if accuracy is not None
+        else (f"{share(best.search_accuracy)} %", "accuracy in the search (validation images)")
+    )
+    latency = best.latency_ms.get(precision)
+    network = "small network of the search" if best.stage == "search" else precision
+    doubted = ": not trustworthy" if latency is not None and precision in best.doubts else ""
+    shown = [
+        (best.key[:SHOWN_KEY], f"best network, {count(best.params)} parameters"),
+        told,
+        (f"{milliseconds(latency)} ms" if latency is not None else NONE, f"latency p50, {network}{doubted}"),
+    ]
+    if best.file is not None:
+        shown.append((best.file.name, f"recommended file, {size(best.size_bytes.get(precision))}"))
+    text = ""
+    if best.file is not None:
+        shipped = read_shipped(run.exports[best.key], run.folder / "export" / best.key)
+        why = f": {shipped.reason}" if shipped.reason else ""
+        text = paragraph(f"Ship {_relative(best.file, run.folder)} with the labels.json beside it{why}.")
+        text += "".join(map(_warning, (line for line in shipped.warnings if line not in best.broken)))
+    return card("Result", *(_warning(f"Over its budget: {line}.") for line in best.broken), facts(shown), text)
+
+
+def _warning(text: str) -> str:
+    return f'<div class="warning">{paragraph(text)}</div>'
+
+
+def networks(rows: Sequence[FinalRow]) -> str:
+    """Returns the final table."""
+    if not rows:
+        return ""
+    columns = table_columns(rows)
+    heads = [column.name for column in columns]
+    texts = list(zip(*(column.cells for column in columns), strict=True))
+    left = [index for index, column in enumerate(columns) if column.left]
+    note = (
+        "Not transferred yet: parameters, MACs and latency are those of the small network of the search."
+        if rows[0].stage == "search"
+        else "Accuracy per precision is that of the test images; search is the small network on validation images."
+    )
+    if any(row.balanced_accuracy is not None for row in rows):
+        note += " Balanced is the mean over the classes of fp32's accuracy on their test images."
+    untested = list(dict.fromkeys(name for row in rows for name in row.untested))
+    if untested:
+        note += f" Without a test image, and in no accuracy on them: {', '.join(untested)}."
+    grid = table(heads, texts, left, groups=group_spans(columns), first=True)
+    return card("Networks", grid, *map(_warning, table_notes(rows)), paragraph(note, "dim small"))
+
+
+def precisions(run: Run, rows: Sequence[FinalRow]) -> str:
+    """Returns one line a file that was exported."""
+    lines = []
+    for row in rows:
+        if row.key not in run.exports:
+            continue
+        for file in read_shipped(run.exports[row.key], run.folder / "export" / row.key).files:
+            times = [milliseconds(value) for value in (file.p50_ms, file.p90_ms, file.p99_ms)]
+            times = [text + DOUBT for text in times] if file.doubt else times
+            shares = [share(file.accuracy), share(file.agreement)]
+            lines.append([row.key[:SHOWN_KEY], file.precision, file.file, size(file.size_bytes), *shares, *times])
+    heads = [
+        "network",
+        "precision",
+        "file",
+        "size",
+        "accuracy (%)",
+        "agreement (%)",
+        "p50 (ms)",
+        "p90 (ms)",
+        "p99 (ms)",
+    ]
+    note = paragraph(
+        "Agreement: test images to which the file gives the same class as the trained network.", "dim small"
+    )
+    return card("Files", table(heads, lines, (0, 1, 2)), note) if lines else ""
+
+
+def states(run: Run) -> str:
+    """Returns how many trials ended in each state, and why those that were not trained were not."""
+    counts = Counter(trial.state for trial in run.trials)
+    lines = [[state, str(counts[state]), WHAT_STATES_MEAN[state]] for state in STATES if counts[state]]
+    stopped = [trial for trial in run.trials if trial.state in ("rejected", "pruned", "failed")]
+    # Reasons that differ in their numbers only are one, shown by the first of them.
+    alike = [(trial.state, re.sub(r"\d[\d.e+-]*", "#", trial.reason)) for trial in stopped]
+    examples = dict(zip(reversed(alike), [trial.reason for trial in reversed(stopped)], strict=True))
+    reasons = Counter(alike).most_common()
+    why = [
+        [state, str(times), ("e.g. " if times > 1 and "#" in kind else "") + (examples[state, kind] or "none recorded")]
+        for (state, kind), times in reasons[:MOST_REASONS]
+    ]
+    left_out = len(reasons) - len(why)
+    parts = [table(["state", "trials", "meaning"], lines, (0, 2), wrap=(2,))]
+    if why:
+        parts.append("<p></p>" + table(["state", "trials", "reason"], why, (0, 2), wrap=(2,)))
+    if left_out:
+        parts.append(paragraph(f"and {left_out} more reasons in trials.csv", "dim small"))
+    unsteady = sum(trial.metrics.get(STEADY) == 0 for trial in run.trials)
+    if unsteady:
+        parts.append(
+            _warning(
+                f"The latencies of {unsteady} of {len(run.trials)} trials are not trustworthy: the machine was busy "
+                "with something else. What was rejected for its latency may have met the limit."
+            )
+        )
+    return card("What became of the trials", *parts) if run.trials else ""
+
+
+def machine(run: Run, config: Mapping[str, Any]) -> str:
+    """Returns where and with what it ran, as the search and the measurements recorded it."""
+    found: dict[str, Any] = dict(made_by(config))
+    for source in (run.bench, *run.exports.values()):
+        for name in ("machine", "versions"):
+            part = (source or {}).get(name)
+            found |= flat(part) if isinstance(part, Mapping) else {name: part} if part else {}
+    lines = [[name.replace("_", " "), shown(value)] for name, value in found.items()]
+    return folded("Machine and versions", table(["what", "value"], lines, (0, 1), wrap=(1,))) if lines else ""
+
+
+def configuration(run: Run) -> str:
+    """Returns config.yaml as it is."""
+    return folded("Configuration", command(run.config_text.strip())) if run.config_text else ""
+
+
+def next_steps(run: Run, rows: Sequence[FinalRow]) -> str:
+    """Returns the command lines that go on from here."""
+    at = shlex.quote(run_argument(run.folder))
+    stage = rows[0].stage if rows else None
+    steps = []
+    if stage == "search":
+        steps.append(("Train the chosen cells larger, on all training images:", f"python -m nastk.transfer run={at}"))
+    if stage in ("search", "transferred"):
+        steps.append(("Quantize, export and check:", f"python -m nastk.export run={at}"))
+    if stage is not None and run.bench is None:
+        steps.append(("Measure the files on this machine:", f"python -m nastk.bench run={at}"))
+    if run.audit is None and len(run.trained) >= FEWEST:
+        steps.append(("Does the search's short training rank cells, or noise?", f"python -m nastk.audit run={at}"))
+    more = f"python -m nastk.search run={at} trials={max(2 * len(run.trained), 16)}"
+    steps.append(("Search longer; what is there is kept:", more))
+    steps.append(("Make this page anew:", f"python -m nastk.report run={at}"))
+    return card("What next", *(paragraph(text) + command(line) for text, line in steps))
+
+
+def run_argument(folder: Path) -> str:
+    """Returns what `run=` must be to mean this folder: a bare name would be looked up in runs/."""
+    if folder.parent == Path("runs"):
+        return folder.name
+    return str(folder if folder.parent != Path() else folder.resolve())
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)

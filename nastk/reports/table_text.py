@@ -1,0 +1,158 @@
+"""The final table as columns of text: fixed-width for a terminal, and the same columns for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nastk.reports.final_table import FinalRow
+from nastk.stats.steadiness import untrusted
+
+PRECISIONS = ("fp32", "fp16", "int8")
+NONE = "-"
+SHOWN_KEY = 10
+TIMED = "latency p50 (ms)"
+# Behind a latency that cannot be trusted.
+DOUBT = " ?"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: the group that heads several (may be empty), its own name, and its cells."""
+
+    group: str
+    name: str
+    cells: tuple[str, ...]
+    left: bool = False
+
+
+def table_columns(rows: Sequence[FinalRow]) -> list[Column]:
+    """Returns the columns; a precision that no network has gets none, but fp32 and int8 are always there."""
+
+    def made(group: str, name: str, cell: Callable[[FinalRow], str], left: bool = False) -> Column:
+        return Column(group, name, tuple(cell(row) for row in rows), left)
+
+    used = {name for row in rows for name in (*row.accuracy, *row.latency_ms, *row.size_bytes)}
+    precisions = [name for name in PRECISIONS if name in used or name != "fp16"] + sorted(used - set(PRECISIONS))
+    found = [
+        made("", "network", lambda row: row.key[:SHOWN_KEY] + (" (search)" if row.stage == "search" else ""), True),
+        made("", "parameters", lambda row: count(row.params)),
+        made("", "MACs", lambda row: count(row.macs)),
+    ]
+    if any(row.size.cells is not None for row in rows):
+        found += [made("", "N", lambda row: count(row.size.cells)), made("", "F", lambda row: count(row.size.filters))]
+    if any(row.size.limits for row in rows):
+        found.append(made("", "limit", lambda row: limits(row.size.limits)))
+    found.append(made("accuracy (%)", "search", lambda row: share(row.search_accuracy)))
+    if any(row.validation_accuracy is not None for row in rows):
+        found.append(made("accuracy (%)", "held out", lambda row: share(row.validation_accuracy)))
+    if any(row.balanced_accuracy is not None for row in rows):
+        found.append(made("accuracy (%)", "balanced", lambda row: share(row.balanced_accuracy)))
+    for group, values, spelled in MEASURED:
+        for name in precisions:
+            texts = tuple(spelled(values(row).get(name)) for row in rows)
+            if group == TIMED:
+                texts = tuple(text + DOUBT * (name in row.doubts) for text, row in zip(texts, rows, strict=True))
+            found.append(Column(group, name, texts))
+    found.append(made("", "ship", lambda row: row.recommended or NONE, True))
+    return found
+
+
+def format_table(rows: Sequence[FinalRow]) -> str:
+    """Returns the table as fixed-width text of two header lines and one line a network; empty for no network."""
+    if not rows:
+        return ""
+    columns = table_columns(rows)
+    widths = [max(len(text) for text in (column.name, *column.cells)) for column in columns]
+    spans = group_spans(columns)
+    for start, count, group in spans:
+        room = sum(widths[start : start + count]) + 2 * (count - 1)
+        for extra in range(len(group) - room):
+            widths[start + extra % count] += 1
+    heads = [
+        group.center(sum(widths[start : start + count]) + 2 * (count - 1)) if group else " " * widths[start]
+        for start, count, group in spans
+    ]
+    lines = ["  ".join(heads)]
+    for texts in [[column.name for column in columns], *zip(*(column.cells for column in columns), strict=True)]:
+        cells = zip(columns, widths, texts, strict=True)
+        lines.append(
+            "  ".join(text.ljust(width) if column.left else text.rjust(width) for column, width, text in cells)
+        )
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join(line.rstrip() for line in [*lines[:2], rule, *lines[2:]])
+
+
+def table_notes(rows: Sequence[FinalRow]) -> list[str]:
+    """Returns what has to be said beside the table: limits that are broken, latencies that cannot be trusted."""
+    several = len(rows) > 1
+
+    def of(row: FinalRow) -> str:
+        return f"{row.key[:SHOWN_KEY]}: " if several else ""
+
+    broken = [f"Over its budget: {of(row)}{line}." for row in rows for line in row.broken]
+    doubts = [
+        f"{DOUBT.strip()} {of(row)}the latency in {precision} is {untrusted(why)}."
+        for row in rows
+        for precision, why in row.doubts.items()
+    ]
+    return broken + doubts
+
+
+def group_spans(columns: Sequence[Column]) -> list[tuple[int, int, str]]:
+    """Returns (first column, number of columns, group) from left to right; ungrouped columns stand alone."""
+    spans: list[tuple[int, int, str]] = []
+    for index, column in enumerate(columns):
+        if spans and column.group and spans[-1][2] == column.group:
+            start, count, group = spans[-1]
+            spans[-1] = (start, count + 1, group)
+        else:
+            spans.append((index, 1, column.group))
+    return spans
+
+
+def size(value: float | None) -> str:
+    """Returns bytes as kB or MB (powers of ten)."""
+    if value is None:
+        return NONE
+    return f"{value / 1e6:.2f} MB" if value >= 1e6 else f"{value / 1e3:.1f} kB"
+
+
+def count(value: float | None) -> str:
+    """Returns a number of parameters or multiply-accumulates with three digits or so: 5.29 M."""
+    if value is None:
+        return NONE
+    for unit, letter in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
+        if value >= unit:
+            return f"{value / unit:.3g}{letter}" if value / unit >= 100 else f"{value / unit:.2f}{letter}"
+    return f"{value:.0f}"
+
+
+def limits(values: Mapping[str, float]) -> str:
+    """Returns limits by cost in words: 0.5 ms, 2.00 M MACs."""
+    spelled = {
+        "latency_ms": lambda value: f"{value:g} ms",
+        "params": lambda value: f"{count(value)} parameters",
+        "macs": lambda value: f"{count(value)} MACs",
+        "memory_mb": lambda value: f"{value:g} MB activations",
+    }
+    texts = [spelled[name](value) if name in spelled else f"{name} {value:g}" for name, value in values.items()]
+    return ", ".join(texts) or NONE
+
+
+def share(value: float | None) -> str:
+    """Returns a share of 0 to 1 as a percentage without its sign."""
+    return NONE if value is None else f"{100 * value:.2f}"
+
+
+def milliseconds(value: float | None) -> str:
+    """Returns milliseconds to a microsecond."""
+    return NONE if value is None else f"{value:.3f}"
+
+
+Values = Callable[[FinalRow], Mapping[str, float]]
+MEASURED: tuple[tuple[str, Values, Callable[[float | None], str]], ...] = (
+    ("accuracy (%)", lambda row: row.accuracy, share),
+    (TIMED, lambda row: row.latency_ms, milliseconds),
+    ("file size", lambda row: row.size_bytes, size),
+)

@@ -1,0 +1,1 @@
+"""Run folders: what lies in them, who made them, how their networks rank."""

@@ -1,0 +1,58 @@
+"""What a trial of the study has recorded of its candidate, and the row that it makes."""
+
+from __future__ import annotations
+
+from optuna.trial import FrozenTrial, TrialState
+
+from nastk.errors import UserError
+from nastk.runs.rows import Row
+from nastk.spaces import Space, replay
+
+KEY = "key"  # of a trial: its genotype's
+COST = "cost"  # of a trial that is to be trained: what the untrained candidate costs
+OUTCOME = "outcome"  # of a trial whose row is whole
+
+
+def row_of(trial: FrozenTrial) -> Row:
+    """Returns a recorded trial's row; raises UserError where a part of it is missing."""
+    attributes = trial.user_attrs
+    try:
+        outcome = attributes[OUTCOME]
+        return Row(
+            trial.number,
+            attributes["state"],
+            attributes[KEY],
+            outcome["genotype"],
+            attributes["metrics"],
+            outcome["seconds"],
+            outcome["reason"],
+            dict(trial.params),
+        )
+    except KeyError as error:
+        raise UserError(
+            f"the study: trial {trial.number} has no {error}; it is damaged, put back a copy, or give another run="
+        ) from None
+
+
+def lost_row(trial: FrozenTrial, space: Space, reason: str) -> Row | None:
+    """Returns the row of a finished trial without a result: its driver died, or another program ended it.
+
+    Args:
+        trial: finished.
+        space: that its choices were made in.
+        reason: why it has no result.
+
+    Returns:
+        the row of a failed trial; None where it had not been proposed yet.
+
+    Raises:
+        UserError: it is damaged, for it has parts of a result, or ended well without having been proposed.
+    """
+    if trial.state != TrialState.FAIL and "state" in trial.user_attrs:
+        return row_of(trial)
+    try:
+        genotype = replay(space, trial.params)
+    except UserError:
+        return None if trial.state == TrialState.FAIL else row_of(trial)
+    key, made = genotype.key, genotype.to_dict()
+    return Row(trial.number, "failed", key, made, {}, 0.0, reason, dict(trial.params))

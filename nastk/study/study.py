@@ -1,0 +1,242 @@
+"""The study of a search: every candidate an Optuna trial, resumed where it was killed, no key trained twice."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner, NopPruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from nastk.errors import UserError
+from nastk.genotype import Genotype
+from nastk.objective import Objective, Violation, is_finite
+from nastk.runs.rows import Row, State
+from nastk.runs.trial_record import COST, KEY, OUTCOME, lost_row, row_of
+from nastk.spaces import Space
+from nastk.study.candidate import Candidate
+from nastk.study.pruning import EarlyStopping, Pruner
+
+STUDY_NAME = "search"
+
+OPTUNA_STATE: dict[str, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "rejected": TrialState.PRUNED,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+class SearchStudy:
+    """The Optuna study of a search and what has been learnt from it.
+
+    Args:
+        storage: where the study lives.
+        sampler: the controller.
+        space: turns choices into genotypes.
+        objective: turns metrics into the study's values.
+        pruner: stops candidates early; none by default.
+        name: the study's.
+
+    Raises:
+        UserError: the storage holds a study with other objectives, or a finished trial without its result.
+    """
+
+    lost = "another program ended it"  # the reason of a trial that has no result
+
+    def __init__(
+        self,
+        storage: BaseStorage,
+        sampler: BaseSampler,
+        space: Space,
+        objective: Objective,
+        pruner: Pruner | None = None,
+        name: str = STUDY_NAME,
+    ) -> None:
+        self.space = space
+        self.objective = objective
+        self.pruner = pruner or NopPruner()
+        self.study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            sampler=sampler,
+            pruner=self.pruner if isinstance(self.pruner, BasePruner) else NopPruner(),
+            directions=objective.directions,
+            load_if_exists=True,
+        )
+        expected = [StudyDirection[name.upper()] for name in objective.directions]
+        if self.study.directions != expected:
+            found = [direction.name.lower() for direction in self.study.directions]
+            raise UserError(
+                f"the study has the objectives {found}, this command {objective.directions}; give another run="
+            )
+        trials = self.study.get_trials(deepcopy=False)
+        rows = [self._read(trial) for trial in trials if trial.state.is_finished()]
+        self.rows: list[Row] = [row for row in rows if row is not None]
+        self._seen: dict[str, Row] = {}
+        for row in self.rows:
+            self._remember(row)
+        self._open = [trial for trial in trials if trial.state == TrialState.RUNNING and self._mine(trial)]
+
+    def close(self) -> None:
+        """Ends what the study has running beside the search: nothing, where no other driver uses it."""
+
+    @property
+    def trained(self) -> int:
+        """How many different candidates were trained to a result."""
+        return sum(row.state in ("complete", "pruned") for row in self.rows)
+
+    @property
+    def recorded(self) -> list[Row]:
+        """The rows of all trials that have their outcome, the study having been told of it or not."""
+        return self.rows + [row_of(trial) for trial in self._open if OUTCOME in trial.user_attrs]
+
+    @property
+    def elsewhere(self) -> int:
+        """How many candidates other drivers are training: none, where no other driver uses the study."""
+        return 0
+
+    def news(self) -> Iterator[Row]:
+        """Yields the rows of other drivers' trials that have ended since the last call."""
+        return iter(())
+
+    def wait(self) -> None:
+        """Waits a moment for other drivers."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether there are trials that a kill interrupted; `ask` returns these first."""
+        return bool(self._open)
+
+    @property
+    def half_told(self) -> bool:
+        """Whether there are trained candidates among these whose result was recorded and not told."""
+        return any(OUTCOME in trial.user_attrs for trial in self._open)
+
+    def unfinished(self) -> Iterator[Row]:
+        """Finishes untrained trials that had their outcome but were killed before the study took it; yields the rows.
+
+        Trained ones are left to `ask`, for the others that were trained beside them may have no result yet.
+        """
+        for trial in [trial for trial in self._open if OUTCOME in trial.user_attrs and COST not in trial.user_attrs]:
+            self._open.remove(trial)
+            yield self._finish(Trial(self.study, trial._trial_id), row_of(trial))
+
+    def ask(self) -> Candidate:
+        """Returns the controller's next proposal; those that a kill interrupted come first, under their old numbers."""
+        if self._open:
+            trial = Trial(self.study, self._open.pop(0)._trial_id)
+        else:
+            trial = self._new_trial()
+
+        genotype = self._proposed(trial)
+        known = trial.user_attrs
+        row = row_of(trial.storage.get_trial(trial._trial_id)) if OUTCOME in known else None
+        return Candidate(trial, genotype, known.get(COST), row)
+
+    def accept(self, candidate: Candidate, cost: Mapping[str, float]) -> None:
+        """Records that a candidate will be trained, and its cost: measured once, whatever interrupts the training."""
+        candidate.trial.set_user_attr(COST, dict(cost))
+
+    def twin(self, candidate: Candidate) -> Row | None:
+        """Returns the row of an earlier trial with the same key, or None."""
+        return self._seen.get(candidate.genotype.key)
+
+    def early_stopping(self, candidate: Candidate, cost: Mapping[str, float]) -> EarlyStopping:
+        """Returns what the candidate's epochs are reported to."""
+        return EarlyStopping(self.pruner, self.study, candidate.trial, self.objective, cost)
+
+    def record_complete(self, candidate: Candidate, metrics: Mapping[str, float], seconds: float) -> Row:
+        """Records a trained candidate; metrics that are not finite make it a failed one."""
+        if not is_finite(metrics):
+            bad = ", ".join(f"{name}={value}" for name, value in metrics.items() if not is_finite({name: value}))
+            finite = {name: value for name, value in metrics.items() if is_finite({name: value})}
+            return self._record(candidate, "failed", finite, seconds, f"not a finite number: {bad}")
+        self.objective.values(metrics)
+        return self._record(candidate, "complete", metrics, seconds, "")
+
+    def record_duplicate(self, candidate: Candidate, twin: Row, seconds: float) -> Row:
+        """Copies the result of an earlier trial with the same key."""
+        reason = f"the same cell as trial {twin.number}" + (f" ({twin.state}: {twin.reason})" if twin.reason else "")
+        if twin.state == "rejected":
+            first = self.study.get_trials(deepcopy=False)[twin.number]
+            candidate.trial.set_user_attr("violation", first.user_attrs["violation"])
+        return self._record(candidate, "duplicate", twin.metrics, seconds, reason, like=twin.state)
+
+    def record_rejected(
+        self, candidate: Candidate, cost: Mapping[str, float], violation: Violation, seconds: float
+    ) -> Row:
+        """Records a candidate that breaks a limit and was not trained."""
+        candidate.trial.set_user_attr("violation", violation.amount)
+        return self._record(candidate, "rejected", cost, seconds, violation.reason)
+
+    def record_stopped(
+        self, candidate: Candidate, state: State, metrics: Mapping[str, float], seconds: float, reason: str
+    ) -> Row:
+        """Records a candidate that was pruned or failed, and why."""
+        return self._record(candidate, state, metrics, seconds, reason)
+
+    def finish(self, candidate: Candidate, row: Row) -> Row:
+        """Tells the study what was recorded of a candidate: from here on the controller learns from it."""
+        return self._finish(candidate.trial, row)
+
+    def ended(self) -> Iterator[Row]:
+        """Yields the rows of trials that the end of the search leaves open, where other drivers wait for them.
+
+        A journal's are kept: the same command goes on with them, as an unbroken search would have.
+        """
+        return iter(())
+
+    def _proposed(self, trial: Trial) -> Genotype:
+        """Returns the trial's genotype; the controller makes the choices that it does not have yet."""
+
+        def choose(name: str, options: Any) -> Any:
+            return trial.suggest_categorical(name, tuple(options))
+
+        return self.space.genotype(choose)
+
+    def _new_trial(self) -> Trial:
+        return self.study.ask()
+
+    def _mine(self, trial: FrozenTrial) -> bool:
+        return True
+
+    def _read(self, trial: FrozenTrial) -> Row | None:
+        return row_of(trial) if OUTCOME in trial.user_attrs else lost_row(trial, self.space, self.lost)
+
+    def _record(
+        self,
+        candidate: Candidate,
+        state: State,
+        metrics: Mapping[str, float],
+        seconds: float,
+        reason: str,
+        like: str | None = None,
+    ) -> Row:
+        trial, genotype = candidate.trial, candidate.genotype
+        row = Row(
+            trial.number, state, genotype.key, genotype.to_dict(), dict(metrics), seconds, reason, dict(trial.params)
+        )
+        trial.set_user_attr(KEY, row.key)
+        trial.set_user_attr("state", state)
+        trial.set_user_attr("metrics", dict(metrics))
+        outcome = {"like": like or state, "seconds": seconds, "reason": reason, "genotype": row.genotype}
+        trial.set_user_attr(OUTCOME, outcome)  # last: with it the row is whole, and a kill from here on costs nothing
+        return row
+
+    def _finish(self, trial: Trial, row: Row) -> Row:
+        state = OPTUNA_STATE[trial.user_attrs[OUTCOME]["like"]]
+        values = self.objective.values(row.metrics) if state == TrialState.COMPLETE else None
+        self.study.tell(trial, values, state=state)
+        bisect.insort(self.rows, row, key=lambda other: other.number)  # trials of one round end in any order
+        self._remember(row)
+        return row
+
+    def _remember(self, row: Row) -> None:
+        if row.state != "duplicate" and row.reason != self.lost:
+            self._seen.setdefault(row.key, row)

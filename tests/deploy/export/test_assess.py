@@ -1,0 +1,109 @@
+"""Parity, quality and the recommendation."""
+
+import numpy as np
+import pytest
+
+from nastk.deploy.export.assess import (
+    Judged,
+    ParityError,
+    Quality,
+    check_parity,
+    quality,
+    recommend,
+    shortcomings,
+)
+from nastk.deploy.runtimes.latency import Latency
+
+
+def latency(p50: float, spread: float = 0.01) -> Latency:
+    return Latency(p50, p50, p50, p50, 200, spread, spread <= 0.05, 1, 1)
+
+
+def choose(drop: float, fp32_ms: float, int8_ms: float, spread: float = 0.01):
+    fp32 = Judged("fp32", "model.onnx", Quality(0.95, 1.0, 0.0), latency(fp32_ms, spread))
+    int8 = Judged("int8", "model.int8.onnx", Quality(0.95 - drop, 0.99, 0.1), latency(int8_ms))
+    return recommend([fp32, int8], 0.005)
+
+
+def test_int8_is_recommended_where_it_is_faster_and_as_good() -> None:
+    chosen, reason, warnings = choose(0.004, 2.0, 1.0)
+    assert chosen == "model.int8.onnx" and warnings == ()
+    assert "1 ms" in reason and "2 ms" in reason and "0.40 points" in reason
+
+
+@pytest.mark.parametrize(
+    ("drop", "int8_ms", "warned"),
+    [
+        (0.006, 1.0, ["loses 0.60 points"]),
+        (0.0, 2.0, ["not faster"]),
+        (0.0, 1.97, ["not faster"]),
+        (-0.1, 2.1, ["not faster"]),
+    ],
+)
+def test_fp32_is_recommended_and_the_user_warned_where_int8_is_not(drop, int8_ms, warned) -> None:
+    chosen, reason, warnings = choose(drop, 2.0, int8_ms)
+    assert chosen == "model.onnx"
+    assert len(warnings) == len(warned) and all(text in line for text, line in zip(warned, warnings, strict=True))
+    assert warnings[0] in reason
+
+
+def test_both_reasons_are_given() -> None:
+    chosen, reason, warnings = choose(0.1, 1.0, 2.0)
+    assert chosen == "model.onnx" and len(warnings) == 2 and "points" in reason and "not faster" in reason
+
+
+def test_a_busy_machine_is_a_warning_but_no_reason() -> None:
+    chosen, _, warnings = choose(0.0, 2.0, 1.0, spread=0.2)
+    assert chosen == "model.int8.onnx"
+    assert len(warnings) == 1 and "varied by 20 %" in warnings[0]
+
+
+def test_of_several_that_gain_the_fastest_is_shipped() -> None:
+    first = Judged("fp32", "a", Quality(0.95, 1.0, 0.0), latency(2.0))
+    half = Judged("fp16", "b", Quality(0.95, 1.0, 0.0), latency(1.0))
+    int8 = Judged("int8", "c", Quality(0.95, 1.0, 0.0), latency(0.5))
+    bad = Judged("int4", "d", Quality(0.5, 1.0, 0.0), latency(0.2))
+    assert recommend([first, half, int8, bad], 0.005)[0] == recommend([first, bad, int8, half], 0.005)[0] == "c"
+    assert "45.00 points" in recommend([first, half, int8, bad], 0.005)[2][0]
+
+
+def test_what_was_not_measured_here_is_not_recommended() -> None:
+    first = Judged("fp32", "a", Quality(0.95, 1.0, 0.0), None)
+    chosen, reason, _ = recommend([first, Judged("int8", "b", Quality(0.95, 1.0, 0.0), None)], 0.005)
+    assert chosen == "a" and reason == "int8 was not timed on this machine"
+    assert "not run" in recommend([first, Judged("int8", "b", None, None)], 0.005)[1]
+    worse = recommend([first, Judged("int8", "b", Quality(0.75, 1.0, 0.0), None)], 0.005)[2]
+    assert len(worse) == 2 and "loses 20.00 points" in worse[0] and "not timed" in worse[1]
+
+
+def test_a_further_target_that_loses_too_much_or_was_timed_unsteadily_is_a_warning() -> None:
+    first = Judged("fp32", "model.tflite", Quality(0.95, 1.0, 0.0), latency(2.0))
+    good = Judged("int8", "model.int8.tflite", Quality(0.948, 1.0, 0.0), latency(3.0))
+    assert shortcomings("litert", [first, good], 0.005) == []
+    bad = Judged("int8", "model.int8.tflite", Quality(0.75, 1.0, 0.0), latency(1.0, spread=0.2))
+    loss, unsteady = shortcomings("litert", [first, bad], 0.005)
+    assert loss.startswith("target litert: int8 loses 20.00 points of accuracy (0.9500 to 0.7500), more than the 0.50")
+    assert unsteady.startswith("target litert: model.int8.tflite: p50 varied by 20 %")
+    assert shortcomings("litert", [first, Judged("int8", "b", None, None)], 0.005) == []
+
+
+def test_quality_counts_right_and_equal_answers() -> None:
+    reference = np.array([[1, 0], [0, 1], [2, 1], [0, 3]], np.float32)
+    logits = np.array([[1, 0], [1, 0.5], [2, 1], [0, 2]], np.float32)
+    assert quality(logits, reference, np.array([0, 0, 1, 1])) == Quality(0.75, 0.75, 1.0)
+
+
+def test_balanced_accuracy_is_over_the_classes_that_have_test_images() -> None:
+    logits = np.eye(4, dtype=np.float32)[[0, 0, 0, 0, 1, 0]]
+    found = quality(logits, logits, np.array([0, 0, 0, 0, 1, 1]))
+    assert found.accuracy == pytest.approx(5 / 6)
+    assert found.balanced_accuracy == pytest.approx(0.75), "two of the four classes have none"
+
+
+def test_parity_is_relative_to_the_logits_and_does_not_pass_nan() -> None:
+    reference = np.array([[100.0, -100.0]], np.float32)
+    check_parity("model.onnx", reference + 0.05, reference)
+    with pytest.raises(ParityError, match=r"differs from torch's by 0\.2"):
+        check_parity("model.onnx", reference + 0.2, reference)
+    with pytest.raises(ParityError):
+        check_parity("model.onnx", np.full((1, 2), np.nan, np.float32), reference)

@@ -1,0 +1,35 @@
+"""What int8 is fine-tuned and judged for is what the target's files are."""
+
+from __future__ import annotations
+
+import pytest
+
+from nastk.deploy.precision.scheme import ARM, TENSORRT, X86, Scheme, scheme_of
+from nastk.deploy.targets import (
+    ArmTarget,
+    CpuTarget,
+    CudaTarget,
+    ExecutorchTarget,
+    LitertTarget,
+    RemoteTarget,
+    Target,
+    TensorrtTarget,
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "scheme"),
+    [
+        (CpuTarget(), X86),
+        (ArmTarget(), ARM),
+        (TensorrtTarget(), TENSORRT),
+        (CudaTarget(), X86),
+        (ExecutorchTarget(), X86),
+        (LitertTarget(), X86),
+        (RemoteTarget("board"), ARM),
+        (RemoteTarget("server", of="cpu"), X86),
+    ],
+    ids=lambda value: f"{value.name}-{getattr(value, 'of', '')}",
+)
+def test_the_scheme_is_that_of_the_files(target: Target, scheme: Scheme) -> None:
+    assert scheme_of(target) is scheme
