@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nastk.genotype import Cell, Node
-from nastk.networks.drop_path import DropPath
 from nastk.ops import build_op
+from nastk.ops.drop_path import DropPath
 from nastk.ops.identity import FactorizedReduction
 
 UNDROPPED = frozenset({"identity", "skip_connect", "zero"})

@@ -8,7 +8,7 @@ from torch import fx
 
 from nastk.networks import NetworkConfig, build_network
 from nastk.networks.cell import CellModule
-from nastk.networks.drop_path import DropPath
+from nastk.ops.drop_path import DropPath
 from tests.networks.named import drawn
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from nastk.networks.drop_path import DropPath
+from nastk.ops.drop_path import DropPath
 from nastk.training.batches import Batches
 from nastk.training.share import Share
 

@@ -1,0 +1,73 @@
+"""Layers that blocks are made of: activations by name, convolution with normalisation and activation."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from nastk.errors import UserError, unknown
+from nastk.ops.strided import trained_on_pixels
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "hardswish": nn.Hardswish,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+}
+SAME = -1
+
+
+def activation(name: str) -> list[nn.Module]:
+    """Returns the activation of a name, nothing for "none", to go into a `Sequential`.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if name == "none":
+        return []
+    if name not in ACTIVATIONS:
+        raise unknown("activation", name, ACTIVATIONS)
+    return [ACTIVATIONS[name]()]
+
+
+def conv(
+    channels_in: int,
+    channels_out: int,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    dilation: int = 1,
+    padding: int = SAME,
+    bias: bool = False,
+) -> nn.Conv2d:
+    """Returns a convolution; with the default padding it gives ceil(size / stride) pixels a side for odd kernels.
+
+    Raises:
+        UserError: channels that the groups do not divide.
+    """
+    if channels_in % groups or channels_out % groups:
+        raise UserError(f"convolution of {channels_in} to {channels_out} channels: not divisible by groups={groups}")
+    pad = dilation * (kernel - 1) // 2 if padding == SAME else padding
+    return trained_on_pixels(
+        nn.Conv2d(channels_in, channels_out, kernel, stride, pad, dilation, groups=groups, bias=bias)
+    )
+
+
+def conv_norm_act(
+    channels_in: int, channels_out: int, kernel: int = 1, stride: int = 1, act: str = "relu", groups: int = 1
+) -> list[nn.Module]:
+    """Returns convolution, batch normalisation and activation, to go into a `Sequential`."""
+    return [
+        conv(channels_in, channels_out, kernel, stride, groups),
+        nn.BatchNorm2d(channels_out),
+        *activation(act),
+    ]
+
+
+def divisible(channels: float, divisor: int = 8) -> int:
+    """Returns the multiple of `divisor` nearest to `channels`, but not below nine tenths of it, at least one divisor.
+
+    The rule of MobileNetV2's reference (Sandler et al., CVPR 2018).
+    """
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded

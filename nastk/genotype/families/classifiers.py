@@ -1,0 +1,19 @@
+"""How a network of stages ends: from feature maps to logits."""
+
+from nastk.genotype.blocks import MOST_CHANNELS, Block, Number, Whole, Wholes, act, enter
+
+enter(
+    Block(
+        "pooled_classifier",
+        "nastk.blocks.classifiers",
+        "average pooling to pool x pool, hidden layers, dropout, a linear layer",
+        {
+            "pool": Whole(1, 1, 16),
+            "hidden": Wholes((), 1, MOST_CHANNELS, channels=True),
+            "act": act(),
+            "dropout": Number(0.0, 0.0, 0.99),
+        },
+        classifier=True,
+        idle={"hidden": ((), ("act",))},
+    )
+)

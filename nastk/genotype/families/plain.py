@@ -1,0 +1,30 @@
+"""Plain layers as blocks: convolution with normalisation and activation, and pooling."""
+
+from nastk.genotype.blocks import MOST_CHANNELS, Block, Flag, Whole, act, enter, kernel
+
+SAME = -1  # as much padding as keeps ceil(size / stride) pixels
+
+enter(
+    Block(
+        "conv",
+        "nastk.blocks.plain",
+        "convolution, normalisation, activation",
+        {
+            "kernel": kernel(),
+            "act": act(),
+            "groups": Whole(1, 1, MOST_CHANNELS),
+            "dilation": Whole(1, 1, 64),
+            "padding": Whole(SAME, SAME, 64),
+            "norm": Flag(True),
+            "bias": Flag(False),
+        },
+    )
+)
+enter(
+    Block(
+        "max_pool",
+        "nastk.blocks.plain",
+        "max pooling; keeps the channels, whatever the stage's width",
+        {"kernel": kernel(), "padding": Whole(SAME, SAME, 64), "ceil": Flag(False)},
+    )
+)

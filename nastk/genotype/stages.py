@@ -1,0 +1,183 @@
+"""The genotype of a network made of stages: a stem, stages of equal blocks, a head and a classifier."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import nastk.genotype.families  # noqa: F401  (enters the families)
+from nastk.errors import UserError, unknown
+from nastk.genotype.blocks import MOST_CHANNELS, Value, Whole, block_named
+
+SCHEMA = 1
+KIND = "stages"
+MOST_DEPTH = 1000
+MOST_STAGES = 1000
+KEY_DIGITS = 32
+FIXED = ("block", "width", "depth", "stride")
+GROUPS = ("stem", "stages", "head")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A row of blocks of one family.
+
+    Attributes:
+        block: the family's name in `nastk.genotype.blocks`.
+        width: channels that come out; 0 for a classifier, whose width is the number of classes.
+        depth: blocks in the row.
+        stride: of the first block; the others have 1.
+        options: of the family; those at their defaults, and those without effect, are left out.
+
+    Raises:
+        UserError: an unknown family or option, or a value that cannot be.
+    """
+
+    block: str
+    width: int = 0
+    depth: int = 1
+    stride: int = 1
+    options: tuple[tuple[str, Value], ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        family = block_named(self.block)
+        where = f"stage {self.block!r}"
+        Whole(1, 0 if family.classifier else 1, MOST_CHANNELS).checked(f"{where}: width", self.width)
+        Whole(1, 1, MOST_DEPTH).checked(f"{where}: depth", self.depth)
+        Whole(1, 1, 64).checked(f"{where}: stride", self.stride)
+        object.__setattr__(self, "options", family.checked(dict(self.options), where))
+
+    @cached_property
+    def every_option(self) -> dict[str, Value]:
+        """Every option of the family, those left out with their defaults."""
+        return block_named(self.block).complete(dict(self.options))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the flat JSON form: block, width, depth, stride and what differs from the family's defaults."""
+        options = {name: list(value) if isinstance(value, tuple) else value for name, value in self.options}
+        sizes = {"width": self.width} if self.width else {}
+        shape = {name: value for name, value in (("depth", self.depth), ("stride", self.stride)) if value != 1}
+        return {"block": self.block, **sizes, **shape, **options}
+
+    @staticmethod
+    def from_dict(data: object, where: str = "stage") -> Stage:
+        """Reads what `to_dict` gave.
+
+        Raises:
+            UserError: where it is not of that form.
+        """
+        if not isinstance(data, Mapping) or "block" not in data:
+            raise UserError(f"genotype: {where}: expected an object with a block")
+        options = {name: value for name, value in data.items() if name not in FIXED}
+        shape = {name: data[name] for name in FIXED if name in data}
+        try:
+            return Stage(**shape, options=tuple(options.items()))
+        except UserError as error:
+            raise UserError(f"genotype: {where}: {error}") from None
+
+
+@dataclass(frozen=True)
+class StageGenotype:
+    """A network as rows of blocks; says nothing of classes, and its image size only where that is a choice.
+
+    Attributes:
+        stages: the body; a network's depth multiplier changes the depth of these only.
+        stem: what comes before, head: what comes after, each of depth as given.
+        classifier: of a family that ends in logits.
+        resolution: pixels a side that the image is brought to; 0 for the data's own.
+
+    Raises:
+        UserError: a classifier in the body, none at the end, no stage or too many.
+    """
+
+    kind: ClassVar[str] = KIND
+    skeleton: ClassVar[str] = KIND
+
+    stages: tuple[Stage, ...]
+    stem: tuple[Stage, ...] = ()
+    head: tuple[Stage, ...] = ()
+    classifier: Stage = Stage("pooled_classifier")
+    resolution: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.stages) + len(self.stem) + len(self.head) <= MOST_STAGES:
+            raise UserError(f"genotype: {len(self.stages)} stages, expected 1 to {MOST_STAGES}")
+        for stage in self.body:
+            if block_named(stage.block).classifier:
+                raise UserError(f"genotype: {stage.block!r} in the body, expected it as the classifier")
+        if not block_named(self.classifier.block).classifier:
+            raise UserError(f"genotype: {self.classifier.block!r} as classifier, expected a family that gives logits")
+        Whole(0, 0, 10**5).checked("genotype: resolution", self.resolution)
+
+    @property
+    def body(self) -> tuple[Stage, ...]:
+        """Stem, stages and head in the order in which an image goes through them."""
+        return (*self.stem, *self.stages, *self.head)
+
+    @property
+    def ops(self) -> frozenset[str]:
+        """Names of the block families it uses."""
+        return frozenset(stage.block for stage in (*self.body, self.classifier))
+
+    @cached_property
+    def key(self) -> str:
+        """Equal for genotypes that compute the same function up to a renaming of weights.
+
+        Options at their defaults or without effect do not count, nor does how equal blocks are cut into stages.
+        """
+        text = json.dumps([KIND, self.resolution, canonical_rows(self.body), self.classifier.to_dict()], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain lists, dicts and numbers, the JSON form."""
+        rows = {name: [stage.to_dict() for stage in getattr(self, name)] for name in GROUPS}
+        resolution = {"resolution": self.resolution} if self.resolution else {}
+        return {"schema": SCHEMA, "kind": KIND, **rows, "classifier": self.classifier.to_dict(), **resolution}
+
+    def to_json(self) -> str:
+        """Returns the JSON text."""
+        return json.dumps(self.to_dict())
+
+    @staticmethod
+    def from_dict(data: object) -> StageGenotype:
+        """Reads what `to_dict` gave.
+
+        Raises:
+            UserError: where the data are not of that form; the message names the place.
+        """
+        if not isinstance(data, Mapping):
+            raise UserError("genotype: expected an object")
+        known = ("schema", "kind", *GROUPS, "classifier", "resolution")
+        for name in data:
+            if name not in known:
+                raise unknown("field in genotype", name, known)
+        if data.get("schema", SCHEMA) != SCHEMA or data.get("kind") != KIND:
+            raise UserError(f"genotype: schema {data.get('schema')!r}, kind {data.get('kind')!r}, expected 1, 'stages'")
+        rows = {name: _row(data.get(name, []), name) for name in GROUPS}
+        classifier = Stage.from_dict(data.get("classifier", {"block": "pooled_classifier"}), "classifier")
+        return StageGenotype(**rows, classifier=classifier, resolution=data.get("resolution", 0))
+
+
+def canonical_rows(stages: Sequence[Stage]) -> list[list[Any]]:
+    """Returns the rows with neighbours of equal blocks joined: [block, width, stride, depth, options] each."""
+    rows: list[list[Any]] = []
+    for stage in stages:
+        facts = block_named(stage.block)
+        options = [[name, list(value) if isinstance(value, tuple) else value] for name, value in stage.options]
+        last = rows[-1] if rows else None
+        same = last is not None and [last[0], last[1], last[4]] == [stage.block, stage.width, options]
+        if last is not None and same and facts.repeats and stage.stride == 1:
+            last[3] += stage.depth
+        else:
+            rows.append([stage.block, stage.width, stage.stride, stage.depth, options])
+    return rows
+
+
+def _row(data: object, name: str) -> tuple[Stage, ...]:
+    if isinstance(data, str | Mapping) or not isinstance(data, Sequence):
+        raise UserError(f"genotype: {name}: expected a list of stages")
+    return tuple(Stage.from_dict(item, f"{name} {index}") for index, item in enumerate(data))

@@ -1,0 +1,145 @@
+"""From a genotype of stages to a network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from nastk.blocks.layers import divisible
+from nastk.blocks.register import Row, build_stage
+from nastk.errors import UserError
+from nastk.genotype.blocks import Value, Whole, Wholes, block_named
+from nastk.genotype.stages import Stage, StageGenotype
+from nastk.ops.drop_path import DropPath
+
+
+class StageNetwork(nn.Module):
+    """A network of stages one after the other.
+
+    Shapes: (N, channels, height, width) to logits (N, classes).
+    """
+
+    def __init__(self, stages: Sequence[nn.Module], classifier: nn.Module) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.classifier = classifier
+        self.auxiliary: nn.Module | None = None
+
+    def set_drop_path_progress(self, fraction: float) -> None:
+        """Sets how far training is, from 0 to 1; drop path grows with it."""
+        for module in self.modules():
+            if isinstance(module, DropPath):
+                module.set_progress(fraction)
+
+    def forward(self, image: Tensor) -> Tensor:
+        for stage in self.stages:
+            image = stage(image)
+        logits: Tensor = self.classifier(image)
+        return logits
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How a genotype's numbers become a network's: compound scaling's width and depth (Tan, Le, ICML 2019).
+
+    Attributes:
+        width: factor on every number of channels; 1 leaves them as they are written.
+        depth: factor on the blocks of each stage, rounded up; stem and head keep theirs.
+        divisor: scaled channels are multiples of it, so that the kernels of a processor run full.
+    """
+
+    width: float = 1.0
+    depth: float = 1.0
+    divisor: int = 8
+
+    def channels(self, channels: int) -> int:
+        """Returns the scaled number of channels."""
+        return channels if self.width == 1 else divisible(channels * self.width, self.divisor)
+
+    def blocks(self, depth: int) -> int:
+        """Returns the scaled number of blocks."""
+        return max(1, math.ceil(round(depth * self.depth, 6)))
+
+    def options(self, stage: Stage) -> Mapping[str, Value]:
+        """Returns every option of a stage, those that are numbers of channels scaled."""
+        options = dict(stage.every_option)
+        for name, option in block_named(stage.block).options.items():
+            if isinstance(option, Whole | Wholes) and option.channels:
+                options[name] = self._scaled(options[name])
+        return options
+
+    def _scaled(self, value: Value) -> Value:
+        """Returns the scaled numbers of channels; 0 stands for none, and stays."""
+        if isinstance(value, tuple):
+            return tuple(self.channels(item) if item else 0 for item in value)
+        return self.channels(int(value)) if value else value
+
+
+def build_stages(
+    genotype: StageGenotype,
+    *,
+    classes: int,
+    channels: int,
+    height: int,
+    width: int,
+    width_multiplier: float = 1.0,
+    depth_multiplier: float = 1.0,
+    divisor: int = 8,
+    drop_path: float = 0.0,
+) -> StageNetwork:
+    """Builds the network, with random weights from torch's global generator, on the default device.
+
+    Args:
+        genotype: its stages.
+        classes: logits that come out.
+        channels: of the image.
+        height: of the image, pixels.
+        width: of the image, pixels.
+        width_multiplier: factor on channels, see `Scaling`.
+        depth_multiplier: factor on the depth of stages.
+        divisor: of scaled channels.
+        drop_path: probability of dropping the last block's branch at the end of training; it grows with depth.
+
+    Raises:
+        UserError: a stage that cannot be built on what comes before it, or that leaves no pixel.
+    """
+    scaling = Scaling(width_multiplier, depth_multiplier, divisor)
+    deep = [(stage, scaling.blocks(stage.depth)) for stage in genotype.stages]
+    stem, head = ([(stage, stage.depth) for stage in row] for row in (genotype.stem, genotype.head))
+    body = [*stem, *deep, *head]
+    total = sum(depth for _, depth in body)
+    modules: list[nn.Module] = []
+    size, done = (height, width), 0
+    for index, (stage, depth) in enumerate(body):
+        left = _after(stage, size, index)
+        drops = [drop_path * (done + place + 1) / total for place in range(depth)]
+        row = Row(channels, scaling.channels(stage.width), depth, stage.stride, drops, size)
+        built = build_stage(stage.block, row, scaling.options(stage))
+        modules.append(built.module)
+        channels, size, done = built.channels, left, done + depth
+    end = genotype.classifier
+    classifier = build_stage(end.block, Row(channels, classes, 1, 1, [0.0], size), scaling.options(end))
+    return StageNetwork(modules, classifier.module)
+
+
+def _after(stage: Stage, size: tuple[int, int], index: int) -> tuple[int, int]:
+    """Returns the map's size after a stage; padded kernels leave ceil(size / stride), others less.
+
+    Raises:
+        UserError: nothing is left to stride over.
+    """
+    options = stage.every_option
+    kernel, padding = options.get("kernel", 1), options.get("padding", -1)
+    lost = 0
+    if isinstance(kernel, int) and isinstance(padding, int) and padding >= 0:
+        lost = kernel - 1 - 2 * padding
+    left = tuple(-(-(side - lost) // stage.stride) for side in size)
+    if any(side < 1 for side in left) or (stage.stride > 1 and any(side < 2 for side in size)):
+        raise UserError(
+            f"stage {index} ({stage.block!r}, stride {stage.stride}) shrinks a map of {size[0]}x{size[1]} pixels below "
+            "1x1: give larger images, or fewer strides"
+        )
+    return left[0], left[1]
