@@ -33,4 +33,6 @@ def plain(
 def max_pool(row: Row, *, kernel: int, padding: int, ceil: bool) -> Built:
     """Max pooling, which keeps the channels whatever the stage's width."""
     pad = (kernel - 1) // 2 if padding == SAME else padding
-    return Built(nn.MaxPool2d(kernel, row.stride, pad, ceil_mode=ceil), row.channels_in)
+    strides = [row.stride, *[1] * (row.depth - 1)]
+    pools = [nn.MaxPool2d(kernel, stride, pad, ceil_mode=ceil) for stride in strides]
+    return Built(nn.Sequential(*pools), row.channels_in)

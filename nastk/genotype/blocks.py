@@ -111,6 +111,8 @@ class Block:
         options: by name; an option that a genotype leaves out has its default.
         repeats: whether a stage of depth n is n equal blocks one after the other, the first with the stride, so that a
             stage may be split in two without another function. Not so for dense stages, where each layer sees all.
+        keeps: whether the channels stay as they are, so that a stage's width says nothing.
+        passes: whether it hands on what comes in where neither stride nor channels change.
         classifier: whether it maps features to logits and ends a network.
         idle: by option, the value of it that makes other options idle, and which: `{"se": (0.0, ("se_act",))}`.
     """
@@ -120,6 +122,8 @@ class Block:
     summary: str
     options: Mapping[str, Option] = field(default_factory=dict)
     repeats: bool = True
+    keeps: bool = False
+    passes: bool = False
     classifier: bool = False
     idle: Mapping[str, tuple[Value, tuple[str, ...]]] = field(default_factory=dict)
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import nastk.genotype.families  # noqa: F401  (enters the families)
 from nastk.errors import UserError, unknown
 from nastk.genotype.blocks import MOST_CHANNELS, Value, Whole, block_named
+from nastk.outside import parse_json
 
 SCHEMA = 1
 KIND = "stages"
@@ -161,19 +162,30 @@ class StageGenotype:
         classifier = Stage.from_dict(data.get("classifier", {"block": "pooled_classifier"}), "classifier")
         return StageGenotype(**rows, classifier=classifier, resolution=data.get("resolution", 0))
 
+    @staticmethod
+    def from_json(text: str) -> StageGenotype:
+        """Reads what `to_json` gave; raises UserError where the text is not that."""
+        return StageGenotype.from_dict(parse_json(text, "genotype", ", expected what StageGenotype.to_json writes"))
+
 
 def canonical_rows(stages: Sequence[Stage]) -> list[list[Any]]:
     """Returns the rows with neighbours of equal blocks joined: [block, width, stride, depth, options] each."""
     rows: list[list[Any]] = []
+    channels = 0
     for stage in stages:
         facts = block_named(stage.block)
+        width = channels if facts.keeps else stage.width
+        depth = 1 if facts.passes else stage.depth
+        if facts.passes and stage.stride == 1 and width == channels:
+            continue
+        channels = width
         options = [[name, list(value) if isinstance(value, tuple) else value] for name, value in stage.options]
         last = rows[-1] if rows else None
-        same = last is not None and [last[0], last[1], last[4]] == [stage.block, stage.width, options]
+        same = last is not None and [last[0], last[1], last[4]] == [stage.block, width, options]
         if last is not None and same and facts.repeats and stage.stride == 1:
-            last[3] += stage.depth
+            last[3] += depth
         else:
-            rows.append([stage.block, stage.width, stage.stride, stage.depth, options])
+            rows.append([stage.block, width, stage.stride, depth, options])
     return rows
 
 

@@ -4,6 +4,7 @@ from nastk.spaces.darts import DARTS_OPS, DartsSpace
 from nastk.spaces.nasbench201 import NASBENCH201_OPS, NasBench201Space, from_arch_string, to_arch_string
 from nastk.spaces.nasnet import NASNET_OPS, NasnetSpace
 from nastk.spaces.space import KNOWN_OPS, Choose, Space, Value, random_genotype, replay
+from nastk.spaces.stages import StageSpace
 
 __all__ = [
     "DARTS_OPS",
@@ -15,6 +16,7 @@ __all__ = [
     "NasBench201Space",
     "NasnetSpace",
     "Space",
+    "StageSpace",
     "Value",
     "from_arch_string",
     "random_genotype",

@@ -26,5 +26,15 @@ enter(
         "nastk.blocks.plain",
         "max pooling; keeps the channels, whatever the stage's width",
         {"kernel": kernel(), "padding": Whole(SAME, SAME, 64), "ceil": Flag(False)},
+        repeats=False,
+        keeps=True,
+    )
+)
+enter(
+    Block(
+        "skip",
+        "nastk.blocks.skip",
+        "nothing; a 1x1 convolution with normalisation where channels or pixels change (NAS-Bench-Macro's identity)",
+        passes=True,
     )
 )
