@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
@@ -57,11 +57,18 @@ class Network(nn.Module):
             if isinstance(stage, CellModule):
                 stage.drop.set_progress(fraction)
 
-    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def walk(self, image: Tensor) -> Iterator[Tensor]:
+        """Yields what comes out of the stem, then out of each stage."""
         previous, latest = self.stem(image)
-        auxiliary: Tensor | None = None
-        for index, stage in enumerate(self.stages):
+        yield latest
+        for stage in self.stages:
             previous, latest = latest, stage(previous, latest)
+            yield latest
+
+    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        auxiliary: Tensor | None = None
+        latest = image
+        for index, latest in enumerate(self.walk(image), start=-1):  # the stem is the one before the first stage
             if self.training and self.auxiliary is not None and index == self.auxiliary_after:
                 auxiliary = self.auxiliary(latest)
         logits: Tensor = self.head(latest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -17,14 +17,15 @@ from nastk.ops.drop_path import DropPath
 
 
 class StageNetwork(nn.Module):
-    """A network of stages one after the other.
+    """A network of stages one after the other, a head and a classifier.
 
     Shapes: (N, channels, height, width) to logits (N, classes).
     """
 
-    def __init__(self, stages: Sequence[nn.Module], classifier: nn.Module) -> None:
+    def __init__(self, stages: Sequence[nn.Module], head: Sequence[nn.Module], classifier: nn.Module) -> None:
         super().__init__()
         self.stages = nn.ModuleList(stages)
+        self.head = nn.ModuleList(head)
         self.classifier = classifier
         self.auxiliary: nn.Module | None = None
 
@@ -34,10 +35,17 @@ class StageNetwork(nn.Module):
             if isinstance(module, DropPath):
                 module.set_progress(fraction)
 
-    def forward(self, image: Tensor) -> Tensor:
+    def walk(self, image: Tensor) -> Iterator[Tensor]:
+        """Yields what comes out of each stage, those of the stem first; the head's are not among them."""
         for stage in self.stages:
             image = stage(image)
-        logits: Tensor = self.classifier(image)
+            yield image
+
+    def forward(self, image: Tensor) -> Tensor:
+        *_, latest = self.walk(image)
+        for stage in self.head:
+            latest = stage(latest)
+        logits: Tensor = self.classifier(latest)
         return logits
 
 
@@ -109,11 +117,11 @@ def build_stages(
     scaling = Scaling(width_multiplier, depth_multiplier, divisor)
     deep = [(stage, scaling.blocks(stage.depth)) for stage in genotype.stages]
     stem, head = ([(stage, stage.depth) for stage in row] for row in (genotype.stem, genotype.head))
-    body = [*stem, *deep, *head]
-    total = sum(depth for _, depth in body)
+    rows = [*stem, *deep, *head]
+    total = sum(depth for _, depth in rows)
     modules: list[nn.Module] = []
     size, done = (height, width), 0
-    for index, (stage, depth) in enumerate(body):
+    for index, (stage, depth) in enumerate(rows):
         left = _after(stage, size, index)
         drops = [drop_path * (done + place + 1) / total for place in range(depth)]
         row = Row(channels, scaling.channels(stage.width), depth, stage.stride, drops, size)
@@ -122,7 +130,8 @@ def build_stages(
         channels, size, done = built.channels, left, done + depth
     end = genotype.classifier
     classifier = build_stage(end.block, Row(channels, classes, 1, 1, [0.0], size), scaling.options(end))
-    return StageNetwork(modules, classifier.module)
+    body = len(genotype.stem) + len(genotype.stages)
+    return StageNetwork(modules[:body], modules[body:], classifier.module)
 
 
 def _after(stage: Stage, size: tuple[int, int], index: int) -> tuple[int, int]:
