@@ -105,7 +105,7 @@ class StageGenotype:
     resolution: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.stages) + len(self.stem) or len(self.body) > MOST_STAGES:
+        if not len(self.stages) + len(self.stem) >= 1 or len(self.body) > MOST_STAGES:
             raise UserError(f"genotype: {len(self.stages)} stages, expected 1 to {MOST_STAGES}")
         for stage in self.body:
             if block_named(stage.block).classifier:
