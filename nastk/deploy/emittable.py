@@ -59,7 +59,7 @@ class Emittable:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Of one image: channels, height, width."""
-        return self.config.channels, self.config.size, self.config.size
+        return self.config.shape
 
 
 def emittable(
@@ -81,14 +81,14 @@ def emittable(
     Raises:
         UserError: the images do not fit the network or are not finite, or the network cannot be written.
     """
-    model = onnx_model(network, (1, config.channels, config.size, config.size), {"key": key})
-    images = check_images(calibration, (config.channels, config.size, config.size))
+    model = onnx_model(network, (1, *config.shape), {"key": key})
+    images = check_images(calibration, config.shape)
     return Emittable(network, config, key, model, calibrate(model, images), images)
 
 
 def untrained(network: nn.Module, config: NetworkConfig, key: str) -> Emittable:
     """Returns the same for a network that nothing is known of, with assumed ranges: files of it are as fast."""
-    model = onnx_model(network, (1, config.channels, config.size, config.size), {"key": key})
-    shape = STAND_INS, config.channels, config.size, config.size
+    model = onnx_model(network, (1, *config.shape), {"key": key})
+    shape = STAND_INS, *config.shape
     images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     return Emittable(network, config, key, model, assumed_ranges(model), images)

@@ -52,7 +52,7 @@ class ImageSource(Protocol):
 
 def check_source(data: ImageSource, config: NetworkConfig, classes: Sequence[str]) -> None:
     """Raises UserError unless the network was trained for images and classes like these."""
-    found, expected = (data.channels, data.size, data.size), (config.channels, config.size, config.size)
+    found, expected = (data.channels, data.size, data.size), config.shape
     if found != expected:
         raise UserError(f"data {data.name}: images of shape {found}, the network takes {expected}")
     if tuple(data.classes) != tuple(classes):

@@ -24,6 +24,7 @@ from nastk.evaluators import EvaluationFailed, Report
 from nastk.evaluators.int8 import check_int8, int8_accuracy
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
+from nastk.networks.config import field_names
 from nastk.objective import INT8_ACCURACY
 from nastk.seeds import derive_seed
 from nastk.training.averaging import AveragingClassifier
@@ -39,7 +40,7 @@ from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.settings import TrainingSettings
 
 CPU = torch.device("cpu")
-FROM_DATA = ("classes", "channels", "size")
+FROM_DATA = ("classes", "channels", "size", "height", "width")
 FROM_RECIPE = ("auxiliary", "drop_path")
 
 
@@ -101,7 +102,7 @@ class TrainingEvaluator(TrainingSettings):
         for name in FROM_RECIPE:
             if name in self.network:
                 raise UserError(f"network.{name}={self.network[name]!r}: is the recipe's, give evaluator.{name}")
-        valid = [field.name for field in dataclasses.fields(NetworkConfig) if field.name not in FROM_DATA + FROM_RECIPE]
+        valid = [name for name in field_names() if name not in FROM_DATA + FROM_RECIPE]
         for name in self.network:
             if name not in valid:
                 raise unknown("field of network", name, valid)

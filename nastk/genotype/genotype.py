@@ -1,154 +1,75 @@
-"""The genotype: what a cell-based network is made of, as a frozen value that travels as JSON."""
+"""The genotype: what a network is made of, as a frozen value that travels as JSON; one class a kind."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal, NamedTuple, cast
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from nastk.errors import UserError, unknown
-from nastk.outside import parse_json, shortened
+from nastk.genotype.skeleton import Skeleton, skeleton_named
+from nastk.outside import parse_json
 
-SCHEMA = 1
-MAX_NODES = 32
-MAX_EDGES = 1024  # of a node: every operation of a large space on every state of a usual cell
+CELLS = "cells"  # the kind of a file that names none
 
-Combine = Literal["add", "concat"]
-COMBINES: tuple[Combine, ...] = ("add", "concat")
-
-SKELETON_CELLS: dict[str, tuple[str, ...]] = {
-    "nasnet": ("normal", "reduction"),
-    "darts": ("normal", "reduction"),
-    "nasbench201": ("normal",),
-}
-SKELETON_INPUTS: dict[str, int] = {"nasnet": 2, "darts": 2, "nasbench201": 1}
+READERS: dict[str, Callable[[object], Genotype]] = {}
 
 
-class Edge(NamedTuple):
-    """An operation applied to a hidden state.
+class Genotype(ABC):
+    """What a network is made of; says nothing of depth, width or weights, which its skeleton's sizes and training give.
+
+    A kind is a frozen dataclass of its own that is entered by `enter_kind`, has a skeleton (`nastk.genotype.skeleton`)
+    with a builder (`nastk.networks.build`), and a drawing (`nastk.reports.drawings`). Equal values compare equal and
+    can be hashed.
 
     Attributes:
-        state: which hidden state it reads. The cell's inputs come first: with two inputs, 0 is the output of the
-            cell before the previous one (h_{i-1}), 1 of the previous one (h_i). Node k of the cell is state inputs + k.
-        op: name in the table of operations, `nastk.ops`.
+        kind: as files write it.
+        skeleton: name of the skeleton that its parts are put into.
     """
 
-    state: int
-    op: str
-
-
-@dataclass(frozen=True)
-class Node:
-    """A hidden state: its edges' results, added or concatenated along channels (NASNet's block)."""
-
-    edges: tuple[Edge, ...]
-    combine: Combine = "add"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A directed acyclic graph of nodes; its output concatenates the states that `output` names.
-
-    Raises:
-        UserError: a state that does not exist yet where it is read, no node or too many, a node without edges or with
-            too many, no output, or an unknown way to combine.
-    """
-
-    inputs: int
-    nodes: tuple[Node, ...]
-    output: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        if self.inputs < 1:
-            raise UserError(f"cell: inputs={self.inputs}, expected at least 1")
-        if not 1 <= len(self.nodes) <= MAX_NODES:
-            raise UserError(f"cell: {len(self.nodes)} nodes, expected 1 to {MAX_NODES}")
-        for index, node in enumerate(self.nodes):
-            if not node.edges:
-                raise UserError(f"cell: node {index} has no edges, expected at least one")
-            if len(node.edges) > MAX_EDGES:
-                raise UserError(f"cell: node {index} has {len(node.edges)} edges, expected at most {MAX_EDGES}")
-            if node.combine not in COMBINES:
-                raise unknown(f"way to combine in node {index}", node.combine, COMBINES)
-            for edge in node.edges:
-                if not 0 <= edge.state < self.inputs + index:
-                    raise UserError(
-                        f"cell: node {index} reads state {edge.state}, expected 0 to {self.inputs + index - 1}"
-                    )
-        states = self.inputs + len(self.nodes)
-        if not self.output or len(set(self.output)) != len(self.output):
-            raise UserError(f"cell: output {list(self.output)}, expected distinct states, at least one")
-        for state in self.output:
-            if not 0 <= state < states:
-                raise UserError(f"cell: output names state {state}, expected 0 to {states - 1}")
-
-    @property
-    def unused(self) -> tuple[int, ...]:
-        """States that no node reads, cell inputs included."""
-        read = {edge.state for node in self.nodes for edge in node.edges}
-        return tuple(state for state in range(self.inputs + len(self.nodes)) if state not in read)
-
-
-@dataclass(frozen=True)
-class Genotype:
-    """The cells of a network and the skeleton that they are stacked in; says nothing of depth, width or weights.
-
-    Attributes:
-        skeleton: "nasnet", "darts" or "nasbench201".
-        cells: (name, cell) pairs in the skeleton's order: "normal" and, but for nasbench201, "reduction".
-    """
-
+    kind: ClassVar[str]
     skeleton: str
-    cells: tuple[tuple[str, Cell], ...]
-
-    def __post_init__(self) -> None:
-        if self.skeleton not in SKELETON_CELLS:
-            raise unknown("skeleton", self.skeleton, SKELETON_CELLS)
-        expected = SKELETON_CELLS[self.skeleton]
-        if tuple(name for name, _ in self.cells) != expected:
-            found = [name for name, _ in self.cells]
-            raise UserError(f"genotype: cells {found}, expected {list(expected)} for skeleton {self.skeleton!r}")
-        for name, cell in self.cells:
-            if cell.inputs != SKELETON_INPUTS[self.skeleton]:
-                raise UserError(
-                    f"genotype: cell {name!r} has {cell.inputs} inputs, "
-                    f"expected {SKELETON_INPUTS[self.skeleton]} for skeleton {self.skeleton!r}"
-                )
-
-    def __getitem__(self, name: str) -> Cell:
-        return dict(self.cells)[name]
-
-    @cached_property
-    def key(self) -> str:
-        """Equal for genotypes that compute the same function up to a renaming of weights; see `nastk.genotype.key`."""
-        from nastk.genotype.key import genotype_key
-
-        return genotype_key(self)
 
     @property
-    def ops(self) -> frozenset[str]:
-        """Names of the operations it uses."""
-        return frozenset(edge.op for _, cell in self.cells for node in cell.nodes for edge in node.edges)
+    @abstractmethod
+    def key(self) -> str:
+        """Equal for genotypes that compute the same function up to a renaming of weights; 32 hexadecimal digits."""
 
+    @property
+    @abstractmethod
+    def ops(self) -> frozenset[str]:
+        """Names of the operations or block families that it uses."""
+
+    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """Returns plain lists, dicts and numbers, the JSON form."""
-        return {
-            "schema": SCHEMA,
-            "skeleton": self.skeleton,
-            "cells": {
-                name: {
-                    "inputs": cell.inputs,
-                    "nodes": [
-                        {"combine": node.combine, "edges": [[edge.state, edge.op] for edge in node.edges]}
-                        for node in cell.nodes
-                    ],
-                    "output": list(cell.output),
-                }
-                for name, cell in self.cells
-            },
-        }
+
+    @abstractmethod
+    def encoding(self) -> list[float]:
+        """Returns numbers, always as many, that a predictor of accuracy reads; equal keys give equal ones."""
+
+    @abstractmethod
+    def terms(self, reading: str) -> dict[str, float]:
+        """Returns the terms that a latency can be a sum of, and how much of each there is.
+
+        Args:
+            reading: of `readings`: which of the operations a device is taken to run.
+        """
+
+    @property
+    @abstractmethod
+    def readings(self) -> tuple[str, ...]:
+        """The readings that `terms` knows."""
+
+    @abstractmethod
+    def lines(self) -> list[str]:
+        """Returns what it is made of, for a person to read, a line each."""
+
+    @property
+    def plan(self) -> Skeleton:
+        """Its skeleton."""
+        return skeleton_named(self.skeleton)
 
     def to_json(self) -> str:
         """Returns the JSON text; `from_json` gives back an equal genotype."""
@@ -156,20 +77,15 @@ class Genotype:
 
     @staticmethod
     def from_dict(data: object) -> Genotype:
-        """Reads what `to_dict` gave.
+        """Reads what `to_dict` gave, of any kind; a file that names none holds cells.
 
         Raises:
             UserError: where the data are not of that form; the message names the place.
         """
-        top = _mapping(data, "genotype", ("schema", "skeleton", "cells"))
-        if top["schema"] != SCHEMA:
-            raise UserError(f"genotype: schema {top['schema']!r}, expected {SCHEMA}")
-        cells = _mapping(top["cells"], "genotype: cells")
-        if not isinstance(top["skeleton"], str):
-            raise UserError(f"genotype: skeleton {top['skeleton']!r}, expected a name")
-        order = SKELETON_CELLS.get(top["skeleton"], ())
-        names = sorted(cells, key=lambda name: order.index(name) if name in order else len(order))
-        return Genotype(top["skeleton"], tuple((name, _cell(cells[name], name)) for name in names))
+        kind = data.get("kind", CELLS) if isinstance(data, Mapping) else CELLS
+        if not isinstance(kind, str) or kind not in READERS:
+            raise unknown("kind of genotype", kind, READERS)
+        return READERS[kind](data)
 
     @staticmethod
     def from_json(text: str) -> Genotype:
@@ -177,43 +93,26 @@ class Genotype:
         return Genotype.from_dict(parse_json(text, "genotype", ", expected what Genotype.to_json writes"))
 
 
-def _mapping(data: object, where: str, keys: tuple[str, ...] = ()) -> Mapping[str, Any]:
-    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
-        raise UserError(f"{where}: {shortened(data)}, expected an object")
-    for key in keys:
-        if key not in data:
-            raise UserError(f"{where}: no {key!r}, expected the fields {', '.join(keys)}")
-    if keys:
-        for key in data:
-            if key not in keys:
-                raise unknown(f"field in {where}", key, keys)
-    return data
+def enter_kind(kind: str, read: Callable[[object], Genotype]) -> None:
+    """Enters a kind of genotype with the function that reads its JSON form.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if kind in READERS:
+        raise ValueError(f"genotype kind {kind!r} is in the table already")
+    READERS[kind] = read
 
 
-def _integer(data: object, where: str) -> int:
-    if not isinstance(data, int) or isinstance(data, bool):
-        raise UserError(f"{where}: {shortened(data)}, expected a whole number")
-    return data
-
-
-def _list(data: object, where: str) -> list[Any]:
-    if not isinstance(data, list):
-        raise UserError(f"{where}: {shortened(data)}, expected a list")
-    return data
-
-
-def _cell(data: object, name: str) -> Cell:
-    where = f"genotype: cell {name!r}"
-    fields = _mapping(data, where, ("inputs", "nodes", "output"))
-    nodes = []
-    for index, node in enumerate(_list(fields["nodes"], f"{where}: nodes")):
-        at = f"{where}: node {index}"
-        parts = _mapping(node, at, ("combine", "edges"))
-        edges = []
-        for edge in _list(parts["edges"], f"{at}: edges"):
-            if not isinstance(edge, list) or len(edge) != 2 or not isinstance(edge[1], str):
-                raise UserError(f"{at}: edge {shortened(edge)}, expected [state, op]")
-            edges.append(Edge(_integer(edge[0], f"{at}: state"), edge[1]))
-        nodes.append(Node(tuple(edges), cast(Combine, parts["combine"])))
-    output = tuple(_integer(state, f"{where}: output") for state in _list(fields["output"], f"{where}: output"))
-    return Cell(_integer(fields["inputs"], f"{where}: inputs"), tuple(nodes), output)
+def check_cells(skeleton: str, found: list[tuple[str, int]]) -> None:
+    """Raises UserError where cells, as names and numbers of inputs, are not those that the skeleton asks for."""
+    plan = skeleton_named(skeleton)
+    expected = [place.name for place in plan.cells]
+    names = [name for name, _ in found]
+    if names != expected:
+        raise UserError(f"genotype: cells {names}, expected {expected} for skeleton {skeleton!r}")
+    for name, inputs in found:
+        if inputs != plan.inputs:
+            raise UserError(
+                f"genotype: cell {name!r} has {inputs} inputs, expected {plan.inputs} for skeleton {skeleton!r}"
+            )

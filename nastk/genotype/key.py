@@ -35,14 +35,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from nastk.genotype import Cell, Genotype
+from nastk.genotype.cell import Cell
+from nastk.genotype.cell_genotype import CellGenotype
 from nastk.genotype.graph_order import canonical_order
+from nastk.genotype.ops import IDENTITY_OPS, PARAMETERLESS_OPS, PROJECTED_OPS, ZERO_OPS
+from nastk.genotype.skeleton import skeleton_named
 
-ZERO_OPS = frozenset({"zero"})
-# Pass a value of F channels on at stride 1. skip_connect is DARTS' name, with a factorized reduction at stride 2.
-IDENTITY_OPS = frozenset({"identity", "skip_connect"})
-# Have no weights where they read F channels.
-PARAMETERLESS_OPS = ZERO_OPS | {"avg_pool_3x3", "max_pool_3x3", "max_pool_5x5", "max_pool_7x7"}
 PROJECTION = "conv_1x1"
 REDUCTION = "factorized_reduction"
 
@@ -89,21 +87,22 @@ class CanonicalCell:
     output: tuple[Piece, ...]
 
 
-def genotype_key(genotype: Genotype) -> str:
+def genotype_key(genotype: CellGenotype) -> str:
     """Returns the key, 32 hexadecimal digits: the first half of the SHA-256 of skeleton and canonical cells."""
-    cells = [[name, canonical_cell(cell, name).text] for name, cell in genotype.cells]
+    skeleton = skeleton_named(genotype.skeleton)
+    cells = [[name, canonical_cell(cell, skeleton.stride(name)).text] for name, cell in genotype.cells]
     return hashlib.sha256(json.dumps([genotype.skeleton, cells]).encode()).hexdigest()[:KEY_DIGITS]
 
 
-def canonical_cell(cell: Cell, kind: str = "normal", merge_parameterless: bool = False) -> CanonicalCell:
+def canonical_cell(cell: Cell, stride: int = 1, merge_parameterless: bool = False) -> CanonicalCell:
     """Returns the canonical form of a cell.
 
     Args:
         cell: the cell.
-        kind: "normal" or "reduction", which decides the strides.
+        stride: of the edges that read the cell's inputs: 2 in a reduction cell.
         merge_parameterless: takes equal ops without weights on one value as one instance.
     """
-    values = _Values(cell, kind == "reduction", merge_parameterless)
+    values = _Values(cell, stride > 1, merge_parameterless)
     graph = _Graph(values)
     order = canonical_order(graph.labels, graph.arcs)
     place = {vertex: index for index, vertex in enumerate(order)}
@@ -160,7 +159,7 @@ class _Values:
         single = len(source) == 1
         if op in IDENTITY_OPS and single and not strided:
             return source[0]
-        if op == "identity" or (op in IDENTITY_OPS and not strided):
+        if op in PROJECTED_OPS or (op in IDENTITY_OPS and not strided):
             op = PROJECTION
         if self.merge_parameterless and op in PARAMETERLESS_OPS and single:
             if (op, source) not in self.merged:

@@ -6,17 +6,17 @@ import hashlib
 from collections import Counter
 from functools import lru_cache
 
-from nastk.genotype import Cell, Genotype
+from nastk.genotype.cell import Cell
+from nastk.genotype.cell_genotype import CellGenotype
+from nastk.genotype.ops import IDENTITY_OPS, ZERO_OPS
 
-PASSING = ("identity", "skip_connect")
-DEAD = "zero"
 LONGEST = 3
 WIDTH = 256
 
 Path = tuple[str, ...]
 
 
-def path_encoding(genotype: Genotype, width: int = WIDTH, longest: int = LONGEST) -> list[float]:
+def path_encoding(genotype: CellGenotype, width: int = WIDTH, longest: int = LONGEST) -> list[float]:
     """Returns the truncated path encoding: White, Neiswanger, Nolen, Savani, "A Study on Encodings for Neural
     Architecture Search", NeurIPS 2020.
 
@@ -41,10 +41,10 @@ def _paths(cell: Cell, longest: int) -> Counter[Path]:
     for node in cell.nodes:
         reached: Counter[Path] = Counter()
         for edge in node.edges:
-            if edge.op == DEAD:
+            if edge.op in ZERO_OPS:
                 continue
             for path, count in states[edge.state].items():
-                ops = path[1:] if edge.op in PASSING else (*path[1:], edge.op)
+                ops = path[1:] if edge.op in IDENTITY_OPS else (*path[1:], edge.op)
                 reached[(path[0], *ops[-longest:])] += count
         states.append(reached)
     total: Counter[Path] = Counter()

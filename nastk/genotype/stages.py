@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import nastk.genotype.families  # noqa: F401  (enters the families)
 from nastk.errors import UserError, unknown
 from nastk.genotype.blocks import MOST_CHANNELS, Value, Whole, block_named
-from nastk.outside import parse_json
+from nastk.genotype.genotype import Genotype, enter_kind
+from nastk.genotype.skeleton import STAGES
 
 SCHEMA = 1
 KIND = "stages"
@@ -64,6 +65,11 @@ class Stage:
         shape = {name: value for name, value in (("depth", self.depth), ("stride", self.stride)) if value != 1}
         return {"block": self.block, **sizes, **shape, **options}
 
+    def __str__(self) -> str:
+        options = "".join(f", {name} {value}" for name, value in self.options)
+        width = f", {self.width} channels" if self.width else ""
+        return f"{self.depth} x {self.block}{width}{f', stride {self.stride}' if self.stride > 1 else ''}{options}"
+
     @staticmethod
     def from_dict(data: object, where: str = "stage") -> Stage:
         """Reads what `to_dict` gave.
@@ -82,7 +88,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class StageGenotype:
+class StageGenotype(Genotype):
     """A network as rows of blocks; says nothing of classes, and its image size only where that is a choice.
 
     Attributes:
@@ -96,13 +102,13 @@ class StageGenotype:
     """
 
     kind: ClassVar[str] = KIND
-    skeleton: ClassVar[str] = KIND
 
     stages: tuple[Stage, ...]
     stem: tuple[Stage, ...] = ()
     head: tuple[Stage, ...] = ()
     classifier: Stage = Stage("pooled_classifier")
     resolution: int = 0
+    skeleton: str = field(default=STAGES.name, init=False)
 
     def __post_init__(self) -> None:
         if not len(self.stages) + len(self.stem) >= 1 or len(self.body) > MOST_STAGES:
@@ -139,9 +145,28 @@ class StageGenotype:
         resolution = {"resolution": self.resolution} if self.resolution else {}
         return {"schema": SCHEMA, "kind": KIND, **rows, "classifier": self.classifier.to_dict(), **resolution}
 
-    def to_json(self) -> str:
-        """Returns the JSON text."""
-        return json.dumps(self.to_dict())
+    def encoding(self) -> list[float]:
+        """Returns the numbers of `nastk.genotype.stage_numbers.stage_encoding`."""
+        from nastk.genotype.stage_numbers import stage_encoding
+
+        return stage_encoding(self)
+
+    def terms(self, reading: str) -> dict[str, float]:
+        """Returns the terms of `nastk.genotype.stage_numbers.stage_terms`."""
+        from nastk.genotype.stage_numbers import stage_terms
+
+        return stage_terms(self)
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """One: every block is run."""
+        return ("every",)
+
+    def lines(self) -> list[str]:
+        """Returns its stages, a line each."""
+        rows = [(name, stage) for name in GROUPS for stage in getattr(self, name)]
+        shown = [f"{name:<10}  {stage}" for name, stage in (*rows, ("classifier", self.classifier))]
+        return [*([f"resolution  {self.resolution}"] if self.resolution else []), *shown]
 
     @staticmethod
     def from_dict(data: object) -> StageGenotype:
@@ -162,10 +187,8 @@ class StageGenotype:
         classifier = Stage.from_dict(data.get("classifier", {"block": "pooled_classifier"}), "classifier")
         return StageGenotype(**rows, classifier=classifier, resolution=data.get("resolution", 0))
 
-    @staticmethod
-    def from_json(text: str) -> StageGenotype:
-        """Reads what `to_json` gave; raises UserError where the text is not that."""
-        return StageGenotype.from_dict(parse_json(text, "genotype", ", expected what StageGenotype.to_json writes"))
+
+enter_kind(KIND, StageGenotype.from_dict)
 
 
 def canonical_rows(stages: Sequence[Stage]) -> list[list[Any]]:

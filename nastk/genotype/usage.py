@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from nastk.genotype import Cell, Genotype
+from nastk.genotype.cell import Cell
+from nastk.genotype.cell_genotype import CellGenotype
+from nastk.genotype.ops import ZERO_OPS
+from nastk.genotype.skeleton import skeleton_named
 
-DEAD = "zero"
 # The cell's output depends on it; ... but it computes on zeros; only a zero reads its sum, and it is alone in it; no
 # one needs it.
 LIVE, CONSTANT, ALONE, IDLE = "live", "constant", "alone", "idle"
@@ -27,7 +29,7 @@ READINGS: dict[str, tuple[str, ...]] = {
 }
 
 
-def term_counts(genotype: Genotype, reading: str) -> dict[str, float]:
+def term_counts(genotype: CellGenotype, reading: str) -> dict[str, float]:
     """Returns how often a runtime meets each term of a genotype's cells.
 
     Terms are "cell/op", with "/2" behind it for edges of a reduction cell that read the cell's inputs, "cell/output",
@@ -42,11 +44,12 @@ def term_counts(genotype: Genotype, reading: str) -> dict[str, float]:
     counts: Counter[str] = Counter()
     connected = True
     for name, cell in genotype.cells:
+        stride = skeleton_named(genotype.skeleton).stride(name)
         pieces = _pieces(cell)
         for state, op, usage in edge_usages(cell):
             if usage not in READINGS[reading]:
                 continue
-            strided = "/2" if name == "reduction" and state < cell.inputs else ""
+            strided = f"/{stride}" if stride > 1 and state < cell.inputs else ""
             counts[f"{name}/{op}{strided}{f':{usage}' if reading == 'apart' else ''}"] += 1
             counts[f"{name}/wide"] += pieces[state] - 1
         counts[f"{name}/output"] += sum(pieces[state] for state in cell.output)
@@ -61,7 +64,7 @@ def edge_usages(cell: Cell) -> Iterator[tuple[int, str, str]]:
     """Yields the state that each edge but the zeros reads, its op, and what becomes of it."""
     carrying, needed = _carrying(cell), _needed(cell)
     for index, node in enumerate(cell.nodes):
-        edges = [edge for edge in node.edges if edge.op != DEAD]
+        edges = [edge for edge in node.edges if edge.op not in ZERO_OPS]
         for edge in edges:
             if needed[cell.inputs + index]:
                 usage = LIVE if carrying[edge.state] else CONSTANT
@@ -74,7 +77,7 @@ def _carrying(cell: Cell) -> list[bool]:
     """Says of each state whether it depends on the cell's inputs."""
     carrying = [True] * cell.inputs
     for node in cell.nodes:
-        carrying.append(any(edge.op != DEAD and carrying[edge.state] for edge in node.edges))
+        carrying.append(any(edge.op not in ZERO_OPS and carrying[edge.state] for edge in node.edges))
     return carrying
 
 
@@ -86,7 +89,7 @@ def _needed(cell: Cell) -> list[bool]:
     for index in range(len(cell.nodes) - 1, -1, -1):
         if needed[cell.inputs + index]:
             for edge in cell.nodes[index].edges:
-                needed[edge.state] = needed[edge.state] or edge.op != DEAD
+                needed[edge.state] = needed[edge.state] or edge.op not in ZERO_OPS
     return needed
 
 

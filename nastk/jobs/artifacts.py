@@ -17,7 +17,7 @@ from optuna.storages import JournalStorage
 
 from nastk.errors import UserError
 from nastk.files import cannot_write, write_bytes
-from nastk.reports import draw_cell
+from nastk.reports.drawings import draw_genotype
 from nastk.runs.contents import Candidate, Run, read_run
 from nastk.runs.folder import InUseError, held
 from nastk.runs.trial_record import OUTCOME, row_of
@@ -92,5 +92,5 @@ def _drawings(run: Run) -> Iterator[tuple[int, str, bytes]]:
     ranked = sorted(run.trained, key=lambda trial: -trial.metrics["accuracy"])
     best: dict[int, Candidate] = {one.number: one for one in (*run.front, *ranked)}
     for number, candidate in list(best.items())[:MOST]:
-        for name, cell in candidate.genotype.cells:
-            yield number, f"{name}.svg", draw_cell(cell, f"trial {number}: {name} cell").encode()
+        for name, drawing in draw_genotype(candidate.genotype, f"trial {number}").items():
+            yield number, f"{name}.svg", drawing.encode()

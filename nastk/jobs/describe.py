@@ -12,6 +12,7 @@ from nastk.config.build import jsonable, plain, shipped
 from nastk.errors import UserError
 from nastk.files import read_json
 from nastk.genotype import Genotype
+from nastk.genotype.skeleton import skeleton_named
 from nastk.networks import NetworkConfig, build_network
 from nastk.networks.count import count_macs, count_parameters
 
@@ -37,13 +38,13 @@ def description(config: DictConfig) -> dict[str, Any]:
         names = sorted(path.stem for path in (shipped("conf") / "network").glob("*.yaml") if path.stem != "default")
         raise UserError(f"nothing to describe: give network=NAME ({', '.join(names)}) or genotype=FILE")
     genotype = Genotype.from_dict(stored)
-    network_config = NetworkConfig.from_dict(fields)
+    network_config = NetworkConfig.from_dict(fields).complete(skeleton_named(genotype.skeleton))
     deployed = dataclasses.replace(network_config, auxiliary=False)
     trained = dataclasses.replace(network_config, auxiliary=True)
     with torch.device("meta"):
         network = build_network(genotype, deployed)
         with_auxiliary = count_parameters(build_network(genotype, trained), auxiliary=True)
-    shape = [deployed.channels, deployed.size, deployed.size]
+    shape = list(deployed.shape)
     return {
         "schema": SCHEMA,
         "params": count_parameters(network, auxiliary=False),
@@ -61,20 +62,16 @@ def description(config: DictConfig) -> dict[str, Any]:
 def as_text(facts: dict[str, Any]) -> str:
     """Returns the facts for a person to read."""
     genotype = Genotype.from_dict(facts["genotype"])
-    network = facts["network"]
+    network, skeleton = facts["network"], skeleton_named(facts["skeleton"])
+    stem = f"stem {network['stem']}, " if skeleton.cells else ""
     lines = [
-        f"skeleton    {facts['skeleton']}, stem {network['stem']}, N={network['cells']}, F={network['filters']}",
+        f"skeleton    {facts['skeleton']}, {stem}{skeleton.told(network)}",
         f"input       {'x'.join(map(str, facts['input']))}, {facts['classes']} classes",
         f"parameters  {facts['params']:,} ({facts['params_with_auxiliary']:,} with the auxiliary head)",
         f"MACs        {facts['macs']:,}",
         f"key         {facts['key']}",
     ]
-    for name, cell in genotype.cells:
-        lines.append(f"{name} cell (states 0 to {cell.inputs - 1} are its inputs)")
-        for index, node in enumerate(cell.nodes, start=cell.inputs):
-            edges = f" {'+' if node.combine == 'add' else '|'} ".join(f"{edge.op}({edge.state})" for edge in node.edges)
-            lines.append(f"  state {index} = {edges}")
-        lines.append(f"  output = {' | '.join(map(str, cell.output))}")
+    lines += genotype.lines()
     return "\n".join(lines)
 
 

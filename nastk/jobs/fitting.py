@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import random
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from nastk.free_memory import free_memory
 from nastk.genotype import Genotype
 from nastk.jobs.parts import make_costing, make_data, make_latency, make_objective, make_space
 from nastk.networks import NetworkConfig
+from nastk.networks.config import field_names
 from nastk.networks.stems import fitted_stem, smaller_inputs
 from nastk.spaces import random_genotype
 from nastk.training.device import choose_device
@@ -189,7 +189,7 @@ class Judge:
 
 def candidate_network(config: DictConfig, data: DataSource, **chosen: Any) -> NetworkConfig:
     """Returns the network of a search's candidates; what the evaluator will refuse is left out."""
-    known = {field.name for field in dataclasses.fields(NetworkConfig)}
+    known = field_names()
     fields: Mapping[str, Any] = plain(config.evaluator.get("network")) or {}
     facts = {"classes": len(data.classes), "channels": data.channels, "size": data.size}
     auxiliary = {"auxiliary": bool(config.evaluator.get("auxiliary"))}

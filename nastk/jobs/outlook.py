@@ -56,7 +56,7 @@ def tell_outlook(config: DictConfig, executor: Executor, space: Space, trials: i
     steps = evaluator.epochs * (images // evaluator.batch)
     said = [
         f"{images:,} images of {network.classes} classes to train on, {held:,} to score on",
-        f"{network.size}x{network.size} pixels, stem {network.stem}",
+        f"{network.width}x{network.height} pixels, stem {network.stem}",
         f"batch {evaluator.batch}, {evaluator.epochs} epochs of {images // evaluator.batch} steps",
     ]
     try:

@@ -22,7 +22,6 @@ from nastk.deploy.cost.sources import MeasuredLatency
 from nastk.errors import UserError
 from nastk.executors import Executor
 from nastk.files import cannot_write
-from nastk.genotype.paths import path_encoding
 from nastk.jobs.data_record import check_data, data_lines, record_data, record_skipped
 from nastk.jobs.fitting import fitted_search
 from nastk.jobs.given import going_on
@@ -85,7 +84,7 @@ def searched(config: DictConfig) -> Searched:
     space, objective = make_space(config), make_objective(config)
 
     def encode(choices: Mapping[str, Value]) -> list[float]:
-        return path_encoding(replay(space, choices))
+        return replay(space, choices).encoding()
 
     def controller() -> BaseSampler:
         sampler: BaseSampler = build(config.controller, "controller", BaseSampler, seed=chosen.seed, encode=encode)

@@ -51,7 +51,7 @@ def count_macs(module: nn.Module, config: NetworkConfig) -> int:
     tensors: dict[str, Tensor] = {
         name: tensor.detach().to("meta") for name, tensor in (*module.named_parameters(), *module.named_buffers())
     }
-    image = torch.empty(1, config.channels, config.size, config.size, device="meta")
+    image = torch.empty(1, *config.shape, device="meta")
     counter = FlopCounterMode(display=False)
     module.eval()
     try:

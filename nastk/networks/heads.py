@@ -18,7 +18,7 @@ def head(channels: int, classes: int, *before: nn.Module) -> nn.Sequential:
     return nn.Sequential(*before, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
 
 
-def auxiliary_head(channels: int, classes: int, size: int, width: int = AUXILIARY_WIDTH) -> nn.Sequential:
+def auxiliary_head(channels: int, classes: int, sides: tuple[int, int], width: int = AUXILIARY_WIDTH) -> nn.Sequential:
     """Returns NASNet's auxiliary head: ReLU, average pool 5x5 of stride 3, 1x1 to 128, full size to 768, linear.
 
     On a map of less than 5 pixels a side the pooling takes the whole map, so that one pixel is left. A head of another
@@ -27,14 +27,14 @@ def auxiliary_head(channels: int, classes: int, size: int, width: int = AUXILIAR
     Args:
         channels: of the map.
         classes: logits.
-        size: of the map, pixels a side.
+        sides: height and width of the map, pixels.
         width: channels of the last layer, six times those of the first.
     """
-    kernel = min(POOL, size)
-    pooled = (size - kernel) // POOL_STRIDE + 1
+    kernel = min(POOL, sides[0]), min(POOL, sides[1])
+    pooled = (sides[0] - kernel[0]) // POOL_STRIDE + 1, (sides[1] - kernel[1]) // POOL_STRIDE + 1
     pool: nn.Module = nn.AvgPool2d(kernel, POOL_STRIDE)
-    if width != AUXILIARY_WIDTH and pooled > MOST_POOLED:
-        pooled = MOST_POOLED
+    if width != AUXILIARY_WIDTH and max(pooled) > MOST_POOLED:
+        pooled = min(pooled[0], MOST_POOLED), min(pooled[1], MOST_POOLED)
         pool = nn.AdaptiveAvgPool2d(pooled)
     projected = max(width // NARROWING, 1)
     return nn.Sequential(

@@ -5,18 +5,18 @@ from __future__ import annotations
 from torch import nn
 
 from nastk.errors import UserError
-from nastk.genotype import Genotype
+from nastk.genotype import CellGenotype
 from nastk.networks.config import STRIDES, NetworkConfig
 from nastk.networks.heads import head
 from nastk.networks.network import Network, Stem
-from nastk.networks.skeleton import Stacking, after_stem, plain_stem, plan
+from nastk.networks.skeleton import Stacking, after_stem, depth_of, plain_stem, plan, width_of
 from nastk.ops.conv import batch_norm
 
 STEM_KERNEL = 3
 STEM_CELLS = 2
 
 
-def build_nasnet(genotype: Genotype, config: NetworkConfig) -> Network:
+def build_nasnet(genotype: CellGenotype, config: NetworkConfig) -> Network:
     """Returns the network of Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition".
 
     CIFAR: 3x3 stem; N normal cells, a reduction, N, a reduction, N; ReLU, global average pool, linear; the same with a
@@ -35,27 +35,27 @@ def build_nasnet(genotype: Genotype, config: NetworkConfig) -> Network:
         UserError: filters or size that the ImageNet stem cannot work with.
     """
     if config.stem in STRIDES:
-        filters = config.stem_multiplier * config.filters
+        filters = config.stem_multiplier * width_of(config)
         stem = plain_stem(config, filters)
-        stacking = Stacking(genotype, config, (filters, filters), after_stem(config), len(plan(config.cells)))
+        stacking = Stacking(genotype, config, (filters, filters), after_stem(config), len(plan(depth_of(config))))
     else:
         stem, stacking = _imagenet(genotype, config)
     stacking.add_stacks()
     return stacking.network(stem, head(stacking.channels[1], config.classes, nn.ReLU()))
 
 
-def _imagenet(genotype: Genotype, config: NetworkConfig) -> tuple[Stem, Stacking]:
-    quarter, rest = divmod(config.filters, 4)
+def _imagenet(genotype: CellGenotype, config: NetworkConfig) -> tuple[Stem, Stacking]:
+    filters = width_of(config)
+    quarter, rest = divmod(filters, 4)
     if rest or quarter < 2:
-        raise UserError(
-            f"network: filters={config.filters}, expected a multiple of 4, at least 8, with stem='imagenet'"
-        )
-    if config.size < STEM_KERNEL:
-        raise UserError(f"network: size={config.size}, expected at least {STEM_KERNEL} with stem='imagenet'")
+        raise UserError(f"network: filters={filters}, expected a multiple of 4, at least 8, with stem='imagenet'")
+    if min(config.height, config.width) < STEM_KERNEL:
+        told = f"size={config.height}" if config.height == config.width else f"{config.height}x{config.width} pixels"
+        raise UserError(f"network: {told}, expected at least {STEM_KERNEL} with stem='imagenet'")
     width = config.stem_filters
     conv = nn.Conv2d(config.channels, width, STEM_KERNEL, stride=2, bias=False)
-    size = (config.size - STEM_KERNEL) // 2 + 1
-    stacking = Stacking(genotype, config, (width, width), size, len(plan(config.cells)) + STEM_CELLS)
+    sides = (config.height - STEM_KERNEL) // 2 + 1, (config.width - STEM_KERNEL) // 2 + 1
+    stacking = Stacking(genotype, config, (width, width), sides, len(plan(depth_of(config))) + STEM_CELLS)
     stacking.add(quarter, is_reduction=True, raw_previous=True)
     stacking.add(2 * quarter, is_reduction=True)
     return Stem(nn.Sequential(conv, batch_norm(width))), stacking

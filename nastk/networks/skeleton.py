@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from nastk.genotype import Genotype
+from nastk.genotype import CellGenotype
 from nastk.networks.cell import CellModule
 from nastk.networks.config import STRIDES, NetworkConfig
 from nastk.networks.heads import auxiliary_head
@@ -17,11 +17,14 @@ from nastk.ops.identity import FactorizedReduction
 STACKS = 3
 
 
-def halved(size: int, times: int = 1) -> int:
-    """Returns the pixels a side after so many reductions, each rounding up."""
+Sides = tuple[int, int]  # height and width of a map, pixels
+
+
+def halved(sides: Sides, times: int = 1) -> Sides:
+    """Returns the pixels of each side after so many reductions, each rounding up."""
     for _ in range(times):
-        size = (size + 1) // 2
-    return size
+        sides = (sides[0] + 1) // 2, (sides[1] + 1) // 2
+    return sides
 
 
 def plan(cells: int) -> list[bool]:
@@ -57,9 +60,19 @@ def plain_stem(config: NetworkConfig, filters: int) -> Stem:
     return Stem(nn.Sequential(*layers))
 
 
-def after_stem(config: NetworkConfig) -> int:
-    """Returns the pixels a side that a plain stem leaves."""
-    return halved(config.size, _halvings(config))
+def after_stem(config: NetworkConfig) -> Sides:
+    """Returns the pixels of each side that a plain stem leaves."""
+    return halved((config.height, config.width), _halvings(config))
+
+
+def depth_of(config: NetworkConfig) -> int:
+    """Returns N, the normal cells of a stack."""
+    return int(config.sizes["cells"])
+
+
+def width_of(config: NetworkConfig) -> int:
+    """Returns F, the filters of the first stack."""
+    return int(config.sizes["filters"])
 
 
 def _halvings(config: NetworkConfig) -> int:
@@ -75,15 +88,15 @@ class Stacking:
         config: of the network.
         channels: out of the last two stages (or the stem), the older first.
         behind: whether the older one still has twice the resolution of the latest.
-        size: pixels a side of the latest.
+        sides: height and width of the latest, pixels.
         total: cells there will be, for drop path.
         match_latest, match_previous: whether an input that has the cell's filters already gets a 1x1 convolution.
     """
 
-    genotype: Genotype
+    genotype: CellGenotype
     config: NetworkConfig
     channels: tuple[int, int]
-    size: int
+    sides: Sides
     total: int
     behind: bool = False
     match_previous: bool = False
@@ -110,23 +123,23 @@ class Stacking:
         self.stages.append(cell)
         self.channels = (latest, cell.channels_out)
         self.behind = is_reduction
-        self.size = halved(self.size) if is_reduction else self.size
+        self.sides = halved(self.sides) if is_reduction else self.sides
 
     def add_stacks(self) -> None:
         """Adds the three stacks; filters double at each reduction."""
         reductions = 0
-        for is_reduction in plan(self.config.cells):
+        for is_reduction in plan(depth_of(self.config)):
             if is_reduction:
                 reductions += 1
                 if reductions == STACKS - 1:
                     self._add_auxiliary()
-            self.add(self.config.filters * 2**reductions, is_reduction)
+            self.add(width_of(self.config) * 2**reductions, is_reduction)
 
     def _add_auxiliary(self) -> None:
         """Puts the auxiliary head at the end of the second stack, two thirds of the depth."""
         if self.config.auxiliary:
             self.auxiliary = auxiliary_head(
-                self.channels[1], self.config.classes, self.size, self.config.auxiliary_width
+                self.channels[1], self.config.classes, self.sides, self.config.auxiliary_width
             )
             self.auxiliary_after = len(self.stages) - 1
 

@@ -17,7 +17,6 @@ from nastk.files import write_bytes, write_json
 from nastk.genotype import Genotype
 from nastk.networks.build import build_network
 from nastk.networks.config import NetworkConfig
-from nastk.networks.network import Network
 from nastk.outside import read_bytes, read_json, read_object
 
 SCHEMA = 1
@@ -36,7 +35,7 @@ class Trained(NamedTuple):
             "data" (the data source's "name" and more).
     """
 
-    network: Network
+    network: torch.nn.Module
     config: NetworkConfig
     genotype: Genotype
     facts: dict[str, Any]

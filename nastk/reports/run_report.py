@@ -10,8 +10,8 @@ from nastk.files import cannot_write, write_bytes, write_text
 from nastk.reports import sections
 from nastk.reports.audit_section import audit_section
 from nastk.reports.bench_section import bench
-from nastk.reports.cell_drawing import draw_cell
 from nastk.reports.charts import FEWEST_FOR_RANDOM, cost_axis, pareto_chart, search_chart
+from nastk.reports.drawings import draw_genotype
 from nastk.reports.figures import to_png, to_svg
 from nastk.reports.final_table import final_table
 from nastk.reports.page import card, header, page, paragraph
@@ -44,9 +44,9 @@ def write_report(run: Path) -> Path:
     config = parse_config(found.config_text, run / "config.yaml") if found.config_text is not None else {}
     rows = final_table(found)
     drawings = {
-        f"{candidate.key}-{name}.svg": draw_cell(cell, _cell_title(candidate, name, place))
+        f"{candidate.key}-{name}.svg": drawing
         for place, candidate in enumerate(_best_candidates(found))
-        for name, cell in candidate.genotype.cells
+        for name, drawing in draw_genotype(candidate.genotype, _title(candidate, place)).items()
     }
     pareto = pareto_chart(found, limits(config))
     body = [
@@ -55,7 +55,7 @@ def write_report(run: Path) -> Path:
         sections.networks(rows),
         _charts(found, to_svg(pareto, "pareto")),
         audit_section(found.audit),
-        card("Best cells", _cells(list(drawings.values()))),
+        card("Best candidates", _cells(list(drawings.values()))),
         sections.precisions(found, rows),
         sections.states(found),
         sections.next_steps(found, rows),
@@ -79,12 +79,10 @@ def _best_candidates(run: Run) -> list[Candidate]:
     return list(found.values())[:DRAWN]
 
 
-def _cell_title(candidate: Candidate, name: str, place: int) -> str:
+def _title(candidate: Candidate, place: int) -> str:
     accuracy = candidate.metrics.get("accuracy")
     told = f", {share(accuracy)} %" if accuracy is not None else ""
-    return (
-        f"{name} cell of {candidate.key[:SHOWN_KEY]} (trial {candidate.number}{told}{', chosen' if not place else ''})"
-    )
+    return f"{candidate.key[:SHOWN_KEY]} (trial {candidate.number}{told}{', chosen' if not place else ''})"
 
 
 def _charts(run: Run, pareto: str) -> str:

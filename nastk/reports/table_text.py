@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from nastk.genotype.skeleton import SKELETONS
 from nastk.reports.final_table import FinalRow
 from nastk.stats.steadiness import untrusted
 
@@ -26,6 +27,11 @@ class Column:
     left: bool = False
 
 
+def _sized(name: str) -> Callable[[FinalRow], str]:
+    """Returns what tells one of a network's sizes."""
+    return lambda row: NONE if (number := row.size.numbers.get(name)) is None else f"{number:g}"
+
+
 def table_columns(rows: Sequence[FinalRow]) -> list[Column]:
     """Returns the columns; a precision that no network has gets none, but fp32 and int8 are always there."""
 
@@ -39,8 +45,11 @@ def table_columns(rows: Sequence[FinalRow]) -> list[Column]:
         made("", "parameters", lambda row: count(row.params)),
         made("", "MACs", lambda row: count(row.macs)),
     ]
-    if any(row.size.cells is not None for row in rows):
-        found += [made("", "N", lambda row: count(row.size.cells)), made("", "F", lambda row: count(row.size.filters))]
+    found += [
+        made("", size.word.rstrip("= "), _sized(size.name))
+        for size in dict.fromkeys(size for skeleton in SKELETONS.values() for size in skeleton.sizes)
+        if any(size.name in row.size.numbers for row in rows)
+    ]
     if any(row.size.limits for row in rows):
         found.append(made("", "limit", lambda row: limits(row.size.limits)))
     found.append(made("accuracy (%)", "search", lambda row: share(row.search_accuracy)))

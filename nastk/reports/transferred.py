@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nastk.errors import UserError
+from nastk.genotype.skeleton import SKELETONS
 from nastk.outside import number_in
 from nastk.runs.contents import Object, read_object
 
 
 @dataclass(frozen=True)
 class Size:
-    """Cells N a stack, filters F of the first stack, and the limits by cost ("latency_ms", "params", ...)."""
+    """Depth and width by the names of the skeleton, and the limits by cost ("latency_ms", "params", ...)."""
 
-    cells: float | None = None
-    filters: float | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
     limits: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -30,9 +30,9 @@ def read_size(folder: Path) -> Size:
     config = _part(read_object(network), "config", network) if network.exists() else {}
     limits = _part(read_object(shape), "limits", shape) if shape.exists() else {}
     found = {name.removeprefix("max_"): number_in(limits, name, str(shape)) for name in limits}
+    names = dict.fromkeys(name for skeleton in SKELETONS.values() for name in skeleton.names)
     return Size(
-        number_in(config, "cells", str(network)),
-        number_in(config, "filters", str(network)),
+        {name: number for name in names if (number := number_in(config, name, str(network))) is not None},
         {name: limit for name, limit in found.items() if limit is not None},
     )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 
-from nastk.genotype import MAX_NODES, SKELETON_CELLS, Cell, Edge, Genotype, Node
-from nastk.spaces.space import KNOWN_OPS, Choose, ask_name, checked_count, checked_names
+from nastk.genotype import MAX_NODES, Cell, CellGenotype, Edge, Node
+from nastk.genotype.ops import KNOWN_OPS
+from nastk.genotype.skeleton import DARTS
+from nastk.spaces.space import Choose, ask_name, checked_count, checked_names
 
 INPUTS = 2
 
@@ -45,9 +47,10 @@ class DartsSpace:
         checked_count("space: nodes", self.nodes, 1, MAX_NODES)
         object.__setattr__(self, "ops", checked_names("space: ops", "op", self.ops, KNOWN_OPS))
 
-    def genotype(self, choose: Choose) -> Genotype:
+    def genotype(self, choose: Choose) -> CellGenotype:
         """Returns the genotype that the answers of `choose` make."""
-        return Genotype("darts", tuple((name, self._cell(choose, name)) for name in SKELETON_CELLS["darts"]))
+        cells = tuple((place.name, self._cell(choose, place.name)) for place in DARTS.cells)
+        return CellGenotype(DARTS.name, cells)
 
     def _cell(self, choose: Choose, cell: str) -> Cell:
         nodes = tuple(self._node(choose, f"{cell}/{node}", INPUTS + node) for node in range(self.nodes))

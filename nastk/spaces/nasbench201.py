@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 
 from nastk.errors import UserError, unknown
-from nastk.genotype import MAX_NODES, Cell, Edge, Genotype, Node
-from nastk.spaces.space import KNOWN_OPS, Choose, ask_name, checked_count, checked_names
+from nastk.genotype import MAX_NODES, Cell, CellGenotype, Edge, Genotype, Node
+from nastk.genotype.ops import KNOWN_OPS
+from nastk.spaces.space import Choose, ask_name, checked_count, checked_names
 
 NASBENCH201_OPS: tuple[str, ...] = ("zero", "identity", "conv_1x1", "conv_3x3", "avg_pool_3x3")
 
@@ -45,7 +46,7 @@ class NasBench201Space:
         checked_count("space: nodes", self.nodes, 2, MAX_NODES + 1)
         object.__setattr__(self, "ops", checked_names("space: ops", "op", self.ops, KNOWN_OPS))
 
-    def genotype(self, choose: Choose) -> Genotype:
+    def genotype(self, choose: Choose) -> CellGenotype:
         """Returns the genotype that the answers of `choose` make."""
         return _dense(
             [
@@ -55,7 +56,7 @@ class NasBench201Space:
         )
 
 
-def from_arch_string(text: str) -> Genotype:
+def from_arch_string(text: str) -> CellGenotype:
     """Reads a string of the benchmark, `|a~0|+|b~0|c~1|+|d~0|e~1|f~2|`.
 
     Raises:
@@ -81,7 +82,7 @@ def to_arch_string(genotype: Genotype) -> str:
     Raises:
         UserError: the genotype is not of that form, or has an operation that the benchmark does not know.
     """
-    if genotype.skeleton != "nasbench201":
+    if not isinstance(genotype, CellGenotype) or genotype.skeleton != "nasbench201":
         raise UserError(f"architecture string: skeleton {genotype.skeleton!r}, expected 'nasbench201'")
     cell = genotype["normal"]
     parts = []
@@ -99,6 +100,6 @@ def to_arch_string(genotype: Genotype) -> str:
     return "+".join(parts)
 
 
-def _dense(ops: list[list[str]]) -> Genotype:
+def _dense(ops: list[list[str]]) -> CellGenotype:
     nodes = tuple(Node(tuple(Edge(state, op) for state, op in enumerate(names))) for names in ops)
-    return Genotype("nasbench201", (("normal", Cell(1, nodes, (len(nodes),))),))
+    return CellGenotype("nasbench201", (("normal", Cell(1, nodes, (len(nodes),))),))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from nastk.genotype import COMBINES, SKELETON_CELLS, Cell, Combine, Edge, Genotype, Node
-from nastk.spaces.space import KNOWN_OPS, Choose, ask_name, ask_state, checked_count, checked_names
+from nastk.genotype import COMBINES, Cell, CellGenotype, Combine, Edge, Node
+from nastk.genotype.ops import KNOWN_OPS
+from nastk.genotype.skeleton import NASNET
+from nastk.spaces.space import Choose, ask_name, ask_state, checked_count, checked_names
 
 INPUTS = 2
 
@@ -59,9 +61,10 @@ class NasnetSpace:
         combine = checked_names("space: combine", "way to combine", self.combine, COMBINES)
         object.__setattr__(self, "combine", combine)
 
-    def genotype(self, choose: Choose) -> Genotype:
+    def genotype(self, choose: Choose) -> CellGenotype:
         """Returns the genotype that the answers of `choose` make."""
-        return Genotype("nasnet", tuple((name, self._cell(choose, name)) for name in SKELETON_CELLS["nasnet"]))
+        cells = tuple((place.name, self._cell(choose, place.name)) for place in NASNET.cells)
+        return CellGenotype(NASNET.name, cells)
 
     def _cell(self, choose: Choose, cell: str) -> Cell:
         nodes = tuple(self._block(choose, f"{cell}/{block}", INPUTS + block) for block in range(self.blocks))

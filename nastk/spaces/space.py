@@ -12,30 +12,6 @@ from nastk.genotype import MAX_NODES, Genotype
 Value = str | int
 Choose = Callable[[str, Sequence[Value]], Value]
 
-# The table itself, nastk.ops, needs torch, which a space must not load; a test holds the two together.
-KNOWN_OPS: tuple[str, ...] = (
-    "identity",
-    "zero",
-    "conv_1x1",
-    "conv_3x3",
-    "conv_1x3_3x1",
-    "conv_1x7_7x1",
-    "dil_conv_3x3",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "sep_conv_7x7",
-    "avg_pool_3x3",
-    "max_pool_3x3",
-    "max_pool_5x5",
-    "max_pool_7x7",
-    "dw_conv_3x3",
-    "dw_conv_5x5",
-    "squeeze_excitation",
-    "skip_connect",
-    "dil_sep_conv_3x3",
-    "dil_sep_conv_5x5",
-)
-
 
 class Space(Protocol):
     """A search space: a function from choices to a genotype.

@@ -57,7 +57,7 @@ def first_step(genotype: Genotype, config: NetworkConfig, recipe: Recipe, device
         network = build_network(genotype, config)
         place(network, device)
         optimizer = recipe.make_optimizer(network)
-        shape = (recipe.batch, config.channels, config.size, config.size)
+        shape = (recipe.batch, *config.shape)
         images = torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)
         labels = torch.arange(recipe.batch, device=device) % config.classes
         seconds = 0.0

@@ -30,7 +30,11 @@ def training_record(job: Job, train: ImageSet) -> dict[str, Any]:
         train: the images that it is trained on, those held out left out.
     """
     config, data, run = job.network, job.data, job.run
-    expected = {"classes": len(data.classes), "channels": data.channels, "size": data.size}
+    expected = {"classes": len(data.classes), "channels": data.channels}
+    if (config.height, config.width) != (data.size, data.size):
+        raise UserError(
+            f"network: {config.height}x{config.width} pixels, expected {data.size} a side as in the data {data.name}"
+        )
     for name, value in expected.items():
         if getattr(config, name) != value:
             raise UserError(f"network: {name}={getattr(config, name)}, expected {value} as in the data {data.name}")

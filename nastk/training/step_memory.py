@@ -33,7 +33,7 @@ def step_bytes(genotype: Genotype, config: NetworkConfig, batch: int) -> int:
 
     with torch.device("meta"):
         network = build_network(genotype, config).train()
-        image = torch.empty(batch, config.channels, config.size, config.size)
+        image = torch.empty(batch, *config.shape)
         with saved_tensors_hooks(keep, lambda tensor: tensor), torch.enable_grad():
             output = network(image)
     weights = sum(weight.numel() * weight.element_size() for weight in network.parameters())

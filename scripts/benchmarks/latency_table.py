@@ -32,6 +32,7 @@ from nastk.deploy.runtimes.session import open_session
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.errors import UserError
 from nastk.genotype import Genotype
+from nastk.genotype.skeleton import NASNET
 from nastk.networks import NetworkConfig
 from nastk.runs.folder import git_commit
 from nastk.spaces import DartsSpace, NasBench201Space, NasnetSpace, Space, random_genotype
@@ -121,7 +122,7 @@ def _report(lines: list[str], config: NetworkConfig, seconds: float) -> str:
             *(f"- {name}: {value}" for name, value in facts.items()),
             f"- seconds: {seconds:.0f}",
             "",
-            f"Networks of N={config.cells}, F={config.filters}, {config.size} pixels, batch 1, one thread. Held-out",
+            f"Networks of {NASNET.told(config.sizes)}, {config.size} pixels, batch 1, one thread. Held-out",
             "cells are other cells than the table's. tau: Kendall's, of foretold and measured latency. Within 10 %:",
             "share of held-out networks whose foretold latency is. Itself: tau of two measurements, each the quickest",
             "of five medians; no table can be better. MACs: tau of multiply-accumulates and measured latency.",

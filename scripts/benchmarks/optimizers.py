@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from nastk.data.images import DataSource
 from nastk.data.sources import Digits, FashionMnist
 from nastk.evaluators.training import TrainingEvaluator
-from nastk.genotype import Cell, Edge, Genotype, Node
+from nastk.genotype import Cell, CellGenotype, Edge, Genotype, Node
 from nastk.training.optimizers import groups
 
 RATES = ("sgd=0.1", "sgd=0.2", "sgd=0.4", "adamw=0.01", "adamw=0.03", "adamw=0.1", "muon=0.03", "muon=0.1", "muon=0.3")
@@ -46,7 +46,7 @@ def genotype() -> Genotype:
             2, (Node((Edge(1, first), Edge(0, "identity"))), Node((Edge(2, second), Edge(1, "max_pool_3x3")))), (2, 3)
         )
 
-    return Genotype(
+    return CellGenotype(
         "nasnet", (("normal", cell("sep_conv_3x3", "conv_3x3")), ("reduction", cell("conv_1x1", "sep_conv_3x3")))
     )
 

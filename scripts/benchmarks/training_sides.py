@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from nastk.data.images import Images
 from nastk.data.normalisation import Normalisation, statistics
 from nastk.data.sources import Digits
-from nastk.genotype import Cell, Edge, Genotype, Node
+from nastk.genotype import Cell, CellGenotype, Edge, Genotype, Node
 from nastk.networks import NetworkConfig, build_network
 from nastk.networks import cell as cells
 from nastk.ops.identity import FactorizedReduction
@@ -68,7 +68,7 @@ def separable() -> Genotype:
         nodes = [Node((Edge(state, "sep_conv_3x3"), Edge(state - 1, "identity"))) for state in (1, 2)]
         return Cell(2, tuple(nodes), (2, 3))
 
-    return Genotype("nasnet", (("normal", made()), ("reduction", made())))
+    return CellGenotype("nasnet", (("normal", made()), ("reduction", made())))
 
 
 def subjects(count: int = 1000) -> list[Subject]:

@@ -220,7 +220,7 @@ def test_a_bug_keeps_its_traceback() -> None:
 
 def test_the_network_is_the_data_sources_in_channels_size_and_classes() -> None:
     config = evaluator().network_config
-    assert (config.classes, config.channels, config.size, config.cells, config.filters) == (10, 1, 8, 1, 4)
+    assert (config.classes, *config.shape, *config.sizes.values()) == (10, 1, 8, 8, 1, 4)
 
 
 @pytest.mark.parametrize(

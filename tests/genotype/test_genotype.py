@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nastk.errors import UserError
-from nastk.genotype import MAX_NODES, Cell, Edge, Genotype, Node
+from nastk.genotype import MAX_NODES, Cell, CellGenotype, Edge, Genotype, Node
 from nastk.spaces import DartsSpace, NasBench201Space, NasnetSpace, Space, random_genotype
 
 SPACES: tuple[Space, ...] = (NasnetSpace(), DartsSpace(), NasBench201Space())
@@ -22,7 +22,7 @@ SPACES: tuple[Space, ...] = (NasnetSpace(), DartsSpace(), NasBench201Space())
 
 def small() -> Genotype:
     cell = Cell(2, (Node((Edge(0, "conv_3x3"), Edge(1, "identity"))), Node((Edge(2, "zero"),), "concat")), (1, 3))
-    return Genotype("nasnet", (("normal", cell), ("reduction", cell)))
+    return CellGenotype("nasnet", (("normal", cell), ("reduction", cell)))
 
 
 @given(space=st.sampled_from(SPACES), seed=st.integers(0, 2**31))

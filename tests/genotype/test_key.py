@@ -15,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nastk.genotype import Cell, Edge, Genotype, Node
+from nastk.genotype import Cell, CellGenotype, Edge, Node
 from nastk.genotype.key import (
     IDENTITY_OPS,
     PARAMETERLESS_OPS,
@@ -125,7 +125,7 @@ def test_respelled_cell_has_the_same_text_and_computes_the_same_with_mapped_weig
     reduction = kind == "reduction"
     cell = random_cell(rng, 2, rng.randint(1, 5), SPELLED_OPS)
     spelled = respelled(cell, reduction, rng)
-    one, other = canonical_cell(cell, kind), canonical_cell(spelled, kind)
+    one, other = canonical_cell(cell, 1 + reduction), canonical_cell(spelled, 1 + reduction)
     assert one.text == other.text
     images = [torch.randn(2, FILTERS, 7, 7, dtype=torch.float64) for _ in range(2)]
     modules = random_modules(cell, reduction)
@@ -235,7 +235,7 @@ def test_key_tells_normal_and_reduction_cell_apart_and_each_skeleton() -> None:
     one = normal(Node((conv(0), conv(1))), output=(2,))
     other = normal(Node((conv(0), conv(0))), output=(2,))
     keys = [
-        Genotype(skeleton, (("normal", first), ("reduction", second))).key
+        CellGenotype(skeleton, (("normal", first), ("reduction", second))).key
         for skeleton in ("nasnet", "darts")
         for first, second in ((one, other), (other, one), (one, one))
     ]
@@ -244,7 +244,7 @@ def test_key_tells_normal_and_reduction_cell_apart_and_each_skeleton() -> None:
 
 def test_identity_that_halves_the_resolution_is_a_convolution_and_skip_connect_is_not() -> None:
     texts = {
-        op: canonical_cell(normal(Node((Edge(0, op),)), output=(2,)), "reduction").text
+        op: canonical_cell(normal(Node((Edge(0, op),)), output=(2,)), 2).text
         for op in ("identity", "conv_1x1", "skip_connect", "conv_3x3")
     }
     assert texts["identity"] == texts["conv_1x1"]
@@ -254,7 +254,7 @@ def test_identity_that_halves_the_resolution_is_a_convolution_and_skip_connect_i
 def test_input_in_the_output_of_a_reduction_cell_is_an_instance_with_weights() -> None:
     cell = normal(Node((conv(1),)), output=(0, 2))
     assert [one.op for one in canonical_cell(cell).instances] == ["conv_3x3"]
-    found = {(one.op, one.node, one.edge) for one in canonical_cell(cell, "reduction").instances}
+    found = {(one.op, one.node, one.edge) for one in canonical_cell(cell, 2).instances}
     assert found == {("conv_3x3", 0, 0), (REDUCTION, -1, 0)}
 
 

@@ -114,7 +114,7 @@ def test_texts_of_small_cells_with_concatenations_group_them_as_their_functions_
     inputs: int, reduction: bool
 ) -> None:
     cells = small_cells(inputs, reduction, 1500)
-    texts = [canonical_cell(cell, "reduction" if reduction else "normal").text for cell in cells]
+    texts = [canonical_cell(cell, 2 if reduction else 1).text for cell in cells]
     groups = grouping(texts)
     assert groups == grouping([signature(cell, reduction) for cell in cells])
     assert len(cells) / 10 < len(set(groups)) < len(cells) * 0.95, "both equal and different cells must occur often"
@@ -134,4 +134,4 @@ def test_brute_force_catches_a_wrong_rule(name: str, monkeypatch: pytest.MonkeyP
     cells = small_cells(2, True, 1500)
     functions = grouping([signature(cell, True) for cell in cells])
     monkeypatch.setattr(canonical, *MUTANTS[name])
-    assert grouping([canonical_cell(cell, "reduction").text for cell in cells]) != functions
+    assert grouping([canonical_cell(cell, 2).text for cell in cells]) != functions

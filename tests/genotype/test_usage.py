@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nastk.genotype import Cell, Edge, Genotype, Node
+from nastk.genotype import Cell, CellGenotype, Edge, Node
 from nastk.genotype.usage import ALONE, CONSTANT, IDLE, LIVE, edge_usages, term_counts
 from nastk.spaces.nasbench201 import from_arch_string
 
@@ -49,7 +49,7 @@ def test_a_cell_that_its_input_does_not_reach_is_a_constant():
 def test_stride_and_width_are_told_apart():
     concat = Node((Edge(0, "sep_conv_3x3"), Edge(1, "sep_conv_3x3")), "concat")
     cell = Cell(2, (concat, Node((Edge(2, "conv_1x1"),))), (2, 3))
-    counts = term_counts(Genotype("nasnet", (("normal", cell), ("reduction", cell))), "every")
+    counts = term_counts(CellGenotype("nasnet", (("normal", cell), ("reduction", cell))), "every")
     assert counts["normal/sep_conv_3x3"] == 2
     assert counts["reduction/sep_conv_3x3/2"] == 2
     assert counts["reduction/conv_1x1"] == 1

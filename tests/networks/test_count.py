@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from nastk.genotype import Cell, Edge, Genotype, Node
+from nastk.genotype import Cell, CellGenotype, Edge, Node
 from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
 from tests.networks.named import SPACES, drawn
 
@@ -19,7 +19,7 @@ SMALL = NetworkConfig(cells=1, filters=8, channels=1, size=8)
 def test_macs_of_a_network_small_enough_to_write_out() -> None:
     cell = Cell(1, (Node((Edge(0, "conv_3x3"), Edge(0, "avg_pool_3x3"), Edge(0, "squeeze_excitation"))),), (1,))
     config = NetworkConfig(cells=1, filters=8, channels=3, size=8, classes=5)
-    network = build_network(Genotype("nasbench201", (("normal", cell),)), config)
+    network = build_network(CellGenotype("nasbench201", (("normal", cell),)), config)
     expected = 9 * 3 * 8 * 64 + 32 * 5
     for filters, pixels in [(8, 64), (16, 16), (32, 4)]:
         expected += 9 * filters**2 * pixels + 2 * filters * max(filters // 4, 4)

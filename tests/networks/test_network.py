@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from nastk.errors import UserError
-from nastk.genotype import Cell, Edge, Genotype, Node
+from nastk.genotype import Cell, CellGenotype, Edge, Node
 from nastk.networks import Network, NetworkConfig, build_network
 from nastk.networks.stems import fitted_stem, left, smaller_inputs
 from tests.networks.named import SPACES, drawn, named
@@ -178,7 +178,7 @@ def test_the_auxiliary_head_pools_5x5_or_the_whole_of_a_smaller_map(size: int, k
     pools = [part for part in network.auxiliary.modules() if isinstance(part, nn.AvgPool2d)]
     full = [part for part in network.auxiliary.modules() if isinstance(part, nn.Conv2d)][1]
     # The map before the second reduction has half the pixels a side of the image.
-    assert (pools[0].kernel_size, full.kernel_size, full.out_channels) == (kernel, (left, left), 768)
+    assert (pools[0].kernel_size[0], full.kernel_size, full.out_channels) == (kernel, (left, left), 768)
 
 
 def test_the_first_nasnet_cell_of_the_imagenet_stem_reads_the_stem_as_it_is() -> None:
@@ -191,13 +191,13 @@ def test_the_first_nasnet_cell_of_the_imagenet_stem_reads_the_stem_as_it_is() ->
 def test_an_unknown_operation_is_a_users_mistake() -> None:
     cell = Cell(2, (Node((Edge(0, "sep_conv_9x9"),)),), (2,))
     with pytest.raises(UserError, match="unknown op 'sep_conv_9x9'; nearest is 'sep_conv_3x3'"):
-        build_network(Genotype("nasnet", (("normal", cell), ("reduction", cell))), SMALL)
+        build_network(CellGenotype("nasnet", (("normal", cell), ("reduction", cell))), SMALL)
 
 
 def test_cells_that_concatenate_or_pass_inputs_on_can_be_stacked_deep() -> None:
     normal = Cell(2, (Node((Edge(0, "identity"), Edge(1, "identity")), "concat"),), (0, 1, 2))
     config = replace(SMALL, cells=3, filters=4)
-    network = build_network(Genotype("nasnet", (("normal", normal), ("reduction", normal))), config)
+    network = build_network(CellGenotype("nasnet", (("normal", normal), ("reduction", normal))), config)
     assert network(images(config)).shape == (3, 10)
 
 

@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 import pytest
 
 from nastk.genotype import MAX_NODES, Cell, Edge, Node
+from nastk.genotype.ops import KNOWN_OPS
 from nastk.reports.cell_drawing import draw_cell
 from nastk.reports.cell_layout import OUTPUT, Item, _crossings, columns
 from nastk.reports.op_families import FAMILIES, OTHER, TIMES, family, label
 from nastk.spaces import DartsSpace, NasBench201Space, NasnetSpace, random_genotype
-from nastk.spaces.space import KNOWN_OPS
 
 SVG = "{http://www.w3.org/2000/svg}"
 Box = tuple[float, float, float, float]

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from nastk.errors import UserError
-from nastk.genotype import Cell, Edge, Genotype, Node
+from nastk.genotype import Cell, CellGenotype, Edge, Node
 from nastk.spaces import (
     NASBENCH201_OPS,
     DartsSpace,
@@ -122,7 +122,7 @@ def test_unknown_op_in_a_nasbench201_string_is_named_with_the_nearest() -> None:
 )
 def test_cell_that_is_none_of_nasbench201_has_no_string(cell: Cell, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        to_arch_string(Genotype("nasbench201", (("normal", cell),)))
+        to_arch_string(CellGenotype("nasbench201", (("normal", cell),)))
 
 
 def test_genotype_of_another_skeleton_has_no_string() -> None:

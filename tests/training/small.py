@@ -7,7 +7,7 @@ import torch
 from nastk.data.images import DataSource, ImageSet
 from nastk.data.sources import Digits, Npz
 from nastk.data.subsets import subset
-from nastk.genotype import Cell, Edge, Genotype, Node
+from nastk.genotype import Cell, CellGenotype, Edge, Genotype, Node
 from nastk.networks import NetworkConfig
 from tests.data.files import write_npz
 
@@ -20,7 +20,7 @@ def genotype(op: str = "conv_1x1", reduction_op: str = "max_pool_3x3") -> Genoty
     def cell(name: str) -> Cell:
         return Cell(2, (Node((Edge(1, name), Edge(0, "identity"))),), (2,))
 
-    return Genotype("nasnet", (("normal", cell(op)), ("reduction", cell(reduction_op))))
+    return CellGenotype("nasnet", (("normal", cell(op)), ("reduction", cell(reduction_op))))
 
 
 def few_digits(folder: Path, train: int = 200, test: int = 100) -> DataSource:

@@ -88,7 +88,7 @@ def measure_cost(
         MemoryError: more weights than a file can hold, or than there is memory for.
     """
     static = static_cost(genotype, network_config, target.precision, write)
-    shape = target.batch, network_config.channels, network_config.size, network_config.size
+    shape = target.batch, *network_config.shape
     images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     session = open_session(static.file, target.threads)
     threads = target.threads or usable_cores()
@@ -111,7 +111,7 @@ def static_cost(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = build_network(genotype, deployed).eval()
-    model = onnx_model(network, (1, deployed.channels, deployed.size, deployed.size))
+    model = onnx_model(network, (1, *deployed.shape))
     memory = peak_activation_bytes(model)
     if write is not None:
         model = write(model)

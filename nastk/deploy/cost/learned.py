@@ -14,7 +14,8 @@ from nastk.deploy.cost.robust import LEAST, Floats, fitted_costs, merit
 from nastk.deploy.cost.sealed import read_sealed, write_sealed
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
-from nastk.genotype.usage import LIVE, READINGS, term_counts
+from nastk.genotype.skeleton import skeleton_named
+from nastk.genotype.usage import LIVE, READINGS
 from nastk.networks import NetworkConfig
 from nastk.outside import shortened
 
@@ -57,7 +58,7 @@ class LearnedLatency:
         if genotype.skeleton != self.skeleton:
             raise UserError(f"latency: learned on {self.skeleton!r} cells, asked for one of {genotype.skeleton!r}")
         total = self.base_ms
-        for term, count in term_counts(genotype, self.reading).items():
+        for term, count in genotype.terms(self.reading).items():
             total += count * self._cost(term)
         return max(total, self.least_ms)
 
@@ -70,9 +71,9 @@ class LearnedLatency:
 
     def check_network(self, config: NetworkConfig) -> None:
         """Raises UserError where networks of this size are not what it was learned from."""
-        asked = config.to_dict()
-        for name in ("stem", "cells", "filters", "channels", "size", "classes"):
-            if name in self.network and self.network[name] != asked[name]:
+        asked = config.complete(skeleton_named(self.skeleton)).to_dict()
+        for name in ("stem", *skeleton_named(self.skeleton).names, "channels", "size", "classes"):
+            if name in self.network and self.network[name] != asked.get(name):
                 raise UserError(
                     f"latency: learned on networks of {name}={self.network[name]}, "
                     f"this search's have {name}={asked[name]}; measure pairs of that size and learn anew"
@@ -107,7 +108,7 @@ def learn_latency(
         if not (math.isfinite(latency) and latency > 0):
             raise UserError(f"latency pairs: {latency!r} ms, expected a number above 0")
     measured = np.asarray(latencies, dtype=np.float64)
-    tables = {reading: _table(genotypes, reading) for reading in READINGS}
+    tables = {reading: _table(genotypes, reading) for reading in genotypes[0].readings}
     reading = max(tables, key=lambda name: merit(tables[name][1], measured))
     terms, counts = tables[reading]
     costs = fitted_costs(counts, measured)
@@ -125,7 +126,7 @@ def learn_latency(
 
 def _table(genotypes: Sequence[Genotype], reading: str) -> tuple[list[str], Floats]:
     """Returns the terms, and the counts (networks, 1 + terms) with a column of ones before them."""
-    rows = [term_counts(genotype, reading) for genotype in genotypes]
+    rows = [genotype.terms(reading) for genotype in genotypes]
     terms = sorted({term for row in rows for term in row})
     return terms, np.array([[1.0, *(row.get(term, 0.0) for term in terms)] for row in rows])
 

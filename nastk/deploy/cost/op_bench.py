@@ -86,7 +86,7 @@ def measure_ops(
     """
     chosen = _chosen(draws, config, target.precision, networks, scheme)
     tell(f"{len(chosen)} networks with {len({op for one in chosen for op in ops_of(one.model)})} operations")
-    shape = target.batch, config.channels, config.size, config.size
+    shape = target.batch, *config.shape
     images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     latencies = [np.inf] * len(chosen)
     times: list[Mapping[Op, Sequence[float]]] = [{}] * len(chosen)

@@ -122,7 +122,7 @@ class CudaTarget:
         self._check_timing()
         static = static_cost(genotype, config, write=self._write)
         with allocation_errors_named(), gpu_memory_errors_named():
-            timer = self._timer(static.file, (config.channels, config.size, config.size))
+            timer = self._timer(static.file, config.shape)
             latency = interleaved([timer], batch=self.batch, threads=1, seconds=self.seconds, on_cpu=False)[0]
         return static.timed(QuickTiming(latency.p50_ms, latency.doubt))
 

@@ -174,7 +174,7 @@ class TensorrtTarget:
         self._check_timing()
         static = static_cost(genotype, config, write=self._candidate)
         with gpu_memory_errors_named():
-            data = self._build(static.file, (config.channels, config.size, config.size))
+            data = self._build(static.file, config.shape)
             latency = self._latencies([_opened(data, host_code=True)], 200, self.seconds, self.cuda_graph)[0]
         return static.timed(QuickTiming(latency.p50_ms, latency.doubt))
 

@@ -13,6 +13,7 @@ from nastk.config.build import build, plain, settings
 from nastk.data.images import DataSource
 from nastk.deploy.cost.sources import Costing, PredictorLatency
 from nastk.errors import UserError
+from nastk.genotype.skeleton import Number
 from nastk.jobs.parts import (
     make_costing,
     make_data,
@@ -21,18 +22,16 @@ from nastk.jobs.parts import (
     make_target,
     without_automatic,
 )
-from nastk.jobs.transfer.sized import COUNTED, WITHOUT_LIMITS, Sizing
-from nastk.jobs.transfer.sizing import Freedom, Limit, Shape, filter_widths
+from nastk.jobs.transfer.sized import COUNTED, Sizing
+from nastk.jobs.transfer.sizing import Limit
 from nastk.networks import NetworkConfig
-from nastk.networks.config import STRIDES
 from nastk.networks.stems import fitted_stem
 from nastk.objective import LIMITED
 from nastk.training.class_weights import check_count
 from nastk.training.transfer import RunSettings, TransferSettings
 
-# NASNet's ImageNet stem has cells of a quarter of F, of at least 2.
-WIDTHS = {**dict.fromkeys(STRIDES, filter_widths(step=2, least=2)), "imagenet": filter_widths(step=4, least=8)}
 MOST_NETWORKS = 1000
+SIZES = ("cells", "filters", "depth_multiplier", "width_multiplier")
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,9 @@ class TransferShape:
 
     Attributes:
         top: how many candidates; with several, each holds validation images out and they are ranked by these.
-        cells, filters: see `NetworkConfig`; None to have them picked by the limits, without a limit 2 and 16.
+        cells, filters: depth and width of a network of cells; None to have them picked by the limits, without a limit
+            2 and 16.
+        depth_multiplier, width_multiplier: those of a network of stages, without a limit 1.
         stem: see `NetworkConfig`, None for the search's; auxiliary head and drop path are the recipe's.
         max_latency_ms, max_params, max_macs, max_memory_mb: what the network must not exceed, as in `Objective`; None
             for the search's own limit.
@@ -50,6 +51,8 @@ class TransferShape:
     top: int = 1
     cells: int | None = None
     filters: int | None = None
+    depth_multiplier: float | None = None
+    width_multiplier: float | None = None
     stem: str | None = None
     max_latency_ms: float | None = None
     max_params: float | None = None
@@ -92,8 +95,7 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     stem = asked.stem or _searched_stem(searched) or fitted_stem(data.size)
     network = NetworkConfig(
         stem=stem,
-        cells=asked.cells if asked.cells is not None else WITHOUT_LIMITS.cells,
-        filters=asked.filters if asked.filters is not None else WITHOUT_LIMITS.filters,
+        sizes={name: getattr(asked, name) for name in SIZES if getattr(asked, name) is not None},
         classes=len(data.classes),
         channels=data.channels,
         size=data.size,
@@ -106,9 +108,8 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     # A predictor knows networks of the size that it was learned from, which a transfer's are not.
     costing = make_target if foretold else make_costing
     target: Costing | None = costing(searched) if timed or asked.top > 1 else None
-    free = Freedom(_searched_shape(searched), asked.cells, asked.filters, WIDTHS[stem])
     facts = plain(searched.target) if timed else None
-    sizing = Sizing(network, limits, free, target, facts)
+    sizing = Sizing(network, limits, _searched_sizes(searched), target, facts)
     return TransferPlan(asked.top, sizing, recipe, data, run, target, automatic)
 
 
@@ -139,10 +140,9 @@ def _limits(asked: TransferShape, searched: DictConfig) -> tuple[Limit, ...]:
     return tuple(limits)
 
 
-def _searched_shape(searched: DictConfig) -> Shape:
+def _searched_sizes(searched: DictConfig) -> Mapping[str, Number]:
     network: Mapping[str, Any] = plain(_searched_network(searched)) or {}
-    known = NetworkConfig.from_dict({name: network[name] for name in ("cells", "filters") if name in network})
-    return Shape(known.cells, known.filters)
+    return NetworkConfig(sizes={name: network[name] for name in SIZES if network.get(name) is not None}).sizes
 
 
 def _searched_stem(searched: DictConfig) -> str | None:

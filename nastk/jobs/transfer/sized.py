@@ -16,15 +16,14 @@ from nastk.deploy.cost.sources import Costing
 from nastk.errors import UserError
 from nastk.files import cannot_write, read_json, write_json
 from nastk.genotype import Genotype
+from nastk.genotype.skeleton import Number, Skeleton, skeleton_named
 from nastk.jobs.transfer.sizing import (
     LATENCY,
-    MOST_CELLS,
-    MOST_FILTERS,
     Freedom,
     Limit,
+    NetworkSize,
     NothingFits,
     Picked,
-    Shape,
     TooLarge,
     pick_shape,
 )
@@ -36,7 +35,6 @@ from nastk.training.record import RECORD, SHAPE
 
 SCHEMA = 1
 COUNTED = ("params", "macs")
-WITHOUT_LIMITS = Shape(cells=2, filters=16)
 ASKED = ("limits", "given", "start", "network", "target")
 
 
@@ -49,37 +47,77 @@ class Sizing:
     """How networks get their size.
 
     Attributes:
-        network: the network to be built, all but cells and filters.
+        network: the network to be built; its sizes are those that the user has given.
         limits: what it must not cost.
-        free: what may be chosen.
+        searched: the sizes that the search's candidates had.
         target: that measures a cost which cannot be counted; None where none is limited.
         target_facts: the target as plain values, for the record.
     """
 
     network: NetworkConfig
     limits: tuple[Limit, ...]
-    free: Freedom
+    searched: Mapping[str, Number]
     target: Costing | None
     target_facts: Mapping[str, Any] | None
 
+    def of(self, skeleton: Skeleton) -> SkeletonSizing:
+        """Returns how networks of one skeleton get theirs; raises UserError for a given size that they do not have."""
+        skeleton.complete(self.network.sizes)
+        searched = {name: value for name, value in self.searched.items() if name in skeleton.names}
+        start = skeleton.complete(searched)
+        depth, width = skeleton.sizes
+        free = Freedom(
+            NetworkSize(start[depth.name], start[width.name]),
+            self.network.sizes.get(depth.name),
+            self.network.sizes.get(width.name),
+            depth.choices(self.network.stem),
+            width.choices(self.network.stem),
+            skeleton.narrows,
+        )
+        return SkeletonSizing(self, skeleton, free)
+
+
+@dataclass(frozen=True)
+class SkeletonSizing:
+    """How the networks of one skeleton get their size.
+
+    Attributes:
+        sizing: what holds for every skeleton.
+        skeleton: of the networks.
+        free: what may be chosen.
+    """
+
+    sizing: Sizing
+    skeleton: Skeleton
+    free: Freedom
+
     @property
     def fixed(self) -> bool:
-        """Whether the user has named both cells and filters."""
-        return self.free.cells is not None and self.free.filters is not None
+        """Whether the user has named both depth and width."""
+        return self.free.depth is not None and self.free.width is not None
 
-    def config(self, shape: Shape) -> NetworkConfig:
+    def sizes(self, size: NetworkSize) -> dict[str, Number]:
+        """Returns depth and width by their names."""
+        return {self.skeleton.depth.name: size.depth, self.skeleton.width.name: size.width}
+
+    def told(self, size: NetworkSize) -> str:
+        """Returns a size for a person to read."""
+        return self.skeleton.told(self.sizes(size))
+
+    def config(self, size: NetworkSize) -> NetworkConfig:
         """Returns the network of a size."""
-        return dataclasses.replace(self.network, cells=shape.cells, filters=shape.filters)
+        return dataclasses.replace(self.sizing.network, sizes=self.sizes(size))
 
     def asked(self) -> dict[str, Any]:
         """Returns, as plain values, all that the choice of a size depends on beside the genotype and the clock."""
         image = ("stem", "classes", "channels", "size")
+        network = self.sizing.network
         return {
-            "limits": {f"max_{limit.metric}": limit.value for limit in self.limits},
-            "given": {"cells": self.free.cells, "filters": self.free.filters},
-            "start": dataclasses.asdict(self.free.start),
-            "network": {name: getattr(self.network, name) for name in image},
-            "target": jsonable(self.target_facts),
+            "limits": {f"max_{limit.metric}": limit.value for limit in self.sizing.limits},
+            "given": {size.name: network.sizes.get(size.name) for size in self.skeleton.sizes},
+            "start": self.sizes(self.free.start),
+            "network": {name: getattr(network, name) for name in image},
+            "target": jsonable(self.sizing.target_facts),
         }
 
 
@@ -92,28 +130,29 @@ def sized_network(genotype: Genotype, sizing: Sizing, folder: Path) -> NetworkCo
         NoSizeFits: nothing meets the limits.
         UserError: the folder holds a network that was sized otherwise, or the target does not measure what is limited.
     """
+    skeleton = skeleton_named(genotype.skeleton)
     if not sizing.limits:
-        given = sizing.free
-        return sizing.config(Shape(given.cells or WITHOUT_LIMITS.cells, given.filters or WITHOUT_LIMITS.filters))
-    recorded = _recorded(folder, sizing)
+        return sizing.network.complete(skeleton)
+    own = sizing.of(skeleton)
+    recorded = _recorded(folder, own)
     if recorded is not None:
-        return sizing.config(recorded)
-    picked = _picked(genotype, sizing)
+        return own.config(recorded)
+    picked = _picked(genotype, own)
     record = {
         "schema": SCHEMA,
         "key": genotype.key,
-        **dataclasses.asdict(picked.shape),
+        **own.sizes(picked.shape),
         "cost": dict(picked.cost),
-        **sizing.asked(),
-        "measured": [{**dataclasses.asdict(shape), "cost": dict(cost)} for shape, cost in picked.measured],
+        **own.asked(),
+        "measured": [{**own.sizes(shape), "cost": dict(cost)} for shape, cost in picked.measured],
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from None
     write_json(folder / SHAPE, record)
-    _tell(genotype, sizing, picked)
-    return sizing.config(picked.shape)
+    _tell(genotype, own, picked)
+    return own.config(picked.shape)
 
 
 def recorded_cost(folder: Path) -> Mapping[str, float] | None:
@@ -142,11 +181,12 @@ def counted_cost(genotype: Genotype, network: NetworkConfig) -> Mapping[str, flo
     return {"params": count_parameters(built, auxiliary=False), "macs": count_macs(built, deployed)}
 
 
-def _picked(genotype: Genotype, sizing: Sizing) -> Picked:
+def _picked(genotype: Genotype, own: SkeletonSizing) -> Picked:
+    sizing = own.sizing
     target = sizing.target if any(limit.metric not in COUNTED for limit in sizing.limits) else None
 
-    def measure(shape: Shape) -> Mapping[str, float]:
-        config = sizing.config(shape)
+    def measure(size: NetworkSize) -> Mapping[str, float]:
+        config = own.config(size)
         cost = counted_cost(genotype, config) if target is None else measured_cost(genotype, config, target)
         for limit in sizing.limits:
             if limit.metric not in cost:
@@ -157,16 +197,16 @@ def _picked(genotype: Genotype, sizing: Sizing) -> Picked:
         return cost
 
     # A size that the user names is taken before a limit that is the search's: the one is newer than the other.
-    binding = [limit for limit in sizing.limits if not sizing.fixed or limit.setting.startswith("transfer.")]
+    binding = [limit for limit in sizing.limits if not own.fixed or limit.setting.startswith("transfer.")]
     try:
-        return pick_shape(measure, binding, sizing.free)
+        return pick_shape(measure, binding, own.free)
     except NothingFits as nothing:
-        raise _nothing_fits(genotype, sizing, binding, nothing) from None
+        raise _nothing_fits(genotype, own, binding, nothing) from None
 
 
-def _nothing_fits(genotype: Genotype, sizing: Sizing, limits: Sequence[Limit], nothing: NothingFits) -> NoSizeFits:
-    what = "the given size" if sizing.fixed else "nothing fits: the smallest size"
-    start = f"{genotype.key[:8]}: {what}, {nothing.shape}"
+def _nothing_fits(genotype: Genotype, own: SkeletonSizing, limits: Sequence[Limit], nothing: NothingFits) -> NoSizeFits:
+    what = "the given size" if own.fixed else "nothing fits: the smallest size"
+    start = f"{genotype.key[:8]}: {what}, {own.told(nothing.shape)}"
     if nothing.cost is None:
         return NoSizeFits(f"{start}, does not go into memory")
     cost = nothing.cost
@@ -177,39 +217,40 @@ def _nothing_fits(genotype: Genotype, sizing: Sizing, limits: Sequence[Limit], n
     )
 
 
-def _recorded(folder: Path, sizing: Sizing) -> Shape | None:
+def _recorded(folder: Path, own: SkeletonSizing) -> NetworkSize | None:
     """Returns the size in shape.json; None where there is none, or another that nothing was trained with yet."""
     path = folder / SHAPE
     if not path.exists():
         return None
     found = read_json(path)
     try:
-        shape = Shape(int(found["cells"]), int(found["filters"]))
+        depth, width = (size.checked(found[size.name]) for size in own.skeleton.sizes)
         before = {name: found[name] for name in ASKED}
         dict(found["cost"])
-    except (KeyError, TypeError, ValueError):
-        raise UserError(f"{path}: cells, filters, cost or limits are missing; damaged, put back a copy") from None
-    if before == sizing.asked():
-        return shape
+    except (KeyError, TypeError, ValueError, UserError):
+        names = ", ".join(own.skeleton.names)
+        raise UserError(f"{path}: {names}, cost or limits are missing; damaged, put back a copy") from None
+    if before == own.asked():
+        return NetworkSize(depth, width)
     if {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")} <= {SHAPE, RECORD}:
         return None
-    name = next(name for name in ASKED if before[name] != sizing.asked()[name])
+    name = next(name for name in ASKED if before[name] != own.asked()[name])
     raise UserError(
-        f"{folder}: holds a network sized otherwise ({name} {before[name]} there, {sizing.asked()[name]} here); "
+        f"{folder}: holds a network sized otherwise ({name} {before[name]} there, {own.asked()[name]} here); "
         "use the same settings to go on, or move the folder away to train anew"
     )
 
 
-def _tell(genotype: Genotype, sizing: Sizing, picked: Picked) -> None:
+def _tell(genotype: Genotype, own: SkeletonSizing, picked: Picked) -> None:
     def told(limit: Limit) -> str:
         cost = _number(limit.metric, picked.cost[limit.metric])
         return f"{limit.metric} {cost} of {_number(limit.metric, limit.value)} ({limit.setting})"
 
-    limits = ", ".join(told(limit) for limit in sizing.limits)
-    largest = picked.shape == Shape(MOST_CELLS, MOST_FILTERS)
+    limits = ", ".join(told(limit) for limit in own.sizing.limits)
+    largest = picked.shape == NetworkSize(own.free.depths[-1], own.free.widths[-1])
+    size = own.told(picked.shape) + (", the largest there is" if largest else "")
     print(
-        f"transfer {genotype.key[:8]}: {picked.shape}{', the largest there is' if largest else ''}; {limits}; "
-        f"{len(picked.measured)} sizes measured",
+        f"transfer {genotype.key[:8]}: {size}; {limits}; {len(picked.measured)} sizes measured",
         file=sys.stderr,
     )
     doubtful = sum(cost.get(STEADY) == 0 for _, cost in picked.measured)
@@ -220,9 +261,9 @@ def _tell(genotype: Genotype, sizing: Sizing, picked: Picked) -> None:
             "does nothing else",
             file=sys.stderr,
         )
-    for limit in sizing.limits:
+    for limit in own.sizing.limits:
         if picked.cost[limit.metric] > limit.value:
-            print(f"warning: {told(limit)} is broken by the given cells and filters", file=sys.stderr)
+            print(f"warning: {told(limit)} is broken by the given {' and '.join(own.skeleton.names)}", file=sys.stderr)
 
 
 def _number(metric: str, value: float) -> str:

@@ -3,17 +3,18 @@
 The rule is compound scaling (Tan, Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", 2019,
 arXiv 1905.11946): depth and width grow together, N = N0 * 1.2^phi and F = F0 * 1.1^phi, from the size that the search
 had. The largest phi that fits is found by doubling steps and then halving them; what is left of the limits goes to F,
-then to N. As in EfficientNet, F above 16 is a multiple of 8: a processor computes 24 channels more quickly than 22.
+then to N. What depth and width are called, and which there are to choose from, the skeleton of the network says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-MOST_CELLS, MOST_FILTERS = 20, 256
+from nastk.genotype.skeleton import CELLS, FILTERS, Number
+
 DEPTH, WIDTH = 1.2, 1.1
-GRAIN = 8
 RUNGS = 4  # sizes for each unit of phi
 REACH = 64  # units of phi to either side: from the smallest network to the largest, wherever the search was
 LATENCY = "latency_ms"
@@ -26,15 +27,11 @@ class TooLarge(Exception):  # noqa: N818 - an outcome of measuring
     """Raised by a `Measure`: there is no memory for a network of this size."""
 
 
-@dataclass(frozen=True)
-class Shape:
-    """Cells N a stack and filters F of the first stack."""
+class NetworkSize(NamedTuple):
+    """How deep and how wide a network is, in the numbers of its skeleton: N and F, or multipliers."""
 
-    cells: int
-    filters: int
-
-    def __str__(self) -> str:
-        return f"N={self.cells}, F={self.filters}"
+    depth: Number
+    width: Number
 
 
 @dataclass(frozen=True)
@@ -46,46 +43,45 @@ class Limit:
     setting: str
 
 
-def filter_widths(step: int = 2, least: int = 2) -> tuple[int, ...]:
-    """Returns the filters to choose from: multiples of `step` from `least` to 16, of 8 to 256."""
-    every = range(least, MOST_FILTERS + 1, step)
-    return tuple(width for width in every if width <= 2 * GRAIN or width % GRAIN == 0)
-
-
 @dataclass(frozen=True)
 class Freedom:
     """What may be chosen.
 
     Attributes:
         start: the size that the search had.
-        cells, filters: what the user has fixed, or None.
-        widths: filters to choose from, in ascending order.
+        depth: that the user has fixed, or None.
+        width: that the user has fixed, or None.
+        depths: to choose from, in ascending order.
+        widths: to choose from, in ascending order.
+        narrows: whether a size that is a little too slow gives way in width; else in depth.
     """
 
-    start: Shape
-    cells: int | None = None
-    filters: int | None = None
-    widths: Sequence[int] = filter_widths()
+    start: NetworkSize
+    depth: Number | None = None
+    width: Number | None = None
+    depths: Sequence[Number] = tuple(CELLS.choices(""))
+    widths: Sequence[Number] = tuple(FILTERS.choices(""))
+    narrows: bool = False
 
 
 @dataclass(frozen=True)
 class Picked:
     """The chosen size, its cost, and every measurement on the way."""
 
-    shape: Shape
+    shape: NetworkSize
     cost: Mapping[str, float]
-    measured: Sequence[tuple[Shape, Mapping[str, float]]]
+    measured: Sequence[tuple[NetworkSize, Mapping[str, float]]]
 
 
 class NothingFits(Exception):  # noqa: N818 - an outcome of picking
     """Even the smallest size, or the only one, breaks a limit; `cost` is None where it did not go into memory."""
 
-    def __init__(self, shape: Shape, cost: Mapping[str, float] | None) -> None:
+    def __init__(self, shape: NetworkSize, cost: Mapping[str, float] | None) -> None:
         self.shape, self.cost = shape, cost
         super().__init__(f"{shape} does not fit")
 
 
-Measure = Callable[[Shape], Mapping[str, float]]
+Measure = Callable[[NetworkSize], Mapping[str, float]]
 
 
 def pick_shape(measure: Measure, limits: Sequence[Limit], free: Freedom) -> Picked:
@@ -108,10 +104,10 @@ def pick_shape(measure: Measure, limits: Sequence[Limit], free: Freedom) -> Pick
     if place < 0:
         raise NothingFits(row[0], ruler.known.get(row[0]))
     shape = row[place]
-    if free.cells is None and free.filters is None:
-        wider = [Shape(shape.cells, width) for width in free.widths if width >= shape.filters]
+    if free.depth is None and free.width is None:
+        wider = [NetworkSize(shape.depth, width) for width in free.widths if width >= shape.width]
         shape = wider[last_that_fits(lambda index: not index or ruler.fits(wider[index]), len(wider), 1)]
-        deeper = [Shape(cells, shape.filters) for cells in range(shape.cells, MOST_CELLS + 1)]
+        deeper = [NetworkSize(depth, shape.width) for depth in free.depths if depth >= shape.depth]
         shape = deeper[last_that_fits(lambda index: not index or ruler.fits(deeper[index]), len(deeper), 1)]
     if any(limit.metric == LATENCY for limit in limits):
         while not ruler.holds(shape):
@@ -124,23 +120,26 @@ def pick_shape(measure: Measure, limits: Sequence[Limit], free: Freedom) -> Pick
     return Picked(shape, cost, ruler.measured)
 
 
-def sizes(free: Freedom) -> list[Shape]:
+def sizes(free: Freedom) -> list[NetworkSize]:
     """Returns the sizes to choose from, each at least as deep and as wide as the one before."""
-    if free.cells is not None and free.filters is not None:
-        return [Shape(free.cells, free.filters)]
-    if free.cells is not None:
-        return [Shape(free.cells, width) for width in free.widths]
-    if free.filters is not None:
-        return [Shape(cells, free.filters) for cells in range(1, MOST_CELLS + 1)]
+    if free.depth is not None and free.width is not None:
+        return [NetworkSize(free.depth, free.width)]
+    if free.depth is not None:
+        return [NetworkSize(free.depth, width) for width in free.widths]
+    if free.width is not None:
+        return [NetworkSize(depth, free.width) for depth in free.depths]
     return list(dict.fromkeys(_compound(free)))
 
 
-def _compound(free: Freedom) -> Iterator[Shape]:
+def _compound(free: Freedom) -> Iterator[NetworkSize]:
     for rung in range(-REACH * RUNGS, REACH * RUNGS + 1):
         phi = rung / RUNGS
-        cells = round(min(free.start.cells * DEPTH**phi, MOST_CELLS))
-        wanted = free.start.filters * WIDTH**phi
-        yield Shape(max(cells, 1), min(free.widths, key=lambda width: abs(width - wanted)))
+        deep, wide = free.start.depth * DEPTH**phi, free.start.width * WIDTH**phi
+        yield NetworkSize(_closest(free.depths, deep), _closest(free.widths, wide))
+
+
+def _closest(choices: Sequence[Number], wanted: float) -> Number:
+    return min(choices, key=lambda choice: abs(choice - wanted))
 
 
 def last_that_fits(fits: Callable[[int], bool], count: int, first: int) -> int:
@@ -164,22 +163,23 @@ def last_that_fits(fits: Callable[[int], bool], count: int, first: int) -> int:
     return low
 
 
-def _nearest(row: Sequence[Shape], start: Shape) -> int:
+def _nearest(row: Sequence[NetworkSize], start: NetworkSize) -> int:
     """Returns the place of the largest size that is neither deeper nor wider than the start, by what is free."""
-    fixed_depth, fixed_width = row[0].cells == row[-1].cells, row[0].filters == row[-1].filters
+    fixed_depth, fixed_width = row[0].depth == row[-1].depth, row[0].width == row[-1].width
     places = [
         place
         for place, shape in enumerate(row)
-        if (fixed_depth or shape.cells <= start.cells) and (fixed_width or shape.filters <= start.filters)
+        if (fixed_depth or shape.depth <= start.depth) and (fixed_width or shape.width <= start.width)
     ]
     return places[-1] if places else 0
 
 
-def _smaller(shape: Shape, free: Freedom) -> Shape | None:
-    if free.cells is None and shape.cells > 1:
-        return Shape(shape.cells - 1, shape.filters)
-    narrower = [width for width in free.widths if width < shape.filters]
-    return Shape(shape.cells, narrower[-1]) if free.filters is None and narrower else None
+def _smaller(shape: NetworkSize, free: Freedom) -> NetworkSize | None:
+    shallower = [depth for depth in free.depths if depth < shape.depth and free.depth is None]
+    narrower = [width for width in free.widths if width < shape.width and free.width is None]
+    if narrower and (free.narrows or not shallower):
+        return NetworkSize(shape.depth, narrower[-1])
+    return NetworkSize(shallower[-1], shape.width) if shallower else None
 
 
 @dataclass
@@ -189,21 +189,21 @@ class _Ruler:
     measure: Measure
     limits: Sequence[Limit]
     margin: float
-    known: dict[Shape, Mapping[str, float] | None] = field(default_factory=dict)
-    measured: list[tuple[Shape, Mapping[str, float]]] = field(default_factory=list)
+    known: dict[NetworkSize, Mapping[str, float] | None] = field(default_factory=dict)
+    measured: list[tuple[NetworkSize, Mapping[str, float]]] = field(default_factory=list)
 
-    def fits(self, shape: Shape) -> bool:
+    def fits(self, shape: NetworkSize) -> bool:
         """Says whether a size meets the limits, a latency with the margin."""
         if shape not in self.known:
             self._take(shape, self.margin)
         return self._within(self.known[shape], self.margin)
 
-    def holds(self, shape: Shape) -> bool:
+    def holds(self, shape: NetworkSize) -> bool:
         """Measures once more and says whether the size meets the limits."""
         self._take(shape, 0.0)
         return self._within(self.known[shape], 0.0)
 
-    def _take(self, shape: Shape, margin: float) -> None:
+    def _take(self, shape: NetworkSize, margin: float) -> None:
         cost = self._once(shape)
         late = [limit for limit in self.limits if limit.metric == LATENCY]
         if cost is not None and late and 1 - margin < cost[LATENCY] / late[0].value < DOUBT:
@@ -212,7 +212,7 @@ class _Ruler:
             cost = cost if again is None or cost[LATENCY] <= again[LATENCY] else again
         self.known[shape] = cost
 
-    def _once(self, shape: Shape) -> Mapping[str, float] | None:
+    def _once(self, shape: NetworkSize) -> Mapping[str, float] | None:
         try:
             cost = self.measure(shape)
         except TooLarge:

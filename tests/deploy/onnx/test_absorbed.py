@@ -20,7 +20,7 @@ from nastk.deploy.precision.quantize import quantized_model
 from nastk.deploy.precision.scheme import ARM, X86, Scheme
 from nastk.deploy.tuning.trainable import TrainableInt8
 from nastk.deploy.tuning.write_back import write_back
-from nastk.genotype import Cell, Edge, Genotype, Node
+from nastk.genotype import Cell, CellGenotype, Edge, Node
 from nastk.networks import NetworkConfig, build_network, count_macs
 from nastk.ops.identity import FactorizedReduction
 from tests.deploy.networks import enliven, images
@@ -92,7 +92,7 @@ def reductions() -> tuple[nn.Module, NetworkConfig]:
     cell = Cell(2, (add, add), (2, 3))
     config = NetworkConfig(cells=1, filters=8, size=SHAPE[-1])
     torch.manual_seed(0)
-    return enliven(build_network(Genotype("darts", (("normal", cell), ("reduction", cell))), config)), config
+    return enliven(build_network(CellGenotype("darts", (("normal", cell), ("reduction", cell))), config)), config
 
 
 def shifted(model: onnx.ModelProto) -> dict[str, np.ndarray]:

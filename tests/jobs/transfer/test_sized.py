@@ -12,8 +12,9 @@ import pytest
 from nastk.deploy.targets import CpuTarget
 from nastk.errors import UserError
 from nastk.genotype import Genotype
+from nastk.genotype.skeleton import FILTERS
 from nastk.jobs.transfer.sized import NoSizeFits, Sizing, counted_cost, sized_network
-from nastk.jobs.transfer.sizing import MOST_CELLS, Freedom, Limit, Shape, filter_widths
+from nastk.jobs.transfer.sizing import Limit
 from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
 from nastk.spaces import DartsSpace, NasBench201Space, NasnetSpace, Space, random_genotype
 
@@ -25,10 +26,15 @@ def cells(space: Space = SPACES[2]) -> Genotype:
     return random_genotype(space, random.Random(2))
 
 
-def sizing(*limits: Limit, target: object = None, free: Freedom | None = None, **network: object) -> Sizing:
+def sizing(*limits: Limit, target: object = None, start: tuple[int, int] = (1, 4), **network: object) -> Sizing:
     facts = {"_target_": "a target"} if target is not None else None
     config = dataclasses.replace(NETWORK, **network)  # type: ignore[arg-type]
-    return Sizing(config, limits, free or Freedom(Shape(1, 4)), target, facts)  # type: ignore[arg-type]
+    return Sizing(config, limits, {"cells": start[0], "filters": start[1]}, target, facts)  # type: ignore[arg-type]
+
+
+def shape(config: NetworkConfig) -> tuple[float, float]:
+    """Returns N and F."""
+    return config.sizes["cells"], config.sizes["filters"]
 
 
 class Clock:
@@ -40,7 +46,7 @@ class Clock:
         self.asked: list[tuple[int, int]] = []
 
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
-        self.asked.append((config.cells, config.filters))
+        self.asked.append(shape(config))
         cost = counted_cost(genotype, config)
         return {**cost, "latency_ms": cost["params"] / 10_000}
 
@@ -61,21 +67,20 @@ def test_counted_limits_hold_for_the_network_that_is_built_and_not_for_the_next_
         network = build_network(genotype, made)
         return count_parameters(network, auxiliary=False) if metric == "params" else count_macs(network, made)
 
-    wider = next(width for width in filter_widths() if width > config.filters)
-    assert counted(config.filters) <= limit < counted(wider)
+    wider = next(width for width in FILTERS.choices("") if width > config.sizes["filters"])
+    assert counted(config.sizes["filters"]) <= limit < counted(wider)
     assert (config.auxiliary, config.size) == (True, 8)
     record = json.loads((tmp_path / "net" / "shape.json").read_text())
     assert (record["schema"], record["key"]) == (1, genotype.key)
-    assert (record["cells"], record["filters"]) == (config.cells, config.filters)
-    assert record["cost"][metric] == counted(config.filters)
+    assert (record["cells"], record["filters"]) == shape(config)
+    assert record["cost"][metric] == counted(config.sizes["filters"])
     assert record["limits"] == {f"max_{metric}": limit}
 
 
 def test_the_imagenet_stem_gets_filters_that_it_can_work_with(tmp_path: Path) -> None:
-    free = Freedom(Shape(1, 10), widths=filter_widths(step=4, least=8))
-    how = sizing(Limit("params", 150_000.0, "x"), free=free, stem="imagenet", size=32, auxiliary=False)
+    how = sizing(Limit("params", 150_000.0, "x"), start=(1, 10), stem="imagenet", size=32, auxiliary=False)
     config = sized_network(cells(SPACES[0]), how, tmp_path)
-    assert config.filters % 4 == 0
+    assert config.sizes["filters"] % 4 == 0
     build_network(cells(SPACES[0]), config)
 
 
@@ -94,12 +99,12 @@ def test_on_this_machine_the_picked_network_keeps_within_the_limit(
 ) -> None:
     target = CpuTarget(seconds=0.02, precision="int8")
     limit = Limit("latency_ms", 0.15, "transfer.max_latency_ms")
-    config = sized_network(cells(), sizing(limit, target=target, free=Freedom(Shape(1, 4), filters=8)), tmp_path)
+    config = sized_network(cells(), sizing(limit, target=target, filters=8), tmp_path)
     record = json.loads((tmp_path / "shape.json").read_text())
     assert record["cost"]["latency_ms"] <= 0.15
     assert record["cost"]["params"] == counted_cost(cells(), config)["params"]
     said = capsys.readouterr().err
-    assert f"N={config.cells}, F={config.filters}" in said
+    assert f"N={config.sizes['cells']}, F={config.sizes['filters']}" in said
     assert "of 0.15 (transfer.max_latency_ms)" in said
 
 
@@ -116,14 +121,14 @@ def test_a_transfer_that_goes_on_keeps_its_size_without_measuring(tmp_path: Path
     with pytest.raises(UserError, match=r"sized otherwise .limits .'max_latency_ms': 8.0. there, .*9.0. here"):
         sized_network(cells(), sizing(Limit("latency_ms", 9.0, "x"), target=clock), tmp_path)
     with pytest.raises(UserError, match=r"sized otherwise .given .* there, .*'cells': 2.* here"):
-        sized_network(cells(), dataclasses.replace(how, free=Freedom(Shape(1, 4), cells=2)), tmp_path)
+        sized_network(cells(), sizing(Limit("latency_ms", 8.0, "x"), target=clock, cells=2), tmp_path)
     assert (tmp_path / "shape.json").read_bytes() == record
 
 
 def test_before_anything_is_trained_another_limit_may_be_given(tmp_path: Path) -> None:
     first = sized_network(cells(), sizing(Limit("params", 20_000.0, "x")), tmp_path)
     second = sized_network(cells(), sizing(Limit("params", 200_000.0, "x")), tmp_path)
-    assert second.filters > first.filters
+    assert second.sizes["filters"] > first.sizes["filters"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"cells": 3}', '{"cells": "x", "filters": 2}'])
@@ -145,19 +150,20 @@ def test_what_nothing_meets_is_said_with_the_smallest_cost(tmp_path: Path) -> No
 def test_a_given_size_must_meet_the_transfers_limits_and_is_warned_of_the_searchs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    free = Freedom(Shape(1, 4), cells=3, filters=20)
     with pytest.raises(NoSizeFits, match="the given size, N=3, F=20, has params"):
-        sized_network(cells(), sizing(Limit("params", 5_000.0, "transfer.max_params"), free=free), tmp_path)
-    config = sized_network(cells(), sizing(Limit("params", 5_000.0, "objective.max_params"), free=free), tmp_path)
-    assert (config.cells, config.filters) == (3, 20)
+        sized_network(cells(), sizing(Limit("params", 5_000.0, "transfer.max_params"), cells=3, filters=20), tmp_path)
+    config = sized_network(
+        cells(), sizing(Limit("params", 5_000.0, "objective.max_params"), cells=3, filters=20), tmp_path
+    )
+    assert shape(config) == (3, 20)
     assert "is broken by the given cells and filters" in capsys.readouterr().err
 
 
 def test_without_limits_the_size_is_the_given_one_or_2_and_16_and_nothing_is_written(tmp_path: Path) -> None:
     plain = sized_network(cells(), sizing(), tmp_path / "net")
-    assert (plain.cells, plain.filters) == (2, 16)
-    deep = sized_network(cells(), sizing(free=Freedom(Shape(1, 4), cells=5)), tmp_path / "net")
-    assert (deep.cells, deep.filters) == (5, 16)
+    assert shape(plain) == (2, 16)
+    deep = sized_network(cells(), sizing(cells=5), tmp_path / "net")
+    assert shape(deep) == (5, 16)
     assert not (tmp_path / "net").exists()
 
 
@@ -169,9 +175,9 @@ def test_a_cost_that_the_target_does_not_tell_is_named(tmp_path: Path) -> None:
 def test_weights_beyond_what_a_file_holds_count_as_too_large(tmp_path: Path) -> None:
     class Full(Clock):
         def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
-            if config.filters > 8:
+            if config.sizes["filters"] > 8:
                 raise MemoryError("full")
             return super().cost(genotype, config)
 
     config = sized_network(cells(), sizing(Limit("latency_ms", 1e6, "x"), target=Full()), tmp_path)
-    assert (config.cells, config.filters) == (MOST_CELLS, 8)
+    assert shape(config) == (20, 8)

@@ -9,55 +9,54 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nastk.genotype.skeleton import filter_widths
 from nastk.jobs.transfer.sizing import (
-    MOST_CELLS,
     Freedom,
     Limit,
+    NetworkSize,
     NothingFits,
-    Shape,
     TooLarge,
-    filter_widths,
     last_that_fits,
     pick_shape,
     sizes,
 )
 
-START = Freedom(Shape(1, 8))
+START = Freedom(NetworkSize(1, 8))
 
 
-def weights(shape: Shape) -> Mapping[str, float]:
+def weights(shape: NetworkSize) -> Mapping[str, float]:
     """What a network of convolutions weighs, more or less."""
-    return {"params": float((3 * shape.cells + 2) * shape.filters**2)}
+    return {"params": float((3 * shape.depth + 2) * shape.width**2)}
 
 
-def clock(shape: Shape) -> Mapping[str, float]:
+def clock(shape: NetworkSize) -> Mapping[str, float]:
     """A machine that takes a thousandth of a millisecond for each of these weights."""
     return {"latency_ms": weights(shape)["params"] / 1000}
 
 
 @pytest.mark.parametrize("limit", [400.0, 5_000.0, 54_321.0, 400_000.0])
-@pytest.mark.parametrize("start", [Shape(1, 8), Shape(2, 32), Shape(3, 5)])
-def test_the_picked_size_fits_and_the_next_wider_and_the_next_deeper_do_not(limit: float, start: Shape) -> None:
+@pytest.mark.parametrize("start", [NetworkSize(1, 8), NetworkSize(2, 32), NetworkSize(3, 5)])
+def test_the_picked_size_fits_and_the_next_wider_and_the_next_deeper_do_not(limit: float, start: NetworkSize) -> None:
     free = Freedom(start)
     picked = pick_shape(weights, [Limit("params", limit, "x")], free)
     assert picked.cost == weights(picked.shape)
     assert picked.cost["params"] <= limit
-    wider = next(width for width in free.widths if width > picked.shape.filters)
-    assert weights(Shape(picked.shape.cells, wider))["params"] > limit
-    deeper = Shape(picked.shape.cells + 1, picked.shape.filters)
-    assert weights(deeper)["params"] > limit or picked.shape.cells == MOST_CELLS
+    wider = next(width for width in free.widths if width > picked.shape.width)
+    assert weights(NetworkSize(picked.shape.depth, wider))["params"] > limit
+    deeper = NetworkSize(picked.shape.depth + 1, picked.shape.width)
+    assert weights(deeper)["params"] > limit or picked.shape.depth == 20
     assert len(picked.measured) < 20
 
 
 def test_depth_grows_by_1_2_where_width_grows_by_1_1_as_in_efficientnet() -> None:
-    row = sizes(Freedom(Shape(2, 16)))
+    row = sizes(Freedom(NetworkSize(2, 16)))
     # phi = 4: 2 * 1.2^4 = 4.1, 16 * 1.1^4 = 23.4; phi = 8: 2 * 1.2^8 = 8.6, 16 * 1.1^8 = 34.3.
-    assert {Shape(2, 16), Shape(4, 24), Shape(9, 32)} <= set(row)
-    assert row[0] == Shape(1, 2)
-    assert row[-1] == Shape(MOST_CELLS, 256)
+    assert {NetworkSize(2, 16), NetworkSize(4, 24), NetworkSize(9, 32)} <= set(row)
+    assert row[0] == NetworkSize(1, 2)
+    assert row[-1] == NetworkSize(20, 256)
     for one, next_one in itertools.pairwise(row):
-        assert one.cells <= next_one.cells
-        assert one.filters <= next_one.filters
+        assert one.depth <= next_one.depth
+        assert one.width <= next_one.width
 
 
 def test_filters_are_even_and_multiples_of_8_above_16_and_of_4_for_imagenet() -> None:
@@ -68,45 +67,47 @@ def test_filters_are_even_and_multiples_of_8_above_16_and_of_4_for_imagenet() ->
 
 def test_what_is_given_is_kept_and_the_other_is_picked() -> None:
     limit = [Limit("params", 20_000.0, "x")]
-    assert pick_shape(weights, limit, Freedom(Shape(1, 8), cells=3)).shape == Shape(3, 40)
-    assert pick_shape(weights, limit, Freedom(Shape(1, 8), filters=30)).shape == Shape(6, 30)
-    assert pick_shape(weights, limit, Freedom(Shape(1, 8), cells=5, filters=21)).shape == Shape(5, 21)
+    assert pick_shape(weights, limit, Freedom(NetworkSize(1, 8), depth=3)).shape == NetworkSize(3, 40)
+    assert pick_shape(weights, limit, Freedom(NetworkSize(1, 8), width=30)).shape == NetworkSize(6, 30)
+    assert pick_shape(weights, limit, Freedom(NetworkSize(1, 8), depth=5, width=21)).shape == NetworkSize(5, 21)
     with pytest.raises(NothingFits) as nothing:
-        pick_shape(weights, limit, Freedom(Shape(1, 8), cells=5, filters=64))
-    assert nothing.value.shape == Shape(5, 64)
+        pick_shape(weights, limit, Freedom(NetworkSize(1, 8), depth=5, width=64))
+    assert nothing.value.shape == NetworkSize(5, 64)
 
 
 def test_several_limits_hold_at_once() -> None:
-    def cost(shape: Shape) -> Mapping[str, float]:
-        return {**weights(shape), "memory_mb": shape.filters / 10}
+    def cost(shape: NetworkSize) -> Mapping[str, float]:
+        return {**weights(shape), "memory_mb": shape.width / 10}
 
     picked = pick_shape(cost, [Limit("params", 1e6, "x"), Limit("memory_mb", 2.5, "y")], START)
-    assert picked.shape == Shape(MOST_CELLS, 24)
+    assert picked.shape == NetworkSize(20, 24)
     assert pick_shape(cost, [Limit("params", 400.0, "x"), Limit("memory_mb", 2.5, "y")], START).cost["params"] <= 400
 
 
 def test_where_nothing_fits_the_smallest_size_is_named() -> None:
-    for cells, smallest in ((None, Shape(1, 2)), (4, Shape(4, 2))):
+    for cells, smallest in ((None, NetworkSize(1, 2)), (4, NetworkSize(4, 2))):
         with pytest.raises(NothingFits) as nothing:
-            pick_shape(weights, [Limit("params", 1.0, "x")], Freedom(Shape(2, 16), cells=cells))
+            pick_shape(weights, [Limit("params", 1.0, "x")], Freedom(NetworkSize(2, 16), depth=cells))
         assert nothing.value.shape == smallest
         assert nothing.value.cost == weights(smallest)
 
 
 def test_a_size_that_does_not_go_into_memory_does_not_fit() -> None:
-    def measure(shape: Shape) -> Mapping[str, float]:
-        if shape.filters > 40:
+    def measure(shape: NetworkSize) -> Mapping[str, float]:
+        if shape.width > 40:
             raise TooLarge
         return weights(shape)
 
-    assert pick_shape(measure, [Limit("params", 1e9, "x")], START).shape == Shape(MOST_CELLS, 40)
+    assert pick_shape(measure, [Limit("params", 1e9, "x")], START).shape == NetworkSize(20, 40)
 
 
-def times(slow: Callable[[int, Shape], float]) -> tuple[list[Shape], Callable[[Shape], Mapping[str, float]]]:
+def times(
+    slow: Callable[[int, NetworkSize], float],
+) -> tuple[list[NetworkSize], Callable[[NetworkSize], Mapping[str, float]]]:
     """A clock that is off by `slow`(measurements of this size so far, size)."""
-    asked: list[Shape] = []
+    asked: list[NetworkSize] = []
 
-    def measure(shape: Shape) -> Mapping[str, float]:
+    def measure(shape: NetworkSize) -> Mapping[str, float]:
         asked.append(shape)
         return {"latency_ms": clock(shape)["latency_ms"] * slow(asked.count(shape) - 1, shape)}
 
@@ -126,15 +127,17 @@ def test_a_latency_is_measured_again_and_a_size_that_breaks_the_limit_then_gives
     asked, measure = times(lambda times_before, shape: 1.5 if shape == quiet and times_before else 1.0)
     picked = pick_shape(measure, limit, START)
     assert asked.count(quiet) > 1
-    assert picked.shape == Shape(quiet.cells - 1, quiet.filters)
+    assert picked.shape == NetworkSize(quiet.depth - 1, quiet.width)
     assert picked.cost["latency_ms"] <= 20.0
     assert asked[-1] == picked.shape
 
 
 def test_a_latency_keeps_a_margin_where_there_is_a_choice() -> None:
-    exact = clock(Shape(4, 24))["latency_ms"]
+    exact = clock(NetworkSize(4, 24))["latency_ms"]
     assert pick_shape(clock, [Limit("latency_ms", exact, "x")], START).cost["latency_ms"] < 0.98 * exact
-    assert pick_shape(clock, [Limit("latency_ms", exact, "x")], Freedom(Shape(1, 8), 4, 24)).shape == Shape(4, 24)
+    assert pick_shape(clock, [Limit("latency_ms", exact, "x")], Freedom(NetworkSize(1, 8), 4, 24)).shape == NetworkSize(
+        4, 24
+    )
 
 
 @given(st.integers(1, 80), st.integers(-1, 79), st.integers(0, 90))

@@ -77,7 +77,7 @@ def test_the_final_table_and_the_exports_come_in_the_order_of_the_ranking(
 ) -> None:
     order = [network["key"] for network in ranking(whole)]
     assert [row.key for row in final_table(whole)] == order
-    assert {(row.size.cells, row.size.limits["params"]) for row in final_table(whole)} == {(1, 30_000)}
+    assert {(row.size.numbers["cells"], row.size.limits["params"]) for row in final_table(whole)} == {(1, 30_000)}
     reversed_order = order[::-1]
     networks = [{"key": key, "rank": rank} for rank, key in enumerate(reversed_order, start=1)]
     change(copy / "transfer" / "ranking.json", networks=networks)

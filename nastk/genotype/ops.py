@@ -1,0 +1,62 @@
+"""What is known of each operation that an edge of a cell can be, without building it: one table, and no torch.
+
+The modules are in `nastk.ops`, one file a family; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class OpFacts(NamedTuple):
+    """Facts of an operation.
+
+    Attributes:
+        name: as genotypes write it.
+        family: the kind of work that it is, as drawings show it.
+        passes: whether it hands a value of F channels on as it is, at stride 1.
+        projects: whether it is a conv_1x1 where it cannot pass its input on, at stride 2 too.
+        weightless: whether it has no weights where it reads F channels.
+        zero: whether its result is zero.
+    """
+
+    name: str
+    family: str
+    passes: bool = False
+    projects: bool = False
+    weightless: bool = False
+    zero: bool = False
+
+
+OP_FACTS: dict[str, OpFacts] = {
+    facts.name: facts
+    for facts in (
+        OpFacts("identity", "identity", passes=True, projects=True),
+        OpFacts("zero", "zero", weightless=True, zero=True),
+        OpFacts("conv_1x1", "convolution"),
+        OpFacts("conv_3x3", "convolution"),
+        OpFacts("conv_1x3_3x1", "convolution"),
+        OpFacts("conv_1x7_7x1", "convolution"),
+        OpFacts("dil_conv_3x3", "dilated"),
+        OpFacts("sep_conv_3x3", "separable"),
+        OpFacts("sep_conv_5x5", "separable"),
+        OpFacts("sep_conv_7x7", "separable"),
+        OpFacts("avg_pool_3x3", "pooling", weightless=True),
+        OpFacts("max_pool_3x3", "pooling", weightless=True),
+        OpFacts("max_pool_5x5", "pooling", weightless=True),
+        OpFacts("max_pool_7x7", "pooling", weightless=True),
+        OpFacts("dw_conv_3x3", "separable"),
+        OpFacts("dw_conv_5x5", "separable"),
+        OpFacts("squeeze_excitation", "attention"),
+        # DARTS' name, with a factorized reduction at stride 2.
+        OpFacts("skip_connect", "identity", passes=True),
+        OpFacts("dil_sep_conv_3x3", "dilated"),
+        OpFacts("dil_sep_conv_5x5", "dilated"),
+    )
+}
+
+KNOWN_OPS: tuple[str, ...] = tuple(OP_FACTS)
+ZERO_OPS = frozenset(name for name, facts in OP_FACTS.items() if facts.zero)
+IDENTITY_OPS = frozenset(name for name, facts in OP_FACTS.items() if facts.passes)
+PROJECTED_OPS = frozenset(name for name, facts in OP_FACTS.items() if facts.projects)
+PARAMETERLESS_OPS = frozenset(name for name, facts in OP_FACTS.items() if facts.weightless)
