@@ -14,7 +14,9 @@ from nastk.evaluators.training import TrainingEvaluator
 from nastk.executors import Executor
 from nastk.free_memory import GIGABYTE
 from nastk.genotype import Genotype
-from nastk.jobs.fitting import free_bytes
+from nastk.genotype.skeleton import skeleton_named
+from nastk.jobs.candidate_input import free_bytes
+from nastk.networks import NetworkConfig
 from nastk.objective import STEADY
 from nastk.runs.rows import Row
 from nastk.spaces import Space, random_genotype
@@ -56,7 +58,7 @@ def tell_outlook(config: DictConfig, executor: Executor, space: Space, trials: i
     steps = evaluator.epochs * (images // evaluator.batch)
     said = [
         f"{images:,} images of {network.classes} classes to train on, {held:,} to score on",
-        f"{network.width}x{network.height} pixels, stem {network.stem}",
+        f"{network.width}x{network.height} pixels, {_network_told(network, space, config)}",
         f"batch {evaluator.batch}, {evaluator.epochs} epochs of {images // evaluator.batch} steps",
     ]
     try:
@@ -75,6 +77,12 @@ def tell_outlook(config: DictConfig, executor: Executor, space: Space, trials: i
         f"about {_told(seconds)} a candidate, {_told(seconds * -(-trials // parallel))} for {trials}",
     ]
     print(f"search: {'; '.join(said)}", file=sys.stderr, flush=True)
+
+
+def _network_told(network: NetworkConfig, space: Space, config: DictConfig) -> str:
+    """Returns the stem of networks of cells, the sizes of others."""
+    skeleton = skeleton_named(_timed(config, space).skeleton)
+    return f"stem {network.stem}" if skeleton.cells else skeleton.told(network.sizes)
 
 
 def _timed(config: DictConfig, space: Space) -> Genotype:

@@ -75,8 +75,14 @@ class TooSlow:
     def _sizes(self) -> list[str]:
         network = OmegaConf.select(self._config, "evaluator.network") or {}
         least = {"filters": 4, "cells": 1}
-        return [
+        whole = [
             f"evaluator.network.{name}={max(network[name] // 2, low)} (now {network[name]})"
             for name, low in least.items()
             if network.get(name) is not None and network[name] > low
         ]
+        factors = [
+            f"evaluator.network.{name}={network[name] / 2:g} (now {network[name]:g})"
+            for name in ("width_multiplier", "depth_multiplier")
+            if network.get(name) is not None
+        ]
+        return whole + factors
