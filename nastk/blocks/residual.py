@@ -1,13 +1,15 @@
 """Residual blocks: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016.
 
-The stride is on the 3x3 convolution of the bottleneck, as in torchvision's ResNet, whose counts these are.
+The stride is on the 3x3 convolution of the bottleneck, as in torchvision's ResNet, whose counts these are. With groups
+it is ResNeXt's (Xie et al., CVPR 2017), with squeeze-and-excitation SE-ResNet's (Hu, Shen, Sun, CVPR 2018).
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from nastk.blocks.layers import activation, conv_norm_act
+from nastk.blocks.attention import SqueezeExcitation
+from nastk.blocks.layers import activation, conv_norm_act, in_groups
 from nastk.blocks.register import block
 from nastk.ops.drop_path import DropPath
 
@@ -30,11 +32,19 @@ class Residual(nn.Module):
         return result
 
 
-def projection(channels_in: int, channels_out: int, stride: int) -> nn.Module:
-    """Returns the identity, or a strided 1x1 convolution with normalisation where sizes differ."""
+def projection(channels_in: int, channels_out: int, stride: int, kernel: int = 1) -> nn.Module:
+    """Returns the identity, or where sizes differ a strided convolution with normalisation.
+
+    Without a stride the convolution is a 1x1 one, whatever the kernel, as in SENet-154.
+    """
     if channels_in == channels_out and stride == 1:
         return nn.Identity()
-    return nn.Sequential(*conv_norm_act(channels_in, channels_out, 1, stride, "none"))
+    return nn.Sequential(*conv_norm_act(channels_in, channels_out, kernel if stride > 1 else 1, stride, "none"))
+
+
+def squeezed(channels: int, ratio: float) -> list[nn.Module]:
+    """Returns squeeze-and-excitation of `ratio` as many hidden channels, nothing for 0, to go into a `Sequential`."""
+    return [SqueezeExcitation(channels, max(round(channels * ratio), 1))] if ratio else []
 
 
 @block("residual_basic")
@@ -43,6 +53,7 @@ def basic(channels_in: int, channels_out: int, stride: int, drop: float, *, act:
     branch = nn.Sequential(
         *conv_norm_act(channels_in, channels_out, 3, stride, act),
         *conv_norm_act(channels_out, channels_out, 3, 1, "none"),
+        *squeezed(channels_out, se),
     )
     return Residual(branch, projection(channels_in, channels_out, stride), nn.Sequential(*activation(act)), drop)
 
@@ -56,14 +67,23 @@ def bottleneck(
     *,
     act: str,
     expansion: float,
-    groups: int,
+    lead: float,
+    group_width: int,
     se: float,
+    shortcut_kernel: int,
 ) -> nn.Module:
-    """1x1, 3x3 and 1x1 convolutions, the middle ones `expansion` times narrower, and a shortcut."""
-    inner = max(round(channels_out / expansion), 1)
+    """1x1, 3x3 and 1x1 convolutions, the middle one `expansion` times narrower, and a shortcut.
+
+    The middle one's channels are a multiple of `group_width`; a scaled network has fewer or more groups, as wide as
+    before. `lead` times as many go into it, as many of them in each group.
+    """
+    inner, groups = in_groups(channels_out / expansion, group_width)
+    entered = max(round(lead * inner / groups), 1) * groups
     branch = nn.Sequential(
-        *conv_norm_act(channels_in, inner, 1, 1, act),
-        *conv_norm_act(inner, inner, 3, stride, act, groups),
+        *conv_norm_act(channels_in, entered, 1, 1, act),
+        *conv_norm_act(entered, inner, 3, stride, act, groups),
         *conv_norm_act(inner, channels_out, 1, 1, "none"),
+        *squeezed(channels_out, se),
     )
-    return Residual(branch, projection(channels_in, channels_out, stride), nn.Sequential(*activation(act)), drop)
+    shortcut = projection(channels_in, channels_out, stride, shortcut_kernel)
+    return Residual(branch, shortcut, nn.Sequential(*activation(act)), drop)

@@ -114,6 +114,10 @@ class Block:
         keeps: whether the channels stay as they are, so that a stage's width says nothing.
         passes: whether it hands on what comes in where neither stride nor channels change.
         classifier: whether it maps features to logits and ends a network.
+        own_width: whether its channels follow from its options and from what comes in, as in pooling; a stage's width
+            then says nothing, and is 0.
+        strides: whether a stage of it may have a stride.
+        floors: whether a stride leaves floor(size / stride) pixels a side, rather than the ceiling of it.
         idle: by option, the value of it that makes other options idle, and which: `{"se": (0.0, ("se_act",))}`.
     """
 
@@ -125,6 +129,9 @@ class Block:
     keeps: bool = False
     passes: bool = False
     classifier: bool = False
+    own_width: bool = False
+    strides: bool = True
+    floors: bool = False
     idle: Mapping[str, tuple[Value, tuple[str, ...]]] = field(default_factory=dict)
 
     def checked(self, options: Mapping[str, Any], where: str) -> tuple[tuple[str, Value], ...]:

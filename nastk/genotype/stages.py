@@ -30,7 +30,8 @@ class Stage:
 
     Attributes:
         block: the family's name in `nastk.genotype.blocks`.
-        width: channels that come out; 0 for a classifier, whose width is the number of classes.
+        width: channels that come out; 0 for a classifier, whose width is the number of classes, and for a family whose
+            channels follow from its options (`Block.own_width`).
         depth: blocks in the row.
         stride: of the first block; the others have 1.
         options: of the family; those at their defaults, and those without effect, are left out.
@@ -48,9 +49,13 @@ class Stage:
     def __post_init__(self) -> None:
         family = block_named(self.block)
         where = f"stage {self.block!r}"
-        Whole(1, 0 if family.classifier else 1, MOST_CHANNELS).checked(f"{where}: width", self.width)
+        Whole(1, 0 if family.classifier or family.own_width else 1, MOST_CHANNELS).checked(
+            f"{where}: width", self.width
+        )
         Whole(1, 1, MOST_DEPTH).checked(f"{where}: depth", self.depth)
-        Whole(1, 1, 64).checked(f"{where}: stride", self.stride)
+        Whole(1, 1, 64 if family.strides else 1).checked(f"{where}: stride", self.stride)
+        if family.own_width:
+            object.__setattr__(self, "width", 0)
         object.__setattr__(self, "options", family.checked(dict(self.options), where))
 
     @cached_property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from nastk.blocks.layers import divisible
+from nastk.blocks.layers import SAME, divisible
 from nastk.blocks.register import Row, build_stage
 from nastk.errors import UserError
 from nastk.genotype.blocks import Value, Whole, Wholes, block_named
@@ -122,7 +122,7 @@ def build_stages(
     modules: list[nn.Module] = []
     size, done = (height, width), 0
     for index, (stage, depth) in enumerate(rows):
-        left = _after(stage, size, index)
+        left = _after(stage, depth, size, index)
         drops = [drop_path * (done + place + 1) / total for place in range(depth)]
         row = Row(channels, scaling.channels(stage.width), depth, stage.stride, drops, size)
         built = build_stage(stage.block, row, scaling.options(stage))
@@ -134,21 +134,33 @@ def build_stages(
     return StageNetwork(modules[:body], modules[body:], classifier.module)
 
 
-def _after(stage: Stage, size: tuple[int, int], index: int) -> tuple[int, int]:
-    """Returns the map's size after a stage; padded kernels leave ceil(size / stride), others less.
+def _after(stage: Stage, depth: int, size: tuple[int, int], index: int) -> tuple[int, int]:
+    """Returns the map's size after a stage; padded odd kernels leave ceil(size / stride), others less.
 
     Raises:
         UserError: nothing is left to stride over.
     """
-    options = stage.every_option
-    kernel, padding = options.get("kernel", 1), options.get("padding", -1)
-    lost = 0
-    if isinstance(kernel, int) and isinstance(padding, int) and padding >= 0:
-        lost = kernel - 1 - 2 * padding
-    left = tuple(-(-(side - lost) // stage.stride) for side in size)
-    if any(side < 1 for side in left) or (stage.stride > 1 and any(side < 2 for side in size)):
+    left = _side_after(stage, depth, size[0]), _side_after(stage, depth, size[1])
+    if min(left) < 1 or (stage.stride > 1 and min(size) < 2):
         raise UserError(
             f"stage {index} ({stage.block!r}, stride {stage.stride}) shrinks a map of {size[0]}x{size[1]} pixels below "
             "1x1: give larger images, or fewer strides"
         )
-    return left[0], left[1]
+    return left
+
+
+def _side_after(stage: Stage, depth: int, side: int) -> int:
+    """Returns the pixels of a side after a stage, each of whose blocks has one strided or unpadded window."""
+    if block_named(stage.block).floors:
+        return side // stage.stride
+    options = stage.every_option
+    kernel, dilation, padding = (options.get(name) for name in ("kernel", "dilation", "padding"))
+    reach = (dilation if isinstance(dilation, int) else 1) * (kernel - 1 if isinstance(kernel, int) else 0)
+    padding = reach // 2 if not isinstance(padding, int) or padding == SAME else padding
+    for stride in (stage.stride, *[1] * (depth - 1)):
+        room = side + 2 * padding - reach - 1
+        windows = room // stride + 1
+        if options.get("ceil") and room % stride and windows * stride < side + padding:
+            windows += 1  # torch's rule: the last window begins within the image or its left padding
+        side = windows
+    return side

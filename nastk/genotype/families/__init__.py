@@ -1,5 +1,9 @@
 """Facts of the block families, one file a group; importing this enters all of them. Loads no torch."""
 
+import nastk.genotype.families.branches
 import nastk.genotype.families.classifiers
+import nastk.genotype.families.dense
 import nastk.genotype.families.plain
-import nastk.genotype.families.residual  # noqa: F401
+import nastk.genotype.families.preactivation
+import nastk.genotype.families.residual
+import nastk.genotype.families.xception  # noqa: F401

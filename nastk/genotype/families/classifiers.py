@@ -1,6 +1,6 @@
 """How a network of stages ends: from feature maps to logits."""
 
-from nastk.genotype.blocks import MOST_CHANNELS, Block, Number, Whole, Wholes, act, enter
+from nastk.genotype.blocks import MOST_CHANNELS, Block, Flag, Number, Whole, Wholes, act, enter
 
 enter(
     Block(
@@ -12,8 +12,18 @@ enter(
             "hidden": Wholes((), 1, MOST_CHANNELS, channels=True),
             "act": act(),
             "dropout": Number(0.0, 0.0, 0.99),
+            "dropout_first": Flag(False),  # before every hidden layer, rather than after it
         },
         classifier=True,
-        idle={"hidden": ((), ("act",))},
+        idle={"hidden": ((), ("act", "dropout_first")), "dropout": (0.0, ("dropout_first",))},
+    )
+)
+enter(
+    Block(
+        "conv_classifier",
+        "nastk.blocks.classifiers",
+        "dropout, a 1x1 convolution to the classes, an activation, average pooling",
+        {"act": act(), "dropout": Number(0.0, 0.0, 0.99)},
+        classifier=True,
     )
 )

@@ -24,10 +24,10 @@ enter(
     Block(
         "max_pool",
         "nastk.blocks.plain",
-        "max pooling; keeps the channels, whatever the stage's width",
+        "max pooling; keeps the channels",
         {"kernel": kernel(), "padding": Whole(SAME, SAME, 64), "ceil": Flag(False)},
-        repeats=False,
         keeps=True,
+        own_width=True,
     )
 )
 enter(
@@ -36,5 +36,15 @@ enter(
         "nastk.blocks.skip",
         "nothing; a 1x1 convolution with normalisation where channels or pixels change (NAS-Bench-Macro's identity)",
         passes=True,
+    )
+)
+enter(
+    Block(
+        "norm",
+        "nastk.blocks.plain",
+        "normalisation and activation; what a body of pre-activated blocks ends with",
+        {"act": act()},
+        own_width=True,
+        strides=False,
     )
 )
