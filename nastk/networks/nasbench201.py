@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from nastk.blocks.cell import CellModule
 from nastk.errors import UserError
 from nastk.genotype import CellGenotype
-from nastk.networks.cell import CellModule
 from nastk.networks.config import STRIDES, NetworkConfig
 from nastk.networks.heads import auxiliary_head, head
 from nastk.networks.network import Network

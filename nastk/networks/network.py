@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
-from nastk.networks.cell import CellModule
+from nastk.blocks.cell import CellModule
 
 
 class Stem(nn.Module):

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from nastk.blocks.cell import CellModule
 from nastk.genotype import CellGenotype
-from nastk.networks.cell import CellModule
 from nastk.networks.config import STRIDES, NetworkConfig
 from nastk.networks.heads import auxiliary_head
 from nastk.networks.network import Network, Stem

@@ -52,11 +52,11 @@ def apart(network: torch.nn.Module) -> bool:
     return not torch.allclose(logits, logits[:1].expand_as(logits), atol=1e-5)
 
 
-@pytest.mark.parametrize("block", ["dense", "dual_path", *RESIDUAL])
+@pytest.mark.parametrize("block", ["dense", "dual_path", "nasnet_cell", *RESIDUAL])
 def test_drop_path_drops_for_each_image_by_itself_and_more_with_progress(block: str) -> None:
     torch.manual_seed(0)
     family = block_named(block)
-    options = tuple(FAMILIES[block].items())
+    options = tuple(FAMILIES.get(block, {}).items())
     genotype = StageGenotype((Stage("conv", 16), Stage(block, 0 if family.own_width else 16, 2, options=options)))
     network = build_stages(genotype, classes=4, channels=3, height=8, width=8, drop_path=0.5)
     network.set_drop_path_progress(1.0)

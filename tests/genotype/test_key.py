@@ -15,6 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nastk.blocks.cell import CellModule
 from nastk.genotype import Cell, CellGenotype, Edge, Node
 from nastk.genotype.key import (
     IDENTITY_OPS,
@@ -26,7 +27,6 @@ from nastk.genotype.key import (
     canonical_cell,
     genotype_key,
 )
-from nastk.networks.cell import CellModule
 from nastk.ops import OPS, build_op
 from nastk.ops.identity import FactorizedReduction
 from nastk.spaces import NasBench201Space, NasnetSpace, random_genotype

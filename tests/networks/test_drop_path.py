@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import fx
 
+from nastk.blocks.cell import CellModule
 from nastk.networks import NetworkConfig, build_network
-from nastk.networks.cell import CellModule
 from nastk.ops.drop_path import DropPath
 from tests.networks.named import drawn
 

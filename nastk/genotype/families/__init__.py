@@ -1,6 +1,7 @@
 """Facts of the block families, one file a group; importing this enters all of them. Loads no torch."""
 
 import nastk.genotype.families.branches
+import nastk.genotype.families.cells
 import nastk.genotype.families.classifiers
 import nastk.genotype.families.dense
 import nastk.genotype.families.plain

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nastk.blocks.cell import CellModule
 from nastk.genotype import Cell, Edge, Node
-from nastk.networks.cell import CellModule
 from nastk.ops.identity import FactorizedReduction, Zero
 
 FILTERS = 4
