@@ -5,7 +5,7 @@ A family is entered once, in a file of `nastk.genotype.families`, and built by t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,6 +118,8 @@ class Block:
             then says nothing, and is 0.
         strides: whether a stage of it may have a stride.
         floors: whether a stride leaves floor(size / stride) pixels a side, rather than the ceiling of it.
+        strided: options without effect where a stage does not stride.
+        tidy: says of complete options in one way what can be said in several; changes them.
         idle: by option, the value of it that makes other options idle, and which: `{"se": (0.0, ("se_act",))}`.
     """
 
@@ -132,10 +134,12 @@ class Block:
     own_width: bool = False
     strides: bool = True
     floors: bool = False
+    strided: tuple[str, ...] = ()
+    tidy: Callable[[dict[str, Value]], None] | None = None
     idle: Mapping[str, tuple[Value, tuple[str, ...]]] = field(default_factory=dict)
 
-    def checked(self, options: Mapping[str, Any], where: str) -> tuple[tuple[str, Value], ...]:
-        """Returns (name, value) pairs in the order of names, without those at their defaults or idle.
+    def checked(self, options: Mapping[str, Any], where: str, stride: int = 1) -> tuple[tuple[str, Value], ...]:
+        """Returns (name, value) pairs in the order of names, without those at their defaults or without effect.
 
         Raises:
             UserError: no such option, or a value that cannot be.
@@ -149,6 +153,10 @@ class Block:
         for name, (value, others) in self.idle.items():
             if every[name] == value:
                 every.update({other: self.options[other].default for other in others})
+        if stride == 1:
+            every.update({name: self.options[name].default for name in self.strided})
+        if self.tidy is not None:
+            self.tidy(every)
         return tuple(sorted((name, value) for name, value in every.items() if value != self.options[name].default))
 
     def complete(self, options: Mapping[str, Value]) -> dict[str, Value]:

@@ -56,7 +56,7 @@ class Stage:
         Whole(1, 1, 64 if family.strides else 1).checked(f"{where}: stride", self.stride)
         if family.own_width:
             object.__setattr__(self, "width", 0)
-        object.__setattr__(self, "options", family.checked(dict(self.options), where))
+        object.__setattr__(self, "options", family.checked(dict(self.options), where, self.stride))
 
     @cached_property
     def every_option(self) -> dict[str, Value]:
@@ -209,7 +209,8 @@ def canonical_rows(stages: Sequence[Stage]) -> list[list[Any]]:
         channels = width
         options = [[name, list(value) if isinstance(value, tuple) else value] for name, value in stage.options]
         last = rows[-1] if rows else None
-        same = last is not None and [last[0], last[1], last[4]] == [stage.block, width, options]
+        kept = [option for option in last[4] if option[0] not in facts.strided] if last is not None else []
+        same = last is not None and [last[0], last[1], kept] == [stage.block, width, options]
         if last is not None and same and facts.repeats and stage.stride == 1:
             last[3] += depth
         else:

@@ -111,3 +111,28 @@ def _accepted(stages: list[Stage], side: int) -> bool:
         assert "shrinks a map" in str(error)
         return False
     return True
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"block": "conv", "kernel": 5, "padding": 2}, {"block": "conv", "kernel": 5}),
+        ({"block": "conv", "kernel": 3, "dilation": 2, "padding": 2}, {"block": "conv", "kernel": 3, "dilation": 2}),
+        ({"block": "conv", "kernel": 1, "dilation": 3}, {"block": "conv", "kernel": 1}),
+        ({"block": "max_pool", "kernel": 3, "padding": 1, "ceil": True}, {"block": "max_pool"}),
+        ({"block": "residual_bottleneck", "shortcut_kernel": 3}, {"block": "residual_bottleneck"}),
+    ],
+    ids=str,
+)
+def test_what_computes_the_same_is_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    stages = [Stage.from_dict({"width": 16, **fields}) for fields in (one, other)]
+    assert stages[0] == stages[1]
+    assert Stage.from_dict(stages[0].to_dict()) == stages[0]
+
+
+def test_a_cut_after_the_block_that_strides_changes_no_key() -> None:
+    options = {"block": "residual_bottleneck", "width": 16, "group_width": 4, "shortcut_kernel": 3}
+    whole = StageGenotype((Stage.from_dict({**options, "depth": 3, "stride": 2}),))
+    cut = StageGenotype((Stage.from_dict({**options, "stride": 2}), Stage.from_dict({**options, "depth": 2})))
+    other = StageGenotype((Stage.from_dict({**options, "stride": 2, "shortcut_kernel": 1}), *cut.stages[1:]))
+    assert whole.key == cut.key != other.key

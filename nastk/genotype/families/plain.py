@@ -1,8 +1,18 @@
 """Plain layers as blocks: convolution with normalisation and activation, and pooling."""
 
-from nastk.genotype.blocks import MOST_CHANNELS, Block, Flag, Whole, act, enter, kernel
+from nastk.genotype.blocks import MOST_CHANNELS, Block, Flag, Value, Whole, act, enter, kernel
 
 SAME = -1  # as much padding as keeps ceil(size / stride) pixels
+
+
+def _tidy_padding(options: dict[str, Value]) -> None:
+    """Says of a padding that it is the usual one, where it is."""
+    kernel, dilation, padding = (options.get(name, 1) for name in ("kernel", "dilation", "padding"))
+    if isinstance(kernel, int) and isinstance(dilation, int) and isinstance(padding, int):
+        reach = dilation * (kernel - 1)
+        if 2 * padding == reach:
+            options["padding"] = SAME
+
 
 enter(
     Block(
@@ -18,6 +28,8 @@ enter(
             "norm": Flag(True),
             "bias": Flag(False),
         },
+        idle={"kernel": (1, ("dilation",))},
+        tidy=_tidy_padding,
     )
 )
 enter(
@@ -28,6 +40,8 @@ enter(
         {"kernel": kernel(), "padding": Whole(SAME, SAME, 64), "ceil": Flag(False)},
         keeps=True,
         own_width=True,
+        strided=("ceil",),
+        tidy=_tidy_padding,
     )
 )
 enter(

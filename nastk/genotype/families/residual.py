@@ -23,5 +23,6 @@ enter(
             "se": squeeze(),
             "shortcut_kernel": Whole(1, 1, 7),  # of the shortcut's convolution where it strides
         },
+        strided=("shortcut_kernel",),
     )
 )
