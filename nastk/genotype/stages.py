@@ -49,11 +49,12 @@ class Stage:
     def __post_init__(self) -> None:
         family = block_named(self.block)
         where = f"stage {self.block!r}"
-        Whole(1, 0 if family.classifier or family.own_width else 1, MOST_CHANNELS).checked(
-            f"{where}: width", self.width
-        )
+        least = 0 if family.classifier or family.own_width else 1
+        Whole(1, least, MOST_CHANNELS).checked(f"{where}: width", self.width)
         Whole(1, 1, MOST_DEPTH).checked(f"{where}: depth", self.depth)
-        Whole(1, 1, 64 if family.strides else 1).checked(f"{where}: stride", self.stride)
+        Whole(1, 1, 64).checked(f"{where}: stride", self.stride)
+        if self.stride > 1 and not family.strides:
+            raise UserError(f"{where}: stride={self.stride}, expected 1: blocks of this family do not stride")
         if family.own_width:
             object.__setattr__(self, "width", 0)
         object.__setattr__(self, "options", family.checked(dict(self.options), where, self.stride))

@@ -119,6 +119,17 @@ def test_a_classic_of_a_quarter_width_and_half_depth_learns_on_small_images(name
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
+def test_a_classic_can_have_any_width(name: str) -> None:
+    with torch.device("meta"):
+        sizes = []
+        for width in (0.05, 0.3, 0.7, 1.0, 1.4):
+            network = built(name, side=64, width=width, depth=0.2)
+            assert network(torch.empty(1, 3, 64, 64)).shape == (1, classic(name)["classes"])
+            sizes.append(sum(parameter.numel() for parameter in network.parameters()))
+    assert sizes == sorted(set(sizes))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_a_small_classic_is_written_as_it_computes_and_runs_in_int8(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = enliven(built(name, classes=5, side=64, width=0.25, depth=0.5), 64)

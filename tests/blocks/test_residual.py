@@ -80,7 +80,7 @@ def test_pre_activation_projects_the_activated_input(block: str) -> None:
         ("residual_basic", {"se": 2}, "se=2, expected a number of 0.0 to 1.0"),
         ("preact_basic", {"act": "rellu"}, "unknown value of stage 'preact_basic': act 'rellu'; nearest is 'relu'"),
         ("conv", {"groups": 3}, "4 to 8 channels: not divisible by groups=3"),
-        ("norm", {}, "stride=2, expected a whole number of 1 to 1"),
+        ("norm", {}, "stride=2, expected 1: blocks of this family do not stride"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(block: str, options: dict[str, object], words: str) -> None:
