@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nastk.genotype.genotype import Cell, Edge, Node
+from nastk.genotype.cell import Cell, Edge, Node
 
 
 class Cells(NamedTuple):
