@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+SHORT = 60
+
 
 class UserError(Exception):
     """A mistake in what the user gave. Entry points print it as one line and exit with code 2, without a traceback."""
@@ -36,3 +38,9 @@ def unknown(kind: str, value: object, valid: Iterable[str]) -> UserError:
     if not names:
         return UserError(f"unknown {kind} {value!r}: there is none to choose from")
     return UserError(f"unknown {kind} {value!r}; nearest is {names[0]!r}, there are: {', '.join(names)}")
+
+
+def shortened(data: object) -> str:
+    """Returns a value for a message, cut where it is long."""
+    text = repr(data)
+    return text if len(text) <= SHORT else text[: SHORT - 3] + "..."

@@ -1,5 +1,6 @@
 """The door that every file from outside comes through: what is read is bounded in size, depth, numbers and encoding."""
 
+from nastk.errors import shortened
 from nastk.outside.json_text import (
     ROWS,
     as_object,
@@ -8,7 +9,6 @@ from nastk.outside.json_text import (
     parse_json,
     read_json,
     read_object,
-    shortened,
 )
 from nastk.outside.regular import DOCUMENT, opened, read_bytes, read_text
 

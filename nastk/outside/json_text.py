@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nastk.errors import UserError
+from nastk.checks import is_number
+from nastk.errors import UserError, shortened
 from nastk.outside.regular import DOCUMENT, MIB, decoded, opened, read_text, sized
 
 MAX_DEPTH = 64
 MAX_DIGITS = 40  # an integer of more is no count; Python itself reads 4,300, and a float takes 308
 ROWS = 4096 * MIB  # of a file with one value a line, which is never in memory as a whole
 ROW = 16 * MIB
-SHORT = 60
 
 
 def read_json(path: Path, limit: int = DOCUMENT) -> Any:
@@ -101,15 +101,9 @@ def number_in(data: Mapping[str, Any], name: str, where: str) -> float | None:
     value = data.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_number(value):
         raise UserError(f"{where}: {name} {shortened(value)}, expected a finite number")
     return float(value)
-
-
-def shortened(data: object) -> str:
-    """Returns a value for a message, cut where it is long."""
-    text = repr(data)
-    return text if len(text) <= SHORT else text[: SHORT - 3] + "..."
 
 
 def _integer(text: str) -> int:
