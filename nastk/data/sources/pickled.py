@@ -1,17 +1,17 @@
-"""Reads the pickles of CIFAR's python version without unpickling: values are built, nothing is imported or called.
+"""Reads the pickles of CIFAR's python version: an unpickler that knows four names, and builds uint8 arrays only.
 
-A pickle is a program. `pickletools` takes it apart; the few instructions that dictionaries of lists, numbers, text and
-uint8 arrays need are carried out here on plain values, and every other instruction or name ends the reading.
+A pickle is a program. `pickletools` first takes it apart without running it: an instruction that CIFAR's files do not
+need ends the reading, and so does what asks for much memory or time. Then `pickle` carries it out, and what it takes
+for numpy's functions and types are the few lines below.
 """
 
 from __future__ import annotations
 
 import math
+import pickle
 import pickletools
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,38 +21,90 @@ from nastk.outside import opened
 
 MAX_BYTES = 1 << 30
 MAX_INSTRUCTIONS = 1_000_000  # CIFAR-100's training file has about 200,000
-RECONSTRUCT, NDARRAY, DTYPE, ENCODE = "numpy _reconstruct", "numpy ndarray", "numpy dtype", "_codecs encode"
+TEXT = ("BINSTRING", "SHORT_BINSTRING", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES")
+KEYS = (*TEXT, "REDUCE")  # as which Python 3 writes bytes in protocol 2
+PUTS, GETS = ("BINPUT", "LONG_BINPUT"), ("BINGET", "LONG_BINGET")
+INSTRUCTIONS = {
+    *("PROTO", "FRAME", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1"),
+    *("BINFLOAT", *TEXT, "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "APPEND"),
+    *("APPENDS", "SETITEM", "SETITEMS", "MEMOIZE", *PUTS, *GETS, "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD"),
+}
 NAMES = {
-    "numpy.core.multiarray _reconstruct": RECONSTRUCT,
-    "numpy._core.multiarray _reconstruct": RECONSTRUCT,
-    "numpy ndarray": NDARRAY,
-    "numpy dtype": DTYPE,
-    "_codecs encode": ENCODE,
+    "numpy.core.multiarray _reconstruct": "numpy _reconstruct",
+    "numpy._core.multiarray _reconstruct": "numpy _reconstruct",
+    "numpy ndarray": "numpy ndarray",
+    "numpy dtype": "numpy dtype",
+    "_codecs encode": "_codecs encode",
 }
 
 
 class _RefusedError(Exception):
-    """The pickle asks for something that a CIFAR file has no need of, or is malformed."""
-
-
-@dataclass(frozen=True)
-class _Name:
-    """What stands for one of `NAMES`; it cannot be called."""
-
-    name: str
+    """The pickle asks for something that a CIFAR file has no need of."""
 
 
 class _Uint8:
     """What stands for `numpy.dtype("u1")`."""
 
+    __slots__ = ()
+
+    def __setstate__(self, state: object) -> None:
+        match state:
+            case (int(), b"|" | "|", None, None, None, -1, -1, 0):
+                return
+        raise _RefusedError("it sets the state of something else than a uint8 array")
+
 
 class _Array:
     """An array whose content comes with a later instruction."""
 
-    content: NDArray[np.uint8] | None = None
+    __slots__ = ("content",)
+
+    def __init__(self) -> None:
+        self.content: NDArray[np.uint8] | None = None
+
+    def __setstate__(self, state: object) -> None:
+        """Fills the array: version, shape, type, whether the first axis runs fastest, bytes."""
+        match self.content, state:
+            case None, (int(), tuple() as shape, _Uint8(), bool() as fortran, bytes() as content):
+                if not all(isinstance(length, int) and 0 <= length <= MAX_BYTES for length in shape) or len(shape) > 4:
+                    raise _RefusedError(f"an array of {len(shape)} axes or of lengths that cannot be")
+                if math.prod(shape) != len(content):
+                    raise _RefusedError(f"an array of shape {shape} with {len(content)} bytes")
+                self.content = np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran else "C")
+            case _:
+                raise _RefusedError("it sets the state of something else than a uint8 array")
 
 
-_MARK = object()
+class _Name:
+    """What stands for one of `NAMES`: calling it does what numpy's own does for the arguments that numpy writes."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, *arguments: object) -> _Uint8 | _Array | bytes:
+        match self.name, arguments:
+            case "numpy dtype", (b"u1" | "u1", *_):
+                return _Uint8()
+            case "numpy _reconstruct", (_Name(name="numpy ndarray"), (0,), b"b" | "b"):
+                return _Array()
+            case "_codecs encode", (str() as text, "latin1" | b"latin1"):
+                return text.encode("latin-1")
+        raise _RefusedError(f"it calls {self.name.replace(' ', '.')} with other arguments than a uint8 array has")
+
+    def __setstate__(self, state: object) -> None:
+        raise _RefusedError("it sets the state of something else than a uint8 array")
+
+
+class _Unpickler(pickle.Unpickler):
+    """Builds plain values, text of Python 2 as bytes; of names it knows `NAMES` and imports none."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file, encoding="bytes")
+
+    def find_class(self, module: str, name: str) -> _Name:
+        return _Name(_known(f"{module} {name}"))
 
 
 def read_pickled(name: str, path: Path) -> dict[str, Any]:
@@ -63,186 +115,89 @@ def read_pickled(name: str, path: Path) -> dict[str, Any]:
         path: the file.
 
     Returns:
-        Its dictionary: text keys; values are None, bool, int, text or bytes (what Python 2 wrote as `str`), lists,
-        tuples and dictionaries of them, and uint8 arrays.
+        Its dictionary: text keys; values are None, bool, int, float, text or bytes (what Python 2 wrote as `str`),
+        lists, tuples and dictionaries of them, and uint8 arrays.
 
     Raises:
         UserError: the file is missing, too large, cut short, no dictionary, or asks for anything else than such values.
     """
     try:
         with opened(path, MAX_BYTES) as file:
-            result = _carry_out(file)
+            _check_instructions(file)
+            file.seek(0)
+            result = _Unpickler(file).load()
     except UserError as error:
         raise UserError(f"data {name}: {error}") from None
     except _RefusedError as error:
         raise UserError(f"data {name}: {path}: refused, nothing of it was run: {error}") from None
-    except (
-        ValueError,
-        IndexError,
-        KeyError,
-        MemoryError,
-    ) as error:  # what pickletools says of bytes that are no pickle
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(
-            f"data {name}: {path}: cut short or no CIFAR pickle ({reason or type(error).__name__})"
-        ) from None
+    # What pickletools and pickle say of bytes that are no pickle, or not a whole one.
+    except (pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise UserError(f"data {name}: {path}: cut short or no CIFAR pickle ({reason})") from None
     if not isinstance(result, dict):
         raise UserError(f"data {name}: {path}: holds a {type(result).__name__}, expected a dictionary")
     return {
         _text(key): value.content if isinstance(value, _Array) else value
         for key, value in result.items()
-        if not isinstance(value, _Name | _Uint8)
+        if isinstance(key, str | bytes) and not isinstance(value, _Name | _Uint8)
     }
 
 
-def _text(value: Any) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+def _check_instructions(file: IO[bytes]) -> None:
+    """Raises what it cannot be: too long, with other instructions, asking for memory, with keys that are no text.
 
-
-def _carry_out(file: Any) -> Any:
-    stack: list[Any] = []
-    memo: dict[int, Any] = {}
+    Keys are hashed as they are set: tuples within each other would take the stack for it, the same one again and again
+    any time, and so would numbers that collide. Therefore this follows which instruction made each value.
+    """
+    stack: list[str] = []
+    marks: list[int] = []
+    memo: dict[int, str] = {}
     argument: Any
     for count, (instruction, argument, _) in enumerate(pickletools.genops(file)):
         what = instruction.name
         if count > MAX_INSTRUCTIONS:
             raise _RefusedError(f"more than {MAX_INSTRUCTIONS} instructions")
-        if what in _VALUES:
-            stack.append(_VALUES[what](argument))
-        elif what in _STEPS:
-            _STEPS[what](stack)
-        elif what == "MEMOIZE":
-            memo[len(memo)] = stack[-1]
-        elif what in ("BINPUT", "LONG_BINPUT"):
-            memo[argument] = stack[-1]
-        elif what in ("BINGET", "LONG_BINGET"):
-            stack.append(memo[argument])
-        elif what == "STOP":
-            return _only(stack)
-        elif what not in ("PROTO", "FRAME"):
+        if what not in INSTRUCTIONS:
             raise _RefusedError(f"instruction {what}, which no CIFAR file has")
-    raise ValueError("no end")
+        if what == "GLOBAL":
+            _known(argument)
+        # `pickle` makes room for as many values as the number under which one is kept, and for all bytes of a frame.
+        if (what in PUTS and argument > MAX_INSTRUCTIONS) or (what == "FRAME" and argument > MAX_BYTES):
+            raise _RefusedError(f"{what} of {argument}, more than any CIFAR file has")
+        if what == "MARK":
+            marks.append(len(stack))
+        elif what in PUTS or what == "MEMOIZE":
+            memo[argument if what in PUTS else len(memo)] = stack[-1]
+        elif what in GETS:
+            stack.append(memo[argument])
+        else:
+            taken = _taken(stack, marks, instruction.stack_before)
+            if what in ("SETITEM", "SETITEMS") and not all(made_by in KEYS for made_by in taken[1::2]):
+                raise _RefusedError("a key that is no text")
+            stack += [what] * len(instruction.stack_after)
 
 
-def _only(stack: list[Any]) -> Any:
-    if len(stack) != 1:
-        raise ValueError(f"{len(stack)} values at the end")
-    return stack[0]
+def _taken(stack: list[str], marks: list[int], before: list[pickletools.StackObject]) -> list[str]:
+    """Takes off the stack what an instruction does: so many values, or those above the last mark."""
+    if pickletools.markobject in before:
+        start = marks.pop() - before.index(pickletools.markobject)
+    else:
+        start = len(stack) - len(before)
+    if start < (marks[-1] if marks else 0):
+        raise IndexError("the stack is empty")
+    taken = stack[start:]
+    del stack[start:]
+    return taken
 
 
-def _name(text: str) -> _Name:
-    if text not in NAMES:
+def _known(asked: str) -> str:
+    """Returns what stands for a module and a name in it, with a space between."""
+    if asked not in NAMES:
         raise _RefusedError(
-            f"it asks for {text.replace(' ', '.')[:80]!r}, expected arrays, lists, numbers and text only"
+            f"it asks for {asked.replace(' ', '.')[:80]!r}, expected arrays, lists, numbers and text only"
         )
-    return _Name(NAMES[text])
+    return NAMES[asked]
 
 
-def _since_mark(stack: list[Any]) -> list[Any]:
-    """Takes off the values above the last mark, and the mark."""
-    for place in range(len(stack) - 1, -1, -1):
-        if stack[place] is _MARK:
-            values = stack[place + 1 :]
-            del stack[place:]
-            return values
-    raise ValueError("no mark")
-
-
-def _tuple(length: int) -> Callable[[list[Any]], None]:
-    def step(stack: list[Any]) -> None:
-        if len(stack) < length:
-            raise IndexError("the stack is empty")
-        values = tuple(stack[len(stack) - length :])
-        del stack[len(stack) - length :]
-        stack.append(values)
-
-    return step
-
-
-def _append(stack: list[Any], values: list[Any]) -> None:
-    if not isinstance(stack[-1], list):
-        raise ValueError("appends to what is no list")
-    stack[-1].extend(values)
-
-
-def _set(stack: list[Any], values: list[Any]) -> None:
-    if not isinstance(stack[-1], dict) or len(values) % 2:
-        raise ValueError("sets items of what is no dictionary")
-    for key, value in zip(values[::2], values[1::2], strict=True):
-        if not isinstance(key, str | bytes):
-            raise _RefusedError(f"a key of type {type(key).__name__}, expected text")
-        stack[-1][key] = value
-
-
-def _global(stack: list[Any]) -> None:
-    function, module = stack.pop(), stack.pop()
-    stack.append(_name(f"{module} {function}"))
-
-
-def _reduce(stack: list[Any]) -> None:
-    """Does what calling one of the names would have done, for the arguments that numpy writes."""
-    arguments, name = stack.pop(), stack.pop()
-    if not isinstance(name, _Name) or not isinstance(arguments, tuple):
-        raise _RefusedError("it calls what is no name")
-    match name.name, arguments:
-        case "numpy dtype", (b"u1" | "u1", *_):
-            stack.append(_Uint8())
-        case "numpy _reconstruct", (_Name("numpy ndarray"), (0,), b"b" | "b"):
-            stack.append(_Array())
-        case "_codecs encode", (str() as text, "latin1" | b"latin1"):
-            stack.append(text.encode("latin-1"))
-        case _:
-            raise _RefusedError(f"it calls {name.name.replace(' ', '.')} with other arguments than a uint8 array has")
-
-
-def _build(stack: list[Any]) -> None:
-    """Fills an array: version, shape, type, whether the first axis runs fastest, bytes."""
-    state, target = stack.pop(), stack[-1]
-    match target, state:
-        case _Uint8(), (int(), b"|" | "|", None, None, None, -1, -1, 0):
-            return
-        case _Array(content=None), (int(), tuple() as shape, _Uint8(), bool() as fortran, bytes() as content):
-            if not all(isinstance(length, int) and 0 <= length <= MAX_BYTES for length in shape) or len(shape) > 4:
-                raise _RefusedError(f"an array of {len(shape)} axes or of lengths that cannot be")
-            if math.prod(shape) != len(content):
-                raise _RefusedError(f"an array of shape {shape} with {len(content)} bytes")
-            target.content = np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran else "C")
-        case _:
-            raise _RefusedError("it sets the state of something else than a uint8 array")
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("latin-1")
-
-
-_VALUES: dict[str, Callable[[Any], Any]] = {
-    "NONE": lambda _: None,
-    "NEWTRUE": lambda _: True,
-    "NEWFALSE": lambda _: False,
-    "EMPTY_DICT": lambda _: {},
-    "EMPTY_LIST": lambda _: [],
-    "EMPTY_TUPLE": lambda _: (),
-    "MARK": lambda _: _MARK,
-    "GLOBAL": _name,
-    "SHORT_BINSTRING": _bytes,  # Python 2's `str`, which pickletools decodes as Latin-1
-    "BINSTRING": _bytes,
-} | {
-    kind: lambda value: value
-    for kind in (
-        *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
-        *("BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES"),
-    )
-}
-_STEPS: dict[str, Callable[[list[Any]], None]] = {
-    "APPEND": lambda stack: _append(stack, [stack.pop()]),
-    "APPENDS": lambda stack: _append(stack, _since_mark(stack)),
-    "SETITEM": lambda stack: _set(stack, [stack.pop(-2), stack.pop()]),
-    "SETITEMS": lambda stack: _set(stack, _since_mark(stack)),
-    "TUPLE": lambda stack: stack.append(tuple(_since_mark(stack))),
-    "TUPLE1": _tuple(1),
-    "TUPLE2": _tuple(2),
-    "TUPLE3": _tuple(3),
-    "STACK_GLOBAL": _global,
-    "REDUCE": _reduce,
-    "BUILD": _build,
-}
+def _text(key: str | bytes) -> str:
+    return key.decode("latin-1") if isinstance(key, bytes) else key

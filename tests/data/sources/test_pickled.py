@@ -33,6 +33,7 @@ OF_PYTHON_2_FORTRAN = (
     b"\x87Rq\x05(K\x01K\x02K\x03\x86cnumpy\ndtype\nq\x06U\x02u1K\x00K\x01\x87Rq\x07(K\x03U\x01|NNNJ\xff\xff\xff\xff"
     b"J\xff\xff\xff\xffK\x00tb\x88U\x06\x00\x03\x01\x04\x02\x05tbs."
 )
+STATE = OF_PYTHON_2_FORTRAN.index(b"(K\x01K\x02K\x03")  # from here on the array is filled
 PIXELS = np.arange(6, dtype=np.uint8).reshape(2, 3)
 CONTENT = {
     "batch_label": "training batch 1 of 5",
@@ -137,6 +138,10 @@ def malicious(target: Path) -> dict[str, bytes]:
         "state set on a name": b"\x80\x02cnumpy\ndtype\n}X\x01\x00\x00\x00aK\x01sb.",
         "bytes fewer than the shape": python2.replace(b"U\x06\x00\x01\x02\x03\x04\x05", b"U\x05\x00\x01\x02\x03\x04"),
         "a shape that cannot be": python2.replace(b"K\x02K\x03\x86", b"J\xff\xff\xff\xffJ\xfa\xff\xff\xff\x86"),
+        "an array of lists of objects": pickle.dumps({"data": np.array([{"a": 1}, None], dtype=object)}, 4),
+        "getattr of a module": b"\x80\x04cbuiltins\ngetattr\ncos\npath\nX\x04\x00\x00\x00join\x86R.",
+        "slots set on a name": b"\x80\x02cnumpy\ndtype\nN}X\x04\x00\x00\x00nameX\x01\x00\x00\x00xs\x86b.",
+        "an array filled twice": OF_PYTHON_2_FORTRAN[:-2] + OF_PYTHON_2_FORTRAN[STATE:-2] + b"s.",
         "another type": python2.replace(b"U\x02u1", b"U\x02O8"),
         "strings by reference": pickle.dumps({"data": bytearray(b"x")}, 5),
     }
@@ -167,6 +172,12 @@ def test_the_malicious_pickles_do_harm_where_they_are_unpickled(tmp_path: Path) 
         b"\x80\x02T" + struct.pack("<i", 0x7FFFFFFF) + b"x.",
         b"\x80\x02}" + b")" + b"0)" * 10 + b"\x85" * 100_000 + b"K\x01s.",  # a key whose hash would overflow the stack
         b"\x80\x02}K\x01\x85" + b"q\x00h\x00\x86" * 60 + b"K\x01s.",  # a key whose hash would take 2^60 steps
+        b"\x80\x02}(" + b"K\x01)" + b"K\x01\x85" + b"q\x00h\x00\x86" * 60 + b"K\x01u.",  # the same, of several
+        b"\x80\x02}(K\x01N" + b"u.",  # a key that is a number: many could have one hash
+        b"\x80\x02})q\x00(uh\x00K\x01s.",  # what lies under a mark stays what it is
+        b"\x80\x04\x95" + struct.pack("<Q", 1 << 40) + b"}.",  # a frame of a terabyte
+        b"\x80\x02\x8b" + struct.pack("<i", 0x7FFFFFF0) + b"x.",  # a whole number of 2 GB
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nJ\xff\xff\xff\x7f\x85U\x01b\x87R.",
     ],
 )
 def test_bombs_of_memory_and_time_are_refused(tmp_path: Path, content: bytes) -> None:
@@ -208,3 +219,19 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
         file.truncate((1 << 30) + 1)
     with pytest.raises(UserError, match="1073741825 bytes, expected at most"):
         read_pickled("cifar10", tmp_path / "batch")
+
+
+def test_keys_that_are_referred_to_are_read(tmp_path: Path) -> None:
+    found = read(tmp_path, pickle.dumps({"a": {"b": 1, "c": "b"}, "b": ["a", "a"]}, 4))
+    assert found == {"a": {"b": 1, "c": "b"}, "b": ["a", "a"]}
+
+
+def test_instructions_without_sense_end_in_time(tmp_path: Path) -> None:
+    for content in (
+        b"]" * 300_000,
+        b"(" * 150_000 + b"t" * 150_000,
+        b"](" * 100_000 + b"e" * 100_000,
+        b"K\x00" * 300_000,
+    ):
+        with pytest.raises(UserError):
+            read(tmp_path, b"\x80\x02" + content + b"K\x01.")
