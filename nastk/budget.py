@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nastk.checks import is_number
+
 PREFIX = "max_"
 LATENCY = "latency_ms"
 WORDS = {"params": "parameters", "macs": "multiply-accumulates"}
@@ -41,7 +43,7 @@ def limits_in(fields: Any) -> dict[str, float]:
     return {
         str(name).removeprefix(PREFIX): float(value)
         for name, value in found
-        if str(name).startswith(PREFIX) and isinstance(value, int | float) and not isinstance(value, bool)
+        if str(name).startswith(PREFIX) and is_number(value)
     }
 
 

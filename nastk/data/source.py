@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from nastk.checks import check_flag, check_number, is_whole, wrong
 from nastk.data.arrays import brought_to
 from nastk.data.images import ImageSet, checked
 from nastk.data.stored import Skipped
@@ -54,20 +55,17 @@ class SourceSettings:
     def __post_init__(self) -> None:
         if self.root is not None and not isinstance(self.root, str):
             raise self._wrong("root", "a path")
-        if self.resize is not None and not _is_count(self.resize, MAX_SIZE):
+        if self.resize is not None and not is_whole(self.resize, 1, MAX_SIZE):
             raise self._wrong("resize", f"1 to {MAX_SIZE} pixels a side, or null for the size that they have")
         if not _is_part(self.subset, 1.0):
             raise self._wrong("subset", "a number of images, or a share above 0 and up to 1.0")
         if not _is_part(self.validation, math.nextafter(1.0, 0.0)):
             raise self._wrong("validation", "a number of images, or a share above 0 and below 1.0")
-        if not _is_number(self.memory_gb) or not 0 < self.memory_gb < math.inf:
-            raise self._wrong("memory_gb", "a number of gigabytes above 0")
-        if self.workers is not None and not _is_count(self.workers, MAX_WORKERS):
+        check_number(f"data {self.name}: memory_gb", self.memory_gb, 0, above=True, kind="a number of gigabytes")
+        if self.workers is not None and not is_whole(self.workers, 1, MAX_WORKERS):
             raise self._wrong("workers", f"1 to {MAX_WORKERS} processes, or null")
-        if not isinstance(self.flip, bool):
-            raise self._wrong("flip", "true or false")
-        if not _is_number(self.crop) or not 0 <= self.crop <= 0.5:
-            raise self._wrong("crop", "a share of the side from 0 to 0.5")
+        check_flag(f"data {self.name}: flip", self.flip)
+        check_number(f"data {self.name}: crop", self.crop, 0, 0.5, kind="a share of the side")
 
     def __getstate__(self) -> dict[str, Any]:
         """Returns the settings alone: another process reads the files itself."""
@@ -107,16 +105,8 @@ class SourceSettings:
         return {}
 
     def _wrong(self, field: str, expected: str) -> UserError:
-        return UserError(f"data {self.name}: {field}={getattr(self, field)!r}, expected {expected}")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_count(value: Any, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+        return wrong(f"data {self.name}: {field}", getattr(self, field), expected)
 
 
 def _is_part(value: Any, most: float) -> bool:
-    return _is_number(value) and (value >= 1 if isinstance(value, int) else 0 < value <= most)
+    return is_whole(value, 1) or (isinstance(value, float) and 0 < value <= most)

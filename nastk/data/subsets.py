@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nastk.checks import is_whole
 from nastk.data.images import DataSource, ImageSet
 from nastk.errors import UserError
 from nastk.seeds import derive_seed
@@ -112,7 +113,7 @@ def _held_out(data: DataSource, seed: int) -> Drawn:
 
 
 def _count(name: str, size: int | float, available: int) -> int:
-    if isinstance(size, bool) or not isinstance(size, (int, float)):
+    if not is_whole(size) and not isinstance(size, float):
         raise UserError(f"{name}={size!r}, expected a number of images or a share of them")
     if isinstance(size, float) and not 0.0 < size <= 1.0:
         raise UserError(f"{name}={size}, expected a share above 0 and up to 1, or a whole number of images")

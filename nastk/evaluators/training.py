@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from nastk.checks import MOST, check_number, check_whole
 from nastk.data.carried import CarriedImages
 from nastk.data.images import DataSource, Images
 from nastk.data.normalisation import Normalisation, statistics
@@ -34,7 +35,6 @@ from nastk.training.device import choose_device, place
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.first_step import StepCost, first_step
 from nastk.training.fit import fit
-from nastk.training.recipe import check_integer, check_number
 from nastk.training.scoring import scores
 from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.settings import TrainingSettings
@@ -76,9 +76,9 @@ class TrainingEvaluator(TrainingSettings):
         """Checks every value and reads the training images; raises UserError, before anything is trained."""
         super().__post_init__()
         if self.max_seconds is not None:
-            check_number("max_seconds", self.max_seconds, 0.0, math.inf, open_low=True)
-        check_integer("repeat", self.repeat, 0)
-        check_integer("int8_images", self.int8_images, 1)
+            check_number("max_seconds", self.max_seconds, 0, above=True)
+        check_whole("repeat", self.repeat, 0, MOST)
+        check_whole("int8_images", self.int8_images, 1, MOST)
         if self.int8_target is not None:
             check_int8(self.int8_target)
         if self.batch > len(self._drawn.train):

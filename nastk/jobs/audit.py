@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
+from nastk.checks import is_whole
 from nastk.config.build import settings
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator
@@ -141,7 +142,7 @@ def _resolved(wanted: AuditSettings, searched: DictConfig, folder: Path) -> tupl
                 raise UserError(f"{name}={getattr(wanted, name)}: a table answered this search, nothing is trained")
         return dataclasses.replace(wanted, noise=False), None
     epochs = evaluator.get("epochs")
-    if isinstance(epochs, bool) or not isinstance(epochs, int):
+    if not is_whole(epochs):
         raise UserError(
             f"{folder / 'config.yaml'}: evaluator.epochs={epochs!r}, expected the search's number of epochs"
         )

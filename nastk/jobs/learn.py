@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from nastk.checks import is_number
 from nastk.deploy.cost.learned import LearnedLatency, learn_latency, write_learned
 from nastk.errors import UserError
 from nastk.genotype import Genotype
@@ -72,7 +73,7 @@ def _pairs(path: Path) -> tuple[list[Genotype], list[float]]:
             raise UserError(f"{path}: line {number} has no genotype and latency_ms, expected both as JSON") from None
         if latency is None or stored is None:
             continue  # a trial that was not measured
-        if isinstance(latency, bool) or not isinstance(latency, int | float):
+        if not is_number(latency):
             raise UserError(f"{path}: line {number} has latency_ms={shortened(latency)}, expected milliseconds")
         genotypes.append(Genotype.from_dict(stored))
         latencies.append(float(latency))

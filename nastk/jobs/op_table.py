@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from nastk.checks import check_whole
 from nastk.config.build import jsonable, plain
 from nastk.deploy.cost.op_bench import measure_ops
 from nastk.deploy.cost.table import OpTable, write_table
@@ -37,12 +38,7 @@ def run_op_bench(config: DictConfig) -> tuple[Path, OpTable]:
     Raises:
         UserError: neither run nor space, a target that cannot be timed here or has no profiler, no place to write to.
     """
-    networks = config.ops_networks
-    within = isinstance(networks, int) and LEAST_NETWORKS <= networks <= MOST_NETWORKS
-    if isinstance(networks, bool) or not isinstance(networks, int) or not within:
-        raise UserError(
-            f"ops_networks={networks!r}: expected a whole number of at least {LEAST_NETWORKS}, at most {MOST_NETWORKS}"
-        )
+    networks = check_whole("ops_networks", config.ops_networks, LEAST_NETWORKS, MOST_NETWORKS)
     if config.model is not None:
         raise UserError("ops=true: times operations of a space, not of an export; give run=NAME or +space=NAME")
     target, space, network, place = _asked(config)

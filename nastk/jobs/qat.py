@@ -8,6 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from nastk.checks import MOST, check_number, check_whole
 from nastk.data.images import DataSource, ImageSet
 from nastk.data.normalisation import Normalisation
 from nastk.data.subsets import hold_out
@@ -26,7 +27,6 @@ from nastk.files import cannot_write, read_json, write_json
 from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trained, save_trained
 from nastk.training.checkpoint import remove_checkpoints
 from nastk.training.fine_tune import fine_tune
-from nastk.training.recipe import check_integer, check_number
 from nastk.training.record import RECORD
 from nastk.training.settings import TrainingSettings
 
@@ -57,12 +57,12 @@ class QatSettings:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        check_integer("export.qat.epochs", self.epochs, 0, 10_000)
-        check_number("export.qat.learning_rate", self.learning_rate, 0.0, 1.0, open_low=True)
-        check_integer("export.qat.batch", self.batch, 2)
-        check_integer("export.qat.seed", self.seed, 0)
+        check_whole("export.qat.epochs", self.epochs, 0, 10_000)
+        check_number("export.qat.learning_rate", self.learning_rate, 0, 1, above=True)
+        check_whole("export.qat.batch", self.batch, 2, MOST)
+        check_whole("export.qat.seed", self.seed, 0, MOST)
         if self.threads is not None:
-            check_integer("export.qat.threads", self.threads, 1, 1024)
+            check_whole("export.qat.threads", self.threads, 1, 1024)
 
     def recipe(self) -> TrainingSettings:
         """Returns the training: short, without what a network needs that learns from nothing."""
@@ -121,7 +121,7 @@ def fine_tuned(
     folder = model / FOLDER
     trained = load_trained(model)
     check_source(data, trained.config, trained.facts["classes"])
-    check_integer("export.qat.batch", qat.batch, 2, len(train))
+    check_whole("export.qat.batch", qat.batch, 2, len(train))
     record = _record(model, train, how, qat, scheme)
     if _is_done(folder, record):
         remove_checkpoints(folder)  # a kill may have come before it did

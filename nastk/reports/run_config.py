@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from nastk.checks import is_number, is_whole
 from nastk.errors import UserError
 from nastk.outside.yaml_text import RefusedYaml, check_yaml
 
@@ -55,14 +56,14 @@ def controller_name(config: Mapping[str, Any]) -> str:
 def run_seed(config: Mapping[str, Any]) -> int | None:
     """Returns the seed, or None where none is written."""
     seed = config.get("seed")
-    return seed if isinstance(seed, int) and not isinstance(seed, bool) else None
+    return seed if is_whole(seed) else None
 
 
 def limits(config: Mapping[str, Any]) -> dict[str, float]:
     """Returns the limits that are set, by metric, e.g. {"latency_ms": 1.5}."""
     found = {}
     for name, value in _mapping(config.get("objective")).items():
-        if str(name).startswith("max_") and isinstance(value, int | float) and not isinstance(value, bool):
+        if str(name).startswith("max_") and is_number(value):
             found[str(name).removeprefix("max_")] = float(value)
     return found
 

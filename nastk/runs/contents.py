@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from nastk.checks import check_whole
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.outside import as_object, json_lines, number_in, read_json, read_text, shortened
@@ -147,9 +148,7 @@ def _trial(data: Any, where: str) -> TrialRow:
 
 def _candidate(data: Any, where: str) -> Candidate:
     data = as_object(data, where)
-    number, key = data.get("number"), data.get("key")
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise UserError(f"{where}: number {shortened(number)}, expected a whole number")
+    number, key = check_whole(f"{where}: number", data.get("number")), data.get("key")
     if not isinstance(key, str) or not re.fullmatch(r"[\w-]{1,128}", key):
         raise UserError(f"{where}: key {shortened(key)}, expected letters and digits")
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nastk.errors import UserError, unknown
+from nastk.checks import check_flag, check_name, check_number
 
 PADDINGS = ("reflect", "zero")
 
@@ -34,14 +34,10 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         for name, limit in (("crop", 0.5), ("cutout", 1.0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= limit:
-                raise UserError(f"{name}={value!r}, expected 0 to {limit}, a share of the image's side")
+            check_number(name, getattr(self, name), 0, limit, kind="a share of the image's side")
         for name in ("flip", "alternate"):
-            if not isinstance(getattr(self, name), bool):
-                raise UserError(f"{name}={getattr(self, name)!r}, expected true or false")
-        if self.padding not in PADDINGS:
-            raise unknown("padding", self.padding, PADDINGS)
+            check_flag(name, getattr(self, name))
+        check_name("padding", self.padding, PADDINGS)
 
     def pixels(self, size: int) -> tuple[int, int]:
         """Returns the greatest shift and the side of the cutout in pixels, for images of `size` pixels."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from nastk.checks import check_number
 from nastk.errors import UserError
-from nastk.training.recipe import check_number
 
 BALANCED = "balanced"
 
@@ -21,7 +21,7 @@ def check_class_weights(value: Any) -> None:
     if not isinstance(value, tuple) or len(value) < 2:
         raise UserError(f"class_weights={value!r}, expected {BALANCED}, null, or a number for each class: [1,2.5,1]")
     for weight in value:
-        check_number("class_weights", weight, 0.0, float("inf"), open_low=True)
+        check_number("class_weights", weight, 0, above=True)
 
 
 def check_count(how: str | tuple[float, ...] | None, classes: int) -> None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 
-from nastk.errors import UserError, unknown
+from nastk.checks import MOST, check_flag, check_name, check_number, check_probability, check_whole
 from nastk.training.optimizers import OPTIMIZERS, groups
 
 DECAYS = ("cosine", "linear")
-MOST = 2**32 - 1  # the greatest seed; of anything else it is more than there can be
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -55,24 +53,20 @@ class Recipe:
     graph: bool | str = "auto"
 
     def __post_init__(self) -> None:
-        check_integer("epochs", self.epochs, 1)
-        check_integer("batch", self.batch, 2)
-        check_number("learning_rate", self.learning_rate, 0.0, math.inf, open_low=True)
-        check_number("warmup", self.warmup, 0.0, 1.0)
-        check_number("momentum", self.momentum, 0.0, 1.0, open_high=True)
-        check_number("weight_decay", self.weight_decay, 0.0, math.inf)
-        check_number("label_smoothing", self.label_smoothing, 0.0, 1.0, open_high=True)
-        check_number("clip", self.clip, 0.0, math.inf)
-        check_number("auxiliary", self.auxiliary, 0.0, math.inf)
-        check_number("drop_path", self.drop_path, 0.0, 1.0, open_high=True)
-        if self.optimizer not in OPTIMIZERS:
-            raise unknown("optimizer", self.optimizer, OPTIMIZERS)
-        if self.decay not in DECAYS:
-            raise unknown("decay", self.decay, DECAYS)
-        if self.precision not in PRECISIONS:
-            raise unknown("precision", self.precision, PRECISIONS)
-        if self.graph != "auto" and not isinstance(self.graph, bool):
-            raise UserError(f"graph={self.graph!r}, expected auto, true or false")
+        check_whole("epochs", self.epochs, 1, MOST)
+        check_whole("batch", self.batch, 2, MOST)
+        check_number("learning_rate", self.learning_rate, 0, above=True)
+        check_number("warmup", self.warmup, 0, 1)
+        check_number("momentum", self.momentum, 0, 1, below=True)
+        check_number("weight_decay", self.weight_decay, 0)
+        check_number("label_smoothing", self.label_smoothing, 0, 1, below=True)
+        check_number("clip", self.clip, 0)
+        check_number("auxiliary", self.auxiliary, 0)
+        check_probability("drop_path", self.drop_path, below=True)
+        check_name("optimizer", self.optimizer, OPTIMIZERS)
+        check_name("decay", self.decay, DECAYS)
+        check_name("precision", self.precision, PRECISIONS)
+        check_flag("graph", self.graph, "auto")
 
     def rate(self, step: int, steps: int) -> float:
         """Returns the learning rate of step `step` of `steps`, counted from 0."""
@@ -87,23 +81,3 @@ class Recipe:
     def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         """Returns the optimizer of all of the network's parameters, in two groups: with weight decay and without."""
         return OPTIMIZERS[self.optimizer](groups(network, self.weight_decay), self.learning_rate, self.momentum)
-
-
-def check_integer(name: str, value: Any, low: int, high: int = MOST) -> None:
-    """Raises UserError where `value` is not a whole number from `low` to `high`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        bound = f"of at least {low}, at most {high}" if high == MOST else f"from {low} to {high:g}"
-        raise UserError(f"{name}={value!r}, expected a whole number {bound}")
-
-
-def check_number(
-    name: str, value: Any, low: float, high: float, *, open_low: bool = False, open_high: bool = False
-) -> None:
-    """Raises UserError where `value` is not a finite number from `low` to `high`, the ends excluded where open."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if number and low <= value <= high and not (open_low and value == low) and not (open_high and value == high):
-        return
-    bounds = f"{'above' if open_low else 'at least'} {low:g}"
-    if high != math.inf:
-        bounds += f" and {'below' if open_high else 'at most'} {high:g}"
-    raise UserError(f"{name}={value!r}, expected a number {bounds}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 
-from nastk.errors import UserError, unknown
+from nastk.checks import check_flag, check_name, check_number, check_whole
+from nastk.errors import UserError
 from nastk.training.device import choose_device
-from nastk.training.recipe import check_integer, check_number
 
 STRATEGIES = ("auto", "ddp")
 LEAST_IMAGES = 2  # a variance is of several numbers, and where a map is one pixel an image has but one
@@ -33,12 +32,10 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         """Checks every value; raises UserError."""
-        check_integer("devices", self.devices, 1, 4096)
-        if self.strategy not in STRATEGIES:
-            raise unknown("strategy", self.strategy, STRATEGIES)
-        if not isinstance(self.sync_batchnorm, bool):
-            raise UserError(f"sync_batchnorm={self.sync_batchnorm!r}, expected true or false")
-        check_number("checkpoint_minutes", self.checkpoint_minutes, 0.0, math.inf)
+        check_whole("devices", self.devices, 1, 4096)
+        check_name("strategy", self.strategy, STRATEGIES)
+        check_flag("sync_batchnorm", self.sync_batchnorm)
+        check_number("checkpoint_minutes", self.checkpoint_minutes, 0)
 
     @property
     def ddp(self) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
+from nastk.checks import MOST, check_number, check_whole
 from nastk.training.augment import Augmentation
 from nastk.training.class_weights import check_class_weights
 from nastk.training.mixing import Mixing
-from nastk.training.recipe import Recipe, check_integer, check_number
+from nastk.training.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +42,12 @@ class TrainingSettings(Recipe):
     def __post_init__(self) -> None:
         """Checks every value; raises UserError."""
         super().__post_init__()
-        check_number("average", self.average, 0.0, 1.0)
-        check_number("mixup", self.mixup, 0.0, math.inf)
-        check_number("cutmix", self.cutmix, 0.0, math.inf)
-        check_integer("seed", self.seed, 0)
+        check_number("average", self.average, 0, 1)
+        check_number("mixup", self.mixup, 0)
+        check_number("cutmix", self.cutmix, 0)
+        check_whole("seed", self.seed, 0, MOST)
         if self.threads is not None:
-            check_integer("threads", self.threads, 1, 1024)
+            check_whole("threads", self.threads, 1, 1024)
         check_class_weights(self.class_weights)
         self.augmentation(0.0, False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from nastk.errors import UserError
+from nastk.checks import check_flag
 from nastk.training.settings import TrainingSettings
 
 
@@ -25,5 +25,4 @@ class TransferSettings(TrainingSettings):
     def __post_init__(self) -> None:
         """Checks every value; raises UserError."""
         super().__post_init__()
-        if not isinstance(self.holdout, bool):
-            raise UserError(f"holdout={self.holdout!r}, expected true or false")
+        check_flag("holdout", self.holdout)

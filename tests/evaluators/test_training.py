@@ -90,7 +90,7 @@ def test_a_repeat_is_another_training_on_the_same_images() -> None:
     assert result(second) != result(first)
     assert result(evaluator(repeat=1)) == result(second) != result(evaluator(repeat=2))
     assert first.data_record() == second.data_record()
-    with pytest.raises(UserError, match=r"repeat=-1, expected a whole number of at least 0"):
+    with pytest.raises(UserError, match=r"repeat=-1, expected a whole number from 0"):
         evaluator(repeat=-1)
 
 

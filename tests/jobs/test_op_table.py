@@ -69,7 +69,7 @@ def test_on_an_arm_board_int8_is_timed_as_arm_ships_it(capsys: Capture, tmp_path
     [
         (("ops=true",), "no search space"),
         (("ops=true", "+space=nasnet", "target=cuda"), "target cuda has no times of single operations"),
-        (("ops=true", "+space=nasnet", "ops_networks=2"), "ops_networks=2: expected a whole number of at least 10"),
+        (("ops=true", "+space=nasnet", "ops_networks=2"), "ops_networks=2, expected a whole number from 10 to 10000"),
         (("ops=true", "+space=nasnet", "out=/nowhere/table.json"), "/nowhere is no folder"),
         (("ops=true", "learn=x"), "give one"),
         (("learn=x",), "device is not given"),

@@ -215,7 +215,7 @@ def test_a_damaged_file_of_ranges_is_named(model: Path, tuned: Path, tmp_path: P
         ("export.qat.epochs=few", "export.qat.epochs='few': str, expected int"),
         ("export.qat.learning_rate=0", "export.qat.learning_rate=0, expected a number above 0"),
         ("export.qat=3", "export.qat=3, expected settings of its own, such as export.qat.epochs=3"),
-        ("export.qat.batch=1", "export.qat.batch=1, expected a whole number of at least 2"),
+        ("export.qat.batch=1", "export.qat.batch=1, expected a whole number from 2"),
         ("export.qat.rate=1", "export.qat.rate"),
         ("export.sensitivity=maybe", "export.sensitivity='maybe': str, expected bool"),
         ("export.qat.epochs=1", "no trained network"),

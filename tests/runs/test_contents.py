@@ -45,7 +45,7 @@ def change(text: str, line: int, edit: Callable[[dict[str, object]], object]) ->
     ("edit", "said"),
     [
         (lambda row: row.update(state="complet"), "nearest is 'complete'"),
-        (lambda row: row.update(number="3"), "number '3', expected a whole number"),
+        (lambda row: row.update(number="3"), "number='3', expected a whole number"),
         (lambda row: row.update(key="../../etc/passwd"), "expected letters and digits"),
         (lambda row: row.update(key="<script>"), "expected letters and digits"),
         (lambda row: row.update(metrics={"accuracy": "high"}), "accuracy 'high', expected a finite number"),
@@ -83,7 +83,7 @@ def test_a_line_cut_short_is_named(run: Path) -> None:
         ("pareto.json", "{", r"pareto.json: not JSON"),
         ("pareto.json", '{"schema": 2, "candidates": []}', r"pareto.json: schema 2, expected 1"),
         ("pareto.json", '{"schema": 1, "candidates": {}}', r"pareto.json: candidates {}, expected a list"),
-        ("pareto.json", '{"schema": 1, "candidates": [{}]}', r"pareto.json: candidate 0: number None"),
+        ("pareto.json", '{"schema": 1, "candidates": [{}]}', r"pareto.json: candidate 0: number=None"),
         ("best.json", "[]", r"best.json: \[\], expected an object"),
         ("bench.json", "{}", r"bench.json: schema None, expected 1"),
         ("audit.json", "no", r"audit.json: not JSON"),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nastk.checks import check_flag, check_whole
 from nastk.data.decode import CorruptImage, Header
 from nastk.data.source import SourceSettings
 from nastk.data.stored import Skipped
@@ -43,12 +44,9 @@ class DecodedSource(SourceSettings):
         super().__post_init__()
         if not isinstance(self.test_share, float) or not 0 < self.test_share < 1:
             raise self._wrong("test_share", "a share above 0 and below 1")
-        if isinstance(self.split_seed, bool) or not isinstance(self.split_seed, int):
-            raise self._wrong("split_seed", "a whole number")
-        if self.grey not in (None, True, False):
-            raise self._wrong("grey", "true, false or null")
-        if not isinstance(self.skip_corrupt, bool):
-            raise self._wrong("skip_corrupt", "true or false")
+        check_whole(f"data {self.name}: split_seed", self.split_seed)
+        check_flag(f"data {self.name}: grey", self.grey, None)
+        check_flag(f"data {self.name}: skip_corrupt", self.skip_corrupt)
 
     @cached_property
     def skipped(self) -> Skipped:

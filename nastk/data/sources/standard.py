@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from nastk.checks import check_flag
 from nastk.data.source import SourceSettings
 from nastk.data.sources.download import Published, fetch, unpack
 from nastk.data.sources.folder import data_folder
@@ -28,8 +29,7 @@ class StandardSource(SourceSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.download is not None and not isinstance(self.download, bool):
-            raise self._wrong("download", "true, false, or null (where no root is given)")
+        check_flag(f"data {self.name}: download", self.download, None)
 
     @property
     def place(self) -> Path:

@@ -173,7 +173,7 @@ def test_an_archive_in_the_root_is_unpacked_without_a_network(site: Site, tmp_pa
 
 
 def test_download_takes_true_false_or_null() -> None:
-    with pytest.raises(UserError, match="download='yes', expected true, false, or null"):
+    with pytest.raises(UserError, match="download='yes', expected null, true or false"):
         FashionMnist(download="yes")  # type: ignore[arg-type]
 
 
