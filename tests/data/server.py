@@ -17,6 +17,7 @@ class Site:
         files: content by path ("/a.gz").
         cut: paths whose connection ends after so many bytes, while more were announced.
         silent: paths that are answered never.
+        unannounced: paths whose length is not told; it ends where the connection does.
         moved: paths that lead to others.
         asked: paths asked for so far.
     """
@@ -24,6 +25,7 @@ class Site:
     files: dict[str, bytes] = field(default_factory=dict)
     cut: dict[str, int] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
+    unannounced: set[str] = field(default_factory=set)
     moved: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     address: str = ""
@@ -51,7 +53,8 @@ def serving() -> Iterator[Site]:
                 self.send_error(404)
                 return
             self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
+            if self.path not in site.unannounced:
+                self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content[: site.cut.get(self.path, len(content))])
 

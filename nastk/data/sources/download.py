@@ -16,12 +16,11 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from tqdm import tqdm
 
 from nastk.errors import UserError
-from nastk.files import cannot_write, umask
+from nastk.files import FULL, cannot_write, umask
 
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 18
@@ -96,16 +95,10 @@ def unpack(name: str, file: Published, folder: Path) -> None:
         UserError: they are not, or nothing can be written there.
     """
     path = folder / file.name
-    digests = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     try:
-        with path.open("rb") as archive:
-            while chunk := archive.read(CHUNK):
-                for digest in digests:
-                    digest.update(chunk)
+        _check(file, path)
     except OSError as error:
         raise UserError(f"data {name}: {path}: cannot be read ({error.strerror})") from None
-    try:
-        _check(file, path.stat().st_size, *(digest.hexdigest() for digest in digests))
     except _FetchError as error:
         raise UserError(f"data {name}: {path}: {error}; it was not unpacked") from None
     _unpack(name, path, folder)
@@ -126,11 +119,25 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _receive(url: str, file: Published, target: Path) -> None:
-    digests = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    received = 0
+    try:
+        with target.open("wb") as out:
+            for chunk in _chunks(url, file):
+                out.write(chunk)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as error:
+        raise cannot_write(target, error) from None
+    _check(file, target)
+
+
+def _chunks(url: str, file: Published) -> Iterator[bytes]:
+    """Yields what an address gives, little more than `file.size` bytes of it; raises _FetchError where it fails.
+
+    `torch.hub.download_url_to_file` would wait for ever, and take in whatever a server sends.
+    """
     request = urllib.request.Request(url, headers={"User-Agent": "nastk"})
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, _writing(target) as out:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             announced = answer.headers.get("Content-Length")
             if announced is not None and announced != str(file.size):
                 raise _FetchError(f"{announced} bytes, expected {file.size}")
@@ -138,49 +145,27 @@ def _receive(url: str, file: Published, target: Path) -> None:
             if not terminal:
                 print(f"downloading {url} ({file.size / 1e6:.1f} MB)", file=sys.stderr, flush=True)
             with tqdm(total=file.size, desc=file.name, unit="B", unit_scale=True, disable=not terminal) as bar:
+                received = 0
                 while received <= file.size and (chunk := answer.read(CHUNK)):
-                    _write(out, chunk, target)
-                    for digest in digests:
-                        digest.update(chunk)
                     received += len(chunk)
                     bar.update(len(chunk))
+                    yield chunk
     except urllib.error.HTTPError as error:
         raise _FetchError(f"HTTP {error.code} {error.reason}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:  # URLError and time-outs are OSErrors
         reason = getattr(error, "reason", error)
         raise _FetchError(getattr(reason, "strerror", None) or str(reason) or type(error).__name__) from None
-    _check(file, received, *(digest.hexdigest() for digest in digests))
 
 
-@contextlib.contextmanager
-def _writing(target: Path) -> Iterator[BinaryIO]:
-    """Opens `target`; its bytes are on the disk when the block ends."""
-    try:
-        out = target.open("wb")
-    except OSError as error:
-        raise cannot_write(target, error) from None
-    try:
-        yield out
-        try:
-            out.flush()
-            os.fsync(out.fileno())
-        except OSError as error:
-            raise cannot_write(target, error) from None
-    finally:
-        with contextlib.suppress(OSError):  # a full disk was said already
-            out.close()
-
-
-def _write(out: BinaryIO, chunk: bytes, target: Path) -> None:
-    try:
-        out.write(chunk)
-    except OSError as error:  # of the disk, not of the network
-        raise cannot_write(target, error) from None
-
-
-def _check(file: Published, size: int, md5: str, sha256: str) -> None:
+def _check(file: Published, path: Path) -> None:
+    """Raises _FetchError where `path` has another size or checksum than was published."""
+    size = path.stat().st_size
     if size != file.size:
         raise _FetchError(f"{size} bytes, expected {file.size}")
+    with path.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        content.seek(0)
+        md5 = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if (md5, sha256) != (file.md5, file.sha256):
         raise _FetchError(f"SHA-256 {sha256} (MD5 {md5}), expected {file.sha256} (MD5 {file.md5})")
 
@@ -196,16 +181,20 @@ def _unpack(name: str, path: Path, folder: Path) -> None:
                 total = sum(member.size for member in members)
                 if len(tops) != 1 or any(len(part) != 2 or ".." in part for part in parts) or total > MAX_UNPACKED:
                     raise UserError(f"data {name}: {path}: expected an archive of one folder of files; not unpacked")
-                for member, part in zip(members, parts, strict=True):
-                    content = archive.extractfile(member)
-                    assert content is not None  # plain files only
-                    with _writing(scratch / part[1]) as out, content:
-                        while chunk := content.read(CHUNK):
-                            _write(out, chunk, scratch / part[1])
+                if hasattr(tarfile, "data_filter"):  # Python has it from 3.11.4 on
+                    archive.extraction_filter = tarfile.data_filter
+                archive.extractall(scratch, members)
         except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise cannot_write(folder, error) from None
             raise UserError(f"data {name}: {path}: cannot be unpacked ({error})") from None
-        scratch.chmod(0o777 & ~umask())
-        _place(scratch, folder / tops.pop())
+        top = scratch / tops.pop()
+        for unpacked in top.iterdir():
+            with unpacked.open("rb") as content:
+                os.fsync(content.fileno())
+            unpacked.chmod(0o666 & ~umask())
+        top.chmod(0o777 & ~umask())
+        _place(top, folder / top.name)
 
 
 def _place(source: Path, target: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from nastk.data.sources import download
 from nastk.data.sources.download import Published, fetch, unpack
 from nastk.errors import UserError
+from nastk.files import umask
 from tests.data.server import Site, serving
 
 CONTENT = np.random.default_rng(0).bytes(700_000)
@@ -153,6 +154,31 @@ def test_an_archive_that_was_put_there_is_unpacked_and_kept(tmp_path: Path) -> N
     (tmp_path / "set.tar.gz").write_bytes(content)
     unpack("x", published(content, name="set.tar.gz"), tmp_path)
     assert left_in(tmp_path) == ["set", "set.tar.gz"]
+    assert (tmp_path / "set").stat().st_mode & 0o777 == 0o777 & ~umask()
+    assert (tmp_path / "set" / "a").stat().st_mode & 0o777 == 0o666 & ~umask()
+
+
+def test_an_archive_for_which_the_disk_is_too_small_leaves_nothing(tmp_path: Path) -> None:
+    content = packed(("set/a", bytes(700_000)))
+    (tmp_path / "set.tar.gz").write_bytes(content)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))
+    try:
+        with pytest.raises(UserError, match="File too large"):
+            unpack("x", published(content, name="set.tar.gz"), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert left_in(tmp_path) == ["set.tar.gz"]
+
+
+def test_what_a_server_sends_without_end_is_left(site: Site, tmp_path: Path) -> None:
+    site.files["/a.gz"] = CONTENT * 20
+    site.unannounced.add("/a.gz")
+    with pytest.raises(UserError, match=r"/a\.gz: \d+ bytes, expected 700000") as caught:
+        fetch("x", published(CONTENT, f"{site.address}/a.gz"), tmp_path)
+    received = int(str(caught.value).split(" bytes")[0].split()[-1])
+    assert len(CONTENT) < received <= len(CONTENT) + download.CHUNK
+    assert left_in(tmp_path) == []
 
 
 def test_an_archive_of_other_bytes_is_not_unpacked(tmp_path: Path) -> None:
