@@ -14,43 +14,43 @@ from torch import Tensor
 
 from nastk.controllers.controller import Controller
 from nastk.controllers.history import Record, choices_of
-from nastk.controllers.policy import Hidden, Policy, Row
+from nastk.controllers.policy import Episode, Hidden, Policy
 from nastk.controllers.replay import Replay
 from nastk.controllers.reward import Rewards
 from nastk.controllers.seeds import derive, generator
 from nastk.controllers.threads import one_thread
 from nastk.errors import UserError
 
-Update = Callable[[Policy, Sequence[Row], Tensor], None]
+Update = Callable[[Policy, Sequence[Episode], Tensor], None]
 
 
-class Lessons:
-    """The policy after some records, and those of them that wait for the mini-batch to be full."""
+class PolicyTraining:
+    """The policy after some records, and the episodes that wait for the mini-batch to be full."""
 
     def __init__(self, policy: Policy, rewards: Rewards, batch: int, update: Update) -> None:
         self.policy = policy
         self._rewards, self._batch, self._update = rewards, batch, update
-        self._rows: list[Row] = []
+        self._episodes: list[Episode] = []
         self._advantages: list[float] = []
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Lessons:
-        twin = Lessons(copy.deepcopy(self.policy), copy.deepcopy(self._rewards), self._batch, self._update)
-        twin._rows, twin._advantages = list(self._rows), list(self._advantages)
-        return twin
+    def __deepcopy__(self, memo: dict[int, Any]) -> PolicyTraining:
+        copied = PolicyTraining(copy.deepcopy(self.policy), copy.deepcopy(self._rewards), self._batch, self._update)
+        copied._episodes, copied._advantages = list(self._episodes), list(self._advantages)
+        return copied
 
     def learn(self, record: Record) -> None:
         """Takes in a record; with every full mini-batch the policy is updated."""
         if not record.choices:
             return
-        self._rows.append(self.policy.encode(record.choices, record.options))
+        self._episodes.append(self.policy.encode(record.choices, record.options))
         self._advantages.append(self._rewards.advantage(record))
-        if len(self._rows) == self._batch:
-            self._update(self.policy, self._rows, torch.tensor(self._advantages))
-            self._rows, self._advantages = [], []
+        if len(self._episodes) == self._batch:
+            self._update(self.policy, self._episodes, torch.tensor(self._advantages))
+            self._episodes, self._advantages = [], []
 
 
-class Sentence:
-    """A trial whose choices are being made, one after another."""
+class Rollout:
+    """The episode of a trial under way: its choices are made one after another."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -73,7 +73,7 @@ class Sentence:
         return [float(value) for value in odds]
 
 
-class PolicyGradient(Controller[Sentence]):
+class PolicyGradient(Controller[Rollout]):
     """What REINFORCE and PPO share: an LSTM policy that learns from every trial, duplicates and rejections too.
 
     Args:
@@ -96,20 +96,20 @@ class PolicyGradient(Controller[Sentence]):
         self._rate, self._batch, self._decay, self._window = rate, batch, decay, window
         self._replay = Replay(self._untaught)
 
-    def _untaught(self) -> Lessons:
+    def _untaught(self) -> PolicyTraining:
         policy = Policy(derive(self.seed, "policy"), self._rate)
-        return Lessons(policy, Rewards(self._decay, self._window), self._batch, self.update)
+        return PolicyTraining(policy, Rewards(self._decay, self._window), self._batch, self.update)
 
     @abstractmethod
-    def update(self, policy: Policy, rows: Sequence[Row], advantages: Tensor) -> None:
+    def update(self, policy: Policy, episodes: Sequence[Episode], advantages: Tensor) -> None:
         """Changes the policy by a mini-batch; `advantages` is (B,)."""
 
-    def propose(self, study: Study, trial: FrozenTrial, records: list[Record]) -> Sentence:
+    def propose(self, study: Study, trial: FrozenTrial, records: list[Record]) -> Rollout:
         # A copy, for the vocabulary that this trial brings must not enter in another order than that of the records.
         with one_thread():
-            return Sentence(copy.deepcopy(self._replay.state(records).policy))
+            return Rollout(copy.deepcopy(self._replay.state(records).policy))
 
-    def answer(self, proposal: Sentence, trial: FrozenTrial, name: str, among: tuple[Any, ...]) -> Any:
+    def answer(self, proposal: Rollout, trial: FrozenTrial, name: str, among: tuple[Any, ...]) -> Any:
         with one_thread():
             odds = proposal.odds(trial, name, among)
         return generator(self.seed, trial.number, "choice", name).choices(among, weights=odds)[0]
@@ -129,12 +129,12 @@ class Reinforce(PolicyGradient):
     ) -> None:
         super().__init__(seed, rate=rate, entropy=entropy, batch=batch, decay=decay, window=window)
 
-    def update(self, policy: Policy, rows: Sequence[Row], advantages: Tensor) -> None:
+    def update(self, policy: Policy, episodes: Sequence[Episode], advantages: Tensor) -> None:
         def loss(logs: Tensor, entropies: Tensor, counts: Tensor) -> Tensor:
             gain = advantages[:, None] * logs + self.entropy * entropies
-            return -(gain * counts).sum() / len(rows)
+            return -(gain * counts).sum() / len(episodes)
 
-        policy.learn(rows, loss)
+        policy.learn(episodes, loss)
 
 
 class PPO(PolicyGradient):
@@ -161,15 +161,15 @@ class PPO(PolicyGradient):
             raise UserError(f"controller: clip={clip}, epochs={epochs}: expected a clip above 0 and at least 1 epoch")
         self.clip, self.epochs = clip, epochs
 
-    def update(self, policy: Policy, rows: Sequence[Row], advantages: Tensor) -> None:
+    def update(self, policy: Policy, episodes: Sequence[Episode], advantages: Tensor) -> None:
         with torch.no_grad():
-            old, _, _ = policy.log_odds(rows)
+            old, _, _ = policy.log_odds(episodes)
 
         def loss(logs: Tensor, entropies: Tensor, counts: Tensor) -> Tensor:
             ratio = torch.exp(logs - old)
             clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
             gain = torch.minimum(ratio * advantages[:, None], clipped * advantages[:, None]) + self.entropy * entropies
-            return -(gain * counts).sum() / len(rows)
+            return -(gain * counts).sum() / len(episodes)
 
         for _ in range(self.epochs):
-            policy.learn(rows, loss)
+            policy.learn(episodes, loss)
