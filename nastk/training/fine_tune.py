@@ -53,32 +53,54 @@ def fine_tune(
     """
     device = choose_device(settings.device)
     seed = derive_seed(settings.seed, key, "fine-tune")
-    module: Classifier
+    try:
+        with threads_set(settings.threads, data.size), isolated_rng(seed, device), memory_errors_named():
+            place(network, device)
+            batches = _batches(images, normalisation, data, settings, seed, device)
+            return _trained(network, batches, settings, folder, device, progress)
+    except TrainingError as error:
+        raise UserError(f"fine-tuning {folder}: {error.reason}") from None
+    finally:
+        network.cpu()
+
+
+def _batches(
+    images: ImageSet,
+    normalisation: Normalisation,
+    data: DataSource,
+    settings: TrainingSettings,
+    seed: int,
+    device: torch.device,
+) -> Batches:
+    return Batches(
+        images.to(torch.device("cpu")),  # decoded now, where memory holds them
+        normalisation,
+        batch=settings.batch,
+        augmentation=settings.augmentation(data.crop, data.flip),
+        seed=seed,
+        device=device,
+    )
+
+
+def _trained(
+    network: nn.Module,
+    batches: Batches,
+    settings: TrainingSettings,
+    folder: Path,
+    device: torch.device,
+    progress: Progress | None,
+) -> float:
+    """Trains from the last checkpoint on; returns the mean training loss of the last epoch."""
 
     def after_epoch(epoch: int, loss: float) -> None:
         checkpoints.write(module.trainer)
         if progress is not None:
             progress(epoch, settings.epochs, loss)
 
-    try:
-        with threads_set(settings.threads, data.size), isolated_rng(seed, device), memory_errors_named():
-            place(network, device)
-            batches = Batches(
-                images.to(torch.device("cpu")),  # decoded now, where memory holds them
-                normalisation,
-                batch=settings.batch,
-                augmentation=settings.augmentation(data.crop, data.flip),
-                seed=seed,
-                device=device,
-            )
-            module = Classifier(network, batches, settings, seed=seed, after_epoch=after_epoch)
-            checkpoints = Checkpoints(folder, dict, minutes=10)
-            found = find_checkpoint(folder)
-            fit(module, device, [checkpoints], found[0] if found is not None else None)
-            if not all(weight.isfinite().all() for weight in network.parameters()):
-                raise TrainingError("diverged: weights are no finite numbers after the last step")
-            return module.train_loss
-    except TrainingError as error:
-        raise UserError(f"fine-tuning {folder}: {error.reason}") from None
-    finally:
-        network.cpu()
+    module = Classifier(network, batches, settings, seed=batches.seed, after_epoch=after_epoch)
+    checkpoints = Checkpoints(folder, dict, minutes=10)
+    found = find_checkpoint(folder)
+    fit(module, device, [checkpoints], found[0] if found is not None else None)
+    if not all(weight.isfinite().all() for weight in network.parameters()):
+        raise TrainingError("diverged: weights are no finite numbers after the last step")
+    return module.train_loss

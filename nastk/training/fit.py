@@ -41,21 +41,11 @@ def fit(
         TrainingError: diverged, out of memory or out of time.
         KeyboardInterrupt: as it came; Lightning would have made an exit of it.
     """
-    on_gpu = device.type == "cuda"
     recipe = module.recipe
-    bf16 = on_gpu if recipe.precision == "auto" else recipe.precision == "bf16"
-    devices = trainer_options(share or Share(), device)
-    devices["plugins"].append(OnDisk())
+    bf16 = device.type == "cuda" if recipe.precision == "auto" else recipe.precision == "bf16"
     on_interrupt = signal.getsignal(signal.SIGINT)
-    with quiet():
-        trainer = pl.Trainer(
-            accelerator="gpu" if on_gpu else "cpu",
-            precision="bf16-mixed" if bf16 else "32-true",
-            max_epochs=recipe.epochs,
-            callbacks=list(callbacks),
-            barebones=True,
-            **devices,
-        )
+    with lightning_silenced():
+        trainer = _trainer(recipe.epochs, bf16, device, callbacks, share or Share())
         try:
             exact = torch.backends.cudnn.flags(deterministic=True, benchmark=False)
             graphs = graphed(module.network, module.batches, device, wanted=recipe.graph, steps=module.steps, bf16=bf16)
@@ -68,8 +58,23 @@ def fit(
             raise
 
 
+def _trainer(
+    epochs: int, bf16: bool, device: torch.device, callbacks: Sequence[pl.Callback], share: Share
+) -> pl.Trainer:
+    devices = trainer_options(share, device)
+    devices["plugins"].append(OnDisk())
+    return pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        precision="bf16-mixed" if bf16 else "32-true",
+        max_epochs=epochs,
+        callbacks=list(callbacks),
+        barebones=True,
+        **devices,
+    )
+
+
 @contextmanager
-def quiet() -> Iterator[None]:
+def lightning_silenced() -> Iterator[None]:
     """Keeps Lightning's notices and warnings off the terminal: none of them is about what the user did."""
     logger = logging.getLogger("pytorch_lightning")
     names = [logger, *(logging.getLogger(f"pytorch_lightning.{part}") for part in ("utilities.rank_zero", "trainer"))]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,7 +14,6 @@ from torch import nn
 from nastk.data.images import DataSource, ImageSet
 from nastk.data.normalisation import Normalisation, statistics
 from nastk.data.search_record import image_facts
-from nastk.data.subsets import hold_out
 from nastk.data.summary import empty_classes
 from nastk.errors import UserError
 from nastk.files import write_json
@@ -34,12 +33,12 @@ from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
 from nastk.training.job import Job
 from nastk.training.launcher import remove_job, train_in_ranks
-from nastk.training.record import claim_folder, training_record
 from nastk.training.run_settings import RunSettings
 from nastk.training.scoring import Scores, scores
 from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.share import Share
 from nastk.training.synchronised import synchronised
+from nastk.training.transfer_parts import TransferParts, claim_parts
 from nastk.training.transfer_settings import TransferSettings
 
 __all__ = ["METRICS", "Progress", "RunSettings", "TransferSettings", "train_final", "train_share"]
@@ -83,14 +82,7 @@ def train_final(
     """
     job = Job(genotype, network_config, data, settings, run or RunSettings())
     job.run.check(settings.device, settings.batch)
-    parts = _claimed(job, folder)
-    if not (folder / METRICS).exists():
-        if job.run.ddp:
-            del parts  # each process reads its own
-            find_checkpoint(folder)  # for its warning
-            train_in_ranks(job, folder, progress)
-        else:
-            _train_parts(job, parts, folder, Share(), choose_device(settings.device), progress)
+    _train_in_full(job, folder, progress)
     remove_checkpoints(folder)
     remove_job(folder)
     return read_object(folder / METRICS)
@@ -102,35 +94,24 @@ def train_share(job: Job, folder: Path, share: Share, device: torch.device, prog
     Raises:
         UserError: as `train_final`; the data in this place are other than those that the training began with.
     """
-    return _train_parts(job, _claimed(job, folder), folder, share, device, progress)
+    return _train_parts(job, claim_parts(job, folder), folder, share, device, progress)
 
 
-class _Parts(NamedTuple):
-    """The images; `held_out` are for validation, None where nothing is held out."""
-
-    train: ImageSet
-    held_out: ImageSet | None
-    test: ImageSet
-
-    def in_memory(self) -> _Parts:
-        """Returns the same parts, each decoded now where `data.memory_gb` holds it."""
-        cpu = torch.device("cpu")
-        held_out = None if self.held_out is None else self.held_out.to(cpu)
-        return _Parts(self.train.to(cpu), held_out, self.test.to(cpu))
-
-
-def _claimed(job: Job, folder: Path) -> _Parts:
-    """Reads the images, so that a damaged file is found before the training, and claims the folder for it."""
-    if job.settings.holdout:
-        train, held_out = hold_out(job.data, job.settings.seed)
+def _train_in_full(job: Job, folder: Path, progress: Progress | None) -> None:
+    """Trains in this process or in several, unless that was done before."""
+    parts = claim_parts(job, folder)
+    if (folder / METRICS).exists():
+        return
+    if job.run.ddp:
+        del parts  # each process reads its own
+        find_checkpoint(folder)  # for its warning
+        train_in_ranks(job, folder, progress)
     else:
-        train, held_out = job.data.train(), None
-    claim_folder(folder, training_record(job, train))
-    return _Parts(train, held_out, job.data.test())
+        _train_parts(job, parts, folder, Share(), choose_device(job.settings.device), progress)
 
 
 def _train_parts(
-    job: Job, parts: _Parts, folder: Path, share: Share, device: torch.device, progress: Progress | None
+    job: Job, parts: TransferParts, folder: Path, share: Share, device: torch.device, progress: Progress | None
 ) -> nn.Module:
     genotype, network_config, data, settings, run = job
     parts = parts.in_memory()
@@ -153,25 +134,13 @@ def _train_parts(
             result, outcome = _train(network, batches, settings, run, folder, device, progress, len(data.classes))
             found = _score(result, parts.test, normalisation, device, share, len(data.classes))
             if parts.held_out is not None:
-                held = _score(result, parts.held_out, normalisation, device, share, len(data.classes))
-                outcome.update({f"validation_{name}": value for name, value in held._asdict().items()})
+                validated = _score(result, parts.held_out, normalisation, device, share, len(data.classes))
+                outcome.update({f"validation_{name}": value for name, value in validated._asdict().items()})
                 outcome["validation_images"] = len(parts.held_out)
     except TrainingError as error:
         raise UserError(f"transfer {folder}: {error.reason}") from None
     if share.first:
-        save_trained(folder, result, network_config, genotype, _facts(data, normalisation, parts))
-        metrics = {
-            "schema": SCHEMA,
-            "key": genotype.key,
-            **found._asdict(),
-            "classes_without_test_images": empty_classes(data.classes, parts.test.y.cpu().numpy()),
-            "params": count_parameters(result, auxiliary=False),
-            "epochs": settings.epochs,
-            **outcome,
-            "train_images": len(parts.train),
-            "test_images": len(parts.test),
-        }
-        write_json(folder / METRICS, metrics)
+        _write(folder, job, parts, result, normalisation, {**found._asdict(), **outcome})
     return result
 
 
@@ -186,8 +155,7 @@ def _train(
     classes: int,
 ) -> tuple[nn.Module, dict[str, float]]:
     """Returns the trained network, averaged, with "train_loss" of the last epoch and "seconds" over all sittings."""
-    found = find_checkpoint(folder)
-    path, before = found if found is not None else (None, {"seconds": 0.0})
+    path, before = find_checkpoint(folder) or (None, {"seconds": 0.0})
     start = time.perf_counter()
     took = {"seconds": float(before["seconds"])}
 
@@ -236,9 +204,31 @@ def _score(
     return found
 
 
-def _facts(data: DataSource, normalisation: Normalisation, parts: _Parts) -> dict[str, Any]:
-    return {
+def _write(
+    folder: Path,
+    job: Job,
+    parts: TransferParts,
+    network: nn.Module,
+    normalisation: Normalisation,
+    outcome: Mapping[str, float],
+) -> None:
+    """Writes the network, and last of all the metrics, which say that it is whole."""
+    data = job.data
+    counts = {"train_images": len(parts.train), "test_images": len(parts.test)}
+    facts = {
         "normalisation": {"mean": list(normalisation.mean), "std": list(normalisation.std)},
         "classes": list(data.classes),
-        "data": {**image_facts(data), "train_images": len(parts.train), "test_images": len(parts.test)},
+        "data": {**image_facts(data), **counts},
     }
+    save_trained(folder, network, job.network, job.genotype, facts)
+    metrics = {
+        "schema": SCHEMA,
+        "key": job.genotype.key,
+        **{name: outcome[name] for name in Scores._fields},
+        "classes_without_test_images": empty_classes(data.classes, parts.test.y.cpu().numpy()),
+        "params": count_parameters(network, auxiliary=False),
+        "epochs": job.settings.epochs,
+        **{name: value for name, value in outcome.items() if name not in Scores._fields},
+        **counts,
+    }
+    write_json(folder / METRICS, metrics)

@@ -1,0 +1,41 @@
+"""The images of a final training, read and recorded before it begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from nastk.data.images import ImageSet
+from nastk.data.subsets import hold_out
+from nastk.training.job import Job
+from nastk.training.record import claim_folder, training_record
+
+
+class TransferParts(NamedTuple):
+    """The images; `held_out` are for validation, None where nothing is held out."""
+
+    train: ImageSet
+    held_out: ImageSet | None
+    test: ImageSet
+
+    def in_memory(self) -> TransferParts:
+        """Returns the same parts, each decoded now where `data.memory_gb` holds it."""
+        cpu = torch.device("cpu")
+        held_out = None if self.held_out is None else self.held_out.to(cpu)
+        return TransferParts(self.train.to(cpu), held_out, self.test.to(cpu))
+
+
+def claim_parts(job: Job, folder: Path) -> TransferParts:
+    """Reads the images, so that a damaged file is found before the training, and claims the folder for it.
+
+    Raises:
+        UserError: the images are not what they should be, or the folder holds another training.
+    """
+    if job.settings.holdout:
+        train, held_out = hold_out(job.data, job.settings.seed)
+    else:
+        train, held_out = job.data.train(), None
+    claim_folder(folder, training_record(job, train))
+    return TransferParts(train, held_out, job.data.test())
