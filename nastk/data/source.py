@@ -61,11 +61,11 @@ class SourceSettings:
             raise self._wrong("subset", "a number of images, or a share above 0 and up to 1.0")
         if not _is_part(self.validation, math.nextafter(1.0, 0.0)):
             raise self._wrong("validation", "a number of images, or a share above 0 and below 1.0")
-        check_number(f"data {self.name}: memory_gb", self.memory_gb, 0, above=True, kind="a number of gigabytes")
+        check_number(self._field("memory_gb"), self.memory_gb, 0, above=True, kind="a number of gigabytes")
         if self.workers is not None and not is_whole(self.workers, 1, MAX_WORKERS):
             raise self._wrong("workers", f"1 to {MAX_WORKERS} processes, or null")
-        check_flag(f"data {self.name}: flip", self.flip)
-        check_number(f"data {self.name}: crop", self.crop, 0, 0.5, kind="a share of the side")
+        check_flag(self._field("flip"), self.flip)
+        check_number(self._field("crop"), self.crop, 0, 0.5, kind="a share of the side")
 
     def __getstate__(self) -> dict[str, Any]:
         """Returns the settings alone: another process reads the files itself."""
@@ -104,8 +104,12 @@ class SourceSettings:
         """Returns what is to be recorded of how the set was read, beside what every source has."""
         return {}
 
-    def _wrong(self, field: str, expected: str) -> UserError:
-        return wrong(f"data {self.name}: {field}", getattr(self, field), expected)
+    def _field(self, name: str) -> str:
+        """Returns what a message calls a setting; a class that others inherit from has no name of its own."""
+        return f"data {getattr(self, 'name', type(self).__name__)}: {name}"
+
+    def _wrong(self, name: str, expected: str) -> UserError:
+        return wrong(self._field(name), getattr(self, name), expected)
 
 
 def _is_part(value: Any, most: float) -> bool:

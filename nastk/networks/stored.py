@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
+from nastk.checks import is_number
 from nastk.errors import UserError
 from nastk.files import write_bytes, write_json
 from nastk.genotype import Genotype
@@ -106,7 +106,7 @@ def _check_facts(path: Path, facts: Mapping[str, Any], config: NetworkConfig) ->
     normalisation = facts.get("normalisation")
     for name in ("mean", "std"):
         values = normalisation.get(name) if isinstance(normalisation, dict) else None
-        if not isinstance(values, list) or len(values) != config.channels or not all(map(_is_finite, values)):
+        if not isinstance(values, list) or len(values) != config.channels or not all(map(is_number, values)):
             raise UserError(f"{path}: normalisation.{name} is {values!r}, expected {config.channels} number(s)")
         if name == "std" and min(values) <= 0:
             raise UserError(f"{path}: normalisation.std is {values!r}, expected numbers above 0")
@@ -119,7 +119,3 @@ def _check_facts(path: Path, facts: Mapping[str, Any], config: NetworkConfig) ->
         raise UserError(f"{path}: classes is {str(classes)[:60]}, expected {config.classes} names")
     if not isinstance(facts.get("data"), dict):
         raise UserError(f"{path}: data is {facts.get('data')!r}, expected an object with the data's name")
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -44,9 +44,9 @@ class DecodedSource(SourceSettings):
         super().__post_init__()
         if not isinstance(self.test_share, float) or not 0 < self.test_share < 1:
             raise self._wrong("test_share", "a share above 0 and below 1")
-        check_whole(f"data {self.name}: split_seed", self.split_seed)
-        check_flag(f"data {self.name}: grey", self.grey, None)
-        check_flag(f"data {self.name}: skip_corrupt", self.skip_corrupt)
+        check_whole(self._field("split_seed"), self.split_seed)
+        check_flag(self._field("grey"), self.grey, None)
+        check_flag(self._field("skip_corrupt"), self.skip_corrupt)
 
     @cached_property
     def skipped(self) -> Skipped:

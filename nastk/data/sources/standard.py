@@ -29,7 +29,7 @@ class StandardSource(SourceSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_flag(f"data {self.name}: download", self.download, None)
+        check_flag(self._field("download"), self.download, None)
 
     @property
     def place(self) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from nastk.checks import is_number
 from nastk.deploy.manifest import MANIFEST, MAX_BYTES, load_manifest
 from nastk.deploy.onnx.wire import refuse_programs
 from nastk.deploy.runtimes.session_options import refusal, session_options
@@ -143,7 +143,7 @@ def _checked(
         raise UserError(f"{path}: classes are not all text, malformed")
     for name in ("mean", "std"):
         values = how.get(name)
-        if not isinstance(values, list) or len(values) != channels or not all(map(_is_finite, values)):
+        if not isinstance(values, list) or len(values) != channels or not all(map(is_number, values)):
             raise UserError(f"{path}: {name} is {str(values)[:60]}, expected {channels} number(s)")
         if name == "std" and min(values) <= 0:
             raise UserError(f"{path}: std is {values}, expected numbers above 0")
@@ -152,7 +152,3 @@ def _checked(
     if [[one[1:] for one in side] for side in shapes] != [[part] for part in expected]:
         raise UserError(f"{path}: {file} computes {shapes[0]} to {shapes[1]}, the manifest says {expected}")
     return Classifier(file, precision, tuple(classes), channels, height, tuple(how["mean"]), tuple(how["std"]), session)
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

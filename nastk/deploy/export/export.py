@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nastk.checks import check_number, check_whole
 from nastk.deploy.emittable import emittable
 from nastk.deploy.export import standalone
 from nastk.deploy.export.assess import Judged
@@ -27,7 +28,6 @@ from nastk.deploy.runtimes.machine import machine_facts, versions
 from nastk.deploy.targets import CpuTarget, Target
 from nastk.deploy.tuning.int8_source import HeldOut, Int8Wishes, int8_source
 from nastk.deploy.tuning.tuned import TUNED
-from nastk.errors import UserError
 from nastk.files import write_bytes, write_json, write_text
 from nastk.networks import count_macs, count_parameters
 from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trained
@@ -63,14 +63,8 @@ class ExportSettings:
     licence: str | None = None
 
     def __post_init__(self) -> None:
-        drop = self.max_accuracy_drop
-        if isinstance(drop, bool) or not isinstance(drop, int | float) or not 0 <= drop <= 1:
-            raise UserError(f"export: max_accuracy_drop={drop!r}, expected a share from 0 to 1")
-        count = self.calibration
-        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_IMAGES:
-            raise UserError(
-                f"export: calibration={count!r}, expected a whole number of at least 1, at most {MOST_IMAGES}"
-            )
+        check_number("export: max_accuracy_drop", self.max_accuracy_drop, 0, 1, kind="a share")
+        check_whole("export: calibration", self.calibration, 1, MOST_IMAGES)
         _ = self.method
 
     @property

@@ -10,10 +10,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from nastk.checks import check_name, check_number
 from nastk.deploy.onnx.graph import INPUT
 from nastk.deploy.precision.histograms import BINS, entropy_bound, histogram, percentile_range
 from nastk.deploy.runtimes.session import denormals_flushed, open_session
-from nastk.errors import UserError, unknown
+from nastk.errors import UserError
 
 Ranges = dict[str, tuple[float, float]]
 METHODS = ("min_max", "percentile", "entropy")
@@ -41,11 +42,8 @@ class Method:
     percentile: float = 99.99
 
     def __post_init__(self) -> None:
-        if self.name not in METHODS:
-            raise unknown("calibration_method", self.name, METHODS)
-        share = self.percentile
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 50 < share <= 100:
-            raise UserError(f"export: percentile={share!r}, expected a number above 50, at most 100")
+        check_name("calibration_method", self.name, METHODS)
+        check_number("export: percentile", self.percentile, 50, 100, above=True)
 
 
 MIN_MAX = Method()

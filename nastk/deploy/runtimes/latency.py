@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from nastk.checks import check_number, check_whole
 from nastk.deploy.onnx.graph import INPUT
 from nastk.deploy.onnx.validate import validate_model
 from nastk.deploy.runtimes.session import denormals_flushed, failures_told, open_session, usable_cores
@@ -82,8 +83,8 @@ def measure(
     Raises:
         UserError: a number that makes no sense, or a file that `validate_model` refuses.
     """
-    _check("batch", batch, 1)
-    _check("threads", threads, 0)
+    check_whole("latency: batch", batch, 1)
+    check_whole("latency: threads", threads, 0)
     timers = [_timer(path, batch, threads) for path in paths]
     count = threads or usable_cores()
     return interleaved(timers, batch=batch, threads=count, warmup=warmup, runs=runs, seconds=seconds)
@@ -110,10 +111,9 @@ def interleaved(
     """Measures anything that can be run against each other, `on_cpu` or elsewhere; the rest is as of `measure`."""
     if not timers:
         raise UserError("latency: no file to measure")
-    _check("warmup", warmup, LEAST_WARMUP)
-    _check("runs", runs, LEAST_RUNS)
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-        raise UserError(f"latency: seconds={seconds!r}, expected a number of at least 0")
+    check_whole("latency: warmup", warmup, LEAST_WARMUP)
+    check_whole("latency: runs", runs, LEAST_RUNS)
+    check_number("latency: seconds", seconds, 0)
     for timer in timers:
         timer.run(warmup)
     repeats: list[Repeat] = []
@@ -243,8 +243,3 @@ def summary(
     least = round(float(milliseconds.min()), 4)
     why = doubt(p50, least, spread, others, threads, cores)
     return Latency(p50, p90, p99, least, len(milliseconds), round(spread, 4), why is None, batch, threads, why)
-
-
-def _check(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"latency: {name}={value!r}, expected a whole number of at least {least}")

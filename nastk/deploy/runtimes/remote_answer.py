@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nastk.checks import is_whole
 from nastk.deploy.runtimes.remote_measure import MARK, REPEATS
 from nastk.deploy.runtimes.remote_shell import clean
 from nastk.errors import UserError
@@ -59,7 +60,7 @@ def read_answer(host: str, printed: str, files: Collection[str], quick: bool = F
         raise _malformed(host, line) from None
     if isinstance(found, dict) and isinstance(found.get("error"), str):
         raise UserError(f"remote {host}: {clean(found['error'])}")
-    if not isinstance(found, dict) or not _is_count(found.get("threads"), MAX_THREADS):
+    if not isinstance(found, dict) or not is_whole(found.get("threads"), 1, MAX_THREADS):
         raise _malformed(host, line)
     times, versions, machine = (found.get(name) for name in ("nanoseconds", "versions", "machine"))
     if not isinstance(times, dict) or set(times) != set(files):
@@ -92,14 +93,10 @@ def _are_repeats(value: Any, count: int) -> bool:
         isinstance(value, list)
         and len(value) == count
         and all(
-            isinstance(repeat, list) and repeat and all(_is_count(one, MAX_NANOSECONDS) for one in repeat)
+            isinstance(repeat, list) and repeat and all(is_whole(one, 1, MAX_NANOSECONDS) for one in repeat)
             for repeat in value
         )
     )
-
-
-def _is_count(value: Any, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
 def _is_plain(value: Any) -> bool:

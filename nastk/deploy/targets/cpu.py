@@ -17,8 +17,9 @@ from nastk.deploy.precision.fusion import int8_share
 from nastk.deploy.precision.lint import lint
 from nastk.deploy.runtimes.latency import Latency, measure
 from nastk.deploy.runtimes.session import allocation_errors_named, open_session, predict
+from nastk.deploy.targets.checks import check_count, check_seconds
 from nastk.deploy.targets.target import Runner
-from nastk.errors import UserError, unknown
+from nastk.errors import unknown
 from nastk.files import write_bytes
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
@@ -44,14 +45,11 @@ class CpuTarget:
     seconds: float = 0.3
 
     def __post_init__(self) -> None:
-        for name, least, most in (("threads", 0, 1024), ("batch", 1, 2**20)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise UserError(f"target: {name}={value!r}, expected a whole number from {least} to {most}")
+        check_count("threads", self.threads, 0, 1024)
+        check_count("batch", self.batch)
         if self.precision not in PRECISIONS:
             raise unknown("precision of target", self.precision, PRECISIONS)
-        if isinstance(self.seconds, bool) or not isinstance(self.seconds, int | float) or not 0 < self.seconds <= 60:
-            raise UserError(f"target: seconds={self.seconds!r}, expected a number above 0, at most 60")
+        check_seconds(self.seconds)
 
     @property
     def name(self) -> str:
