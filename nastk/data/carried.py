@@ -27,14 +27,14 @@ class CarriedImages:
 
     Attributes:
         x, y: uint8 (n, channels, size, size) and int64 (n,), what is trained on.
-        held_x, held_y: what is validated on.
+        validation_x, validation_y: what is validated on.
         name, classes, channels, size, flip, crop, resize, resized, memory_gb, workers: the other source's.
     """
 
     x: NDArray[np.uint8]
     y: NDArray[np.int64]
-    held_x: NDArray[np.uint8]
-    held_y: NDArray[np.int64]
+    validation_x: NDArray[np.uint8]
+    validation_y: NDArray[np.int64]
     name: str
     classes: tuple[str, ...]
     channels: int
@@ -50,13 +50,13 @@ class CarriedImages:
     skipped: Skipped = dataclasses.field(default_factory=Skipped)
 
     @staticmethod
-    def of(data: DataSource, train: Images, held: Images) -> CarriedImages:
+    def of(data: DataSource, train: Images, validation: Images) -> CarriedImages:
         """Returns the source of these two parts of `data`."""
         return CarriedImages(
             x=train.x.cpu().numpy(),
             y=train.y.cpu().numpy(),
-            held_x=held.x.cpu().numpy(),
-            held_y=held.y.cpu().numpy(),
+            validation_x=validation.x.cpu().numpy(),
+            validation_y=validation.y.cpu().numpy(),
             **{name: getattr(data, name) for name in FROM_SOURCE},
         )
 
@@ -66,7 +66,7 @@ class CarriedImages:
 
     def validation_images(self) -> ImageSet | None:
         """Returns what is validated on."""
-        return _images(self.held_x, self.held_y)
+        return _images(self.validation_x, self.validation_y)
 
     def test(self) -> ImageSet:
         """Raises UserError: they were left where they are."""

@@ -42,7 +42,7 @@ def search_record(data: DataSource, seed: int, drawn: Drawn, normalisation: Norm
         "classes": len(data.classes),
         "seed": seed,
         "train": _part(drawn.train, drawn.train_indices, len(data.classes)),
-        "validation": _part(drawn.held, drawn.held_indices, len(data.classes)),
+        "validation": _part(drawn.validation, drawn.validation_indices, len(data.classes)),
         "mean": list(normalisation.mean),
         "std": list(normalisation.std),
     }

@@ -17,15 +17,15 @@ class Drawn(NamedTuple):
     """What a search trains on and validates on, and which of the set's training images these are.
 
     Attributes:
-        train, held: the images.
+        train, validation: the images.
         train_indices: int64, ascending, places among all training images.
-        held_indices: the same of those held out; None where the set has a validation part of its own.
+        validation_indices: the same of those held out; None where the set has a validation part of its own.
     """
 
     train: ImageSet
-    held: ImageSet
+    validation: ImageSet
     train_indices: Tensor
-    held_indices: Tensor | None
+    validation_indices: Tensor | None
 
 
 def draw_parts(data: DataSource, seed: int) -> Drawn:
@@ -37,23 +37,23 @@ def draw_parts(data: DataSource, seed: int) -> Drawn:
     Raises:
         UserError: the files are not what they should be, or `data.validation` or `data.subset` does not fit them.
     """
-    train, held, kept, held_indices = _held_out(data, seed)
+    train, validation, kept, validation_indices = _held_out(data, seed)
     chosen = subset_indices(train.y, data.subset, derive_seed(seed, "subset"))
     if len(chosen) == len(train):  # in order, so nothing needs to be copied
-        return Drawn(train, held, kept, held_indices)
-    return Drawn(train.take(chosen), held, kept[chosen], held_indices)
+        return Drawn(train, validation, kept, validation_indices)
+    return Drawn(train.take(chosen), validation, kept[chosen], validation_indices)
 
 
 def search_parts(data: DataSource, seed: int) -> tuple[ImageSet, ImageSet]:
     """Returns what a search trains on and what it validates on, as `draw_parts`."""
     drawn = draw_parts(data, seed)
-    return drawn.train, drawn.held
+    return drawn.train, drawn.validation
 
 
 def hold_out(data: DataSource, seed: int) -> tuple[ImageSet, ImageSet]:
     """Returns the training images less those held out, and those: as `draw_parts`, but for the subset."""
     drawn = _held_out(data, seed)
-    return drawn.train, drawn.held
+    return drawn.train, drawn.validation
 
 
 def split(images: ImageSet, validation: int | float, seed: int) -> tuple[ImageSet, ImageSet]:

@@ -29,12 +29,12 @@ def data_lines(data: DataSource, drawn: Drawn, *, flip: bool) -> list[str]:
     parts = [
         f"{len(data.classes):,} classes ({_named(data.classes)}) of {data.size}x{data.size} pixels",
         f"trains on {len(drawn.train):,} images",
-        f"validates on {len(drawn.held):,} {_origin(data, drawn)}",
+        f"validates on {len(drawn.validation):,} {_origin(data, drawn)}",
         *([] if test is None else [f"{len(test):,} to test on"]),
     ]
     found = [", ".join(parts)]
     found += _imbalance(data.classes, drawn.train.y.cpu().numpy())
-    found += _empty(data.classes, drawn.held.y.cpu().numpy(), "validation")
+    found += _empty(data.classes, drawn.validation.y.cpu().numpy(), "validation")
     found += [] if test is None else _empty(data.classes, test, "test")
     mirrored = "mirrors images; data.flip=false where a mirrored image is another class (digits, letters, arrows)"
     plain = "does not mirror images; data.flip=true is for sets where a mirrored one is still of its class"
@@ -68,7 +68,7 @@ def _empty(classes: Sequence[str], labels: NDArray[np.int64], part: str) -> list
 
 
 def _origin(data: DataSource, drawn: Drawn) -> str:
-    if drawn.held_indices is not None:
+    if drawn.validation_indices is not None:
         return "held out of the training part"
     folder = data.facts().get("folders", {}).get("validation")
     return f"of {folder}" if folder else "of the validation part"

@@ -124,7 +124,7 @@ class TrainingEvaluator(TrainingSettings):
     @property
     def validated_on(self) -> list[int]:
         """How many images of each class a candidate is scored on."""
-        return [int(count) for count in self._drawn.held.y.bincount(minlength=len(self.data.classes))]
+        return [int(count) for count in self._drawn.validation.y.bincount(minlength=len(self.data.classes))]
 
     def carried(self, device: str | None = None) -> TrainingEvaluator:
         """Returns this evaluator as another machine takes it, which has no files of the data set.
@@ -134,7 +134,7 @@ class TrainingEvaluator(TrainingSettings):
         Args:
             device: that it trains on there; None for the one that is set.
         """
-        train, held = self._drawn.train, self._drawn.held
+        train, held = self._drawn.train, self._drawn.validation
         data: DataSource = self.data
         if isinstance(train, Images) and isinstance(held, Images):
             data = CarriedImages.of(data, train, held)
@@ -174,7 +174,7 @@ class TrainingEvaluator(TrainingSettings):
             raise EvaluationFailed(error.reason) from None
 
     def _train(self, genotype: Genotype, report: Report, seed: int) -> dict[str, float]:
-        images, held = self._drawn.train, self._drawn.held
+        images, held = self._drawn.train, self._drawn.validation
         network = build_network(genotype, self.network_config)
         place(network, self._device)
         batches = Batches(
@@ -215,7 +215,7 @@ class TrainingEvaluator(TrainingSettings):
     def _int8_accuracy(self, network: torch.nn.Module, genotype: Genotype) -> float:
         assert self.int8_target is not None
         count = min(self.int8_images, len(self._drawn.train))
-        images, labels = zip(*in_order(self._drawn.held, self._normalisation, CPU), strict=True)
+        images, labels = zip(*in_order(self._drawn.validation, self._normalisation, CPU), strict=True)
         return int8_accuracy(
             network,
             self.network_config,
@@ -229,7 +229,7 @@ class TrainingEvaluator(TrainingSettings):
     @cached_property
     def _drawn(self) -> Drawn:
         drawn = draw_parts(self.data, self.seed)
-        return drawn._replace(train=drawn.train.to(self._device), held=drawn.held.to(self._device))
+        return drawn._replace(train=drawn.train.to(self._device), validation=drawn.validation.to(self._device))
 
     @cached_property
     def _normalisation(self) -> Normalisation:

@@ -151,8 +151,8 @@ def test_subsets_of_one_seed_are_validated_on_the_same_images(tmp_path: Path) ->
 
     path = str(write_npz(tmp_path / "a.npz", x_train=pictures(90, 12, 3), y_train=labels(90, 3)))
     small, large = draw_parts(Npz(path, subset=12), 5), draw_parts(Npz(path, subset=0.9), 5)
-    assert torch.equal(small.held_indices, large.held_indices)
-    assert not set(small.train_indices.tolist()) & set(small.held_indices.tolist())
+    assert torch.equal(small.validation_indices, large.validation_indices)
+    assert not set(small.train_indices.tolist()) & set(small.validation_indices.tolist())
     assert (len(small.train), len(large.train)) == (12, 65)
     whole = Npz(path).train()
     assert torch.equal(whole.take(large.train_indices).x, large.train.x)

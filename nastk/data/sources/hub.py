@@ -18,7 +18,7 @@ from nastk.files import read_json
 
 
 @dataclass(frozen=True)
-class Opened:
+class HubDataset:
     """A set whose parts are opened when they are asked for.
 
     Attributes:
@@ -30,7 +30,7 @@ class Opened:
     part: Callable[[str], Any]
 
 
-def open_set(where: str, path: str, config_name: str | None, revision: str | None, cache: str | None) -> Opened:
+def open_set(where: str, path: str, config_name: str | None, revision: str | None, cache: str | None) -> HubDataset:
     """Opens a set.
 
     Args:
@@ -50,9 +50,9 @@ def open_set(where: str, path: str, config_name: str | None, revision: str | Non
         raise UserError(f"{where}: {folder}: no such folder, expected a saved set, or a name on the hub (user/name)")
     if folder.is_dir() and (folder / "dataset_dict.json").is_file():
         names = _tried(where, path, lambda: tuple(map(str, read_json(folder / "dataset_dict.json")["splits"])))
-        return Opened(names, lambda name: _tried(where, path, lambda: datasets.load_from_disk(str(folder / name))))
+        return HubDataset(names, lambda name: _tried(where, path, lambda: datasets.load_from_disk(str(folder / name))))
     if folder.is_dir() and (folder / "state.json").is_file():
-        return Opened(("train",), lambda _: _tried(where, path, lambda: datasets.load_from_disk(str(folder))))
+        return HubDataset(("train",), lambda _: _tried(where, path, lambda: datasets.load_from_disk(str(folder))))
 
     def prepared() -> Any:
         builder = datasets.load_dataset_builder(
@@ -62,7 +62,7 @@ def open_set(where: str, path: str, config_name: str | None, revision: str | Non
         return builder
 
     builder = _tried(where, path, prepared)
-    return Opened(
+    return HubDataset(
         tuple(builder.info.splits or ()), lambda name: _tried(where, path, lambda: builder.as_dataset(split=name))
     )
 

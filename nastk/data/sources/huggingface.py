@@ -15,8 +15,8 @@ from nastk.data.images import MAX_CLASSES
 from nastk.data.sources.decoded import DecodedSource, split_by_name, split_facts
 from nastk.data.sources.hub import (
     Columns,
+    HubDataset,
     HubReader,
-    Opened,
     encoded,
     find_columns,
     header,
@@ -94,7 +94,7 @@ class HuggingFace(DecodedSource):
         return f"data {self.name}"
 
     @cached_property
-    def _set(self) -> Opened:
+    def _set(self) -> HubDataset:
         if not self.path:
             raise UserError(f"{self._where}: no path given, expected a name on the hub or a folder (data.path=NAME)")
         opened = open_set(self._where, self.path, self.config_name, self.revision, self.root)
