@@ -1,4 +1,4 @@
-"""What every data source promises; a new one is entered in `SOURCES` and, with a small copy of its files, here."""
+"""What every data source promises; a new one is found by its file, and entered here with a small copy of its images."""
 
 import dataclasses
 import pickle

@@ -1,10 +1,14 @@
-"""Data sources by name, one file a data set."""
+"""Data sources by name, one file a data set: what lies in this folder is found, nothing is entered in a list."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from collections.abc import Iterator
 from typing import Any
 
 from nastk.data.images import DataSource
+from nastk.data.source import SourceSettings
 from nastk.data.sources.cifar10 import Cifar10
 from nastk.data.sources.cifar100 import Cifar100
 from nastk.data.sources.digits import Digits
@@ -13,10 +17,6 @@ from nastk.data.sources.huggingface import HuggingFace
 from nastk.data.sources.image_folder import ImageFolder
 from nastk.data.sources.npz import Npz
 from nastk.errors import unknown
-
-SOURCES: dict[str, type[Any]] = {
-    source.name: source for source in (Digits, FashionMnist, Cifar10, Cifar100, Npz, ImageFolder, HuggingFace)
-}
 
 __all__ = [
     "SOURCES",
@@ -29,6 +29,23 @@ __all__ = [
     "Npz",
     "load_data",
 ]
+
+
+def find_sources() -> dict[str, type[Any]]:
+    """Returns every class with a name in a file of this folder, by that name; their common ancestors have none."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    named = [kind for kind in _heirs(SourceSettings) if "name" in vars(kind) and kind.__module__.startswith(__name__)]
+    return {kind.name: kind for kind in named}
+
+
+def _heirs(kind: type[Any]) -> Iterator[type[Any]]:
+    for heir in kind.__subclasses__():
+        yield heir
+        yield from _heirs(heir)
+
+
+SOURCES = find_sources()
 
 
 def load_data(name: str, root: str | None = None, **fields: Any) -> DataSource:
