@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
 
+from nastk.checks import is_whole
 from nastk.errors import UserError, unknown
 from nastk.outside import shortened
 
@@ -125,7 +126,7 @@ def mapping_in(data: object, where: str, keys: tuple[str, ...] = ()) -> Mapping[
 
 
 def _integer(data: object, where: str) -> int:
-    if not isinstance(data, int) or isinstance(data, bool):
+    if not is_whole(data):
         raise UserError(f"{where}: {shortened(data)}, expected a whole number")
     return data
 

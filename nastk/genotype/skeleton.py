@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nastk.errors import UserError, unknown
+from nastk.checks import check_number, check_whole
+from nastk.errors import unknown
 
 Number = int | float
 
@@ -37,15 +38,10 @@ class SizeName:
 
     def checked(self, value: object) -> Number:
         """Returns the value; raises UserError for one that cannot be."""
-        whole = isinstance(self.default, int)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int if whole else int | float)
-            or not self.least <= value <= self.most
-        ):
-            kind = "a whole number of at least" if whole else "a number of at least"
-            raise UserError(f"network: {self.name}={value!r}, expected {kind} {self.least}, at most {self.most}")
-        return value
+        where = f"network: {self.name}"
+        if isinstance(self.default, int):
+            return check_whole(where, value, int(self.least), int(self.most))
+        return check_number(where, value, self.least, self.most)
 
 
 @dataclass(frozen=True)

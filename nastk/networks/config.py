@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from nastk.checks import check_flag, check_probability, check_whole
 from nastk.errors import UserError, unknown
 from nastk.genotype.skeleton import SKELETONS, Number, Skeleton
 
@@ -79,7 +80,7 @@ class NetworkConfig:
     ) -> None:
         values = dict(locals())
         if size is not None:
-            values["height"] = values["width"] = _checked_whole("size", size, 1, 10**5)
+            values["height"] = values["width"] = check_whole("network: size", size, *_RANGES["height"])
         for name in self.__dataclass_fields__:
             object.__setattr__(self, name, values[name])
         object.__setattr__(self, "sizes", _checked_sizes({**(sizes or {}), **named}))
@@ -89,12 +90,9 @@ class NetworkConfig:
         if self.stem not in STEMS:
             raise unknown("stem", self.stem, STEMS)
         for name, (least, most) in _RANGES.items():
-            _checked_whole(name, getattr(self, name), least, most)
-        if not isinstance(self.auxiliary, bool):
-            raise UserError(f"network: auxiliary={self.auxiliary!r}, expected true or false")
-        number = not isinstance(self.drop_path, bool) and isinstance(self.drop_path, int | float)
-        if not number or not 0 <= self.drop_path < 1:
-            raise UserError(f"network: drop_path={self.drop_path!r}, expected a probability from 0 to below 1")
+            check_whole(f"network: {name}", getattr(self, name), least, most)
+        check_flag("network: auxiliary", self.auxiliary)
+        check_probability("network: drop_path", self.drop_path, below=True)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -149,12 +147,6 @@ def field_names() -> list[str]:
     """Returns the names that `network.json` and settings may have: the fields, `size`, and the skeletons' sizes."""
     own = [name for name in NetworkConfig.__dataclass_fields__ if name != "sizes"]
     return [*own, "size", *dict.fromkeys(size.name for skeleton in SKELETONS.values() for size in skeleton.sizes)]
-
-
-def _checked_whole(name: str, value: object, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise UserError(f"network: {name}={value!r}, expected a whole number of at least {least}, at most {most}")
-    return value
 
 
 def _checked_sizes(sizes: Mapping[str, Number]) -> dict[str, Number]:

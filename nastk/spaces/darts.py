@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 
+from nastk.checks import check_names, check_whole
 from nastk.genotype import MAX_NODES, Cell, CellGenotype, Edge, Node
 from nastk.genotype.ops import KNOWN_OPS
 from nastk.genotype.skeleton import DARTS
-from nastk.spaces.space import Choose, ask_name, checked_count, checked_names
+from nastk.spaces.space import Choose, ask_name
 
 INPUTS = 2
 
@@ -44,8 +45,8 @@ class DartsSpace:
     ops: tuple[str, ...] = DARTS_OPS
 
     def __post_init__(self) -> None:
-        checked_count("space: nodes", self.nodes, 1, MAX_NODES)
-        object.__setattr__(self, "ops", checked_names("space: ops", "op", self.ops, KNOWN_OPS))
+        check_whole("space: nodes", self.nodes, 1, MAX_NODES)
+        object.__setattr__(self, "ops", check_names("space: ops", self.ops, "op", KNOWN_OPS))
 
     def genotype(self, choose: Choose) -> CellGenotype:
         """Returns the genotype that the answers of `choose` make."""

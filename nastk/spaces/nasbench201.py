@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from nastk.checks import check_names, check_whole
 from nastk.errors import UserError, unknown
 from nastk.genotype import MAX_NODES, Cell, CellGenotype, Edge, Genotype, Node
 from nastk.genotype.ops import KNOWN_OPS
-from nastk.spaces.space import Choose, ask_name, checked_count, checked_names
+from nastk.spaces.space import Choose, ask_name
 
 NASBENCH201_OPS: tuple[str, ...] = ("zero", "identity", "conv_1x1", "conv_3x3", "avg_pool_3x3")
 
@@ -43,8 +44,8 @@ class NasBench201Space:
     ops: tuple[str, ...] = NASBENCH201_OPS
 
     def __post_init__(self) -> None:
-        checked_count("space: nodes", self.nodes, 2, MAX_NODES + 1)
-        object.__setattr__(self, "ops", checked_names("space: ops", "op", self.ops, KNOWN_OPS))
+        check_whole("space: nodes", self.nodes, 2, MAX_NODES + 1)
+        object.__setattr__(self, "ops", check_names("space: ops", self.ops, "op", KNOWN_OPS))
 
     def genotype(self, choose: Choose) -> CellGenotype:
         """Returns the genotype that the answers of `choose` make."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from nastk.genotype import COMBINES, Cell, CellGenotype, Combine, Edge, Node
+from nastk.checks import check_names, check_whole
+from nastk.genotype import COMBINES, MAX_NODES, Cell, CellGenotype, Combine, Edge, Node
 from nastk.genotype.ops import KNOWN_OPS
 from nastk.genotype.skeleton import NASNET
-from nastk.spaces.space import Choose, ask_name, ask_state, checked_count, checked_names
+from nastk.spaces.space import Choose, ask_name, ask_state
 
 INPUTS = 2
 
@@ -56,9 +57,9 @@ class NasnetSpace:
     combine: tuple[str, ...] = COMBINES
 
     def __post_init__(self) -> None:
-        checked_count("space: blocks", self.blocks, 1)
-        object.__setattr__(self, "ops", checked_names("space: ops", "op", self.ops, KNOWN_OPS))
-        combine = checked_names("space: combine", "way to combine", self.combine, COMBINES)
+        check_whole("space: blocks", self.blocks, 1, MAX_NODES)
+        object.__setattr__(self, "ops", check_names("space: ops", self.ops, "op", KNOWN_OPS))
+        combine = check_names("space: combine", self.combine, "way to combine", COMBINES)
         object.__setattr__(self, "combine", combine)
 
     def genotype(self, choose: Choose) -> CellGenotype:

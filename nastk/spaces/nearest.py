@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from nastk.checks import is_number, is_whole
 from nastk.genotype.blocks import Value as Option
 from nastk.genotype.blocks import block_named
 from nastk.genotype.stages import Stage, StageGenotype
@@ -77,8 +78,7 @@ def _distance(options: Mapping[str, Option], stage: Stage) -> float:
 
 
 def _apart(one: object, other: object) -> float:
-    both = [value for value in (one, other) if isinstance(value, int | float) and not isinstance(value, bool)]
-    return abs(both[0] - both[1]) if len(both) == 2 else float(one != other)
+    return abs(one - other) if is_number(one) and is_number(other) else float(one != other)
 
 
 def _stage_choices(choices: StageChoices, stages: Sequence[Stage], stride: int, width: float) -> dict[str, Value]:
@@ -107,5 +107,4 @@ def _closest(values: Sequence[int], wanted: float) -> int:
 
 def _answer(values: Sequence[object], value: object) -> Value:
     """Returns a value as `Choose` gives it: whole numbers as they are, others by their names."""
-    whole = all(isinstance(one, int) and not isinstance(one, bool) for one in values)
-    return value if whole and isinstance(value, int) else str(value)
+    return value if all(map(is_whole, values)) and is_whole(value) else str(value)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from nastk.errors import UserError, unknown
-from nastk.genotype import MAX_NODES, Genotype
+from nastk.genotype import Genotype
 
 Value = str | int
 Choose = Callable[[str, Sequence[Value]], Value]
@@ -69,39 +69,3 @@ def ask_state(choose: Choose, name: str, states: int) -> int:
 def ask_name(choose: Choose, name: str, options: Sequence[str]) -> str:
     """Returns one of the names."""
     return str(ask(choose, name, options))
-
-
-def checked_names(where: str, kind: str, names: object, valid: Sequence[str]) -> tuple[str, ...]:
-    """Returns the names of a list from a configuration as a tuple.
-
-    Args:
-        where: the field, e.g. "space: ops".
-        kind: what one name stands for, e.g. "op".
-        names: a list, tuple or OmegaConf list.
-        valid: the names there are.
-
-    Raises:
-        UserError: it is no list, is empty, has a name twice or an unknown one.
-    """
-    if isinstance(names, str | Mapping) or not isinstance(names, Iterable):
-        raise UserError(f"{where}={names!r}, expected a list of names")
-    found = tuple(names)
-    if not found:
-        raise UserError(f"{where}=[], expected at least one of {', '.join(valid)}")
-    for index, name in enumerate(found):
-        if name not in valid:
-            raise unknown(f"{kind} in {where}", name, valid)
-        if name in found[:index]:
-            raise UserError(f"{where}: {name!r} is there twice, expected every name once")
-    return found
-
-
-def checked_count(where: str, count: object, least: int, most: int = MAX_NODES) -> int:
-    """Returns a whole number of a configuration.
-
-    Raises:
-        UserError: it is something else, or not in `least` to `most`.
-    """
-    if isinstance(count, bool) or not isinstance(count, int) or not least <= count <= most:
-        raise UserError(f"{where}={count!r}, expected a whole number from {least} to {most}")
-    return count

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from nastk.checks import check_whole, is_whole
 from nastk.errors import UserError, unknown
 from nastk.genotype.blocks import Block, Value, Wholes, block_named
 from nastk.genotype.stages import FIXED, MOST_DEPTH, Stage, StageGenotype
@@ -60,7 +61,7 @@ class StageChoices:
 
 def _asked(choose: Choose, name: str, options: Sequence[Any]) -> Any:
     """Asks for one of values that Optuna may not know, by their names."""
-    if all(isinstance(option, int) and not isinstance(option, bool) for option in options):
+    if all(map(is_whole, options)):
         return ask(choose, name, options)
     names = [str(option) for option in options]
     return options[names.index(str(ask(choose, name, names)))]
@@ -189,8 +190,7 @@ def _choice(item: object, where: str) -> Choice:
 def _wholes(value: Any, where: str, least: int, most: int) -> tuple[int, ...]:
     found = _listed(value)
     for item in found:
-        if isinstance(item, bool) or not isinstance(item, int) or not least <= item <= most:
-            raise UserError(f"{where}={item!r}, expected a whole number of {least} to {most}")
+        check_whole(where, item, least, most)
     if not found or len(set(found)) != len(found):
         raise UserError(f"{where}={found}, expected at least one, every one once")
     return tuple(found)

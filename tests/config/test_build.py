@@ -97,9 +97,9 @@ def test_every_shipped_space_builds() -> None:
         (
             "search",
             "evaluator.network.filters=99999999999",
-            "filters=99999999999, expected a whole number of at least 2",
+            "filters=99999999999, expected a whole number from 2",
         ),
-        ("search", "evaluator.network.cells=99999999999", "cells=99999999999, expected a whole number of at least 1"),
+        ("search", "evaluator.network.cells=99999999999", "cells=99999999999, expected a whole number from 1"),
         ("search", "evaluator.batch=99999999999", "batch=99999999999, expected a whole number"),
         ("search", "evaluator.epochs=99999999999", "epochs=99999999999, expected a whole number"),
         ("search", "trials=99999999999", "trials=99999999999, expected a whole number"),
@@ -108,8 +108,8 @@ def test_every_shipped_space_builds() -> None:
         ("search", "data.resize=99999999999", "resize=99999999999, expected"),
         ("search", "data.workers=99999999999", "workers=99999999999, expected"),
         ("search", "target.batch=99999999999", "batch=99999999999, expected a whole number"),
-        ("describe", "network.filters=99999999999", "filters=99999999999, expected a whole number of at least"),
-        ("describe", "network.size=99999999999", "size=99999999999, expected a whole number of at least 1"),
+        ("describe", "network.filters=99999999999", "filters=99999999999, expected a whole number from"),
+        ("describe", "network.size=99999999999", "size=99999999999, expected a whole number from 1"),
     ],
 )
 def test_an_absurd_number_is_refused_with_its_range(
