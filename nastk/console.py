@@ -1,4 +1,4 @@
-"""Standard output and error as an entry point uses them: control characters are visible, and lost output is told."""
+"""Standard output and error of an entry point: every letter is taken, control characters are visible, losses told."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def console(entry: Callable[P, None]) -> Callable[P, None]:
 
 @contextmanager
 def printed_visibly() -> Iterator[tuple[Visible, Visible]]:
-    """Replaces standard output and error by `Visible` ones within the context."""
+    """Replaces standard output and error by `Visible` ones within the context, which take every letter."""
+    accept_every_letter()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = out, err = Visible(sys.stdout), Visible(sys.stderr, forgiving=True)
     try:
@@ -130,6 +131,14 @@ def _open_closed() -> None:
                 os.close(handle)
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("r" if number == 0 else "w"))  # noqa: SIM115
+
+
+def accept_every_letter() -> None:
+    """Makes print() write a backslash escape for what a stream cannot encode, where it would raise halfway."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)  # what stands in for a stream may have none
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
 
 
 def _say(line: str) -> None:

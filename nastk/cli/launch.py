@@ -23,11 +23,10 @@ from nastk.cli.interrupts import command_to_go_on, goes_on_with, stoppable
 from nastk.cli.mistakes import told_in_one_line
 from nastk.cli.passwords import refuse_passwords
 from nastk.cli.run_words import words_for_run
-from nastk.cli.streams import accept_every_letter
 from nastk.cli.sweeps import Sweep, begun_sweep, end_sweep, run_swept
 from nastk.config.build import register_spaces, shipped
 from nastk.config.trust import SETTING, VARIABLE, keep_trust, trust
-from nastk.console import console
+from nastk.console import accept_every_letter, console
 from nastk.errors import UserError
 from nastk.runs.folder import held
 
@@ -46,7 +45,6 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and the lines below are ours
     quiet()
-    accept_every_letter()
     register_spaces()
     given = sys.argv[1:]
     swept = any(word in ("-m", "--multirun") for word in given)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
-from nastk.cli.streams import accept_every_letter
 from nastk.console import console
 from nastk.errors import UserError, unknown
 
@@ -31,7 +30,6 @@ def launch_plainly(settings: type[S], job: Callable[[S], int], header: str, exam
         header: what the entry point does, for --help.
         examples: of command lines, for --help.
     """
-    accept_every_letter()
     try:
         words = sys.argv[1:]
         if any(word in HELP for word in words):
