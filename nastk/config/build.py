@@ -44,7 +44,11 @@ def register_spaces() -> None:
 
 
 def plain(node: Any) -> Any:
-    """Returns a configuration node as dicts, tuples and scalars, resolver_calls resolved."""
+    """Returns a configuration node as dicts, tuples and scalars, each interpolation (`${seed}`) by what it stands for.
+
+    Raises:
+        omegaconf.errors.OmegaConfBaseException: an interpolation of nothing, or a value left open as `???`.
+    """
     if isinstance(node, DictConfig | ListConfig):
         node = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     if isinstance(node, Mapping):
