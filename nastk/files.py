@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from nastk import outside
 from nastk.errors import UserError
 
 WRITING = ".writing"
@@ -113,11 +112,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, data: Any) -> None:
     """Writes `data` as indented JSON to `path` at once; NaN is refused, raises as `write_bytes`."""
     write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """Reads a JSON file; raises UserError as `nastk.outside.read_json`."""
-    return outside.read_json(path)
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:

@@ -14,8 +14,9 @@ from nastk.deploy.export.timings import MACHINE, judged_files
 from nastk.deploy.runtimes.latency import Latency
 from nastk.deploy.runtimes.machine import machine_facts
 from nastk.errors import UserError
-from nastk.files import read_json, write_json
+from nastk.files import write_json
 from nastk.jobs.network_budget import network_budget
+from nastk.outside import read_json
 from nastk.stats.steadiness import untrusted
 
 FIELDS = ("p50_ms", "p90_ms", "p99_ms", "min_ms", "runs", "spread", "steady", "doubt")

@@ -7,8 +7,8 @@ from typing import Any
 
 from nastk.errors import UserError
 from nastk.evaluators import Evaluator
-from nastk.files import read_json, write_json
-from nastk.outside import read_object
+from nastk.files import write_json
+from nastk.outside import read_json, read_object
 
 DATA = "data.json"
 # What may change from one sitting of a search to the next: corrupt images are met while it runs, what is no image is

@@ -10,11 +10,11 @@ from omegaconf import DictConfig
 
 from nastk.config.build import jsonable, plain, shipped
 from nastk.errors import UserError
-from nastk.files import read_json
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import skeleton_named
 from nastk.networks import NetworkConfig, build_network
 from nastk.networks.count import count_macs, count_parameters
+from nastk.outside import read_json
 
 SCHEMA = 1
 

@@ -8,8 +8,8 @@ from typing import Any
 from nastk.budget import limits_in
 from nastk.config.build import load_yaml
 from nastk.deploy.export.conclusions import Budget
-from nastk.files import read_json
 from nastk.jobs.transfer.plan import inherited_limits
+from nastk.outside import read_json
 from nastk.training.record import SHAPE
 
 

@@ -23,8 +23,9 @@ from nastk.deploy.tuning.trainable import TrainableInt8
 from nastk.deploy.tuning.tuned import SCHEMA, TUNED
 from nastk.deploy.tuning.write_back import write_back
 from nastk.errors import UserError
-from nastk.files import cannot_write, read_json, write_json
+from nastk.files import cannot_write, write_json
 from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trained, save_trained
+from nastk.outside import read_json
 from nastk.training.checkpoint import remove_checkpoints
 from nastk.training.fine_tune import fine_tune
 from nastk.training.record import RECORD

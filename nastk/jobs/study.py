@@ -13,8 +13,9 @@ from optuna.samplers import BaseSampler
 
 from nastk.cli.sweeps import study_name
 from nastk.config.build import build, jsonable, load_yaml, plain
-from nastk.files import read_json, write_json
+from nastk.files import write_json
 from nastk.objective import Objective
+from nastk.outside import read_json
 from nastk.runs.folder import FREE_SETTINGS
 from nastk.spaces import Space
 from nastk.storages import Opening, Storage

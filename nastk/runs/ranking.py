@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from nastk.errors import UserError
-from nastk.files import read_json, write_json
+from nastk.files import write_json
 from nastk.objective import NOT_TRUSTED, STEADY
+from nastk.outside import read_json
 
 SCHEMA = 1
 RANKING = "ranking.json"

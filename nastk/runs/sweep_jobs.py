@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nastk.errors import UserError
-from nastk.files import cannot_write, read_json, write_json
+from nastk.files import cannot_write, write_json
+from nastk.outside import read_json
 
 NOTES = ".jobs"
 WAITING, RUNNING, COMPLETE, FAILED = "waiting", "running", "complete", "failed"

@@ -11,10 +11,10 @@ from typing import Any
 
 from nastk.console import visible
 from nastk.errors import UserError
-from nastk.files import append_line, read_json, write_json, write_text
+from nastk.files import append_line, write_json, write_text
 from nastk.genotype import Genotype
 from nastk.objective import Objective
-from nastk.outside import ROWS, parse_json, read_bytes
+from nastk.outside import ROWS, parse_json, read_bytes, read_json
 from nastk.runs.rows import Row
 
 SCHEMA = 1

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from nastk.config.build import build
 from nastk.data.images import DataSource
 from nastk.errors import UserError
-from nastk.files import read_json, write_json
+from nastk.files import write_json
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
+from nastk.outside import read_json
 from nastk.training.run_settings import RunSettings
 from nastk.training.transfer_settings import TransferSettings
 

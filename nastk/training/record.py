@@ -9,7 +9,8 @@ from typing import Any
 
 from nastk.data.images import ImageSet
 from nastk.errors import UserError
-from nastk.files import cannot_write, read_json, write_json
+from nastk.files import cannot_write, write_json
+from nastk.outside import read_json
 from nastk.training.class_weights import BALANCED
 from nastk.training.job import JOB, LOG, Job
 from nastk.training.transfer_settings import TransferSettings

@@ -21,7 +21,7 @@ from int8_search_report import BY, difference, front
 from machine import machine
 from nas_bench_201_pareto import hypervolume
 
-from nastk.files import read_json
+from nastk.outside import read_json
 
 SHARES = (0.25, 0.5)
 

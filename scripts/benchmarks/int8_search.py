@@ -35,8 +35,9 @@ from nastk.deploy.runtimes.latency import quick_latency
 from nastk.deploy.runtimes.session import open_session
 from nastk.deploy.targets import CpuTarget
 from nastk.evaluators.training import TrainingEvaluator
-from nastk.files import read_json, write_json
+from nastk.files import write_json
 from nastk.genotype import Genotype
+from nastk.outside import read_json
 from nastk.spaces import Space, replay
 
 

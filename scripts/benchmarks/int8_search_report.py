@@ -14,7 +14,8 @@ from matplotlib import pyplot as plt
 from nas_bench_201_pareto import hypervolume
 from scipy.stats import kendalltau, t
 
-from nastk.files import read_json, write_json
+from nastk.files import write_json
+from nastk.outside import read_json
 
 mpl.use("Agg")
 BY = {"int8": ("int8_accuracy", "int8_ms"), "fp32 latency": ("accuracy", "fp32_ms"), "MACs": ("accuracy", "macs")}

@@ -32,9 +32,10 @@ from nastk.deploy.cost.cost import static_cost
 from nastk.deploy.runtimes.latency import quick_latency
 from nastk.deploy.runtimes.session import open_session
 from nastk.evaluators.tabular import TabularEvaluator
-from nastk.files import read_json, write_json
+from nastk.files import write_json
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
+from nastk.outside import read_json
 
 VALID, TEST = "acc12_cifar10_valid", "acc200_cifar10_test_nats"
 NETWORK = NetworkConfig(stem="cifar", cells=5, filters=16, classes=10, channels=3, size=32)

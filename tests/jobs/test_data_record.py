@@ -13,7 +13,7 @@ from nastk.data.normalisation import statistics
 from nastk.data.resize import RESIZING
 from nastk.data.sources import ImageFolder, Npz
 from nastk.data.subsets import hold_out, split_indices, subset, subset_indices
-from nastk.files import read_json
+from nastk.outside import read_json
 from nastk.seeds import derive_seed
 from tests.commands import run
 from tests.data.files import labels, pictures, write_image_folder, write_npz

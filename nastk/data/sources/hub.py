@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nastk.data.decode import CorruptImage, Header, decode, read_header
 from nastk.errors import UserError, unknown
-from nastk.files import read_json
+from nastk.outside import read_json
 
 
 @dataclass(frozen=True)

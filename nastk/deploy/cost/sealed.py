@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nastk.errors import UserError
-from nastk.files import read_json, write_json
+from nastk.files import write_json
+from nastk.outside import read_json
 
 SCHEMA = 1
 

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from nastk.files import read_json
+from nastk.outside import read_json
 
 CARD, PREDICT = "MODEL_CARD.md", "predict.py"
 # What nastk.training leaves beside the weights.

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from nastk.deploy.onnx.writer import serialise
 from nastk.deploy.precision.calibrate import Method, Ranges, tensor_ranges
 from nastk.errors import UserError
-from nastk.files import read_json, write_json
+from nastk.files import write_json
+from nastk.outside import read_json
 
 SCHEMA = 1
 CALIBRATION = "calibration.json"

@@ -20,7 +20,7 @@ from nastk.deploy.precision.scheme import Scheme
 from nastk.deploy.runtimes.session import open_session, predict
 from nastk.deploy.tuning.sensitivity import keep_worst, rank_layers
 from nastk.deploy.tuning.tuned import TUNED, tuned_emittable
-from nastk.files import read_json
+from nastk.outside import read_json
 
 # Accuracies are told apart to a twentieth of a point; more images take time for every layer that is weighed.
 SCORED = 2000

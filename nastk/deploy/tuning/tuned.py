@@ -10,8 +10,8 @@ from nastk.deploy.emittable import Emittable
 from nastk.deploy.onnx.writer import onnx_model
 from nastk.deploy.precision.calibrate import Method, Ranges, tensor_ranges
 from nastk.errors import UserError
-from nastk.files import read_json
 from nastk.networks.stored import load_trained
+from nastk.outside import read_json
 
 SCHEMA = 1
 TUNED = "qat.json"

@@ -10,11 +10,11 @@ import torch
 
 from nastk.data.subsets import hold_out
 from nastk.errors import UserError
-from nastk.files import read_json
 from nastk.genotype import Genotype
 from nastk.jobs.transfer.plan import TransferPlan
 from nastk.networks import NetworkConfig, build_network, count_parameters
 from nastk.networks.config import AUXILIARY_WIDTH
+from nastk.outside import read_json
 from nastk.training.fitted import TRANSFER, USUAL_BATCH, fitted_batch, fitted_epochs, fitted_rate
 from nastk.training.record import RECORD
 from nastk.training.transfer import TransferSettings

@@ -14,7 +14,7 @@ import torch
 from nastk.config.build import jsonable
 from nastk.deploy.cost.sources import Costing
 from nastk.errors import UserError
-from nastk.files import cannot_write, read_json, write_json
+from nastk.files import cannot_write, write_json
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import Number, Skeleton, skeleton_named
 from nastk.jobs.transfer.sizing import (
@@ -29,7 +29,7 @@ from nastk.jobs.transfer.sizing import (
 )
 from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
 from nastk.objective import NOT_TRUSTED, STEADY
-from nastk.outside import as_object, number_in, read_object
+from nastk.outside import as_object, number_in, read_json, read_object
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.record import RECORD, SHAPE
 
