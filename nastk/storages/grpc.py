@@ -12,7 +12,7 @@ from optuna.storages import GrpcStorageProxy
 
 from nastk.errors import UserError
 from nastk.storages import Opening, Sharing
-from nastk.storages.reconnect import be_patient
+from nastk.storages.retrying import Retry, RetryingStorage
 
 ANSWER_SECONDS = 5
 
@@ -70,8 +70,8 @@ class GrpcProxy(Sharing):
             ) from None
         except grpc.RpcError as error:
             raise UserError(f"storage=grpc: {self._where}: no proxy of Optuna's ({error.code().name})") from None
-        be_patient(storage, _is_away, self.patience, self._where)
-        return lambda folder: storage
+        retrying = RetryingStorage(storage, Retry(_is_away, self.patience, self._where))
+        return lambda folder: retrying
 
     @contextlib.contextmanager
     def answering(self) -> Iterator[None]:

@@ -9,10 +9,10 @@ import time
 from typing import Protocol
 
 from optuna.storages import BaseStorage
-from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.trial import FrozenTrial, TrialState
 
 from nastk.storages import Sharing
+from nastk.storages.retrying import RetryingDatabase
 
 ATTRIBUTE = "heartbeat"
 
@@ -32,7 +32,7 @@ class Pulse(Protocol):
 class DatabasePulse:
     """Optuna's own heartbeat: a time in the database, by the database's clock."""
 
-    def __init__(self, storage: BaseHeartbeat) -> None:
+    def __init__(self, storage: RetryingDatabase) -> None:
         self._storage = storage
 
     def beat(self, trial_id: int) -> None:
@@ -41,7 +41,7 @@ class DatabasePulse:
 
     def stale(self, study_id: int) -> list[int]:
         """Returns the trials whose time is too long ago."""
-        return self._storage._get_stale_trial_ids(study_id)
+        return self._storage.stale_trials(study_id)
 
 
 class AttributePulse:
@@ -86,8 +86,7 @@ class Heartbeat:
 
     def __init__(self, storage: BaseStorage, sharing: Sharing) -> None:
         self.pulse: Pulse
-        if is_heartbeat_enabled(storage):
-            assert isinstance(storage, BaseHeartbeat)
+        if isinstance(storage, RetryingDatabase):
             self.pulse = DatabasePulse(storage)
         else:
             self.pulse = AttributePulse(storage, sharing.grace)

@@ -14,7 +14,7 @@ from optuna.storages import BaseStorage, RDBStorage
 
 from nastk.errors import UserError
 from nastk.storages import Opening, Sharing
-from nastk.storages.reconnect import be_patient
+from nastk.storages.retrying import Retry, RetryingDatabase
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -115,8 +115,7 @@ class Postgresql(Sharing):
                         heartbeat_interval=self.heartbeat,
                         grace_period=self.grace,
                     )
-                be_patient(storage, _is_away, self.patience, self._where)
-                return storage
+                return RetryingDatabase(storage, Retry(_is_away, self.patience, self._where))
         except ModuleNotFoundError:
             raise UserError("storage=postgresql: needs psycopg; pip install 'nastk[postgresql]'") from None
         except RuntimeError as error:

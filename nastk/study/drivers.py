@@ -20,6 +20,7 @@ from nastk.runs.rows import Row
 from nastk.runs.trial_record import KEY, OUTCOME, row_of
 from nastk.spaces import Space
 from nastk.storages import Sharing
+from nastk.storages.driver import DriverStorage
 from nastk.storages.heartbeat import Heartbeat
 from nastk.storages.joining import create_or_join
 from nastk.study.candidate import Candidate
@@ -77,9 +78,10 @@ class DriversStudy(SearchStudy):
         self._sharing = sharing
         self._known: set[int] = set()  # trials of this driver's, and others that were given a sign of life
         create_or_join(storage, name, objective.directions, settings)
-        super().__init__(storage, sampler, space, objective, pruner, name)
-        self._storage = self.study._storage
-        self._heartbeat = Heartbeat(self._storage, sharing)
+        self._storage = DriverStorage(storage, {DRIVER: driver}, self._add)
+        super().__init__(self._storage, sampler, space, objective, pruner, name)
+        self._study_id = self._storage.get_study_id_from_name(name)
+        self._heartbeat = Heartbeat(storage, sharing)
         for trial in self._open:
             self._add(trial._trial_id)
 
@@ -134,13 +136,6 @@ class DriversStudy(SearchStudy):
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return [trial for trial in trials if not self._mine(trial)]
 
-    def _new_trial(self, **inherited: Any) -> Trial:
-        template = optuna.create_trial(state=TrialState.RUNNING, user_attrs={DRIVER: self._driver}, **inherited)
-        trial_id = self._storage.create_new_trial(self.study._study_id, template)
-        self._add(trial_id)
-        self.study._thread_local.cached_all_trials = None  # as `study.ask` does
-        return Trial(self.study, trial_id)
-
     def _add(self, trial_id: int) -> None:
         self._known.add(trial_id)
         self._heartbeat.add(trial_id)
@@ -172,7 +167,7 @@ class DriversStudy(SearchStudy):
         self._last_look = time.monotonic()
         for trial in self._others:
             self._give_first_sign(trial)
-        for trial_id in self._heartbeat.pulse.stale(self.study._study_id):
+        for trial_id in self._heartbeat.pulse.stale(self._study_id):
             self._bury(trial_id)
         trials = self._refresh()
         successors = {number for trial in trials for number in trial.system_attrs.get(HISTORY, ())}
@@ -206,5 +201,10 @@ class DriversStudy(SearchStudy):
         history = [*dead.system_attrs.get(HISTORY, ()), dead.number]
         if len(history) < ATTEMPTS:
             notes = {**dead.system_attrs, "failed_trial": history[0], HISTORY: history}
-            trial = self._new_trial(params=dead.params, distributions=dead.distributions, system_attrs=notes)
-            self._open.append(self._storage.get_trial(trial._trial_id))
+            successor = optuna.create_trial(
+                state=TrialState.RUNNING,
+                params=dead.params,
+                distributions=dead.distributions,
+                system_attrs=notes,
+            )
+            self._open.append(self._storage.get_trial(self._storage.create_new_trial(self._study_id, successor)))

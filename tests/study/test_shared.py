@@ -15,7 +15,7 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, InMemoryStorage, _CachedStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import TrialState
 from sqlalchemy import text
 
@@ -28,6 +28,7 @@ from nastk.runs.trial_record import KEY
 from nastk.spaces import NasBench201Space
 from nastk.storages import Sharing
 from nastk.storages.postgresql import Postgresql
+from nastk.storages.retrying import RetryingDatabase
 from nastk.study.candidate import Candidate
 from nastk.study.drivers import DIED, DRIVER, NOT_NEEDED
 from nastk.study.loop import Budget, search
@@ -95,8 +96,8 @@ def _dies(study: SharedStudy) -> None:
 
 def _let_time_pass(study: SharedStudy) -> None:
     """In the database, whose grace is long, makes all signs of life old: a living driver's is new the next moment."""
-    if isinstance(study.study._storage, _CachedStorage):
-        with study.study._storage._backend.engine.begin() as connection:
+    if isinstance(study._storage.storage, RetryingDatabase):
+        with study._storage.storage.database.engine.begin() as connection:
             connection.execute(text("UPDATE trial_heartbeats SET heartbeat = heartbeat - interval '1 hour'"))
 
 
@@ -270,7 +271,7 @@ def _created(study: SharedStudy, driver: str, **choices: str) -> int:
     options = CategoricalDistribution(SMALL.ops)
     inherited = {"params": choices, "distributions": dict.fromkeys(choices, options)}
     template = optuna.create_trial(state=TrialState.RUNNING, user_attrs={DRIVER: driver}, **inherited)
-    storage = study.study._storage
+    storage = study._storage.storage
     return storage.get_trial_number_from_id(storage.create_new_trial(study.study._study_id, template))
 
 
