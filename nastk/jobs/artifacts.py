@@ -18,7 +18,8 @@ from optuna.storages import JournalStorage
 from nastk.errors import UserError
 from nastk.files import cannot_write, write_bytes
 from nastk.reports.drawings import draw_genotype
-from nastk.runs.contents import Candidate, Run, read_run
+from nastk.runs.candidate import Candidate
+from nastk.runs.contents import Run, read_run
 from nastk.runs.folder import InUseError, held
 from nastk.runs.trial_record import OUTCOME, row_of
 from nastk.runs.trials import check_rows

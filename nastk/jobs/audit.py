@@ -32,8 +32,8 @@ from nastk.runs.audit import (
     read_audit,
     write_audit,
 )
-from nastk.runs.contents import TrialRow, read_trials
 from nastk.runs.folder import held, made_by
+from nastk.runs.trials import TRIALS, TrialRow, read_trials
 from nastk.stats.rank_agreement import kendall, spread
 
 MOST = 200
@@ -121,7 +121,7 @@ def ranked_candidates(folder: Path) -> list[TrialRow]:
     Raises:
         UserError: there are fewer than three, or a line of trials.jsonl is damaged.
     """
-    path = folder / "trials.jsonl"
+    path = folder / TRIALS
     rows = [row for row in read_trials(path) if row.state == "complete"]
     for row in rows:
         if row.genotype.key != row.key:

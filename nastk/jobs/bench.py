@@ -12,16 +12,15 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nastk.config.build import build, load_yaml, settings, shipped
-from nastk.deploy.export.export_folder import BENCH
 from nastk.deploy.export.timings import timed_now
 from nastk.deploy.manifest import MANIFEST, load_manifest
 from nastk.deploy.runtimes.latency import LEAST_RUNS
 from nastk.deploy.runtimes.machine import machine_facts, versions
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
-from nastk.files import write_json
 from nastk.jobs.bench_record import shown_entry, taken_over
 from nastk.jobs.parts import run_config
+from nastk.runs.bench import Bench, write_bench
 from nastk.runs.folder import held
 from nastk.stats.steadiness import untrusted
 
@@ -130,10 +129,8 @@ def _measured(
             where = {"file": str(Path(file["file"]).relative_to(place)), "target": target.name}
             entry = {**file, **where, **latency.to_dict(), "at": at["at"]}
             entries.append(shown_entry(entry, manifests[Path(file["file"]).parent], latency))
-    path = place / BENCH
     machine, ran = there() if there is not None else (machine_facts(), {})
-    write_json(path, {"schema": SCHEMA, "measurements": entries, "machine": machine, "versions": {**versions(), **ran}})
-    return path, entries
+    return write_bench(place, Bench(entries, machine, {**versions(), **ran})), entries
 
 
 def bench_plan(config: DictConfig, node: DictConfig | None = None) -> tuple[BenchSettings, list[Any]]:

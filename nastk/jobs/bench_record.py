@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from nastk.deploy.export.conclusions import recorded_budget
-from nastk.deploy.export.export_folder import BENCH
 from nastk.deploy.export.renewal import Timed, card_note, renewable, renewed
 from nastk.deploy.export.timings import MACHINE, judged_files
 from nastk.deploy.runtimes.latency import Latency
 from nastk.deploy.runtimes.machine import machine_facts
 from nastk.errors import UserError
-from nastk.files import write_json
 from nastk.jobs.network_budget import network_budget
-from nastk.outside import read_json
+from nastk.runs.bench import BENCH, Bench, read_bench, write_bench
 from nastk.stats.steadiness import untrusted
 
 FIELDS = ("p50_ms", "p90_ms", "p99_ms", "min_ms", "runs", "spread", "steady", "doubt")
@@ -69,20 +67,16 @@ def shown_entry(entry: dict[str, Any], manifest: Mapping[str, Any], measured: La
 def refresh_bench(run: Path, export: Path, manifest: Mapping[str, Any]) -> None:
     """Brings what a bench on this machine has measured of an export's files to what the export has timed now."""
     for place in (run, export):
-        path = place / BENCH
-        if not path.is_file():
-            continue
         try:
-            found = read_json(path)
-            here = machine_facts()
-            if any(found["machine"].get(name) != here[name] for name in MACHINE):
+            found, here = read_bench(place), machine_facts()
+            if found is None or any(found.machine.get(name) != here[name] for name in MACHINE):
                 continue
-            entries = [_refreshed(entry, place, export, manifest) for entry in found["measurements"]]
+            entries = [_refreshed(dict(entry), place, export, manifest) for entry in found.measurements]
         except (UserError, KeyError, TypeError, AttributeError, ValueError):
-            print(f"note: {path} is damaged; python -m nastk.bench writes it anew", file=sys.stderr)
+            print(f"note: {place / BENCH} is damaged; python -m nastk.bench writes it anew", file=sys.stderr)
             continue
-        if entries != found["measurements"]:
-            write_json(path, {**found, "measurements": entries})
+        if entries != found.measurements:
+            write_bench(place, Bench(entries, found.machine, found.versions))
 
 
 def _refreshed(entry: dict[str, Any], place: Path, export: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from nastk.genotype.skeleton import skeleton_named
 from nastk.jobs.candidate_input import free_bytes
 from nastk.networks import NetworkConfig
 from nastk.objective import STEADY
-from nastk.runs.rows import Row
+from nastk.runs.trials import Row
 from nastk.spaces import Space, random_genotype
 from nastk.stats.chance import best_guess
 from nastk.training.failure import TrainingError

@@ -32,8 +32,8 @@ from nastk.jobs.study import make_storage, named_storage, opened_study
 from nastk.jobs.too_slow import TooSlow
 from nastk.objective import NOT_TRUSTED, STEADY
 from nastk.runs.folder import held, named_run, new_run, record_config, space_name
-from nastk.runs.rows import Row
-from nastk.runs.trials import append_row, check_rows, write_choice, write_rows
+from nastk.runs.front import write_choice
+from nastk.runs.trials import Row, append_row, check_rows, write_rows
 from nastk.spaces import Value, replay
 from nastk.study.deaths import watching
 from nastk.study.loop import Budget, search

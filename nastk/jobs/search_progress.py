@@ -10,7 +10,7 @@ from types import TracebackType
 from tqdm import tqdm
 
 from nastk.objective import NOT_TRUSTED, STEADY
-from nastk.runs.rows import Row
+from nastk.runs.trials import Row
 
 
 class SearchProgress:

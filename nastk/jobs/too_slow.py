@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nastk.networks.config import STRIDES
 from nastk.objective import Objective
-from nastk.runs.rows import Row
+from nastk.runs.trials import Row
 
 PATIENCE = 10
 # What a network of another input or width can change of each.

@@ -8,13 +8,14 @@ from typing import Any
 
 from nastk.reports.page import folded, paragraph, table
 from nastk.reports.table_text import NONE
-from nastk.runs.contents import Object, Run
+from nastk.runs.contents import Run
+from nastk.runs.schema import Object
 from nastk.stats.steadiness import doubt
 
 
 def bench(run: Run) -> str:
     """Returns the measured latencies of bench.json, one line a measurement, with the columns that it has."""
-    every: list[Object] = next((part for part in (run.bench or {}).values() if _is_table(part)), [])
+    every = run.bench.measurements if run.bench is not None else ()
     entries = [_for_people(entry) for entry in every if not _is_stale(run, entry)]
     left_out = paragraph(
         f"{len(every) - len(entries)} measurements are of files that have been exported anew since: "
@@ -45,10 +46,6 @@ def _for_people(entry: Object) -> dict[str, Any]:
     if "doubt" not in entry and all(isinstance(number, int | float) for number in numbers):
         why = doubt(*numbers)  # type: ignore[arg-type]
     return {**made, "steady": False, "not trustworthy": why} if why else made
-
-
-def _is_table(part: Any) -> bool:
-    return isinstance(part, list) and bool(part) and all(isinstance(entry, Mapping) for entry in part)
 
 
 def flat(entry: Object) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from nastk.reports.curves import best_so_far, random_order, window
 from nastk.reports.figures import LIGHT, Chart, add_legend, new_chart, percent
-from nastk.runs.contents import Candidate, Run, TrialRow
+from nastk.runs.candidate import Candidate
+from nastk.runs.contents import Run
+from nastk.runs.trials import TrialRow
 
 # In this order: the first that every trained candidate has is the axis.
 COSTS = {

@@ -14,8 +14,10 @@ from nastk.outside import number_in
 from nastk.reports.run_config import limits, parse_config
 from nastk.reports.shipped import Shipped, read_shipped
 from nastk.reports.transferred import Size, read_size
-from nastk.runs.contents import Candidate, Object, Run, read_run
+from nastk.runs.candidate import Candidate
+from nastk.runs.contents import Run, read_run
 from nastk.runs.ranking import read_ranks
+from nastk.runs.schema import Object
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from nastk.reports.final_table import final_table
 from nastk.reports.page import card, header, page, paragraph
 from nastk.reports.run_config import limits, parse_config
 from nastk.reports.table_text import SHOWN_KEY, share
-from nastk.runs.contents import Candidate, Run, read_run
+from nastk.runs.candidate import Candidate
+from nastk.runs.contents import Run, read_run
 
 DRAWN = 3
 RANDOM_ORDER = (

@@ -28,7 +28,8 @@ from nastk.reports.table_text import (
     table_notes,
 )
 from nastk.runs.audit import FEWEST
-from nastk.runs.contents import STATES, Run
+from nastk.runs.contents import Run
+from nastk.runs.trials import STATES
 
 MOST_REASONS = 12
 WHAT_STATES_MEAN = {
@@ -181,9 +182,10 @@ def states(run: Run) -> str:
 def machine(run: Run, config: Mapping[str, Any]) -> str:
     """Returns where and with what it ran, as the search and the measurements recorded it."""
     found: dict[str, Any] = dict(made_by(config))
-    for source in (run.bench, *run.exports.values()):
+    measured = {"machine": run.bench.machine, "versions": run.bench.versions} if run.bench is not None else {}
+    for source in (measured, *run.exports.values()):
         for name in ("machine", "versions"):
-            part = (source or {}).get(name)
+            part = source.get(name)
             found |= flat(part) if isinstance(part, Mapping) else {name: part} if part else {}
     lines = [[name.replace("_", " "), shown(value)] for name, value in found.items()]
     return folded("Machine and versions", table(["what", "value"], lines, (0, 1), wrap=(1,))) if lines else ""

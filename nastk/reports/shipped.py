@@ -9,7 +9,7 @@ from typing import Any
 
 from nastk.errors import UserError
 from nastk.outside import number_in
-from nastk.runs.contents import Object
+from nastk.runs.schema import Object
 from nastk.stats.steadiness import doubt
 
 

@@ -12,7 +12,7 @@ from nastk.errors import UserError
 from nastk.outside import read_text
 from nastk.reports.curves import Floats, best_so_far
 from nastk.reports.run_config import controller_name, parse_config, run_seed
-from nastk.runs.contents import read_trials
+from nastk.runs.trials import TRIALS, read_trials
 
 # What may differ between runs that are compared with each other.
 FREE = frozenset({"controller", "seed", "run", "runs", "trials", "sweep", "made_by", "progress"})
@@ -55,7 +55,7 @@ def read_sweep(folder: Path, without: Collection[str] = ()) -> list[Setup]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
-    found = sorted({path.parent for pattern in ("*", "*/*") for path in folder.glob(f"{pattern}/trials.jsonl")})
+    found = sorted({path.parent for pattern in ("*", "*/*") for path in folder.glob(f"{pattern}/{TRIALS}")})
     found = [path for path in found if path.name not in without]
     if not found:
         raise UserError(f"{folder}: no run folder in it (none has a trials.jsonl); expected the folder of a sweep")
@@ -84,7 +84,7 @@ def _read(folder: Path) -> SweptRun:
     seed = run_seed(config)
     if seed is None:
         raise UserError(f"{path}: no seed, expected a whole number; runs are compared seed by seed")
-    trials = read_trials(folder / "trials.jsonl")
+    trials = read_trials(folder / TRIALS)
     values = [trial.accuracy for trial in trials if trial.accuracy is not None]
     if not values:
         raise UserError(f"{folder}: no candidate was trained yet; finish the sweep, or take the folder out of it")

@@ -9,8 +9,10 @@ from typing import Any
 
 from nastk.reports.charts import COSTS, UNITS
 from nastk.reports.figures import Chart, add_legend, new_chart, series_colour
-from nastk.runs.contents import Candidate, read_run
+from nastk.runs.candidate import Candidate
+from nastk.runs.contents import read_run
 from nastk.runs.sweep_jobs import COMPLETE, JobNote, read_notes
+from nastk.runs.trials import TRIALS
 
 MARKERS = "os^Dvph*"
 
@@ -43,7 +45,7 @@ def read_jobs(folder: Path) -> list[SweptJob]:
     """Returns a sweep's jobs by number; without notes, as of a folder put together by hand, its run folders."""
     notes = read_notes(folder)
     if not notes:
-        runs = sorted(path.parent for path in folder.glob("*/trials.jsonl"))
+        runs = sorted(path.parent for path in folder.glob(f"*/{TRIALS}"))
         notes = [
             JobNote(index, (run.name,), COMPLETE if (run / "best.json").exists() else "running", run=run.name)
             for index, run in enumerate(runs)
@@ -142,7 +144,7 @@ def fronts_chart(jobs: Sequence[SweptJob]) -> Chart | None:
 def _read(folder: Path, note: JobNote, common: set[str]) -> SweptJob:
     told = " ".join(word.lstrip("+") for word in note.overrides if word not in common)
     place = folder / note.run
-    if not note.run or not (place / "trials.jsonl").exists():
+    if not note.run or not (place / TRIALS).exists():
         return SweptJob(note, told, 0, None, ())
     run = read_run(place)
     return SweptJob(note, told, len(run.trained), run.best, run.trained)

@@ -9,7 +9,7 @@ from pathlib import Path
 from nastk.errors import UserError
 from nastk.genotype.skeleton import SKELETONS
 from nastk.outside import number_in
-from nastk.runs.contents import Object, read_object
+from nastk.runs.schema import Object, read_object
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from optuna.trial import FrozenTrial, TrialState
 
 from nastk.errors import UserError
-from nastk.runs.rows import Row
+from nastk.runs.trials import Row
 from nastk.spaces import Space, replay
 
 KEY = "key"  # of a trial: its genotype's

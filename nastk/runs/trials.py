@@ -1,28 +1,84 @@
-"""The search's public files: trials.jsonl, trials.csv, pareto.json and best.json."""
+"""trials.jsonl, a line a finished trial, and trials.csv, the same for a spreadsheet."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 from nastk.console import visible
-from nastk.errors import UserError
-from nastk.files import append_line, write_json, write_text
-from nastk.genotype import Genotype
-from nastk.objective import Objective
-from nastk.outside import ROWS, parse_json, read_bytes, read_json
-from nastk.runs.rows import Row
+from nastk.errors import UserError, unknown
+from nastk.files import append_line, write_text
+from nastk.outside import ROWS, json_lines, number_in, parse_json, read_bytes
+from nastk.runs.candidate import Candidate, read_candidate
+from nastk.runs.schema import SCHEMA
 
-SCHEMA = 1
+TRIALS = "trials.jsonl"
+
+State = Literal["complete", "duplicate", "rejected", "pruned", "failed"]
+STATES: tuple[State, ...] = get_args(State)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One finished trial, a line of trials.jsonl.
+
+    Attributes:
+        number: Optuna's, from 0.
+        state: what became of it; a duplicate has the metrics of the trial that it repeats.
+        key: the genotype's canonical key.
+        genotype: in its JSON form.
+        metrics: of the evaluator and the cost; what was measured before a rejection or failure.
+        seconds: from proposal to result.
+        reason: why it was rejected, pruned or failed, or which trial it repeats.
+        choices: the controller's choices by name.
+    """
+
+    number: int
+    state: State
+    key: str
+    genotype: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    seconds: float
+    reason: str
+    choices: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the line of trials.jsonl."""
+        return {
+            "schema": SCHEMA,
+            "number": self.number,
+            "state": self.state,
+            "key": self.key,
+            "genotype": dict(self.genotype),
+            "metrics": dict(self.metrics),
+            "seconds": round(self.seconds, 3),
+            "reason": self.reason,
+            "choices": dict(self.choices),
+        }
+
+
+@dataclass(frozen=True)
+class TrialRow(Candidate):
+    """A line of trials.jsonl: a candidate, what became of it, how long it took in seconds, and why it ended so."""
+
+    state: str
+    seconds: float
+    reason: str
+
+    @property
+    def accuracy(self) -> float | None:
+        """Of a candidate that this trial trained; None for a duplicate or one without a result."""
+        return self.metrics.get("accuracy") if self.state in ("complete", "pruned") else None
 
 
 def append_row(folder: Path, row: Row) -> None:
     """Adds a line to trials.jsonl; raises UserError where it cannot be written."""
-    append_line(folder / "trials.jsonl", json.dumps(row.to_dict()))
+    append_line(folder / TRIALS, json.dumps(row.to_dict()))
 
 
 def check_rows(folder: Path, rows: Sequence[Row], without_result: Collection[int] = ()) -> None:
@@ -36,7 +92,7 @@ def check_rows(folder: Path, rows: Sequence[Row], without_result: Collection[int
     Raises:
         UserError: a trial is missing or another one; the study is another run's, or was removed.
     """
-    path = folder / "trials.jsonl"
+    path = folder / TRIALS
     known = {row.number: (row.key, row.state) for row in rows}
     for line in read_bytes(path, ROWS).split(b"\n") if path.exists() else ():
         try:
@@ -53,7 +109,7 @@ def check_rows(folder: Path, rows: Sequence[Row], without_result: Collection[int
 
 def write_rows(folder: Path, rows: Sequence[Row]) -> None:
     """Writes trials.jsonl and trials.csv anew from the study's rows."""
-    write_text(folder / "trials.jsonl", "".join(json.dumps(row.to_dict()) + "\n" for row in rows))
+    write_text(folder / TRIALS, "".join(json.dumps(row.to_dict()) + "\n" for row in rows))
     metrics = sorted({name for row in rows for name in row.metrics})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -64,53 +120,28 @@ def write_rows(folder: Path, rows: Sequence[Row]) -> None:
     write_text(folder / "trials.csv", text.getvalue())
 
 
-def write_choice(folder: Path, rows: Sequence[Row], objective: Objective) -> Row | None:
-    """Writes pareto.json and best.json from the trained candidates; returns the best row, None if none was trained.
-
-    The best is the one that is first in the objective's first metric: the most accurate that meets the limits.
-    """
-    trained = [(row, row.metrics) for row in rows if row.state == "complete"]
-    if not trained:
-        return None
-    front = objective.front(trained)
-    write_json(
-        folder / "pareto.json",
-        {"schema": SCHEMA, "objectives": _objectives(objective), "candidates": [_candidate(row) for row in front]},
-    )
-    write_json(folder / "best.json", {"schema": SCHEMA, **_candidate(front[0])})
-    return front[0]
-
-
-def chosen(folder: Path, top: int = 1) -> list[tuple[str, Genotype]]:
-    """Returns key and genotype of the best candidate of a run, then of the next most accurate on the Pareto front.
-
-    Raises:
-        UserError: the run has no result yet, or its files are damaged.
-    """
-    path = folder / "pareto.json"
+def read_trials(path: Path) -> tuple[TrialRow, ...]:
+    """Reads trials.jsonl; raises UserError that names file and line where a line is no trial."""
     if not path.exists():
-        raise UserError(f"{path}: missing; no candidate of this run was trained yet, let the search finish first")
-    data = read_json(path)
-    try:
-        entries = [(str(entry["key"]), Genotype.from_dict(entry["genotype"])) for entry in data["candidates"]]
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    except (KeyError, TypeError):
-        raise UserError(f"{path}: damaged; continue the search to write it anew") from None
-    for key, genotype in entries:
-        if genotype.key != key:
-            raise UserError(f"{path}: the genotype of {key!r} has the key {genotype.key!r}; the file was changed")
-    if not entries:
-        raise UserError(f"{path}: no candidates; continue the search to write it anew")
-    return entries[:top]
+        raise UserError(f"{path}: no such file; a run's search writes it")
+    lines = json_lines(path, "; continue the search to write the file anew")
+    return tuple(_trial(data, f"{path}:{number}") for number, data in lines)
 
 
-def _objectives(objective: Objective) -> list[dict[str, str]]:
-    return [
-        {"metric": name, "direction": direction}
-        for name, direction in zip(objective.names, objective.directions, strict=True)
-    ]
+def count_lines(path: Path) -> int:
+    """Returns how many whole lines a trials.jsonl has, whatever is in them; 0 where there is none."""
+    return sum(1 for line in read_bytes(path, ROWS).split(b"\n")[:-1] if line.strip()) if path.exists() else 0
 
 
-def _candidate(row: Row) -> dict[str, Any]:
-    return {"number": row.number, "key": row.key, "genotype": dict(row.genotype), "metrics": dict(row.metrics)}
+def _trial(data: Any, where: str) -> TrialRow:
+    candidate = read_candidate(data, where)
+    state = data.get("state")
+    if state not in STATES:
+        raise unknown(f"state in {where}", state, STATES)
+    if state == "complete" and "accuracy" not in candidate.metrics:
+        raise UserError(f"{where}: a complete trial without an accuracy in its metrics")
+    seconds = number_in(data, "seconds", where) or 0.0
+    reason = str(data.get("reason") or "")
+    return TrialRow(
+        candidate.number, candidate.key, candidate.genotype, candidate.metrics, cast(str, state), seconds, reason
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from optuna.trial import Trial
 
 from nastk.genotype import Genotype
-from nastk.runs.rows import Row
+from nastk.runs.trials import Row
 
 
 @dataclass(frozen=True)

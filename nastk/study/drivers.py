@@ -16,8 +16,8 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nastk.objective import Objective
-from nastk.runs.rows import Row
 from nastk.runs.trial_record import KEY, OUTCOME, row_of
+from nastk.runs.trials import Row
 from nastk.spaces import Space
 from nastk.storages import Sharing
 from nastk.storages.driver import DriverStorage

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nastk.errors import UserError
 from nastk.executors import Executor, Streaming
-from nastk.runs.rows import Row
+from nastk.runs.trials import Row
 from nastk.study.deaths import Watched, unwatched
 from nastk.study.rounds import CostModel, Round, Watch
 from nastk.study.stream import search_on

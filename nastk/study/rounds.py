@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from nastk.evaluators import EvaluationFailed, Pruned, Report
 from nastk.executors import Executor, Result, Task
 from nastk.genotype import Genotype
-from nastk.runs.rows import Row
+from nastk.runs.trials import Row
 from nastk.study.candidate import Candidate
 from nastk.study.deaths import Watched, unwatched
 from nastk.study.study import SearchStudy

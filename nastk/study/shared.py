@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nastk.runs.rows import Row, State
 from nastk.runs.trial_record import KEY, OUTCOME, row_of
+from nastk.runs.trials import Row, State
 from nastk.study.candidate import Candidate
 from nastk.study.drivers import DriversStudy
 from nastk.study.pruning import EarlyStopping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nastk.executors import Later, Streaming, Task
-from nastk.runs.rows import Row
+from nastk.runs.trials import Row
 from nastk.study.deaths import Watched, unwatched
 from nastk.study.rounds import CostModel, Entry, Round, Watch
 from nastk.study.study import SearchStudy

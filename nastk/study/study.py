@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.objective import Objective, Violation, is_finite
-from nastk.runs.rows import Row, State
 from nastk.runs.trial_record import COST, KEY, OUTCOME, lost_row, row_of
+from nastk.runs.trials import Row, State
 from nastk.spaces import Space
 from nastk.study.candidate import Candidate
 from nastk.study.pruning import EarlyStopping, Pruner

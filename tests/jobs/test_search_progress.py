@@ -9,7 +9,7 @@ import pytest
 from nastk.jobs.outlook import doubtful_timings
 from nastk.jobs.search_progress import SearchProgress
 from nastk.objective import Objective
-from nastk.runs.rows import Row, State
+from nastk.runs.trials import Row, State
 
 
 def _row(number: int, state: State, accuracy: float) -> Row:

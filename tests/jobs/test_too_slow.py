@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from nastk.jobs.too_slow import PATIENCE, TooSlow
 from nastk.objective import Objective
-from nastk.runs.rows import Row, State
+from nastk.runs.trials import Row, State
 
 CONFIG = OmegaConf.create(
     {"data": {"resize": 224}, "evaluator": {"network": {"stem": "cifar", "filters": 8, "cells": 1}}}

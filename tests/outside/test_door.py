@@ -22,7 +22,8 @@ from nastk.jobs.predict import image_files
 from nastk.outside import json_lines, parse_json, read_bytes, read_json, read_object
 from nastk.outside import npz as outside_npz
 from nastk.reports import write_report
-from nastk.runs.contents import read_run, read_trials
+from nastk.runs.contents import read_run
+from nastk.runs.trials import read_trials
 from nastk.training.checkpoint import LAST, find_checkpoint
 from tests.data.files import write_npz
 from tests.reports import folders

@@ -34,7 +34,8 @@ from nastk.genotype import Genotype
 from nastk.networks.stored import load_trained
 from nastk.outside import parse_json, read_json
 from nastk.reports.run_config import parse_config
-from nastk.runs.contents import read_object, read_trials
+from nastk.runs.schema import read_object
+from nastk.runs.trials import read_trials
 from nastk.spaces import NasnetSpace, random_genotype
 from tests.data.files import write_npz
 from tests.deploy.networks import small

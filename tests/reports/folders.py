@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from nastk.genotype import Genotype
+from nastk.objective import Objective
+from nastk.runs.front import write_choice
+from nastk.runs.trials import Row, write_rows
 from nastk.spaces import NasnetSpace, Space, random_genotype
 
 BUDGET = 1.2
@@ -63,14 +66,11 @@ def write_run(
 ) -> Path:
     """Writes trials.jsonl, pareto.json, best.json and config.yaml."""
     folder.mkdir(parents=True)
-    (folder / "trials.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in made))
+    written = [Row(**{name: value for name, value in entry.items() if name != "schema"}) for entry in made]
+    write_rows(folder, written)
     (folder / "config.yaml").write_text(CONFIG % (sampler, BUDGET, seed))
-    complete = [entry for entry in made if entry["state"] == "complete"]
-    names = ("number", "key", "genotype", "metrics")
-    front = [{name: entry[name] for name in names} for entry in _front(complete)]
-    write(folder / "pareto.json", {"schema": 1, "objectives": [], "candidates": front})
-    if front:
-        write(folder / "best.json", {"schema": 1, **front[0]})
+    timed = all("latency_ms" in entry.metrics for entry in written)
+    write_choice(folder, written, Objective(minimize=("latency_ms",) if timed else ()))
     return folder
 
 
@@ -78,17 +78,6 @@ def write(path: Path, data: Any) -> None:
     """Writes JSON, and the folder it lies in."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data))
-
-
-def _front(complete: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    ordered = sorted(
-        complete, key=lambda entry: (-entry["metrics"]["accuracy"], entry["metrics"].get("latency_ms", 0.0))
-    )
-    front: list[dict[str, Any]] = []
-    for entry in ordered:
-        if not front or entry["metrics"].get("latency_ms", 0.0) < front[-1]["metrics"].get("latency_ms", 0.0):
-            front.append(entry)
-    return front
 
 
 def transfer(folder: Path, key: str, accuracy: float = 0.9812) -> None:

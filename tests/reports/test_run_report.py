@@ -14,6 +14,7 @@ import pytest
 from nastk.errors import UserError
 from nastk.reports import write_report
 from nastk.reports.sections import run_argument
+from nastk.runs.bench import Bench, write_bench
 from nastk.runs.contents import read_run
 from nastk.spaces import NasBench201Space
 from tests.reports import folders
@@ -56,7 +57,7 @@ def finished(run: Path) -> Path:
     folders.transfer(run, key)
     folders.export(run, key)
     entry = {"precision": "int8", "batch": 1, "threads": 1, "p50_ms": 0.5441, "runs": 300}
-    folders.write(run / "bench.json", {"schema": 1, "machine": {"processor": "Xeon 8481C"}, "results": [entry]})
+    write_bench(run, Bench([entry], {"processor": "Xeon 8481C"}, {}))
     return run
 
 
@@ -120,7 +121,7 @@ def test_names_from_outside_are_escaped(tmp_path: Path) -> None:
     folders.export(run, key)
     manifest = run / "export" / key / "manifest.json"
     folders.write(manifest, {**json.loads(manifest.read_text()), "reason": attack, "warnings": [attack]})
-    folders.write(run / "bench.json", {"schema": 1, "results": [{attack: attack}], "machine": {attack: attack}})
+    write_bench(run, Bench([{attack: attack}], {attack: attack}, {}))
     folders.audit(run, attack)
     html = write_report(run).read_text()
     page = Page(html)
@@ -249,7 +250,7 @@ def test_measurements_of_files_that_are_no_more_are_left_out(run: Path) -> None:
     entry = {"file": f"export/{key}/model.onnx", "sha256": "new", "p50_ms": 1.25, "steady": True, "doubt": None}
     older = {**entry, "sha256": "old", "p50_ms": 77.5}
     before = {"file": "of a bench of before", "p50_ms": 9.75, "min_ms": 1.72, "spread": 0.01, "steady": True}
-    folders.write(run / "bench.json", {"schema": 1, "measurements": [entry, older, before]})
+    write_bench(run, Bench([entry, older, before], {}, {}))
     text = Page(write_report(run).read_text()).text
     assert "1.25" in text and "77.5" not in text and "1 measurements are of files that have been exported anew" in text
     assert "p50 is 5.7 times the quickest run" in text

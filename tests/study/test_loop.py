@@ -9,7 +9,7 @@ import pytest
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.objective import Objective
-from nastk.runs.rows import Row
+from nastk.runs.trials import Row
 from nastk.spaces import NasBench201Space
 from nastk.storages.journal_storage import journal, mend_journal
 from nastk.study.loop import Budget, search

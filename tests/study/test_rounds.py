@@ -17,7 +17,7 @@ from nastk.executors.inline import InlineExecutor
 from nastk.executors.processes import ProcessesExecutor
 from nastk.genotype import Genotype
 from nastk.objective import Objective
-from nastk.runs.rows import Row
+from nastk.runs.trials import Row
 from nastk.spaces import NasBench201Space
 from nastk.storages.journal_storage import journal, mend_journal
 from nastk.study.loop import Budget, search

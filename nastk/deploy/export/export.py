@@ -14,7 +14,7 @@ from nastk.deploy.emittable import emittable
 from nastk.deploy.export import standalone
 from nastk.deploy.export.assess import Judged
 from nastk.deploy.export.conclusions import Budget, concluded
-from nastk.deploy.export.export_folder import BENCH, clear_left_over, existing, partial_folder, put_in_place
+from nastk.deploy.export.export_folder import clear_left_over, existing, partial_folder, put_in_place
 from nastk.deploy.export.judge import judge, latencies_of
 from nastk.deploy.export.model_card import CARD, PREDICT, model_card
 from nastk.deploy.export.renewal import Timed, renewable, renewed
@@ -31,6 +31,7 @@ from nastk.deploy.tuning.tuned import TUNED
 from nastk.files import write_bytes, write_json, write_text
 from nastk.networks import count_macs, count_parameters
 from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trained
+from nastk.runs.bench import BENCH
 from nastk.runs.folder import git_commit
 
 MOST_IMAGES = 10**6

@@ -11,8 +11,7 @@ from typing import Any
 from nastk.deploy.manifest import MANIFEST, load_manifest
 from nastk.errors import UserError
 from nastk.files import cannot_write, exchange, sync_folder, umask, write_bytes
-
-BENCH = "bench.json"  # of `python -m nastk.bench model=...`
+from nastk.runs.bench import BENCH
 
 
 def existing(folder: Path, source: dict[str, Any], names: Collection[str]) -> dict[str, Any] | None:

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from nastk.genotype import Genotype
-from nastk.runs.contents import read_trials
-from nastk.runs.trials import chosen
+from nastk.runs.front import chosen
+from nastk.runs.trials import TRIALS, read_trials
 
 
 def transfer_candidates(folder: Path, top: int) -> list[tuple[str, Genotype]]:
@@ -21,7 +21,7 @@ def transfer_candidates(folder: Path, top: int) -> list[tuple[str, Genotype]]:
     found = dict(chosen(folder, top))
     front = len(found)
     if front < top:
-        complete = [trial for trial in read_trials(folder / "trials.jsonl") if trial.state == "complete"]
+        complete = [trial for trial in read_trials(folder / TRIALS) if trial.state == "complete"]
         for trial in sorted(complete, key=lambda trial: (-trial.metrics["accuracy"], trial.number)):
             if len(found) < top:
                 found.setdefault(trial.key, trial.genotype)
