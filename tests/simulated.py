@@ -12,7 +12,7 @@ from nastk.executors.inline import InlineExecutor
 from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.spaces import NasBench201Space
-from nastk.storages.journal_storage import journal
+from nastk.storages.journal_file import open_journal
 from nastk.study.pruning import Pruner
 from nastk.study.study import SearchStudy
 
@@ -55,4 +55,4 @@ def study_in(
 ) -> SearchStudy:
     """Opens the study of a run folder on the NAS-Bench-201 space."""
     sampler = PerTrial(sampler=f"optuna.samplers.{controller}", seed=3)
-    return SearchStudy(journal(folder), sampler, NasBench201Space(), objective or Objective(), pruner)
+    return SearchStudy(open_journal(folder), sampler, NasBench201Space(), objective or Objective(), pruner)

@@ -15,7 +15,7 @@ import pytest
 
 from nastk.errors import UserError
 from nastk.files import append_line, remove_left_over, write_bytes, write_text
-from nastk.storages.journal_lines import Journal
+from nastk.storages.journal_file import Journal
 
 
 @pytest.fixture

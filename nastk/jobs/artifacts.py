@@ -20,10 +20,10 @@ from nastk.files import cannot_write, write_bytes
 from nastk.reports.drawings import draw_genotype
 from nastk.runs.candidate import Candidate
 from nastk.runs.contents import Run, read_run
-from nastk.runs.folder import InUseError, held
+from nastk.runs.folder import JOURNAL, InUseError, held
 from nastk.runs.trial_record import OUTCOME, row_of
 from nastk.runs.trials import check_rows
-from nastk.storages.journal_storage import JOURNAL, journal
+from nastk.storages.journal_file import open_journal
 from nastk.study.study import STUDY_NAME
 
 FOLDER = "artifacts"
@@ -51,7 +51,7 @@ def write_artifacts(run: Path) -> int:
 
 
 def _write(run: Path) -> int:
-    storage = journal(run)
+    storage = open_journal(run)
     study = _study_of(run, storage)
     there = storage.get_study_system_attrs(study._study_id)
     trials = {trial.number: trial._trial_id for trial in study.get_trials(deepcopy=False)}

@@ -24,6 +24,7 @@ FREE_SETTINGS = frozenset(
     {"run", "runs", "trials", "controller", "executor", "max_duplicates", "max_rejections", "max_failures"}
 )
 PLACE = ("run", "runs")
+JOURNAL = "study.journal"  # of Optuna's study, where no database keeps it
 IMAGES = ("data.root", "data.path")  # where they lie: free, for data.json tells whether they are the same
 
 
@@ -135,7 +136,7 @@ def record_config(folder: Path, config: DictConfig, check_moved: Callable[[], ob
                 changed.append(f"{name}: {old!r} before, {new!r} now")
         if not changed:
             return []
-    elif any(folder.glob("study.journal*")):
+    elif any(folder.glob(f"{JOURNAL}*")):
         raise UserError(f"{folder}: has a study but no config.yaml; it is damaged, give another run=")
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
     history += [f"{stamp} {line}" for line in changed]

@@ -10,7 +10,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 
 from nastk.errors import UserError
 from nastk.storages import Opening, Sharing
-from nastk.storages.journal_storage import journal
+from nastk.storages.journal_file import open_journal
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class JournalFile:
         return None
 
     def connect(self) -> Opening:
-        """Returns what mends and opens the journal of a run folder."""
-        return journal
+        """Returns what repairs and opens the journal of a run folder."""
+        return open_journal
 
     @contextlib.contextmanager
     def answering(self) -> Iterator[None]:

@@ -35,7 +35,7 @@ from nastk.genotype import Genotype
 from nastk.jobs.parts import make_evaluator
 from nastk.objective import Objective
 from nastk.spaces import NasBench201Space, NasnetSpace
-from nastk.storages.journal_storage import journal
+from nastk.storages.journal_file import open_journal
 from nastk.study.loop import Budget, search
 from nastk.study.study import SearchStudy
 
@@ -102,7 +102,7 @@ def measure(executor: Executor, space: Any, trials: int, seed: int) -> Measured:
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, executor:
         sampler = PerTrial("optuna.samplers.RandomSampler", seed=seed)
-        study = SearchStudy(journal(Path(folder)), sampler, space, Objective())
+        study = SearchStudy(open_journal(Path(folder)), sampler, space, Objective())
         _ = executor.evaluator
         executor.ready(executor.parallel)
         if isinstance(executor, RayExecutor) and executor._workers is not None:

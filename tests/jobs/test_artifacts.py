@@ -11,7 +11,7 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 
 from nastk.runs.folder import held
-from nastk.storages.journal_storage import journal
+from nastk.storages.journal_file import open_journal
 from tests.commands import run
 
 Capture = pytest.CaptureFixture[str]
@@ -39,7 +39,7 @@ def test_the_dashboard_shows_trials_drawings_and_report(capsys: Capture, tmp_pat
     assert run(capsys, "search", *words).code == 0
     assert run(capsys, "report", words[0], "run=a").code == 0
     folder = tmp_path / "runs" / "a"
-    app = dashboard.wsgi(journal(folder), artifact_store=FileSystemArtifactStore(folder / "artifacts"))
+    app = dashboard.wsgi(open_journal(folder), artifact_store=FileSystemArtifactStore(folder / "artifacts"))
     study = json.loads(ask(app, "/api/studies")[2])["study_summaries"][0]
     assert study["study_name"] == "search"
     detail = json.loads(ask(app, f"/api/studies/{study['study_id']}")[2])

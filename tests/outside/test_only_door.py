@@ -18,7 +18,7 @@ OWN = {
     "outside/": "the door",
     "config/build.py": "shipped search spaces",
     "cli/mistakes.py": "shipped configuration",
-    "storages/journal_storage.py": "lines of a journal that the door has read",
+    "storages/journal_file.py": "lines of a journal that the door has read",
     "storages/journal_lock.py": "a lock's first bytes, and the system's own",
     "study/deaths.py": "the system's own",
     "stats/steadiness.py": "the system's own",

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from nastk.errors import UserError
 from nastk.files import write_bytes, write_json
 from nastk.runs.folder import existing_run, held, named_run, new_run, record_config
-from nastk.storages.journal_storage import mend_journal
+from nastk.storages.journal_file import repair_journal
 from nastk.study.loop import Budget, search
 from tests.simulated import Simulated, cost, inline, study_in
 
@@ -104,9 +104,9 @@ def test_a_journal_cut_within_its_last_line_is_mended(searched: Path) -> None:
     path = searched / "study.journal"
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"op_code":4,"wor')
-    assert "17 bytes" in (mend_journal(searched) or "")
+    assert "17 bytes" in (repair_journal(searched) or "")
     assert path.read_bytes() == whole
-    assert mend_journal(searched) is None
+    assert repair_journal(searched) is None
 
 
 def test_a_journal_that_lost_trials_is_refused_and_unchanged(searched: Path) -> None:
@@ -115,11 +115,11 @@ def test_a_journal_that_lost_trials_is_refused_and_unchanged(searched: Path) -> 
         cut = path.read_bytes()[:size]
         path.write_bytes(cut)
         with pytest.raises(UserError, match="cut short, it has . finished trials where trials.jsonl has 4"):
-            mend_journal(searched)
+            repair_journal(searched)
         assert path.read_bytes() == cut
     path.unlink()
     with pytest.raises(UserError, match="missing, but trials.jsonl has 4 trials"):
-        mend_journal(searched)
+        repair_journal(searched)
 
 
 def test_a_journal_damaged_in_the_middle_is_refused_by_line(searched: Path) -> None:
@@ -128,14 +128,14 @@ def test_a_journal_damaged_in_the_middle_is_refused_by_line(searched: Path) -> N
     lines[5] = lines[5][: len(lines[5]) // 2] + b"\n"
     path.write_bytes(b"".join(lines))
     with pytest.raises(UserError, match="line 6 is damaged"):
-        mend_journal(searched)
+        repair_journal(searched)
 
 
 def test_a_lock_left_by_a_killed_process_does_not_hold_up_the_next(searched: Path) -> None:
     lock = searched / "study.journal.lock"
     lock.symlink_to(searched / "study.journal")  # as Optuna's are, which say nothing of their owner
     os.utime(lock, (time.time() - 60, time.time() - 60), follow_symlinks=False)
-    mend_journal(searched)
+    repair_journal(searched)
     assert not (searched / "study.journal.lock").is_symlink()
 
 

@@ -10,7 +10,7 @@ import pytest
 from nastk.evaluators import Report
 from nastk.evaluators.tabular import TabularEvaluator
 from nastk.genotype import Genotype
-from nastk.storages.journal_storage import journal
+from nastk.storages.journal_file import open_journal
 from tests.commands import run
 from tests.postgresql import Database
 
@@ -42,7 +42,7 @@ def test_a_study_that_another_program_removes_is_one_line_and_the_trials_stay(
         evaluated.append(genotype)
         if len(evaluated) == 3:
             url = database.url.replace("postgresql:", "postgresql+psycopg:") if database is not None else ""
-            where = url or journal(folder)
+            where = url or open_journal(folder)
             optuna.delete_study(study_name="a" if url else "search", storage=where)
         return evaluate(evaluator, genotype, report)
 

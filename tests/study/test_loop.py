@@ -11,7 +11,7 @@ from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.runs.trials import Row
 from nastk.spaces import NasBench201Space
-from nastk.storages.journal_storage import journal, mend_journal
+from nastk.storages.journal_file import open_journal, repair_journal
 from nastk.study.loop import Budget, search
 from nastk.study.study import SearchStudy
 from tests.simulated import Simulated, cost, inline, study_in
@@ -115,7 +115,7 @@ def test_killed_after_any_line_of_the_journal_the_search_goes_on_as_if_it_had_no
         folder.mkdir()
         torn = lines[cut][: len(lines[cut]) // 2]
         (folder / "study.journal").write_bytes(b"".join(lines[:cut]) + torn)
-        assert "taken off" in (mend_journal(folder) or "")
+        assert "taken off" in (repair_journal(folder) or "")
         study, evaluator, _ = _run(folder, Budget(trials=16), controller=controller, objective=objective)
         assert [_essence(row) for row in study.rows] == expected
         assert [trial.number for trial in study.study.trials] == list(range(len(expected)))
@@ -162,5 +162,5 @@ def test_the_journal_is_optunas_and_any_optuna_tool_reads_it(tmp_path: Path) -> 
     import optuna
 
     _run(tmp_path, Budget(trials=2))
-    study = optuna.load_study(study_name="search", storage=journal(tmp_path))
+    study = optuna.load_study(study_name="search", storage=open_journal(tmp_path))
     assert [trial.state.name for trial in study.trials].count("COMPLETE") == 2

@@ -19,7 +19,7 @@ from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.runs.trials import Row
 from nastk.spaces import NasBench201Space
-from nastk.storages.journal_storage import journal, mend_journal
+from nastk.storages.journal_file import open_journal, repair_journal
 from nastk.study.loop import Budget, search
 from nastk.study.pruning import ParetoPruner
 from nastk.study.study import SearchStudy
@@ -59,7 +59,7 @@ def test_killed_after_any_line_of_the_journal_the_rounds_go_on_as_if_it_had_not_
     tmp_path: Path, sampler: Callable[[], BaseSampler]
 ) -> None:
     def opened(folder: Path) -> SearchStudy:
-        return SearchStudy(journal(folder), sampler(), NasBench201Space(), LIMITED)
+        return SearchStudy(open_journal(folder), sampler(), NasBench201Space(), LIMITED)
 
     whole = _search(opened(tmp_path), inline(Simulated()))
     assert {row[1] for row in whole} >= {"complete", "rejected"}
@@ -70,7 +70,7 @@ def test_killed_after_any_line_of_the_journal_the_rounds_go_on_as_if_it_had_not_
         folder = tmp_path / f"cut{cut}"
         folder.mkdir()
         (folder / "study.journal").write_bytes(b"".join(lines[:cut]) + lines[cut][: len(lines[cut]) // 2])
-        assert "taken off" in (mend_journal(folder) or "")
+        assert "taken off" in (repair_journal(folder) or "")
         study, evaluator = opened(folder), Simulated()
         assert _search(study, inline(evaluator)) == whole, lines[cut - 1]
         recorded = sum(index < cut for index in results)

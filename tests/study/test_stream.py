@@ -16,7 +16,7 @@ from nastk.executors.inline import InlineExecutor
 from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.spaces import NasBench201Space
-from nastk.storages.journal_storage import mend_journal
+from nastk.storages.journal_file import repair_journal
 from nastk.study.loop import Budget, search
 from nastk.study.study import SearchStudy
 from tests.simulated import Simulated, cost, study_in
@@ -94,7 +94,7 @@ def test_killed_after_any_line_of_the_journal_each_trial_is_accounted_for_once(t
         folder = tmp_path / f"cut{cut}"
         folder.mkdir()
         (folder / "study.journal").write_bytes(b"".join(lines[:cut]) + lines[cut][: len(lines[cut]) // 2])
-        mend_journal(folder)
+        repair_journal(folder)
         again, evaluator = study_in(folder, objective=LIMITED), Simulated()
         assert _search(again, evaluator) is None
         _accounted(again, 12)

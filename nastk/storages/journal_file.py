@@ -1,26 +1,31 @@
-"""Where a study is kept: a journal in the run folder, which whoever opens it repairs first, or refuses."""
+"""study.journal, where Optuna keeps a study: entries are added whole, and whoever opens it repairs it, or refuses."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from nastk.errors import UserError
 from nastk.files import cannot_write
 from nastk.outside import ROWS, read_bytes
+from nastk.runs.folder import JOURNAL
 from nastk.runs.trial_record import OUTCOME
-from nastk.storages.journal_lines import Journal
+from nastk.runs.trials import TRIALS, count_lines
 from nastk.storages.journal_lock import JournalLock
 
-JOURNAL = "study.journal"
+CHOICE = "param_value_internal"  # only an entry that sets a parameter of a trial has it
 FINISH, FINISHED = 6, (1, 2, 3)  # Optuna's entry that changes a trial's state, and the states that end it
 ENTRY = b'{"op_code":'  # how each of its entries begins
 
 
-def journal(folder: Path) -> JournalStorage:
+def open_journal(folder: Path) -> JournalStorage:
     """Opens the study's journal in a run folder that this process holds, or makes it.
 
     A last line that a kill left unfinished is cut off first, and said.
@@ -30,26 +35,26 @@ def journal(folder: Path) -> JournalStorage:
             or cannot be read or written; nothing is changed then.
     """
     path = folder / JOURNAL
-    mended = mend_journal(folder)
-    if mended is not None:
-        print(f"nastk: {mended}", file=sys.stderr)
+    repaired = repair_journal(folder)
+    if repaired is not None:
+        print(f"nastk: {repaired}", file=sys.stderr)
     try:
         return JournalStorage(Journal(path))
     except (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         raise UserError(f"{path}: damaged, or no journal of Optuna's; put back a copy, or give another run=") from None
 
 
-def mend_journal(folder: Path) -> str | None:
+def repair_journal(folder: Path) -> str | None:
     """Checks the study's journal before Optuna reads it, and cuts off a last line that a kill left unfinished.
 
     Returns:
-        what was mended, or None.
+        what was repaired, or None.
 
     Raises:
         UserError: the journal is damaged elsewhere, or lacks trials that trials.jsonl has; nothing is changed then.
     """
     path = folder / JOURNAL
-    reported = _row_count(folder / "trials.jsonl")
+    reported = count_lines(folder / TRIALS)
     if not path.exists():
         if reported:
             raise UserError(
@@ -60,13 +65,13 @@ def mend_journal(folder: Path) -> str | None:
         left.unlink(missing_ok=True)
     try:
         with JournalLock(path).held():  # or the last line may be one that a dashboard is writing
-            return _mend(path, reported)
+            return _repair(path, reported)
     except OSError as error:
         raise cannot_write(path, error) from None
 
 
-def _mend(path: Path, reported: int) -> str | None:
-    data = _read(path)
+def _repair(path: Path, reported: int) -> str | None:
+    data = read_bytes(path, ROWS)
     *lines, rest = data.split(b"\n")
     results = {_trial_with_result(line, f"{path}: line {number}") for number, line in enumerate(lines, start=1)}
     finished = len(results - {None})
@@ -100,9 +105,71 @@ def _trial_with_result(line: bytes, where: str) -> int | None:
         raise UserError(f"{where} is damaged; put back a copy, or give another run=") from None
 
 
-def _row_count(path: Path) -> int:
-    return sum(1 for line in _read(path).split(b"\n")[:-1] if line.strip()) if path.exists() else 0
+class Journal(JournalFileBackend):
+    """The journal of a run folder that one process holds.
+
+    A proposal's choices wait for the next entry of another kind, and go to the disk with it: some fifty entries, each
+    brought to the disk by itself, took most of a proposal's time. Optuna's open trial knows them meanwhile. Those that
+    a kill loses are chosen again as they were, for a choice depends on the seed and on finished trials.
+
+    Args:
+        path: of the file; is made where it is missing.
+
+    Raises:
+        UserError: it cannot be.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._choices: list[dict[str, Any]] = []
+        self._journal_lock = JournalLock(path)
+        try:
+            super().__init__(str(path.absolute()), self._journal_lock)
+        except OSError as error:
+            raise cannot_write(path, error) from None
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Appends entries, on the disk when this returns, but for choices, which wait.
+
+        Raises:
+            UserError: the file cannot be written, or the disk is full; it has none of the entries.
+        """
+        if all(CHOICE in log for log in logs):
+            self._choices += logs
+            return
+        lines = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in self._choices + logs)
+        try:
+            with self._journal_lock.held(), self._path.open("r+b", buffering=0) as file:
+                _append(file, lines.encode())
+        except OSError as error:
+            raise cannot_write(self._path, error) from None
+        self._choices = []
 
 
-def _read(path: Path) -> bytes:
-    return read_bytes(path, ROWS)
+def _append(file: BinaryIO, data: bytes) -> None:
+    """Adds whole lines behind the last whole line; where they do not fit, the file ends with that."""
+    end = last_end(file)
+    try:
+        file.truncate(end)  # takes off what a dashboard that was killed has left of a line
+        file.seek(end)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            file.truncate(end)
+        raise
+
+
+def last_end(file: BinaryIO) -> int:
+    """Returns where the last whole line of a file ends, 0 where there is none."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - 65536)
+        file.seek(start)
+        newline = file.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0

@@ -11,14 +11,13 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, Trial
 
 from nastk.errors import UserError
-from nastk.storages.journal_lines import Journal
-from nastk.storages.journal_storage import journal
+from nastk.storages.journal_file import Journal, open_journal
 
 CHOSEN = {"a": 3, "b": 7}
 
 
 def _chosen(folder: Path) -> Trial:
-    study = optuna.create_study(storage=journal(folder), study_name="search", load_if_exists=True)
+    study = optuna.create_study(storage=open_journal(folder), study_name="search", load_if_exists=True)
     trial = study.ask()
     for name, value in CHOSEN.items():
         assert trial.suggest_categorical(name, (value,)) == value
@@ -26,7 +25,7 @@ def _chosen(folder: Path) -> Trial:
 
 
 def _kept(folder: Path) -> FrozenTrial:
-    return optuna.load_study(storage=journal(folder), study_name="search").get_trials()[-1]
+    return optuna.load_study(storage=open_journal(folder), study_name="search").get_trials()[-1]
 
 
 def test_choices_are_on_the_disk_with_the_next_entry_and_before_it(
