@@ -1,8 +1,8 @@
-"""What a trial of the study has recorded of its candidate, and the row that it makes."""
+"""What a trial of the study records of its candidate, in its attributes, and the row that it makes."""
 
 from __future__ import annotations
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nastk.errors import UserError
 from nastk.runs.trials import Row
@@ -10,7 +10,30 @@ from nastk.spaces import Space, replay
 
 KEY = "key"  # of a trial: its genotype's
 COST = "cost"  # of a trial that is to be trained: what the untrained candidate costs
-OUTCOME = "outcome"  # of a trial whose row is whole
+STATE, METRICS = "state", "metrics"  # of a trial: its row's
+VIOLATION = "violation"  # of a trial that breaks a limit: by how much
+OUTCOME = "outcome"  # of a trial whose row is whole: what else it has, and which state the study is told
+
+
+def record_row(trial: Trial, row: Row, told: str) -> None:
+    """Records a row in its trial's attributes.
+
+    Args:
+        trial: still open.
+        row: of it.
+        told: the state that the study is told, which for a duplicate is that of the trial that it repeats.
+    """
+    trial.set_user_attr(KEY, row.key)
+    trial.set_user_attr(STATE, row.state)
+    trial.set_user_attr(METRICS, dict(row.metrics))
+    outcome = {"like": told, "seconds": row.seconds, "reason": row.reason, "genotype": row.genotype}
+    trial.set_user_attr(OUTCOME, outcome)  # last: with it the row is whole, and a kill from here on costs nothing
+
+
+def told_state(trial: Trial) -> str:
+    """Returns the state that the study is told of a recorded trial."""
+    state: str = trial.user_attrs[OUTCOME]["like"]
+    return state
 
 
 def row_of(trial: FrozenTrial) -> Row:
@@ -20,10 +43,10 @@ def row_of(trial: FrozenTrial) -> Row:
         outcome = attributes[OUTCOME]
         return Row(
             trial.number,
-            attributes["state"],
+            attributes[STATE],
             attributes[KEY],
             outcome["genotype"],
-            attributes["metrics"],
+            attributes[METRICS],
             outcome["seconds"],
             outcome["reason"],
             dict(trial.params),
@@ -48,7 +71,7 @@ def lost_row(trial: FrozenTrial, space: Space, reason: str) -> Row | None:
     Raises:
         UserError: it is damaged, for it has parts of a result, or ended well without having been proposed.
     """
-    if trial.state != TrialState.FAIL and "state" in trial.user_attrs:
+    if trial.state != TrialState.FAIL and STATE in trial.user_attrs:
         return row_of(trial)
     try:
         genotype = replay(space, trial.params)

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.objective import Objective, Violation, is_finite
-from nastk.runs.trial_record import COST, KEY, OUTCOME, lost_row, row_of
+from nastk.runs.trial_record import COST, OUTCOME, VIOLATION, lost_row, record_row, row_of, told_state
 from nastk.runs.trials import Row, State
 from nastk.spaces import Space
 from nastk.study.candidate import Candidate
@@ -165,14 +165,14 @@ class SearchStudy:
         reason = f"the same cell as trial {twin.number}" + (f" ({twin.state}: {twin.reason})" if twin.reason else "")
         if twin.state == "rejected":
             first = self.study.get_trials(deepcopy=False)[twin.number]
-            candidate.trial.set_user_attr("violation", first.user_attrs["violation"])
+            candidate.trial.set_user_attr(VIOLATION, first.user_attrs[VIOLATION])
         return self._record(candidate, "duplicate", twin.metrics, seconds, reason, like=twin.state)
 
     def record_rejected(
         self, candidate: Candidate, cost: Mapping[str, float], violation: Violation, seconds: float
     ) -> Row:
         """Records a candidate that breaks a limit and was not trained."""
-        candidate.trial.set_user_attr("violation", violation.amount)
+        candidate.trial.set_user_attr(VIOLATION, violation.amount)
         return self._record(candidate, "rejected", cost, seconds, violation.reason)
 
     def record_stopped(
@@ -222,15 +222,11 @@ class SearchStudy:
         row = Row(
             trial.number, state, genotype.key, genotype.to_dict(), dict(metrics), seconds, reason, dict(trial.params)
         )
-        trial.set_user_attr(KEY, row.key)
-        trial.set_user_attr("state", state)
-        trial.set_user_attr("metrics", dict(metrics))
-        outcome = {"like": like or state, "seconds": seconds, "reason": reason, "genotype": row.genotype}
-        trial.set_user_attr(OUTCOME, outcome)  # last: with it the row is whole, and a kill from here on costs nothing
+        record_row(trial, row, like or state)
         return row
 
     def _finish(self, trial: Trial, row: Row) -> Row:
-        state = OPTUNA_STATE[trial.user_attrs[OUTCOME]["like"]]
+        state = OPTUNA_STATE[told_state(trial)]
         values = self.objective.values(row.metrics) if state == TrialState.COMPLETE else None
         self.study.tell(trial, values, state=state)
         bisect.insort(self.rows, row, key=lambda other: other.number)  # trials of one round end in any order
