@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
+from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SECONDS = 4.0  # for an orderly end; a computation that hears nothing for so long is ended with the process
@@ -54,10 +55,7 @@ def stoppable(go_on: Callable[[], str]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _settings.clear()
-    _received.clear()
-    _raised.clear()
-    _told.clear()
+    _reset()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # what comes from here on is heard in the block
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number, handler in before.items():
@@ -76,19 +74,32 @@ def stoppable(go_on: Callable[[], str]) -> Iterator[None]:
         if not _received and not isinstance(error, KeyboardInterrupt):
             raise
         _say(go_on)
-        if not _received:
-            sys.exit(128 + signal.SIGINT)
-        atexit._run_exitfuncs()  # what Python and torch do after these, to free memory, takes seconds on a busy machine
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
-        os._exit(128 + _received[0])
+        _exit()
     finally:
         if not _received:  # else the process is about to end, and a second signal is still to end it at once
             signal.set_wakeup_fd(previous)
             os.close(write)
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _reset() -> None:
+    """Forgets what an earlier block has heard and said."""
+    _settings.clear()
+    _received.clear()
+    _raised.clear()
+    _told.clear()
+
+
+def _exit() -> NoReturn:
+    """Ends the process as a shell expects it of one that a signal has ended."""
+    if not _received:
+        sys.exit(128 + signal.SIGINT)
+    atexit._run_exitfuncs()  # what Python and torch do after these, to free memory, takes seconds on a busy machine
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(128 + _received[0])
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -47,8 +47,7 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
     quiet()
     register_spaces()
     given = sys.argv[1:]
-    swept = any(word in ("-m", "--multirun") for word in given)
-    words = words_for_run([_understood(word, swept) for word in given], config_name)
+    words = _words(given, config_name)
     sys.argv[1:] = [word for word in words if not word.startswith(f"{SETTING}=")]
     mistakes: list[UserError | OSError | OmegaConfBaseException] = []
 
@@ -74,12 +73,21 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
         check_command_line(sys.argv[1:], config_name)
         with stoppable(lambda: command_to_go_on(config_name, given)):
             sweep, sys.argv[1:] = begun_sweep(sys.argv[1:], config_name)
-            if sweep is None:
-                entry()
-            else:
-                _run_sweep(sweep, entry, config_name)
+            _run(entry, sweep, config_name)
             if mistakes:
                 raise mistakes[0]
+
+
+def _words(given: list[str], config_name: str) -> list[str]:
+    swept = any(word in ("-m", "--multirun") for word in given)
+    return words_for_run([_understood(word, swept) for word in given], config_name)
+
+
+def _run(entry: Callable[[], Any], sweep: Sweep | None, config_name: str) -> None:
+    if sweep is None:
+        entry()
+    else:
+        _run_sweep(sweep, entry, config_name)
 
 
 def _run_sweep(sweep: Sweep, entry: Callable[[], Any], config_name: str) -> None:

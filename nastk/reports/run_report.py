@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from nastk.console import visible
 from nastk.files import cannot_write, write_bytes, write_text
@@ -43,32 +44,37 @@ def write_report(run: Path) -> Path:
     """
     found = read_run(run)
     config = parse_config(found.config_text, run / "config.yaml") if found.config_text is not None else {}
-    rows = final_table(found)
     drawings = {
         f"{candidate.key}-{name}.svg": drawing
         for place, candidate in enumerate(_best_candidates(found))
         for name, drawing in draw_genotype(candidate.genotype, _title(candidate, place)).items()
     }
     pareto = pareto_chart(found, limits(config))
-    body = [
-        header(found.name, sections.subtitle(found, config)),
-        sections.headline(found, rows),
-        sections.networks(rows),
-        _charts(found, to_svg(pareto, "pareto")),
-        audit_section(found.audit),
-        card("Best candidates", _cells(list(drawings.values()))),
-        sections.precisions(found, rows),
-        sections.states(found),
-        sections.next_steps(found, rows),
-        bench(found),
-        sections.machine(found, config),
-        sections.configuration(found),
-    ]
-    html = page(f"{found.name}: nastk report", body)
+    drawn = _charts(found, to_svg(pareto, "pareto")), _cells(list(drawings.values()))
+    html = page(f"{found.name}: nastk report", _sections(found, config, *drawn))
     write_bytes(run / "pareto.png", to_png(pareto))
     _write_drawings(run / "cells", drawings)
     write_text(run / "report.html", visible(html))
     return run / "report.html"
+
+
+def _sections(run: Run, config: Mapping[str, Any], charts: str, cells: str) -> list[str]:
+    """Returns the page's parts from top to bottom; empty ones where the folder holds nothing of the kind."""
+    rows = final_table(run)
+    return [
+        header(run.name, sections.subtitle(run, config)),
+        sections.headline(run, rows),
+        sections.networks(rows),
+        charts,
+        audit_section(run.audit),
+        card("Best candidates", cells),
+        sections.precisions(run, rows),
+        sections.states(run),
+        sections.next_steps(run, rows),
+        bench(run),
+        sections.machine(run, config),
+        sections.configuration(run),
+    ]
 
 
 def _best_candidates(run: Run) -> list[Candidate]:

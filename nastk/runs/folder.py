@@ -119,21 +119,8 @@ def record_config(folder: Path, config: DictConfig, check_moved: Callable[[], ob
     history: list[str] = []
     if path.exists():
         before = plain(load_yaml(path))
-        whole = before.pop("made_by", None) is not None  # it stands near the end
         history = list(before.pop("changes", ()))
-        for name, old, new in _differences(before, settings, ""):
-            moved = name in IMAGES and (folder / "data.json").exists()
-            if moved:
-                check_moved()
-            elif name.split(".")[0] not in FREE_SETTINGS:
-                if not whole:
-                    raise UserError(f"{path}: empty or cut short; put back a copy, or give another run=")
-                raise UserError(
-                    f"{folder}: holds a run with {name}={_short(old)}, this command has {_short(new)}; "
-                    f"use the same settings to go on, or another run="
-                )
-            if name not in PLACE:  # a folder may be renamed or copied
-                changed.append(f"{name}: {old!r} before, {new!r} now")
+        changed = _changes(folder, before, settings, check_moved)
         if not changed:
             return []
     elif any(folder.glob(f"{JOURNAL}*")):
@@ -143,6 +130,26 @@ def record_config(folder: Path, config: DictConfig, check_moved: Callable[[], ob
     record = {**jsonable(settings), "made_by": made_by(), "changes": history}
     text = OmegaConf.to_yaml(OmegaConf.create(record))
     write_text(path, text)
+    return changed
+
+
+def _changes(folder: Path, before: dict[str, Any], settings: Any, check_moved: Callable[[], object]) -> list[str]:
+    """Returns a line a setting that differs from the folder's and may; raises UserError where another differs."""
+    whole = before.pop("made_by", None) is not None  # it stands near the end
+    changed: list[str] = []
+    for name, old, new in _differences(before, settings, ""):
+        if name in IMAGES and (folder / "data.json").exists():
+            check_moved()
+        elif name.split(".")[0] not in FREE_SETTINGS:
+            if not whole:
+                path = folder / "config.yaml"
+                raise UserError(f"{path}: empty or cut short; put back a copy, or give another run=")
+            raise UserError(
+                f"{folder}: holds a run with {name}={_short(old)}, this command has {_short(new)}; "
+                f"use the same settings to go on, or another run="
+            )
+        if name not in PLACE:  # a folder may be renamed or copied
+            changed.append(f"{name}: {old!r} before, {new!r} now")
     return changed
 
 

@@ -102,8 +102,21 @@ def agreement(
     pairs = len(ours) * (len(ours) - 1) // 2
     draws = int(np.clip(WORK // pairs, FEWEST_DRAWS, DRAWS))
     x = _ordered_normals(np.sort(count - 1 - np.asarray(ranks)), count, draws, generator)
-    noise = generator.standard_normal(x.shape)
-    values = np.sort(theirs)
+    low, high = _interval(x, generator.standard_normal(x.shape), np.sort(theirs), signs, float(observed))
+    alike = round((observed + np.count_nonzero(np.triu(signs, 1) * _signs(theirs))) / 2)
+    return Agreement(tau, low, high, alike, pairs)
+
+
+def _interval(x: Floats, noise: Floats, values: Floats, signs: Floats, observed: float) -> tuple[float, float]:
+    """Returns the least and the greatest population tau that the observed order does not exclude.
+
+    Args:
+        x: simulated values of the first ranking, shape (draws, cells).
+        noise: standard normal, of the same shape.
+        values: of the second ranking, sorted: these are dealt out in the simulated order, so that ties stay.
+        signs: as in `_concordance`.
+        observed: the concordance of the two rankings.
+    """
 
     def simulated(population: float) -> Floats:
         correlation = math.sin(math.pi / 2 * population)
@@ -113,8 +126,7 @@ def agreement(
     tail = (1 - LEVEL) / 2
     low = _boundary(lambda population: float(np.mean(simulated(population) >= observed)) >= tail)
     high = -_boundary(lambda population: float(np.mean(simulated(-population) <= observed)) >= tail)
-    alike = round((observed + np.count_nonzero(np.triu(signs, 1) * _signs(theirs))) / 2)
-    return Agreement(tau, low, high, alike, pairs)
+    return low, high
 
 
 def ceiling(tau: float) -> float:
