@@ -98,9 +98,9 @@ def _by_controller(runs: Sequence[SweptRun]) -> dict[str, dict[int, Floats]]:
         same = [other.settings for other in runs if other.controller == run.controller]
         told = _differing(run.settings, same, lambda name: name.startswith("controller."))
         label = f"{run.controller} ({told})" if told else run.controller
-        twin = labels.setdefault(label, {}).setdefault(run.seed, run)
-        if twin is not run:
-            raise UserError(f"{twin.folder} and {run.folder}: both are {label} with seed {run.seed}; take one out")
+        earlier = labels.setdefault(label, {}).setdefault(run.seed, run)
+        if earlier is not run:
+            raise UserError(f"{earlier.folder} and {run.folder}: both are {label} with seed {run.seed}; take one out")
     ordered = sorted(labels, key=lambda label: (label != "random", label))
     return {label: {seed: labels[label][seed].best for seed in sorted(labels[label])} for label in ordered}
 

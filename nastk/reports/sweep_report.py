@@ -19,7 +19,7 @@ from nastk.reports.page import card, header, page, paragraph, table
 from nastk.reports.sweep_files import Setup, read_sweep
 from nastk.reports.sweep_jobs import SweptJob, fronts_chart, jobs_json, jobs_rows, read_jobs
 from nastk.runs.sweep_jobs import read_notes
-from nastk.stats.paired_tests import Comparison, Verdict, bootstrap_band, budgets, compare, verdict
+from nastk.stats.paired_tests import Comparison, Conclusion, bootstrap_band, budgets, compare, conclusion
 
 SCHEMA = 1
 BASELINE = "random"
@@ -37,7 +37,7 @@ class Entry:
     name: str
     curves: dict[int, Floats]
     comparisons: Sequence[Comparison]
-    verdict: Verdict | None
+    conclusion: Conclusion | None
 
     @property
     def matrix(self) -> Floats:
@@ -108,7 +108,7 @@ def sentences(entries: Sequence[Entry]) -> list[str]:
             f"No run of this setup is a random search, so nothing says whether {names} is better than chance: "
             "add controller=random."
         ]
-    found = [entry.verdict.sentence for entry in entries if entry.verdict is not None]
+    found = [entry.conclusion.sentence for entry in entries if entry.conclusion is not None]
     return found or ["Only random search was run; there is nothing to compare."]
 
 
@@ -120,7 +120,7 @@ def _entries(setup: Setup) -> list[Entry]:
             entries.append(Entry(name, dict(curves), (), None))
         else:
             found = compare(dict(curves), dict(baseline))
-            entries.append(Entry(name, dict(curves), found, verdict(name, BASELINE, found)))
+            entries.append(Entry(name, dict(curves), found, conclusion(name, BASELINE, found)))
     return entries
 
 
@@ -204,8 +204,8 @@ def _json(setup: Setup, entries: Sequence[Entry]) -> dict[str, Any]:
                 "seeds": list(entry.curves),
                 "budgets": _budgets(entry),
                 "against_random": [asdict(comparison) for comparison in entry.comparisons],
-                "finding": entry.verdict.finding if entry.verdict else None,
-                "sentence": entry.verdict.sentence if entry.verdict else None,
+                "finding": entry.conclusion.finding if entry.conclusion else None,
+                "sentence": entry.conclusion.sentence if entry.conclusion else None,
             }
             for entry in entries
         ],

@@ -51,7 +51,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Conclusion:
     """What the comparisons come to, and a sentence that says it."""
 
     finding: Finding
@@ -133,7 +133,7 @@ def compare(controller: dict[int, Floats], baseline: dict[int, Floats]) -> list[
     return found
 
 
-def verdict(name: str, baseline: str, comparisons: Sequence[Comparison]) -> Verdict:
+def conclusion(name: str, baseline: str, comparisons: Sequence[Comparison]) -> Conclusion:
     """Returns what a user may conclude, at 5 % one-sided; says so where that is nothing.
 
     "Better from N on" asks for significance at N and at every budget after it, and gives the largest p of those.
@@ -141,7 +141,7 @@ def verdict(name: str, baseline: str, comparisons: Sequence[Comparison]) -> Verd
     pairs = comparisons[-1].pairs if comparisons else 0
     if pairs < FEWEST_SEEDS:
         seeds = f"{pairs} seed{'s' * (pairs != 1)}"
-        return Verdict(
+        return Conclusion(
             "too few seeds",
             f"{name} shares {seeds} with {baseline}: too few to tell, at least {FEWEST_SEEDS} are needed.",
         )
@@ -154,22 +154,24 @@ def verdict(name: str, baseline: str, comparisons: Sequence[Comparison]) -> Verd
     if lasting:
         worst = max(comparison.p for comparison in lasting)
         start = lasting[0].evaluations
-        return Verdict(
+        return Conclusion(
             "better", f"{name} is better than {baseline} from {start} evaluations on ({_p(worst)}, {pairs} seeds)."
         )
     if last.p_worse < SIGNIFICANT:
         text = f"{name} is worse than {baseline} at {last.evaluations} evaluations ({_p(last.p_worse)}, {pairs} seeds)."
-        return Verdict("worse", text)
+        return Conclusion("worse", text)
     end = f"({_p(last.p)}, {pairs} seeds)"
     between = [comparison for comparison in comparisons if comparison.p < SIGNIFICANT]
     if between:
         best = between[-1]
-        return Verdict(
+        return Conclusion(
             "better in between",
             f"{name} is not better than {baseline} at {last.evaluations} evaluations {end}, "
             f"though it is at {best.evaluations} ({_p(best.p)}).",
         )
-    return Verdict("not better", f"{name} is not better than {baseline} at any budget up to {last.evaluations} {end}.")
+    return Conclusion(
+        "not better", f"{name} is not better than {baseline} at any budget up to {last.evaluations} {end}."
+    )
 
 
 def _p(value: float) -> str:

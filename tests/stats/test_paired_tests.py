@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nastk.stats.paired_tests import Comparison, bootstrap_band, budgets, compare, sign_flip_test, verdict
+from nastk.stats.paired_tests import Comparison, bootstrap_band, budgets, compare, conclusion, sign_flip_test
 
 # Darwin's maize: crossed minus self-fertilized, eighths of an inch. Fisher 1935, section 21: of the 2^15 sign patterns
 # 863 give a sum of 314 or more.
@@ -106,13 +106,13 @@ def comparisons(*ps: float, pairs: int = 8) -> list[Comparison]:
     ],
 )
 def test_the_verdict_says_what_the_tests_say(ps: tuple[float, ...], finding: str, sentence: str) -> None:
-    found = verdict("tpe", "random", comparisons(*ps))
+    found = conclusion("tpe", "random", comparisons(*ps))
     assert (found.finding, found.sentence) == (finding, sentence)
 
 
 @pytest.mark.parametrize(("pairs", "words"), [(0, "0 seeds"), (1, "1 seed "), (4, "4 seeds")])
 def test_fewer_than_five_seeds_are_too_few_however_clear_they_look(pairs: int, words: str) -> None:
-    found = verdict("tpe", "random", comparisons(0.001, pairs=pairs) if pairs else [])
+    found = conclusion("tpe", "random", comparisons(0.001, pairs=pairs) if pairs else [])
     assert found.finding == "too few seeds"
     assert words in found.sentence
     assert "too few to tell" in found.sentence
