@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nastk.cli.plain import launch_plainly
+from nastk.cli.plain import launch_without_hydra
 
 HEADER = "Classify images with an exported network, by ONNX Runtime; the hashes of its files are checked first."
 EXAMPLES = (
@@ -16,7 +16,7 @@ def main() -> None:
     """Entry point. Exits with 0, with 1 where some images could not be decoded, with 2 on a mistake."""
     from nastk.jobs.predict import PredictSettings, run_predict
 
-    launch_plainly(PredictSettings, run_predict, HEADER, EXAMPLES)
+    launch_without_hydra(PredictSettings, run_predict, HEADER, EXAMPLES)
 
 
 if __name__ == "__main__":

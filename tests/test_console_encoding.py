@@ -11,7 +11,7 @@ import pytest
 
 PLAIN = """
 from dataclasses import dataclass
-from nastk.cli.plain import launch_plainly
+from nastk.cli.plain import launch_without_hydra
 
 @dataclass
 class Settings:
@@ -21,7 +21,7 @@ def job(settings):
     print(settings.name)
     return 0
 
-launch_plainly(Settings, job, "", ())
+launch_without_hydra(Settings, job, "", ())
 """
 HYDRA = """
 from nastk.cli.launch import launch

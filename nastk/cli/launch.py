@@ -44,7 +44,7 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
     bug keeps its traceback.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and the lines below are ours
-    quiet()
+    silence_libraries()
     register_spaces()
     given = sys.argv[1:]
     words = _words(given, config_name)
@@ -56,7 +56,7 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
         """Hydra would print a line of its own about the exception; of a sweep it would end the other jobs."""
         keep_trust(added)  # hydra.job.env_set was carried out by now
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            quiet()  # it may be another process
+            silence_libraries()  # it may be another process
             accept_every_letter()
             run_swept(job, config)
             return
@@ -111,7 +111,7 @@ def say_next(entry: str, **given: object) -> None:
     print(f"Next: python -m nastk.{entry} {arguments}")
 
 
-def quiet() -> None:
+def silence_libraries() -> None:
     """Silences the libraries' informational output: what a user reads is nastk's."""
     warnings.filterwarnings("ignore", module=r"(hydra|optuna|lightning|pytorch_lightning|torch|onnx)\b.*")
     warnings.filterwarnings("ignore", category=DeprecationWarning)

@@ -19,7 +19,7 @@ S = TypeVar("S")
 
 
 @console
-def launch_plainly(settings: type[S], job: Callable[[S], int], header: str, examples: Sequence[str]) -> None:
+def launch_without_hydra(settings: type[S], job: Callable[[S], int], header: str, examples: Sequence[str]) -> None:
     """Reads `name=value` words from the command line and exits with what `job` returns.
 
     Exits with 2 and one line on a user's mistake, with 130 after Ctrl-C; a bug keeps its traceback.

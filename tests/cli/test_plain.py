@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from nastk.cli.plain import launch_plainly, parsed
+from nastk.cli.plain import launch_without_hydra, parsed
 from nastk.errors import UserError
 
 
@@ -41,7 +41,7 @@ def test_mistakes_are_named(words: list[str], message: str) -> None:
 def launched(monkeypatch: pytest.MonkeyPatch, job, *words: str) -> int:
     monkeypatch.setattr("sys.argv", ["x", *words])
     with pytest.raises(SystemExit) as stop:
-        launch_plainly(Settings, job, "Does a thing.", ["x path=a"])
+        launch_without_hydra(Settings, job, "Does a thing.", ["x path=a"])
     return int(stop.value.code)
 
 
