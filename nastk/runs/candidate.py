@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nastk.checks import check_whole
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.outside import as_object, number_in, shortened
@@ -32,9 +33,7 @@ class Candidate:
 def read_candidate(data: Any, where: str) -> Candidate:
     """Reads a candidate from a file's content; raises UserError that begins with `where`."""
     data = as_object(data, where)
-    number, key = data.get("number"), data.get("key")
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise UserError(f"{where}: number {shortened(number)}, expected a whole number")
+    number, key = check_whole(f"{where}: number", data.get("number")), data.get("key")
     if not isinstance(key, str) or not re.fullmatch(r"[\w-]{1,128}", key):
         raise UserError(f"{where}: key {shortened(key)}, expected letters and digits")
     try:
