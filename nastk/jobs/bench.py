@@ -113,7 +113,6 @@ def _measured(
     if absent:
         print(f"note: not exported, so not timed: {', '.join(absent)}", file=sys.stderr)
     paths = [Path(file["file"]) for file in files]
-    there = getattr(targets[0], "measured_on", None)  # another machine's, where it is one
     entries = []
     for target in targets:
         threads = f", {target.threads or 'all'} threads" if hasattr(target, "threads") else ""
@@ -122,14 +121,14 @@ def _measured(
             measured = target.measure(paths, runs=wanted.runs, seconds=wanted.seconds)
         except MemoryError:
             raise UserError(f"bench.batch={target.batch}: more than fits into memory; nothing was written") from None
-        at = timed_now(there and there())
+        at = timed_now(targets[0].measured_on())
         latencies = dict(zip(paths, measured, strict=True))
         manifests = {export: taken_over(export, one, target.name, latencies, at) for export, one in manifests.items()}
         for file, latency in zip(files, measured, strict=True):
             where = {"file": str(Path(file["file"]).relative_to(place)), "target": target.name}
             entry = {**file, **where, **latency.to_dict(), "at": at["at"]}
             entries.append(shown_entry(entry, manifests[Path(file["file"]).parent], latency))
-    machine, ran = there() if there is not None else (machine_facts(), {})
+    machine, ran = targets[0].measured_on() or (machine_facts(), {})
     return write_bench(place, Bench(entries, machine, {**versions(), **ran})), entries
 
 

@@ -15,7 +15,6 @@ from nastk.config.build import build, plain, settings
 from nastk.deploy.export.export import ExportSettings, export_model
 from nastk.deploy.export.renewal import card_note
 from nastk.deploy.export.timings import timed_now
-from nastk.deploy.precision.scheme import scheme_of
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.jobs.bench_record import refresh_bench
@@ -71,13 +70,14 @@ def _export(
     tuned = held_out = None
     if qat.epochs or how.sensitivity:
         train, held_out = held_out_images(model, data)
-        tuned = fine_tuned(model, data, train, how, qat, scheme_of(targets[0])) if qat.epochs else None
+        tuned = fine_tuned(model, data, train, how, qat, targets[0].scheme) if qat.epochs else None
     budget, begin = network_budget(model, run), timed_now()["at"]
     manifest = export_model(model, out, data, how, targets, tuned, held_out, budget)
     _tell(model.name, manifest)
     for line in kept_timings(manifest, begin):
         print(f"export {model.name[:8]}: {line}", file=sys.stderr)
-    for line in int8_lines(manifest, how.max_accuracy_drop):
+    own = [target.name for target in targets if target.quantizer]
+    for line in int8_lines(manifest, how.max_accuracy_drop, own):
         print(line, file=sys.stderr)
     note = card_note(out, manifest)
     if note is not None:

@@ -9,11 +9,10 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from nastk.config.build import build, check_type, load_yaml, plain, shipped
+from nastk.config.trust import trusted_class
 from nastk.deploy.export.export_folder import recorded_targets
 from nastk.deploy.targets import Target
 from nastk.errors import UserError, unknown
-
-ELSEWHERE = "remote"
 
 
 def export_targets(config: DictConfig, run: Path | None) -> list[Target]:
@@ -58,7 +57,7 @@ def earlier_targets(out: Path, named: Collection[str]) -> list[Target]:
             continue
         path = folder / f"{name}.yaml"
         # Another machine is reached where the command says so, and not because a file says that it once was.
-        if name == ELSEWHERE or not path.is_file():
+        if not path.is_file() or _kind(path).over_network:
             raise UserError(
                 f"{out}: has files of target {name}, which this export would take away; give target={name} with its "
                 f"settings and export.also=[{','.join(named)}], or move the folder away; nothing was replaced"
@@ -69,6 +68,10 @@ def earlier_targets(out: Path, named: Collection[str]) -> list[Target]:
         names = ", ".join(target.name for target in found)
         print(f"export {out.name[:8]}: keeps its files for {names}, written again", file=sys.stderr)
     return found
+
+
+def _kind(path: Path) -> type[Target]:
+    return trusted_class(str(load_yaml(path).get("_target_")), f"target {path.stem}", Target)
 
 
 def _checked(out: Path, target: Target) -> Target:

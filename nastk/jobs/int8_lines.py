@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 SHOWN = 5
-OWN_QUANTIZERS = ("executorch", "litert")
 
 
-def int8_lines(manifest: Mapping[str, Any], max_accuracy_drop: float) -> list[str]:
+def int8_lines(
+    manifest: Mapping[str, Any], max_accuracy_drop: float, own_quantizers: Collection[str] = ()
+) -> list[str]:
     """Returns lines to print, none where int8 needs no word.
 
     Args:
         manifest: of the export.
         max_accuracy_drop: that int8 may lose, as a share of the images.
+        own_quantizers: names of the targets that have one, which knows of no layers to keep in float32.
     """
     found = manifest["int8"]
     lines = [] if found is None else _decided(found)
-    others = [name for name in manifest["targets"] if name in OWN_QUANTIZERS]
+    others = [name for name in manifest["targets"] if name in own_quantizers]
     if found is not None and found["keep_float"] and others:
         lines.append(f"note: {' and '.join(others)} quantize by themselves, so their files have no layer in float32")
     drop = _drop(manifest)

@@ -14,7 +14,6 @@ from nastk.checks import check_whole
 from nastk.config.build import jsonable, plain
 from nastk.deploy.cost.op_bench import measure_ops
 from nastk.deploy.cost.table import OpTable, write_table
-from nastk.deploy.precision.scheme import scheme_of
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.errors import UserError
 from nastk.genotype import Genotype
@@ -23,8 +22,6 @@ from nastk.networks import NetworkConfig
 from nastk.spaces import Space, random_genotype
 
 TABLE = "latency-table.json"
-# Machines whose runtime is ONNX Runtime on this CPU, which has the profiler that tells operations apart.
-ON_CPU = ("cpu", "arm")
 CPU = "nastk.deploy.targets.cpu.CpuTarget"
 LEAST_NETWORKS, MOST_NETWORKS = 10, 10_000
 
@@ -42,7 +39,8 @@ def run_op_bench(config: DictConfig) -> tuple[Path, OpTable]:
     if config.model is not None:
         raise UserError("ops=true: times operations of a space, not of an export; give run=NAME or +space=NAME")
     target, space, network, place = _asked(config)
-    if target.name not in ON_CPU:
+    # ONNX Runtime on a CPU has the profiler that tells operations apart.
+    if not isinstance(target, CpuTarget):
         raise UserError(
             f"ops=true: target {target.name} has no times of single operations; the targets are cpu and arm"
         )
@@ -54,7 +52,7 @@ def run_op_bench(config: DictConfig) -> tuple[Path, OpTable]:
         raise UserError(f"out={str(path)!r}: {path.parent} is no folder, expected one to write the table to")
     # What runs for ARM on ARM is what the CPU at hand runs; only int8 files are others.
     conditions = CpuTarget(target.threads, target.batch, target.precision, target.seconds)
-    table = measure_ops(_draws(space, config.seed), network, conditions, networks, _tell, scheme_of(target))
+    table = measure_ops(_draws(space, config.seed), network, conditions, networks, _tell, target.scheme)
     write_table(path, table)
     return path, table
 

@@ -23,7 +23,6 @@ from nastk.deploy.images import ImageSource, balanced, check_source, normalised
 from nastk.deploy.manifest import LABELS, MANIFEST, SCHEMA, describe_files, sha256
 from nastk.deploy.precision.calibrate import Method
 from nastk.deploy.precision.calibration_cache import CALIBRATION, cached_ranges
-from nastk.deploy.precision.scheme import scheme_of
 from nastk.deploy.runtimes.machine import machine_facts, versions
 from nastk.deploy.targets import CpuTarget, Target
 from nastk.deploy.tuning.int8_source import HeldOut, Int8Wishes, int8_source
@@ -135,7 +134,7 @@ def export_model(
     if tuned is not None or settings.sensitivity:
         images = held_out or HeldOut(data.train(), unseen=False)
         how = settings.sensitivity, settings.max_accuracy_drop, settings.method
-        wishes = Int8Wishes(images, tuned, *how, scheme_of(targets[0]))
+        wishes = Int8Wishes(images, tuned, *how, targets[0].scheme)
     partial = partial_folder(out_folder)
     try:
         kept = out_folder / CALIBRATION
@@ -225,8 +224,7 @@ def _timed(target: Target, folder: Path, seconds: float) -> Timed:
 
 
 def _at(target: Target) -> dict[str, Any]:
-    there = getattr(target, "measured_on", None)  # another machine's, where it is one
-    return timed_now(there and there())
+    return timed_now(target.measured_on())
 
 
 def _entry(judged: Judged, size: int) -> dict[str, Any]:

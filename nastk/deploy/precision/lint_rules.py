@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import onnx
@@ -12,6 +12,7 @@ from nastk.deploy.onnx.inspected import WEIGHTED, Inspected
 
 CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
 Breach = tuple[onnx.NodeProto, str]
+Rule = Callable[[Inspected], Iterator[Breach]]
 
 
 def zero_points_are_zero(graph: Inspected) -> Iterator[Breach]:
@@ -112,6 +113,15 @@ def nothing_leaves_int8(graph: Inspected) -> Iterator[Breach]:
         floating = [reader.op_type for reader in readers if reader.op_type != "QuantizeLinear"]
         if name != OUTPUT and floating:
             yield node, f"its result is read in float by {floating[0]}, expected a QuantizeLinear behind it"
+
+
+# What ONNX Runtime fuses into int8 kernels, on every processor.
+ONNX_RUNTIME: tuple[Rule, ...] = (
+    weighted_inputs_are_converted,
+    weights_are_int8_a_channel,
+    biases_are_int32,
+    nothing_leaves_int8,
+)
 
 
 def _conversions(graph: Inspected) -> Iterator[onnx.NodeProto]:

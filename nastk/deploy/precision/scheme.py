@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,16 +40,3 @@ class Scheme:
 X86 = Scheme("x86", symmetric=False, between=True)
 ARM = Scheme("arm", symmetric=True, between=True)
 TENSORRT = Scheme("tensorrt", symmetric=True, between=False)
-
-
-class Named(Protocol):
-    """A target, as far as its scheme goes."""
-
-    @property
-    def name(self) -> str: ...
-
-
-def scheme_of(target: Named) -> Scheme:
-    """Returns the scheme of a target, of another machine that of its files; x86's for what quantizes by itself."""
-    whose = getattr(target, "of", target.name)
-    return {"arm": ARM, "tensorrt": TENSORRT}.get(whose, X86)

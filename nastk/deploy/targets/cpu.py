@@ -6,19 +6,25 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from nastk.deploy.cost.cost import PRECISIONS, measure_cost
+import onnx
+
+from nastk.deploy.cost.cost import measure_cost
 from nastk.deploy.emittable import Emittable
 from nastk.deploy.manifest import MODEL, MODEL_INT8
 from nastk.deploy.onnx.validate import validate_model
 from nastk.deploy.onnx.writer import serialise
 from nastk.deploy.precision.fusion import int8_share
 from nastk.deploy.precision.lint import lint
+from nastk.deploy.precision.lint_rules import ONNX_RUNTIME, Rule, activations_are_uint8
+from nastk.deploy.precision.scheme import X86, Scheme
+from nastk.deploy.precision.untrained import in_precision
 from nastk.deploy.runtimes.latency import Latency, measure
+from nastk.deploy.runtimes.remote_measure import CPU
 from nastk.deploy.runtimes.session import allocation_errors_named, open_session, predict
 from nastk.deploy.targets.checks import check_count, check_seconds
-from nastk.deploy.targets.target import Runner
+from nastk.deploy.targets.target import Runner, Target
 from nastk.errors import unknown
 from nastk.files import write_bytes
 from nastk.genotype import Genotype
@@ -26,7 +32,7 @@ from nastk.networks import NetworkConfig
 
 
 @dataclass(frozen=True)
-class CpuTarget:
+class CpuTarget(Target):
     """ONNX Runtime on the CPU.
 
     Attributes:
@@ -39,6 +45,12 @@ class CpuTarget:
         UserError: a value that cannot be.
     """
 
+    name: ClassVar[str] = "cpu"
+    files: ClassVar[Mapping[str, str]] = {"fp32": MODEL, "int8": MODEL_INT8}
+    scheme: ClassVar[Scheme] = X86
+    rules: ClassVar[tuple[Rule, ...]] = (activations_are_uint8, *ONNX_RUNTIME)
+    provider: ClassVar[str | None] = CPU
+
     threads: int = 1
     batch: int = 1
     precision: str = "fp32"
@@ -47,43 +59,17 @@ class CpuTarget:
     def __post_init__(self) -> None:
         check_count("threads", self.threads, 0, 1024)
         check_count("batch", self.batch)
-        if self.precision not in PRECISIONS:
-            raise unknown("precision of target", self.precision, PRECISIONS)
+        if self.precision not in self.files:
+            raise unknown("precision of target", self.precision, self.files)
         check_seconds(self.seconds)
-
-    @property
-    def name(self) -> str:
-        """What results are filed under."""
-        return "cpu"
-
-    @property
-    def files(self) -> Mapping[str, str]:
-        """Names of the files that run here, by precision."""
-        return {"fp32": MODEL, "int8": MODEL_INT8}
-
-    @property
-    def extras(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    def check(self) -> None:
-        """Always fine: ONNX Runtime is what nastk cannot do without."""
 
     def emit(self, source: Emittable, folder: Path) -> None:
         """Writes the float32 graph and its int8 form."""
-        quantized = source.quantized()
-        for model in (source.model, quantized):
-            lint(model, self.name)
-        write_bytes(folder / MODEL, serialise(source.model))
-        write_bytes(folder / MODEL_INT8, serialise(quantized))
-
-    def cannot_run(self) -> str | None:
-        """Its files run on every CPU."""
-        return None
-
-    def cannot_time(self) -> str | None:
-        """This machine is the target."""
-        return None
+        models = source.model, source.quantized(self.scheme)
+        for model in models:
+            lint(model, self)
+        for model, file in zip(models, self.files.values(), strict=True):
+            write_bytes(folder / file, serialise(model))
 
     def runner(self, path: Path) -> Runner:
         """Opens a session on all cores."""
@@ -91,14 +77,17 @@ class CpuTarget:
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
         """Returns how many convolutions run in int8, and what stays in float and why."""
-        return {"int8": int8_share(folder / MODEL_INT8).as_json()}
+        return {"int8": int8_share(folder / self.files["int8"]).as_json()}
 
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         """Returns latency_ms, params, macs, memory_mb and size_mb of the untrained network; see `measure_cost`."""
         with allocation_errors_named():
-            return measure_cost(genotype, config, self)
+            return measure_cost(genotype, config, self, self._candidate)
 
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
         """Returns the latency of each file, measured in turn; see `nastk.deploy.runtimes.latency.measure`."""
         with allocation_errors_named():
             return measure(paths, batch=self.batch, threads=self.threads, runs=runs, seconds=seconds)
+
+    def _candidate(self, model: onnx.ModelProto) -> onnx.ModelProto:
+        return in_precision(model, self.precision, self.scheme)

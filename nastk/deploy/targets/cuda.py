@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
@@ -18,14 +18,15 @@ from nastk.deploy.onnx.validate import validate_model
 from nastk.deploy.onnx.writer import serialise
 from nastk.deploy.precision.half import half_model
 from nastk.deploy.precision.lint import lint
-from nastk.deploy.precision.quantize import assumed_ranges
+from nastk.deploy.precision.scheme import X86, Scheme
+from nastk.deploy.precision.untrained import in_precision
 from nastk.deploy.runtimes.candidate_timing import QuickTiming
 from nastk.deploy.runtimes.gpu import gpu_memory_errors_named, present_gpu
-from nastk.deploy.runtimes.gpu_session import missing_runtime, open_on_gpu, runtime_name
+from nastk.deploy.runtimes.gpu_session import CUDA_PROVIDER, missing_runtime, open_on_gpu, runtime_name
 from nastk.deploy.runtimes.latency import Latency, Timer, interleaved
 from nastk.deploy.runtimes.session import allocation_errors_named, open_session, predict
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
-from nastk.deploy.targets.target import Runner
+from nastk.deploy.targets.target import Runner, Target
 from nastk.errors import UserError
 from nastk.files import write_bytes
 from nastk.genotype import Genotype
@@ -38,7 +39,7 @@ NOTE = f"target cuda: accuracies are by {ON_CPU}, which computes float16 in floa
 
 
 @dataclass(frozen=True)
-class CudaTarget:
+class CudaTarget(Target):
     """ONNX Runtime or torch on an NVIDIA GPU, in float32 (never TF32) and float16. It has no int8.
 
     A latency is that of a batch which lies on the GPU, until its logits lie there. Where this machine has no GPU, the
@@ -54,6 +55,11 @@ class CudaTarget:
         UserError: a value that cannot be.
     """
 
+    name: ClassVar[str] = "cuda"
+    files: ClassVar[Mapping[str, str]] = FILES
+    scheme: ClassVar[Scheme] = X86
+    provider: ClassVar[str | None] = CUDA_PROVIDER
+
     batch: int = 1
     precision: str = "fp16"
     seconds: float = 0.3
@@ -64,34 +70,12 @@ class CudaTarget:
         check_precision(self.name, self.precision, FILES)
         check_seconds(self.seconds)
 
-    @property
-    def name(self) -> str:
-        """What results are filed under."""
-        return "cuda"
-
-    @property
-    def files(self) -> Mapping[str, str]:
-        """Names of the files that run here, by precision."""
-        return FILES
-
-    @property
-    def extras(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    def check(self) -> None:
-        """Always fine: writing needs nothing."""
-
     def emit(self, source: Emittable, folder: Path) -> None:
         """Writes the float32 graph and its float16 form."""
         half = half_model(source.model, source.ranges)
         for model, name in ((source.model, MODEL), (half, MODEL_FP16)):
-            lint(model, self.name)
+            lint(model, self)
             write_bytes(folder / name, serialise(model))
-
-    def cannot_run(self) -> str | None:
-        """Its files run on every CPU too; `facts` says by what they were run."""
-        return None
 
     def cannot_time(self) -> str | None:
         """Says what is missing."""
@@ -135,7 +119,7 @@ class CudaTarget:
             return interleaved(timers, batch=self.batch, threads=1, runs=runs, seconds=seconds, on_cpu=False)
 
     def _write(self, model: onnx.ModelProto) -> onnx.ModelProto:
-        return half_model(model, assumed_ranges(model)) if self.precision == "fp16" else model
+        return in_precision(model, self.precision, self.scheme)
 
     def _timer(self, model: bytes, shape: tuple[int, int, int]) -> Timer:
         images = np.random.default_rng(0).standard_normal((self.batch, *shape), dtype=np.float32)

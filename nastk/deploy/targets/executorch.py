@@ -27,18 +27,11 @@ FILES = {"fp32": "model.pte", "int8": "model.int8.pte"}
 class ExecutorchTarget(MobileTarget):
     """ExecuTorch with the XNNPACK backend; int8 by torchao's export quantization, symmetric weights a channel."""
 
+    name: ClassVar[str] = "executorch"
+    files: ClassVar[Mapping[str, str]] = FILES
+    quantizer: ClassVar[str | None] = "torchao"
     writers: ClassVar[tuple[str, ...]] = ("executorch", "torchao")
     runtime: ClassVar[str] = "executorch"
-
-    @property
-    def name(self) -> str:
-        """What results are filed under."""
-        return "executorch"
-
-    @property
-    def files(self) -> Mapping[str, str]:
-        """Names of the files, by precision."""
-        return FILES
 
     def convert(self, network: nn.Module, example: torch.Tensor) -> bytes:
         """Returns the float32 program."""

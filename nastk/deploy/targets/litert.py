@@ -32,18 +32,11 @@ class LitertTarget(MobileTarget):
     Images go in as NCHW float32, as into every file of an export; inside all is int8.
     """
 
+    name: ClassVar[str] = "litert"
+    files: ClassVar[Mapping[str, str]] = FILES
+    quantizer: ClassVar[str | None] = "ai_edge_quantizer"
     writers: ClassVar[tuple[str, ...]] = ("litert_torch", "ai_edge_litert", "ai_edge_quantizer")
     runtime: ClassVar[str] = "ai_edge_litert"
-
-    @property
-    def name(self) -> str:
-        """What results are filed under."""
-        return "litert"
-
-    @property
-    def files(self) -> Mapping[str, str]:
-        """Names of the files, by precision."""
-        return FILES
 
     def convert(self, network: nn.Module, example: torch.Tensor) -> bytes:
         """Returns the float32 flatbuffer."""

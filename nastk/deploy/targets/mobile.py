@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +17,13 @@ from torch import nn
 
 from nastk.deploy.cost.cost import MEGABYTE, static_cost
 from nastk.deploy.emittable import Emittable, untrained
+from nastk.deploy.precision.scheme import X86, Scheme
 from nastk.deploy.runtimes.candidate_timing import quick_timing
 from nastk.deploy.runtimes.latency import CallTimer, Latency, interleaved
 from nastk.deploy.runtimes.session import usable_cores
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
 from nastk.deploy.targets.culprit import refused_edge
-from nastk.deploy.targets.target import Runner
+from nastk.deploy.targets.target import Runner, Target
 from nastk.errors import UserError
 from nastk.files import write_bytes
 from nastk.genotype import Genotype
@@ -43,10 +44,12 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class MobileTarget(ABC):
+class MobileTarget(Target):
     """A runtime for phones, on the CPU of this machine. Its files take float32 pixels, one image at a time.
 
     Writing a candidate takes seconds for LiteRT and up to half a minute for ExecuTorch, where ONNX takes less than one.
+
+    Its `name` is also that of the extra which installs what it needs.
 
     Attributes:
         threads: that compute one image together; 0 is all cores.
@@ -57,6 +60,9 @@ class MobileTarget(ABC):
     Raises:
         UserError: a value that cannot be.
     """
+
+    # Activations asymmetric and 8 bits wide are what their own quantizers make.
+    scheme: ClassVar[Scheme] = X86
 
     threads: int = 1
     batch: int = 1
@@ -73,16 +79,6 @@ class MobileTarget(ABC):
         check_precision(self.name, self.precision, self.files)
         check_seconds(self.seconds)
 
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """What results are filed under; also that of the extra which installs what it needs."""
-
-    @property
-    @abstractmethod
-    def files(self) -> Mapping[str, str]:
-        """Names of the files, by precision."""
-
     @abstractmethod
     def convert(self, network: nn.Module, example: torch.Tensor) -> bytes:
         """Returns the float32 file of a network for images like `example`, (1, C, H, W)."""
@@ -94,11 +90,6 @@ class MobileTarget(ABC):
     @abstractmethod
     def open(self, path: Path, threads: int) -> Opened:
         """Opens a file with so many threads; raises UserError where it is damaged."""
-
-    @property
-    def extras(self) -> tuple[str, ...]:
-        """None."""
-        return ()
 
     def check(self) -> None:
         """Raises UserError where the converter is not installed."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import onnx
 import onnxruntime
@@ -16,12 +16,10 @@ import onnxruntime
 from nastk.deploy.cost.cost import static_cost
 from nastk.deploy.emittable import Emittable
 from nastk.deploy.onnx.validate import validate_model
-from nastk.deploy.precision.half import half_model
-from nastk.deploy.precision.quantize import assumed_ranges, quantized_model
-from nastk.deploy.precision.scheme import scheme_of
+from nastk.deploy.precision.scheme import Scheme
+from nastk.deploy.precision.untrained import in_precision
 from nastk.deploy.runtimes import remote_measure
 from nastk.deploy.runtimes.candidate_timing import QuickTiming, steadiest, timing_of
-from nastk.deploy.runtimes.gpu_session import CUDA_PROVIDER
 from nastk.deploy.runtimes.latency import Latency, summaries
 from nastk.deploy.runtimes.remote_answer import Answer, read_answer
 from nastk.deploy.runtimes.remote_measure import CPU, PLAN
@@ -37,15 +35,15 @@ from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 from nastk.stats.steadiness import MOST_REPEATS, Repeat, quietest
 
-OF = ("arm", "cpu", "cuda")
-PROVIDERS = {"cuda": CUDA_PROVIDER}
+KINDS: tuple[type[ArmTarget | CpuTarget | CudaTarget], ...] = (ArmTarget, CpuTarget, CudaTarget)
+OF = {kind.name: kind for kind in KINDS}
 PROGRAM = Path(remote_measure.__file__)
 CANDIDATE = "candidate.onnx"
 MAX_TIMEOUT = 86_400
 
 
 @dataclass(frozen=True)
-class RemoteTarget:
+class RemoteTarget(Target):
     """A machine that runs ONNX Runtime. Needed there: an SSH server, Python 3.8, onnxruntime(-gpu) and numpy.
 
     SSH must get there without a question: with a key, and with the host known (connect once by hand). Port, user and
@@ -65,6 +63,9 @@ class RemoteTarget:
     Raises:
         UserError: a value that cannot be.
     """
+
+    name: ClassVar[str] = "remote"
+    over_network: ClassVar[bool] = True
 
     host: str
     of: str = "arm"
@@ -88,20 +89,19 @@ class RemoteTarget:
 
     @cached_property
     def _files_of(self) -> Target:
-        if self.of == "cuda":
-            return CudaTarget(self.batch, self.precision, self.seconds)
-        kind = ArmTarget if self.of == "arm" else CpuTarget
-        return kind(self.threads, self.batch, self.precision, self.seconds)
-
-    @property
-    def name(self) -> str:
-        """What results are filed under."""
-        return "remote"
+        kind = OF[self.of]
+        shared = [field.name for field in fields(kind) if hasattr(self, field.name)]
+        return kind(**{name: getattr(self, name) for name in shared})
 
     @property
     def files(self) -> Mapping[str, str]:
         """Those of `of`."""
         return self._files_of.files
+
+    @property
+    def scheme(self) -> Scheme:
+        """That of `of`."""
+        return self._files_of.scheme
 
     @property
     def extras(self) -> tuple[str, ...]:
@@ -112,6 +112,10 @@ class RemoteTarget:
         """Asks the machine for its versions; raises UserError where it does not answer or cannot measure."""
         self._files_of.check()
         _ = self._there
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self._files_of.provider != CPU
 
     @cached_property
     def _there(self) -> Answer:
@@ -143,7 +147,7 @@ class RemoteTarget:
         there, here = versions["onnxruntime"], onnxruntime.__version__
         differs = f"target remote: timed by ONNX Runtime {there} on {self.host}, scored by {here} on this machine"
         found = dict(self._files_of.facts(folder))
-        if self.of in PROVIDERS:
+        if self._on_gpu:
             found |= {"run_by": f"ONNX Runtime {there} with CUDA, {self.host}", "gpu": machine["gpu"]}
         found["remote"] = {"host": self.host, "of": self.of, "machine": machine, "versions": versions}
         notes = (differs if there != here else None, found.get("note"))
@@ -182,7 +186,7 @@ class RemoteTarget:
 
     def _others(self, answer: Answer) -> float | None:
         """A GPU's times are not those of the processor."""
-        return None if self.of in PROVIDERS else answer.others
+        return None if self._on_gpu else answer.others
 
     @staticmethod
     def _cores(answer: Answer) -> int | None:
@@ -190,9 +194,7 @@ class RemoteTarget:
         return int(cores) if isinstance(cores, int | float) and cores >= 1 else None
 
     def _write(self, model: onnx.ModelProto) -> onnx.ModelProto:
-        if self.precision == "int8":
-            return quantized_model(model, assumed_ranges(model), scheme_of(self))
-        return half_model(model, assumed_ranges(model)) if self.precision == "fp16" else model
+        return in_precision(model, self.precision, self.scheme)
 
     def _ask(self, models: Mapping[str, bytes], *, seconds: float, runs: int = 0, quick: bool = False) -> Answer:
         allowed = self.timeout + 2 * seconds * len(models)
@@ -200,7 +202,7 @@ class RemoteTarget:
             "files": {name: hashlib.sha256(model).hexdigest() for name, model in models.items()},
             "batch": self.batch,
             "threads": self.threads,
-            "provider": PROVIDERS.get(self.of, CPU),
+            "provider": self._files_of.provider,
             "runs": runs,
             "seconds": seconds,
             "quick": quick,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nastk.deploy.emittable import Emittable
+from nastk.deploy.precision.lint_rules import Rule
+from nastk.deploy.precision.scheme import Scheme
 from nastk.deploy.runtimes.latency import Latency
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
@@ -17,52 +20,77 @@ from nastk.networks import NetworkConfig
 Runner = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
-class Target(Protocol):
-    """Targets are frozen dataclasses built from `conf/target/*.yaml`; a new one is a file here and one there."""
+class Target(ABC):
+    """Targets are frozen dataclasses built from `conf/target/*.yaml`; a new one is a file here and one there.
+
+    What is the same for all of a kind stands in its class as a constant: `name`, `files` and `scheme` in each, the
+    others where the defaults do not suit. Nothing elsewhere asks for a target by its name.
+
+    Attributes:
+        rules: that its int8 graphs keep, see `nastk.deploy.precision.lint`.
+        operators: of ONNX that it computes; None: those of ONNX Runtime on a CPU.
+        quantizer: the package that writes its int8 files; None: nastk's own quantizer, in `scheme`.
+        provider: of ONNX Runtime, that runs its files where they were copied to; None: another runtime does.
+        over_network: whether using it reaches another machine.
+    """
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    operators: ClassVar[frozenset[str] | None] = None
+    quantizer: ClassVar[str | None] = None
+    provider: ClassVar[str | None] = None
+    over_network: ClassVar[bool] = False
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """What results are filed under."""
-        ...
 
     @property
+    @abstractmethod
     def files(self) -> Mapping[str, str]:
         """Names of the files that it runs, by precision; the first is what the others are compared with."""
-        ...
+
+    @property
+    @abstractmethod
+    def scheme(self) -> Scheme:
+        """How its int8 is written and what fine-tuning imitates; of a target without int8, what fine-tuning takes."""
 
     @property
     def extras(self) -> tuple[str, ...]:
         """Names of further files that `emit` writes: scripts, notes."""
-        ...
+        return ()
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027
         """Raises UserError where what `emit` needs is not installed; called before anything is trained or written."""
-        ...
 
+    @abstractmethod
     def emit(self, source: Emittable, folder: Path) -> None:
         """Writes `files` and `extras` into `folder`; raises UserError where an operator has no place there."""
-        ...
 
     def cannot_run(self) -> str | None:
         """Returns in one line why its files cannot be run on this machine, or None where they can."""
-        ...
+        return None
 
     def cannot_time(self) -> str | None:
         """Returns in one line why a latency taken on this machine would not be the target's, or None."""
-        ...
+        return None
 
+    def measured_on(self) -> tuple[dict[str, Any], dict[str, str]] | None:
+        """Returns facts and versions of the machine that latencies are taken on, None where that is this one."""
+        return None
+
+    @abstractmethod
     def runner(self, path: Path) -> Runner:
         """Opens one of its files; returns what gives its logits (n, classes) for normalised images (n, C, H, W)."""
-        ...
 
+    @abstractmethod
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
         """Returns the latency of each of its files, measured in turn; raises UserError where that cannot be."""
-        ...
 
+    @abstractmethod
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         """Returns what the untrained network costs: latency_ms (p50), params, macs, memory_mb, size_mb."""
-        ...
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
         """Returns what else the manifest of the export in `folder` is to say of this target's files, as JSON."""
-        ...
+        return {}

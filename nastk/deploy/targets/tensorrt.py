@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import onnx
 
@@ -18,8 +18,9 @@ from nastk.deploy.onnx.validate import validate_model
 from nastk.deploy.onnx.writer import serialise
 from nastk.deploy.precision.half import half_model
 from nastk.deploy.precision.lint import lint
-from nastk.deploy.precision.quantize import assumed_ranges, quantized_model
-from nastk.deploy.precision.scheme import TENSORRT
+from nastk.deploy.precision.lint_rules import Rule
+from nastk.deploy.precision.scheme import TENSORRT, Scheme
+from nastk.deploy.precision.untrained import in_precision
 from nastk.deploy.runtimes.candidate_timing import QuickTiming
 from nastk.deploy.runtimes.engine_file import (
     HARDWARE,
@@ -33,7 +34,8 @@ from nastk.deploy.runtimes.latency import Latency, interleaved
 from nastk.deploy.runtimes.session import open_session, predict
 from nastk.deploy.runtimes.trtexec import BUILD_SCRIPT, build_script
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
-from nastk.deploy.targets.target import Runner
+from nastk.deploy.targets.target import Runner, Target
+from nastk.deploy.targets.tensorrt_rules import OPERATORS, RULES
 from nastk.errors import UserError, unknown
 from nastk.files import write_bytes, write_text
 from nastk.genotype import Genotype
@@ -50,7 +52,7 @@ NOTE = f"target tensorrt: accuracies are of the graphs by {ON_CPU}, not of engin
 
 
 @dataclass(frozen=True)
-class TensorrtTarget:
+class TensorrtTarget(Target):
     """TensorRT 10 or 11 on an NVIDIA GPU, strongly typed: the graphs say what is computed in which precision.
 
     With the library and a GPU, an export holds engines, which answer and are timed: from a batch on the GPU until its
@@ -69,6 +71,12 @@ class TensorrtTarget:
     Raises:
         UserError: a value that cannot be.
     """
+
+    name: ClassVar[str] = "tensorrt"
+    files: ClassVar[Mapping[str, str]] = FILES
+    scheme: ClassVar[Scheme] = TENSORRT
+    rules: ClassVar[tuple[Rule, ...]] = RULES
+    operators: ClassVar[frozenset[str] | None] = OPERATORS
 
     batch: int = 1
     min_batch: int = 1
@@ -90,16 +98,6 @@ class TensorrtTarget:
             raise unknown("hardware of target tensorrt", self.hardware, HARDWARE)
 
     @property
-    def name(self) -> str:
-        """What results are filed under."""
-        return "tensorrt"
-
-    @property
-    def files(self) -> Mapping[str, str]:
-        """Names of the graphs, by precision."""
-        return FILES
-
-    @property
     def extras(self) -> tuple[str, ...]:
         """The script and, where they can be built, the engines."""
         engines = [] if missing_tensorrt() else [engine_path(Path(name)).name for name in FILES.values()]
@@ -111,23 +109,16 @@ class TensorrtTarget:
         batches = self.min_batch, self.batch, self.max_batch
         return EngineSettings(batches, self.hardware, self.version_compatible)
 
-    def check(self) -> None:
-        """Always fine: writing graphs needs nothing."""
-
     def emit(self, source: Emittable, folder: Path) -> None:
         """Writes the graphs, checked by the rules of TensorRT, the script and, where they can be built, the engines."""
-        half, int8 = half_model(source.model, source.ranges), source.quantized(TENSORRT)
+        half, int8 = half_model(source.model, source.ranges), source.quantized(self.scheme)
         for model, name in zip((source.model, half, int8), FILES.values(), strict=True):
-            lint(model, self.name)
+            lint(model, self)
             write_bytes(folder / name, serialise(model))
             if missing_tensorrt() is None:
                 write_bytes(engine_path(folder / name), self._build(serialise(model), source.shape))
         script = build_script(list(FILES.items()), source.shape, self.engine_settings)
         write_text(folder / BUILD_SCRIPT, script)
-
-    def cannot_run(self) -> str | None:
-        """Its graphs run on every CPU too; `facts` says by what they were run."""
-        return None
 
     def cannot_time(self) -> str | None:
         """Says what is missing."""
@@ -214,9 +205,7 @@ class TensorrtTarget:
         return CACHES.expanduser() / f"{version}-{'-'.join(gpu.name.split()) if gpu else 'none'}.timing"
 
     def _candidate(self, model: onnx.ModelProto) -> onnx.ModelProto:
-        if self.precision == "int8":
-            return quantized_model(model, assumed_ranges(model), TENSORRT)
-        return half_model(model, assumed_ranges(model)) if self.precision == "fp16" else model
+        return in_precision(model, self.precision, self.scheme)
 
     def _check_timing(self) -> None:
         missing = missing_tensorrt()

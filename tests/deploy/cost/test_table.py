@@ -18,7 +18,7 @@ from nastk.deploy.cost.sources import TableLatency
 from nastk.deploy.cost.table import OpTable, Timed, read_table, write_table
 from nastk.deploy.precision.lint import lint
 from nastk.deploy.precision.scheme import ARM, X86, Scheme
-from nastk.deploy.targets.cpu import CpuTarget
+from nastk.deploy.targets import ArmTarget, CpuTarget
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
 from nastk.spaces import NasBench201Space, NasnetSpace, random_genotype
@@ -50,8 +50,8 @@ def test_ops_say_window_channels_stride_and_shape():
 
 
 def test_int8_is_timed_in_the_form_that_the_target_ships():
-    lint(onnx.load_from_string(graph("int8", ARM)[1]), "arm")
-    lint(onnx.load_from_string(graph("int8")[1]), "cpu")
+    lint(onnx.load_from_string(graph("int8", ARM)[1]), ArmTarget())
+    lint(onnx.load_from_string(graph("int8")[1]), CpuTarget())
 
 
 @pytest.mark.parametrize(("precision", "scheme"), [("fp32", X86), ("int8", X86), ("int8", ARM)])

@@ -13,12 +13,13 @@ from nastk.deploy.onnx.inspected import described
 from nastk.deploy.onnx.writer import exported_model, onnx_model, quick_model
 from nastk.deploy.precision.lint import lint
 from nastk.deploy.precision.quantize import assumed_ranges, quantized_model
-from nastk.deploy.precision.scheme import ARM, TENSORRT, X86
+from nastk.deploy.targets import ArmTarget, CpuTarget, Target, TensorrtTarget
 from nastk.errors import UserError
 from tests.deploy.networks import SPACES, network, small
 
-SCHEMES = {"cpu": X86, "arm": ARM, "tensorrt": TENSORRT}
-every_target = pytest.mark.parametrize("target", SCHEMES)
+CPU, ARM, TENSORRT = CpuTarget(), ArmTarget(), TensorrtTarget()
+TARGETS = (CPU, ARM, TENSORRT)
+every_target = pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 
 
 class Residual(nn.Module):
@@ -34,9 +35,11 @@ class Residual(nn.Module):
         return self.head((x + self.body(x)).mean((2, 3)))
 
 
-def written(target: str, module: nn.Module | None = None, keep_float: frozenset[str] = frozenset()) -> onnx.ModelProto:
+def written(
+    target: Target, module: nn.Module | None = None, keep_float: frozenset[str] = frozenset()
+) -> onnx.ModelProto:
     model = quick_model(module or Residual(), (1, 3, 16, 16))
-    return quantized_model(model, assumed_ranges(model), SCHEMES[target], keep_float)
+    return quantized_model(model, assumed_ranges(model), target.scheme, keep_float)
 
 
 def node(model: onnx.ModelProto, name: str) -> onnx.NodeProto:
@@ -53,7 +56,7 @@ def put(model: onnx.ModelProto, name: str, value: np.ndarray) -> None:
 
 @every_target
 @pytest.mark.parametrize("space", SPACES)
-def test_what_is_written_keeps_the_rules(space: str, target: str) -> None:
+def test_what_is_written_keeps_the_rules(space: str, target: Target) -> None:
     for seed in range(3):
         module = network(space, seed)
         lint(quick_model(module, (1, 3, 16, 16)), target)
@@ -62,11 +65,11 @@ def test_what_is_written_keeps_the_rules(space: str, target: str) -> None:
 
 
 @every_target
-def test_layers_that_were_kept_in_float_are_exempt_from_the_rules_of_int8(target: str) -> None:
+def test_layers_that_were_kept_in_float_are_exempt_from_the_rules_of_int8(target: Target) -> None:
     model = written(target, keep_float=frozenset({"body"}))
     lint(model, target)
     del model.metadata_props[:]
-    with pytest.raises(UserError, match=f"int8 for target {target}: .*'(body|add)'"):
+    with pytest.raises(UserError, match=f"int8 for target {target.name}: .*'(body|add)'"):
         lint(model, target)
 
 
@@ -136,27 +139,27 @@ def pooled_in_int8(model: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("target", "damage", "message"),
     [
-        ("arm", zero_point, "QuantizeLinear node 'stem.int8': zero point 3, expected 0"),
-        ("tensorrt", zero_point, "QuantizeLinear node 'relu.int8': zero point 3, expected 0"),
-        ("arm", unsigned, "zero point of type uint8, expected int8"),
-        ("tensorrt", unsigned, "zero point of type uint8, expected int8"),
-        ("cpu", signed, "QuantizeLinear node 'relu.uint8': zero point of type int8, expected uint8"),
-        *((target, float_weights, "Conv node 'body': weights that are not int8") for target in SCHEMES),
-        *((target, weights_a_tensor, r"'body': scales of shape \(\) on axis 0") for target in SCHEMES),
-        *((target, weights_of_another_axis, "on axis 1 of its weights, expected one a channel") for target in SCHEMES),
-        ("cpu", shifted_weights, "'body': weights with a zero point, expected symmetric ones"),
-        ("tensorrt", shifted_weights, "zero point 5, expected 0"),
-        *((target, float_input, "'body': input 'relu' in float, expected a Quantize") for target in SCHEMES),
-        ("cpu", float_bias, "'body': a bias that is not int32"),
-        ("arm", bias_of_another_scale, "'body': a bias whose scale is not input scale times weight scale"),
-        ("tensorrt", quantized_bias, "'body': a quantized bias, expected float32"),
-        ("tensorrt", float_arm, "Add node 'add': arm 'relu' in float"),
-        ("tensorrt", pooled_in_int8, "GlobalAveragePool node 'mean': reads .* from int8"),
-        ("cpu", read_in_float, "'body': its result is read in float by GlobalAveragePool"),
-        ("arm", read_in_float, "'body': its result is read in float by GlobalAveragePool"),
+        (ARM, zero_point, "QuantizeLinear node 'stem.int8': zero point 3, expected 0"),
+        (TENSORRT, zero_point, "QuantizeLinear node 'relu.int8': zero point 3, expected 0"),
+        (ARM, unsigned, "zero point of type uint8, expected int8"),
+        (TENSORRT, unsigned, "zero point of type uint8, expected int8"),
+        (CPU, signed, "QuantizeLinear node 'relu.uint8': zero point of type int8, expected uint8"),
+        *((target, float_weights, "Conv node 'body': weights that are not int8") for target in TARGETS),
+        *((target, weights_a_tensor, r"'body': scales of shape \(\) on axis 0") for target in TARGETS),
+        *((target, weights_of_another_axis, "on axis 1 of its weights, expected one a channel") for target in TARGETS),
+        (CPU, shifted_weights, "'body': weights with a zero point, expected symmetric ones"),
+        (TENSORRT, shifted_weights, "zero point 5, expected 0"),
+        *((target, float_input, "'body': input 'relu' in float, expected a Quantize") for target in TARGETS),
+        (CPU, float_bias, "'body': a bias that is not int32"),
+        (ARM, bias_of_another_scale, "'body': a bias whose scale is not input scale times weight scale"),
+        (TENSORRT, quantized_bias, "'body': a quantized bias, expected float32"),
+        (TENSORRT, float_arm, "Add node 'add': arm 'relu' in float"),
+        (TENSORRT, pooled_in_int8, "GlobalAveragePool node 'mean': reads .* from int8"),
+        (CPU, read_in_float, "'body': its result is read in float by GlobalAveragePool"),
+        (ARM, read_in_float, "'body': its result is read in float by GlobalAveragePool"),
     ],
 )
-def test_a_broken_rule_is_named(target: str, damage: Callable[[onnx.ModelProto], None], message: str) -> None:
+def test_a_broken_rule_is_named(target: Target, damage: Callable[[onnx.ModelProto], None], message: str) -> None:
     model = written(target)
     damage(model)
     with pytest.raises(UserError, match=message):
@@ -165,10 +168,10 @@ def test_a_broken_rule_is_named(target: str, damage: Callable[[onnx.ModelProto],
 
 @every_target
 @pytest.mark.parametrize("opset", [12, 99])
-def test_an_opset_that_is_too_old_or_new_is_named(opset: int, target: str) -> None:
+def test_an_opset_that_is_too_old_or_new_is_named(opset: int, target: Target) -> None:
     model = written(target)
     model.opset_import[0].version = opset
-    with pytest.raises(UserError, match=f"target {target}: a graph of opset {opset}, expected 13 to 20"):
+    with pytest.raises(UserError, match=f"target {target.name}: a graph of opset {opset}, expected 13 to 20"):
         lint(model, target)
 
 
@@ -185,14 +188,14 @@ def test_an_operator_that_a_target_lacks_is_named_with_its_cell_and_edge() -> No
     module.stages[2].edges[edge] = nn.Sequential(nn.Tanh(), Folding())
     model = onnx_model(module, (1, 3, 16, 16))
     with pytest.raises(UserError, match=rf"target tensorrt: .*\(cell 2, edge {edge}\): it has no operator Det"):
-        lint(model, "tensorrt")
+        lint(model, TENSORRT)
 
 
 def test_an_operator_of_another_domain_is_named() -> None:
-    model = written("cpu")
+    model = written(CPU)
     node(model, "relu").domain = "com.example"
     with pytest.raises(UserError, match=r"target cpu: Relu node 'relu': it has no operator com\.example\.Relu"):
-        lint(model, "cpu")
+        lint(model, CPU)
 
 
 def test_nodes_of_both_writers_tell_their_cell_and_edge() -> None:
@@ -201,8 +204,3 @@ def test_nodes_of_both_writers_tell_their_cell_and_edge() -> None:
         places = [described(one) for one in model.graph.node if one.op_type == "Conv"]
         assert sum("(cell 2, edge " in place for place in places) == 2, places
     assert described(onnx.NodeProto(op_type="Relu", name="head_1")) == "Relu node 'head_1'"
-
-
-def test_an_unknown_target_is_named() -> None:
-    with pytest.raises(UserError, match="unknown target to lint for 'armm'; nearest is 'arm'"):
-        lint(written("arm"), "armm")

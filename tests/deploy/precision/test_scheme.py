@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nastk.deploy.precision.scheme import ARM, TENSORRT, X86, Scheme, scheme_of
+from nastk.deploy.precision.scheme import ARM, TENSORRT, X86, Scheme
 from nastk.deploy.targets import (
     ArmTarget,
     CpuTarget,
@@ -32,4 +32,4 @@ from nastk.deploy.targets import (
     ids=lambda value: f"{value.name}-{getattr(value, 'of', '')}",
 )
 def test_the_scheme_is_that_of_the_files(target: Target, scheme: Scheme) -> None:
-    assert scheme_of(target) is scheme
+    assert target.scheme is scheme
