@@ -23,13 +23,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from nastk.config.build import build, load_yaml, shipped
 from nastk.data.sources import Digits
-from nastk.deploy.export.parity import Answer, compare
 from nastk.deploy.images import normalised
 from nastk.deploy.runtimes.machine import machine_facts, versions
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.networks.stored import load_trained
 from nastk.runs.folder import git_commit
+from scripts.benchmarks.runtime_agreement import Agreement, compare
 
 TARGETS = ("cpu", "arm", "executorch", "litert")
 NAMES = {
@@ -103,7 +103,7 @@ def _table(space: str, run: Path, targets: list[Target], slow_images: int) -> st
     )
 
 
-def _row(answer: Answer) -> str:
+def _row(answer: Agreement) -> str:
     difference = f"{answer.max_difference:.1e} of {answer.range:.1f}" if answer.file else "-"
     return (
         f"| {NAMES.get(answer.runtime, answer.runtime)} | {answer.file or '-'} | {answer.images} | "

@@ -125,20 +125,6 @@ def interleaved(
                 return found
 
 
-def measure_grid(
-    paths: Sequence[Path], *, batches: Sequence[int], threads: Sequence[int], runs: int = LEAST_RUNS, seconds: float = 1
-) -> list[tuple[Path, Latency]]:
-    """Measures every file at every batch size and number of threads; raises as `measure`."""
-    return [
-        (path, latency)
-        for count in threads
-        for batch in batches
-        for path, latency in zip(
-            paths, measure(paths, batch=batch, threads=count, runs=runs, seconds=seconds), strict=True
-        )
-    ]
-
-
 def quick_latency(
     session: onnxruntime.InferenceSession, images: NDArray[np.float32], *, seconds: float = 0.3, precision: float = 0.02
 ) -> float:

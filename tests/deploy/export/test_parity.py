@@ -11,9 +11,7 @@ from torch import nn
 
 from nastk.data.sources import Digits
 from nastk.deploy.emittable import emittable
-from nastk.deploy.export.parity import READERS, Answer, compare
 from nastk.deploy.images import normalised
-from nastk.deploy.runtimes.openvino_reader import OpenVinoReader
 from nastk.deploy.runtimes.session import open_session, predict
 from nastk.deploy.targets import (
     ArmTarget,
@@ -26,6 +24,8 @@ from nastk.deploy.targets import (
 )
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
+from scripts.benchmarks.openvino_reader import OpenVinoReader
+from scripts.benchmarks.runtime_agreement import READERS, Agreement, compare
 from tests.deploy.digits import MEAN, STD
 from tests.deploy.networks import network
 
@@ -33,7 +33,7 @@ COUNT, FEW = 120, 20
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory) -> list[Answer]:
+def answers(tmp_path_factory) -> list[Agreement]:
     """Of every runtime for which both the writer and the reader are installed."""
     folder: Path = tmp_path_factory.mktemp("parity")
     targets = [target for target in (CpuTarget(), ExecutorchTarget(), LitertTarget()) if _writes(target)]
@@ -76,7 +76,7 @@ def _writes(target: Target) -> bool:
 
 @pytest.mark.parametrize("runtime", ["cpu", "executorch", "litert", *READERS])
 def test_float_files_compute_what_torch_computes_and_int8_files_name_the_same_classes(
-    answers: list[Answer], runtime: str
+    answers: list[Agreement], runtime: str
 ) -> None:
     needed = {"executorch": "executorch", "litert": "litert_torch", **{name: READERS[name][0] for name in READERS}}
     if runtime in needed:
@@ -93,7 +93,7 @@ def test_float_files_compute_what_torch_computes_and_int8_files_name_the_same_cl
             assert 0 < answer.max_difference < 0.25 * answer.range
 
 
-def test_torch_is_what_all_are_compared_with_and_has_learnt_something(answers: list[Answer]) -> None:
+def test_torch_is_what_all_are_compared_with_and_has_learnt_something(answers: list[Agreement]) -> None:
     assert answers[0].runtime == "torch"
     assert (answers[0].agreement, answers[0].max_difference) == (1, 0)
     assert answers[0].accuracy > 0.8

@@ -14,7 +14,6 @@ from nastk.deploy.runtimes.latency import (
     _uncertainty,
     interleaved,
     measure,
-    measure_grid,
     quick_latency,
     summary,
 )
@@ -57,12 +56,10 @@ def test_equal_files_are_measured_alike_and_a_larger_one_is_slower(files) -> Non
     assert large.p50_ms > 3 * first.p50_ms
 
 
-def test_batches_and_threads_make_a_grid(files) -> None:
-    grid = measure_grid(files[2:], batches=[1, 4], threads=[1, 0], seconds=0)
-    assert [(path, found.batch, found.threads) for path, found in grid] == [
-        (files[2], batch, threads) for threads in (1, usable_cores()) for batch in (1, 4)
-    ]
-    assert grid[1][1].p50_ms > 2 * grid[0][1].p50_ms
+def test_a_latency_says_of_which_batch_and_how_many_threads_it_is(files) -> None:
+    grid = [measure(files[2:], batch=b, threads=t, runs=200, seconds=0)[0] for t in (1, 0) for b in (1, 4)]
+    assert [(found.batch, found.threads) for found in grid] == [(b, t) for t in (1, usable_cores()) for b in (1, 4)]
+    assert grid[1].p50_ms > 2 * grid[0].p50_ms
 
 
 def test_quick_latency_agrees_with_the_long_measurement_and_keeps_its_time(files) -> None:

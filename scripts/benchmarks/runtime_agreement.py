@@ -14,15 +14,15 @@ from torch import nn
 from nastk.deploy.export.assess import quality, torch_logits
 from nastk.deploy.onnx.graph import INPUT, OUTPUT
 from nastk.deploy.onnx.validate import validate_model
-from nastk.deploy.runtimes.openvino_reader import OpenVinoReader
 from nastk.deploy.runtimes.session import denormals_flushed
 from nastk.deploy.targets.target import Runner, Target
+from scripts.benchmarks.openvino_reader import OpenVinoReader
 
 BATCH = 64
 
 
 @dataclass(frozen=True)
-class Answer:
+class Agreement:
     """How a runtime answers with a file, against torch on the same images.
 
     Attributes:
@@ -74,7 +74,7 @@ def compare(
     images: NDArray[np.float32],
     labels: NDArray[np.int64],
     slow_images: int,
-) -> list[Answer]:
+) -> list[Agreement]:
     """Asks torch, the targets' runtimes and the readers of `READERS` that are installed.
 
     Args:
@@ -103,24 +103,26 @@ def compare(
         if importlib.util.find_spec(module) is not None
         for file, precision in onnx_files.items()
     ]
-    answers = [_answer("torch", "", "fp32", reference, reference, labels)]
+    answers = [_agreement("torch", "", "fp32", reference, reference, labels)]
     for runtime, file, precision, read in runners:
         count = slow_images if runtime in SLOW else len(images)
         asked, run = images[:count], read(folder / file)
         with denormals_flushed():
             logits = np.concatenate([run(asked[at : at + BATCH]) for at in range(0, count, BATCH)])
-        answers.append(_answer(runtime, file, precision, logits, reference[:count], labels[:count]))
+        answers.append(_agreement(runtime, file, precision, logits, reference[:count], labels[:count]))
     return answers
 
 
-def _answer(
+def _agreement(
     runtime: str,
     file: str,
     precision: str,
     logits: NDArray[np.float32],
     reference: NDArray[np.float32],
     labels: NDArray[np.int64],
-) -> Answer:
+) -> Agreement:
     found = quality(logits, reference, labels)
     largest = float(np.abs(reference).max())
-    return Answer(runtime, file, precision, len(logits), found.accuracy, found.agreement, found.max_difference, largest)
+    return Agreement(
+        runtime, file, precision, len(logits), found.accuracy, found.agreement, found.max_difference, largest
+    )

@@ -48,7 +48,7 @@ def _compile(model: bytes, exact: bool, compiled: list[Any]) -> None:
 
     core = Core()
     # Its low-precision passes would choose kernels of their own; those of 2026.4 also refuse int8 files with a crop
-    # before a padded convolution, such as exports of nastk 0.1 hold.
+    # before a padded convolution.
     settings = {properties.hint.inference_precision(): "f32", "LP_TRANSFORMS_MODE": "NO"} if exact else {}
     compiled += [core.compile_model(core.read_model(model), "CPU", settings), core]
 
