@@ -9,7 +9,7 @@ from typing import Any
 
 from nastk.deploy.export.conclusions import recorded_budget
 from nastk.deploy.export.renewal import Timed, card_note, renewable, renewed
-from nastk.deploy.export.timings import MACHINE, judged_files
+from nastk.deploy.export.timings import MACHINE, evaluated_files
 from nastk.deploy.runtimes.latency import Latency
 from nastk.deploy.runtimes.machine import machine_facts
 from nastk.errors import UserError
@@ -94,7 +94,7 @@ def _latency_in(manifest: Mapping[str, Any], entry: Mapping[str, Any]) -> Latenc
     if target is None or not renewable(manifest):
         return None
     name = Path(entry["file"]).name
-    found = next((one.latency for one in judged_files(target) if one.file == name), None)
+    found = next((one.latency for one in evaluated_files(target) if one.file == name), None)
     alike = found is not None and (found.batch, found.threads) == (entry["batch"], entry["threads"])
     return found if alike else None
 

@@ -36,7 +36,7 @@ from nastk.data.subsets import subset
 from nastk.deploy.emittable import Emittable, emittable
 from nastk.deploy.export.export import ExportSettings
 from nastk.deploy.images import balanced, normalised
-from nastk.deploy.onnx.inspected import WEIGHTED
+from nastk.deploy.onnx.graph_index import WEIGHTED
 from nastk.deploy.onnx.writer import serialise
 from nastk.deploy.precision.calibrate import Method
 from nastk.deploy.precision.scheme import ARM, X86, Scheme

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from nastk.config.build import load_yaml, plain
 from nastk.data.sources import Npz
 from nastk.deploy.cost import learned, table
+from nastk.deploy.cost.checksummed_file import write_checksummed
 from nastk.deploy.cost.learned import read_learned
-from nastk.deploy.cost.sealed import write_sealed
 from nastk.deploy.cost.table import read_table
 from nastk.deploy.export.classifier import open_classifier
 from nastk.deploy.manifest import load_manifest
@@ -240,9 +240,9 @@ def test_a_predictor_of_any_content_with_its_right_hash(
     outer, _, inner = name.partition(".")
     changed = {**whole, outer: [{**ROW, inner: content}] if inner else content}
     try:
-        write_sealed(tmp_path / "sealed", kind, changed)
+        write_checksummed(tmp_path / "checksummed", kind, changed)
     except ValueError:
         return  # NaN, which no writer writes
-    read(tmp_path / "file", (tmp_path / "sealed").read_bytes(), (reader,))
-    write_sealed(tmp_path / "sealed", kind, whole)
-    assert reader(tmp_path / "sealed") is not None
+    read(tmp_path / "file", (tmp_path / "checksummed").read_bytes(), (reader,))
+    write_checksummed(tmp_path / "checksummed", kind, whole)
+    assert reader(tmp_path / "checksummed") is not None

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from nastk.deploy.cost.checksummed_file import read_checksummed, write_checksummed
 from nastk.deploy.cost.robust import LEAST, Floats, fitted_costs, merit
-from nastk.deploy.cost.sealed import read_sealed, write_sealed
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import skeleton_named
@@ -133,12 +133,12 @@ def _table(genotypes: Sequence[Genotype], reading: str) -> tuple[list[str], Floa
 
 def write_learned(path: Path, predictor: LearnedLatency) -> None:
     """Writes the predictor as JSON with its hash."""
-    write_sealed(path, KIND, {name: getattr(predictor, name) for name in FIELDS})
+    write_checksummed(path, KIND, {name: getattr(predictor, name) for name in FIELDS})
 
 
 def read_learned(path: Path) -> LearnedLatency:
     """Reads what `write_learned` wrote; raises UserError where the file is not that, or damaged."""
-    content = read_sealed(path, KIND)
+    content = read_checksummed(path, KIND)
     for name in FIELDS:
         if name not in content:
             raise UserError(f"{path}: has no {name}, expected the fields {', '.join(FIELDS)}")

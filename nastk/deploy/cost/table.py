@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 
+from nastk.deploy.cost.checksummed_file import read_checksummed, write_checksummed
 from nastk.deploy.cost.correction import LEAST_MS, corrected_times
 from nastk.deploy.cost.op_rows import Op, named_ops, ops_of
-from nastk.deploy.cost.sealed import read_sealed, write_sealed
 from nastk.errors import UserError
 from nastk.outside import shortened
 
@@ -122,12 +122,12 @@ def write_table(path: Path, table: OpTable) -> None:
         {**asdict(op), **timed._asdict()}
         for op, timed in sorted(table.rows.items(), key=lambda item: (str(item[0]), item[0].after))
     ]
-    write_sealed(path, KIND, content)
+    write_checksummed(path, KIND, content)
 
 
 def read_table(path: Path) -> OpTable:
     """Reads what `write_table` wrote; raises UserError where the file is not that, or damaged."""
-    content = read_sealed(path, KIND)
+    content = read_checksummed(path, KIND)
     for name in FIELDS:
         if name not in content:
             raise UserError(f"{path}: has no {name}, expected the fields {', '.join(FIELDS)}")

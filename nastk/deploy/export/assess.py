@@ -68,7 +68,7 @@ def check_parity(file: str, logits: NDArray[np.float32], reference: NDArray[np.f
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluatedFile:
     """One exported file, and how it did; None where it cannot be run or timed on this machine."""
 
     precision: str
@@ -77,7 +77,7 @@ class Judged:
     latency: Latency | None
 
 
-def recommend(files: Sequence[Judged], max_accuracy_drop: float) -> tuple[str, str, tuple[str, ...]]:
+def recommend(files: Sequence[EvaluatedFile], max_accuracy_drop: float) -> tuple[str, str, tuple[str, ...]]:
     """Chooses the file to ship: the fastest of those that lose little enough, and the first where none gains.
 
     Args:
@@ -100,13 +100,13 @@ def recommend(files: Sequence[Judged], max_accuracy_drop: float) -> tuple[str, s
     return chosen.file, "; ".join(reasons) or "there is no other", tuple(warnings)
 
 
-def shortcomings(target: str, files: Sequence[Judged], max_accuracy_drop: float) -> list[str]:
+def shortcomings(target: str, files: Sequence[EvaluatedFile], max_accuracy_drop: float) -> list[str]:
     """Returns what a user should be warned of in the files of a further target, of which none is recommended."""
     losses = (_lost(files[0], other, max_accuracy_drop) for other in files[1:])
     return [f"target {target}: {line}" for line in (*filter(None, losses), *_unsteady(files))]
 
 
-def _compared(first: Judged, other: Judged, max_accuracy_drop: float) -> tuple[str, list[str]]:
+def _compared(first: EvaluatedFile, other: EvaluatedFile, max_accuracy_drop: float) -> tuple[str, list[str]]:
     """Returns what speaks for `other`, and what against it."""
     name, lost = other.precision, _lost(first, other, max_accuracy_drop)
     losses = [lost] if lost else []
@@ -122,7 +122,7 @@ def _compared(first: Judged, other: Judged, max_accuracy_drop: float) -> tuple[s
     return f"{speed}, and it loses {100 * drop:.2f} points of accuracy", losses
 
 
-def _lost(first: Judged, other: Judged, max_accuracy_drop: float) -> str | None:
+def _lost(first: EvaluatedFile, other: EvaluatedFile, max_accuracy_drop: float) -> str | None:
     """Returns how much accuracy `other` loses where that is too much."""
     if first.quality is None or other.quality is None:
         return None
@@ -135,7 +135,7 @@ def _lost(first: Judged, other: Judged, max_accuracy_drop: float) -> str | None:
     )
 
 
-def _unsteady(files: Sequence[Judged]) -> list[str]:
+def _unsteady(files: Sequence[EvaluatedFile]) -> list[str]:
     return [
         f"{one.file}: {why_unsteady(one.latency)}; the machine was busy: its latency is not trustworthy"
         for one in files
@@ -148,5 +148,5 @@ def why_unsteady(latency: Latency) -> str:
     return latency.doubt or doubt(latency.p50_ms, latency.min_ms, latency.spread) or "it varied"
 
 
-def _p50(judged: Judged) -> float:
-    return judged.latency.p50_ms if judged.latency is not None else math.inf
+def _p50(evaluated: EvaluatedFile) -> float:
+    return evaluated.latency.p50_ms if evaluated.latency is not None else math.inf

@@ -8,7 +8,7 @@ from typing import Any
 
 from nastk.budget import LATENCY, broken_limits
 from nastk.deploy.export.assess import recommend, shortcomings
-from nastk.deploy.export.timings import judged_files
+from nastk.deploy.export.timings import evaluated_files
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def concluded(manifest: Mapping[str, Any], max_accuracy_drop: float, budget: Bud
         budget: what the network may cost.
     """
     first = manifest["target"]
-    files = judged_files(manifest["targets"][first])
+    files = evaluated_files(manifest["targets"][first])
     chosen, reason, warnings = recommend(files, max_accuracy_drop)
     latency = next(one.latency for one in files if one.file == chosen)
     costs = {
@@ -47,7 +47,7 @@ def concluded(manifest: Mapping[str, Any], max_accuracy_drop: float, budget: Bud
         line
         for name, target in manifest["targets"].items()
         if name != first
-        for line in shortcomings(name, judged_files(target), max_accuracy_drop)
+        for line in shortcomings(name, evaluated_files(target), max_accuracy_drop)
     ]
     unknown = []
     if LATENCY in budget.limits and latency is None:

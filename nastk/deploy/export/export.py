@@ -12,10 +12,10 @@ from typing import Any
 from nastk.checks import check_number, check_whole
 from nastk.deploy.emittable import emittable
 from nastk.deploy.export import standalone
-from nastk.deploy.export.assess import Judged
+from nastk.deploy.export.assess import EvaluatedFile
 from nastk.deploy.export.conclusions import Budget, concluded
+from nastk.deploy.export.evaluation import evaluate_files, latencies_of
 from nastk.deploy.export.export_folder import clear_left_over, existing, partial_folder, put_in_place
-from nastk.deploy.export.judge import judge, latencies_of
 from nastk.deploy.export.model_card import CARD, PREDICT, model_card
 from nastk.deploy.export.renewal import Timed, renewable, renewed
 from nastk.deploy.export.timings import latency_entry, timed_now
@@ -170,12 +170,12 @@ def _fill(
         source, int8 = int8_source(source, wishes, mean, std)
     for target in targets:
         target.emit(source, folder)
-    judged, test_images = judge(targets, folder, trained, data, settings.seconds)
+    evaluated, test_images = evaluate_files(targets, folder, trained, data, settings.seconds)
     write_json(folder / LABELS, {"schema": SCHEMA, "classes": facts["classes"]})
     if PREDICT in names:
         write_bytes(folder / PREDICT, Path(standalone.__file__).read_bytes())
     files = describe_files(folder, sorted(names))
-    entries = {target.name: _target_entry(target, folder, judged[target.name], files) for target in targets}
+    entries = {target.name: _target_entry(target, folder, evaluated[target.name], files) for target in targets}
     return {
         "schema": SCHEMA,
         "key": trained.genotype.key,
@@ -207,14 +207,14 @@ def _fill(
 
 
 def _target_entry(
-    target: Target, folder: Path, judged: Sequence[Judged], files: Mapping[str, Mapping[str, Any]]
+    target: Target, folder: Path, evaluated: Sequence[EvaluatedFile], files: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     return {
-        "precisions": {one.precision: _entry(one, files[one.file]["size_bytes"]) for one in judged},
+        "precisions": {one.precision: _entry(one, files[one.file]["size_bytes"]) for one in evaluated},
         "not_run": target.cannot_run(),
         "not_timed": target.cannot_time(),
         "extras": list(target.extras),
-        "timed": _at(target) if any(one.latency for one in judged) else None,
+        "timed": _at(target) if any(one.latency for one in evaluated) else None,
         **target.facts(folder),
     }
 
@@ -227,15 +227,15 @@ def _at(target: Target) -> dict[str, Any]:
     return timed_now(target.measured_on())
 
 
-def _entry(judged: Judged, size: int) -> dict[str, Any]:
+def _entry(evaluated: EvaluatedFile, size: int) -> dict[str, Any]:
     """Returns what the manifest says of a file; null stands for what could not be found out on this machine."""
-    score = judged.quality
+    score = evaluated.quality
     return {
-        "file": judged.file,
+        "file": evaluated.file,
         "size_bytes": size,
         "accuracy": score and score.accuracy,
         "balanced_accuracy": score and score.balanced_accuracy,
         "agreement": score and score.agreement,
         "max_logit_difference": score and score.max_difference,
-        "latency_ms": latency_entry(judged.latency),
+        "latency_ms": latency_entry(evaluated.latency),
     }

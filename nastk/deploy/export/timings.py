@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from nastk.deploy.export.assess import Judged, Quality
+from nastk.deploy.export.assess import EvaluatedFile, Quality
 from nastk.deploy.runtimes.latency import Latency
 from nastk.deploy.runtimes.machine import machine_facts, versions
 from nastk.stats.steadiness import doubt
@@ -40,14 +40,14 @@ def stored_latency(entry: Mapping[str, Any] | None) -> Latency | None:
     )
 
 
-def judged_files(target: Mapping[str, Any]) -> list[Judged]:
+def evaluated_files(target: Mapping[str, Any]) -> list[EvaluatedFile]:
     """Returns how the files of a target did, by its entry in the manifest."""
     found = []
     for precision, entry in target["precisions"].items():
         score = None
         if entry["accuracy"] is not None:
             score = Quality(entry["accuracy"], entry["agreement"], entry["max_logit_difference"])
-        found.append(Judged(precision, entry["file"], score, stored_latency(entry["latency_ms"])))
+        found.append(EvaluatedFile(precision, entry["file"], score, stored_latency(entry["latency_ms"])))
     return found
 
 
@@ -70,7 +70,7 @@ def fits(target: Mapping[str, Any], asked: Mapping[str, Any], latencies: Mapping
         asked: the settings that the export had for it.
         latencies: by file name.
     """
-    stored = {one.file: one.latency for one in judged_files(target)}
+    stored = {one.file: one.latency for one in evaluated_files(target)}
     if set(stored) != set(latencies):
         return False
     for file, new in latencies.items():
@@ -95,7 +95,7 @@ def retimed(
         timed: of `timed_now`.
         machine: on which the older ones were taken where the entry does not say.
     """
-    before = [one.latency for one in judged_files(target)]
+    before = [one.latency for one in evaluated_files(target)]
     trusted = all(latency is not None and latency.steady for latency in before)
     there = (target.get("timed") or {}).get("machine", machine)
     same = all(there.get(name) == timed["machine"].get(name) for name in MACHINE)

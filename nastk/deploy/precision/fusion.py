@@ -10,7 +10,7 @@ from typing import Any
 
 import onnx
 
-from nastk.deploy.onnx.inspected import Inspected, inspected
+from nastk.deploy.onnx.graph_index import GraphIndex, graph_index
 from nastk.deploy.onnx.validate import validate_model
 from nastk.deploy.precision.quantizer import QUANTIZED
 from nastk.deploy.runtimes.session import open_session
@@ -74,7 +74,7 @@ def int8_share(path: Path, signed: bool = False) -> Fusion:
         UserError: as `validate_model`.
     """
     data = validate_model(path).data
-    original = inspected(onnx.ModelProto.FromString(data))
+    original = graph_index(onnx.ModelProto.FromString(data))
     model = _optimised(data, signed)
     floating = {value.name for value in model.graph.input}
     floating |= {tensor.name for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
@@ -95,7 +95,7 @@ def int8_share(path: Path, signed: bool = False) -> Fusion:
     return Fusion(convolutions, in_int8, conversions, tuple(float_nodes))
 
 
-def _reason(node: onnx.NodeProto, original: Inspected, before: Collection[str]) -> str:
+def _reason(node: onnx.NodeProto, original: GraphIndex, before: Collection[str]) -> str:
     """Returns why a node of the optimised graph computes in float."""
     if node.op_type in LAYOUTS:
         return "layout of a float convolution"

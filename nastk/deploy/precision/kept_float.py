@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import onnx
 
-from nastk.deploy.onnx.inspected import WEIGHTED
+from nastk.deploy.onnx.graph_index import WEIGHTED
 
 
 def idle_nodes(model: onnx.ModelProto, kept: Collection[str]) -> frozenset[str]:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import onnx
 
-from nastk.deploy.onnx.inspected import described, inspected
+from nastk.deploy.onnx.graph_index import described, graph_index
 from nastk.deploy.precision.lint_rules import Rule
 from nastk.errors import UserError
 
@@ -37,7 +37,7 @@ def lint(model: onnx.ModelProto, target: Linted) -> None:
     Raises:
         UserError: the first node that breaks a rule, which one, and in which cell and edge it lies.
     """
-    graph = inspected(model)
+    graph = graph_index(model)
     _check_opset(model, target)
     _check_operators(model, target)
     if not graph.is_quantized():

@@ -8,14 +8,14 @@ import numpy as np
 import onnx
 
 from nastk.deploy.onnx.graph import OUTPUT
-from nastk.deploy.onnx.inspected import WEIGHTED, Inspected
+from nastk.deploy.onnx.graph_index import WEIGHTED, GraphIndex
 
 CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
 Breach = tuple[onnx.NodeProto, str]
-Rule = Callable[[Inspected], Iterator[Breach]]
+Rule = Callable[[GraphIndex], Iterator[Breach]]
 
 
-def zero_points_are_zero(graph: Inspected) -> Iterator[Breach]:
+def zero_points_are_zero(graph: GraphIndex) -> Iterator[Breach]:
     """Symmetric int8: every zero point is a constant 0 and no conversion is to or from uint8."""
     for node in _conversions(graph):
         zero = graph.constants.get(node.input[2]) if len(node.input) > 2 else None
@@ -25,7 +25,7 @@ def zero_points_are_zero(graph: Inspected) -> Iterator[Breach]:
             yield node, f"zero point {int(zero.flat[np.flatnonzero(zero)[0]])}, expected 0"
 
 
-def activations_are_uint8(graph: Inspected) -> Iterator[Breach]:
+def activations_are_uint8(graph: GraphIndex) -> Iterator[Breach]:
     """On x86 activations are uint8: with int8, ONNX Runtime's x86 kernels take several times as long."""
     for node in _conversions(graph):
         if node.input[0] in graph.constants and node.op_type == "DequantizeLinear":
@@ -35,7 +35,7 @@ def activations_are_uint8(graph: Inspected) -> Iterator[Breach]:
             yield node, f"zero point of type {None if zero is None else zero.dtype}, expected uint8"
 
 
-def weights_are_int8_a_channel(graph: Inspected) -> Iterator[Breach]:
+def weights_are_int8_a_channel(graph: GraphIndex) -> Iterator[Breach]:
     """Weights are int8 with a scale for each output channel, on axis 0, and no zero point."""
     for node in _weighted(graph):
         source = graph.source(node.input[1])
@@ -56,14 +56,14 @@ def weights_are_int8_a_channel(graph: Inspected) -> Iterator[Breach]:
             yield node, "weights with a zero point, expected symmetric ones"
 
 
-def weighted_inputs_are_converted(graph: Inspected) -> Iterator[Breach]:
+def weighted_inputs_are_converted(graph: GraphIndex) -> Iterator[Breach]:
     """Every weighted operator reads a tensor that went through QuantizeLinear and DequantizeLinear."""
     for node in _weighted(graph):
         if not _is_paired(graph, node.input[0]):
             yield node, f"input {node.input[0]!r} in float, expected a QuantizeLinear and DequantizeLinear before it"
 
 
-def biases_are_int32(graph: Inspected) -> Iterator[Breach]:
+def biases_are_int32(graph: GraphIndex) -> Iterator[Breach]:
     """Biases are int32 in units of input scale times weight scale, so that they are added to the sums as they are."""
     for node in _weighted(graph):
         if len(node.input) < 3:
@@ -77,14 +77,14 @@ def biases_are_int32(graph: Inspected) -> Iterator[Breach]:
             yield node, "a bias whose scale is not input scale times weight scale"
 
 
-def biases_are_float(graph: Inspected) -> Iterator[Breach]:
+def biases_are_float(graph: GraphIndex) -> Iterator[Breach]:
     """TensorRT takes biases in float only."""
     for node in _weighted(graph):
         if len(node.input) > 2 and graph.source(node.input[2]).op_type == "DequantizeLinear":
             yield node, "a quantized bias, expected float32"
 
 
-def additions_are_converted(graph: Inspected) -> Iterator[Breach]:
+def additions_are_converted(graph: GraphIndex) -> Iterator[Breach]:
     """TensorRT adds in int8 only where both arms went through a pair."""
     for node in graph.model.graph.node:
         if node.op_type == "Add" and node.name not in graph.kept:
@@ -93,7 +93,7 @@ def additions_are_converted(graph: Inspected) -> Iterator[Breach]:
                     yield node, f"arm {name!r} in float, expected a QuantizeLinear and DequantizeLinear on both arms"
 
 
-def only_these_are_converted(graph: Inspected) -> Iterator[Breach]:
+def only_these_are_converted(graph: GraphIndex) -> Iterator[Breach]:
     """TensorRT wants no conversion elsewhere: what a weighted operator makes stays in float until one reads it."""
     for node in graph.model.graph.node:
         if node.op_type in (*WEIGHTED, "Add"):
@@ -103,7 +103,7 @@ def only_these_are_converted(graph: Inspected) -> Iterator[Breach]:
                 yield node, f"reads {name!r} from int8, expected only weighted operators and additions to"
 
 
-def nothing_leaves_int8(graph: Inspected) -> Iterator[Breach]:
+def nothing_leaves_int8(graph: GraphIndex) -> Iterator[Breach]:
     """ONNX Runtime fuses a weighted operator only where its result, perhaps rectified, is quantized at once."""
     for node in _weighted(graph):
         name = node.output[0]
@@ -124,15 +124,15 @@ ONNX_RUNTIME: tuple[Rule, ...] = (
 )
 
 
-def _conversions(graph: Inspected) -> Iterator[onnx.NodeProto]:
+def _conversions(graph: GraphIndex) -> Iterator[onnx.NodeProto]:
     return (node for node in graph.model.graph.node if node.op_type in CONVERSIONS)
 
 
-def _weighted(graph: Inspected) -> Iterator[onnx.NodeProto]:
+def _weighted(graph: GraphIndex) -> Iterator[onnx.NodeProto]:
     return (node for node in graph.model.graph.node if node.op_type in WEIGHTED and node.name not in graph.kept)
 
 
-def _is_paired(graph: Inspected, name: str) -> bool:
+def _is_paired(graph: GraphIndex, name: str) -> bool:
     source = graph.source(name)
     if source.op_type != "DequantizeLinear":
         return False

@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 from nastk.deploy.onnx.graph import INPUT
-from nastk.deploy.onnx.inspected import WEIGHTED
+from nastk.deploy.onnx.graph_index import WEIGHTED
 from nastk.deploy.onnx.validate import validate_model
 from nastk.deploy.onnx.writer import serialise
 from nastk.deploy.precision.calibrate import Ranges, check_images, tensor_ranges

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from nastk.deploy.onnx.graph import INPUT, OUTPUT
-from nastk.deploy.onnx.inspected import KEPT_FLOAT, WEIGHTED
+from nastk.deploy.onnx.graph_index import KEPT_FLOAT, WEIGHTED
 from nastk.deploy.precision.int8_forms import Forms
 from nastk.deploy.precision.scheme import Scheme
 from nastk.deploy.precision.shared_scales import SELECTING, following

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nastk.deploy.manifest import MAX_BYTES
-from nastk.deploy.runtimes.quiet import quiet
+from nastk.deploy.runtimes.silenced import silenced
 from nastk.deploy.targets.mobile import MobileTarget, Opened
 from nastk.errors import UserError
 from nastk.outside import read_bytes
@@ -35,12 +35,12 @@ class ExecutorchTarget(MobileTarget):
 
     def convert(self, network: nn.Module, example: torch.Tensor) -> bytes:
         """Returns the float32 program."""
-        with quiet():
+        with silenced():
             return _lowered(network, example)
 
     def convert_int8(self, network: nn.Module, calibration: torch.Tensor, float_file: bytes | None) -> bytes:
         """Returns the int8 program: weights symmetric a channel, activations asymmetric, both of 8 bits."""
-        with quiet():
+        with silenced():
             from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
                 XNNPACKQuantizer,
                 get_symmetric_quantization_config,
@@ -79,7 +79,7 @@ def _lowered(network: nn.Module, example: torch.Tensor) -> bytes:
 
 
 def _portable_operators(path: Path) -> list[str]:
-    with quiet():
+    with silenced():
         from executorch.exir._serialize._program import deserialize_pte_binary
 
         program = deserialize_pte_binary(read_bytes(path, MAX_BYTES)).program
@@ -94,7 +94,7 @@ class _Program:
     def __init__(self, path: Path, threads: int) -> None:
         self._path = path
         self._data = read_bytes(path, MAX_BYTES)
-        with quiet():
+        with silenced():
             _use_threads(threads, self._open)
         self._program: Any = None
         self._method: Any = None
@@ -111,7 +111,7 @@ class _Program:
         self._program = self._method = None
 
     def _loaded(self) -> Any:
-        with quiet():
+        with silenced():
             from executorch.runtime import Runtime, Verification
 
             try:

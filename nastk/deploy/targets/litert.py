@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nastk.deploy.manifest import MAX_BYTES
-from nastk.deploy.runtimes.quiet import quiet
+from nastk.deploy.runtimes.silenced import silenced
 from nastk.deploy.targets.mobile import MobileTarget, Opened
 from nastk.errors import UserError
 from nastk.outside import read_bytes
@@ -40,7 +40,7 @@ class LitertTarget(MobileTarget):
 
     def convert(self, network: nn.Module, example: torch.Tensor) -> bytes:
         """Returns the float32 flatbuffer."""
-        with quiet():
+        with silenced():
             import litert_torch
 
             network = _with_padded_averages(network, example)
@@ -49,7 +49,7 @@ class LitertTarget(MobileTarget):
     def convert_int8(self, network: nn.Module, calibration: torch.Tensor, float_file: bytes | None) -> bytes:
         """Returns the int8 flatbuffer: weights symmetric a channel, activations asymmetric, float32 at both ends."""
         flatbuffer = float_file or self.convert(network, calibration[:1])
-        with quiet():
+        with silenced():
             from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
             from ai_edge_quantizer.utils import qsv_utils
 
@@ -67,7 +67,7 @@ class LitertTarget(MobileTarget):
 
     def open(self, path: Path, threads: int) -> Opened:
         """Opens an interpreter."""
-        with quiet():
+        with silenced():
             try:
                 interpreter = _interpreter(read_bytes(path, MAX_BYTES), threads)
             except (ValueError, RuntimeError):
@@ -84,7 +84,7 @@ class LitertTarget(MobileTarget):
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
         """Returns versions, and how many of the int8 file's operators with weights take and give int8."""
-        with quiet():
+        with silenced():
             interpreter = _interpreter((folder / FILES["int8"]).read_bytes(), 1)
         weighted = [op for op in interpreter._get_ops_details() if op["op_name"] in WEIGHTED]
         in_int8 = [op for op in weighted if {*op["operand_types"][:2], *op["result_types"]} == {np.int8}]

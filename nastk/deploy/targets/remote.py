@@ -21,8 +21,8 @@ from nastk.deploy.precision.untrained import in_precision
 from nastk.deploy.runtimes import remote_measure
 from nastk.deploy.runtimes.candidate_timing import QuickTiming, steadiest, timing_of
 from nastk.deploy.runtimes.latency import Latency, summaries
-from nastk.deploy.runtimes.remote_answer import Answer, read_answer
 from nastk.deploy.runtimes.remote_measure import CPU, PLAN
+from nastk.deploy.runtimes.remote_result import RemoteResult, read_result
 from nastk.deploy.runtimes.remote_shell import check_host, run_there
 from nastk.deploy.runtimes.session import allocation_errors_named
 from nastk.deploy.targets.arm import ArmTarget
@@ -118,7 +118,7 @@ class RemoteTarget(Target):
         return self._files_of.provider != CPU
 
     @cached_property
-    def _there(self) -> Answer:
+    def _there(self) -> RemoteResult:
         return self._ask({}, seconds=0.0)
 
     def measured_on(self) -> tuple[dict[str, Any], dict[str, str]]:
@@ -180,23 +180,23 @@ class RemoteTarget(Target):
             if len(repeats) >= MOST_REPEATS or all(latency.steady for latency in found):
                 return found
 
-    def _repeats(self, answer: Answer, names: Sequence[str]) -> list[Repeat]:
+    def _repeats(self, answer: RemoteResult, names: Sequence[str]) -> list[Repeat]:
         times = zip(*(answer.seconds[name] for name in names), strict=True)
         return [Repeat(one, self._others(answer)) for one in times]
 
-    def _others(self, answer: Answer) -> float | None:
+    def _others(self, answer: RemoteResult) -> float | None:
         """A GPU's times are not those of the processor."""
         return None if self._on_gpu else answer.others
 
     @staticmethod
-    def _cores(answer: Answer) -> int | None:
+    def _cores(answer: RemoteResult) -> int | None:
         cores = answer.machine["cores"]
         return int(cores) if isinstance(cores, int | float) and cores >= 1 else None
 
     def _write(self, model: onnx.ModelProto) -> onnx.ModelProto:
         return in_precision(model, self.precision, self.scheme)
 
-    def _ask(self, models: Mapping[str, bytes], *, seconds: float, runs: int = 0, quick: bool = False) -> Answer:
+    def _ask(self, models: Mapping[str, bytes], *, seconds: float, runs: int = 0, quick: bool = False) -> RemoteResult:
         allowed = self.timeout + 2 * seconds * len(models)
         plan = {
             "files": {name: hashlib.sha256(model).hexdigest() for name, model in models.items()},
@@ -211,7 +211,7 @@ class RemoteTarget(Target):
         sent = {PROGRAM.name: PROGRAM.read_bytes(), PLAN: json.dumps(plan).encode(), **models}
         with allocation_errors_named():
             printed = run_there(self.host, self.python, PROGRAM.name, sent, allowed)
-            answer = read_answer(self.host, printed, models, quick)
+            answer = read_result(self.host, printed, models, quick)
         found = answer.versions["onnxruntime"]
         if self.onnxruntime is not None and found != self.onnxruntime:
             raise UserError(

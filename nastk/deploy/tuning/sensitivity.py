@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from nastk.deploy.emittable import Emittable
-from nastk.deploy.onnx.inspected import WEIGHTED, described
+from nastk.deploy.onnx.graph_index import WEIGHTED, described
 from nastk.deploy.onnx.writer import serialise
 from nastk.deploy.precision.quantize import quantized_model
 from nastk.deploy.precision.scheme import X86, Scheme

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nastk.deploy.export.assess import (
-    Judged,
+    EvaluatedFile,
     ParityError,
     Quality,
     check_parity,
@@ -20,8 +20,8 @@ def latency(p50: float, spread: float = 0.01) -> Latency:
 
 
 def choose(drop: float, fp32_ms: float, int8_ms: float, spread: float = 0.01):
-    fp32 = Judged("fp32", "model.onnx", Quality(0.95, 1.0, 0.0), latency(fp32_ms, spread))
-    int8 = Judged("int8", "model.int8.onnx", Quality(0.95 - drop, 0.99, 0.1), latency(int8_ms))
+    fp32 = EvaluatedFile("fp32", "model.onnx", Quality(0.95, 1.0, 0.0), latency(fp32_ms, spread))
+    int8 = EvaluatedFile("int8", "model.int8.onnx", Quality(0.95 - drop, 0.99, 0.1), latency(int8_ms))
     return recommend([fp32, int8], 0.005)
 
 
@@ -59,32 +59,32 @@ def test_a_busy_machine_is_a_warning_but_no_reason() -> None:
 
 
 def test_of_several_that_gain_the_fastest_is_shipped() -> None:
-    first = Judged("fp32", "a", Quality(0.95, 1.0, 0.0), latency(2.0))
-    half = Judged("fp16", "b", Quality(0.95, 1.0, 0.0), latency(1.0))
-    int8 = Judged("int8", "c", Quality(0.95, 1.0, 0.0), latency(0.5))
-    bad = Judged("int4", "d", Quality(0.5, 1.0, 0.0), latency(0.2))
+    first = EvaluatedFile("fp32", "a", Quality(0.95, 1.0, 0.0), latency(2.0))
+    half = EvaluatedFile("fp16", "b", Quality(0.95, 1.0, 0.0), latency(1.0))
+    int8 = EvaluatedFile("int8", "c", Quality(0.95, 1.0, 0.0), latency(0.5))
+    bad = EvaluatedFile("int4", "d", Quality(0.5, 1.0, 0.0), latency(0.2))
     assert recommend([first, half, int8, bad], 0.005)[0] == recommend([first, bad, int8, half], 0.005)[0] == "c"
     assert "45.00 points" in recommend([first, half, int8, bad], 0.005)[2][0]
 
 
 def test_what_was_not_measured_here_is_not_recommended() -> None:
-    first = Judged("fp32", "a", Quality(0.95, 1.0, 0.0), None)
-    chosen, reason, _ = recommend([first, Judged("int8", "b", Quality(0.95, 1.0, 0.0), None)], 0.005)
+    first = EvaluatedFile("fp32", "a", Quality(0.95, 1.0, 0.0), None)
+    chosen, reason, _ = recommend([first, EvaluatedFile("int8", "b", Quality(0.95, 1.0, 0.0), None)], 0.005)
     assert chosen == "a" and reason == "int8 was not timed on this machine"
-    assert "not run" in recommend([first, Judged("int8", "b", None, None)], 0.005)[1]
-    worse = recommend([first, Judged("int8", "b", Quality(0.75, 1.0, 0.0), None)], 0.005)[2]
+    assert "not run" in recommend([first, EvaluatedFile("int8", "b", None, None)], 0.005)[1]
+    worse = recommend([first, EvaluatedFile("int8", "b", Quality(0.75, 1.0, 0.0), None)], 0.005)[2]
     assert len(worse) == 2 and "loses 20.00 points" in worse[0] and "not timed" in worse[1]
 
 
 def test_a_further_target_that_loses_too_much_or_was_timed_unsteadily_is_a_warning() -> None:
-    first = Judged("fp32", "model.tflite", Quality(0.95, 1.0, 0.0), latency(2.0))
-    good = Judged("int8", "model.int8.tflite", Quality(0.948, 1.0, 0.0), latency(3.0))
+    first = EvaluatedFile("fp32", "model.tflite", Quality(0.95, 1.0, 0.0), latency(2.0))
+    good = EvaluatedFile("int8", "model.int8.tflite", Quality(0.948, 1.0, 0.0), latency(3.0))
     assert shortcomings("litert", [first, good], 0.005) == []
-    bad = Judged("int8", "model.int8.tflite", Quality(0.75, 1.0, 0.0), latency(1.0, spread=0.2))
+    bad = EvaluatedFile("int8", "model.int8.tflite", Quality(0.75, 1.0, 0.0), latency(1.0, spread=0.2))
     loss, unsteady = shortcomings("litert", [first, bad], 0.005)
     assert loss.startswith("target litert: int8 loses 20.00 points of accuracy (0.9500 to 0.7500), more than the 0.50")
     assert unsteady.startswith("target litert: model.int8.tflite: p50 varied by 20 %")
-    assert shortcomings("litert", [first, Judged("int8", "b", None, None)], 0.005) == []
+    assert shortcomings("litert", [first, EvaluatedFile("int8", "b", None, None)], 0.005) == []
 
 
 def test_quality_counts_right_and_equal_answers() -> None:

@@ -8,7 +8,7 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from torch import nn
 
-from nastk.deploy.onnx.inspected import Inspected, inspected
+from nastk.deploy.onnx.graph_index import GraphIndex, graph_index
 from nastk.deploy.onnx.writer import quick_model, serialise
 from nastk.deploy.precision.calibrate import tensor_ranges
 from nastk.deploy.precision.quantize import quantized_model
@@ -30,7 +30,7 @@ def written(module: nn.Module, size: int, scheme: Scheme, keep_float: frozenset[
     return model, quantized_model(model, ranges, scheme, keep_float)
 
 
-def scale(graph: Inspected, name: str) -> float:
+def scale(graph: GraphIndex, name: str) -> float:
     """Returns the scale that a dequantized tensor has."""
     return float(graph.constants[graph.source(name).input[1]])
 
@@ -39,7 +39,7 @@ def scale(graph: Inspected, name: str) -> float:
 @pytest.mark.parametrize("space", SPACES)
 def test_at_a_concatenation_only_what_others_read_too_is_converted(space: str, scheme: Scheme) -> None:
     model, quantized = written(network(space, 2), 16, scheme)
-    plain, graph = inspected(model), inspected(quantized)
+    plain, graph = graph_index(model), graph_index(quantized)
     found = 0
     for node in quantized.graph.node:
         if node.op_type != "Concat":
@@ -94,14 +94,14 @@ def test_every_scheme_stays_near_the_float_network(space: str, scheme: Scheme) -
 def test_symmetric_activations_are_int8_around_zero() -> None:
     for name in ("arm", "tensorrt"):
         _, quantized = written(small(), 12, SCHEMES[name])
-        graph = inspected(quantized)
+        graph = graph_index(quantized)
         zeros = [graph.constants[node.input[2]] for node in quantized.graph.node if node.op_type == "QuantizeLinear"]
         assert zeros and all(zero.dtype == np.int8 and zero == 0 for zero in zeros)
 
 
 def test_tensorrt_gets_pairs_before_weights_and_on_both_arms_of_an_addition_alone() -> None:
     _, quantized = written(network("nasbench201", 1), 16, TENSORRT)
-    graph = inspected(quantized)
+    graph = graph_index(quantized)
     served = {
         reader.op_type
         for node in quantized.graph.node
@@ -122,9 +122,9 @@ def test_what_is_kept_in_float_has_its_float_weights(scheme: Scheme) -> None:
     module = small()
     name = "depthwise"
     model, quantized = written(module, 12, scheme, frozenset({name}))
-    graph = inspected(quantized)
+    graph = graph_index(quantized)
     kept = next(node for node in quantized.graph.node if node.name == name)
-    np.testing.assert_array_equal(graph.constants[kept.input[1]], inspected(model).constants[kept.input[1]])
+    np.testing.assert_array_equal(graph.constants[kept.input[1]], graph_index(model).constants[kept.input[1]])
     x = images(64, 3, 12, 12, seed=2).numpy()
     expected = predict(open_session(serialise(model)), x)
     everything = frozenset(node.name for node in model.graph.node if node.op_type in ("Conv", "Gemm"))

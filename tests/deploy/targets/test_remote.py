@@ -18,7 +18,7 @@ import pytest
 from nastk.data.sources import Digits
 from nastk.deploy.export.export import ExportSettings, export_model
 from nastk.deploy.runtimes import latency, remote_measure
-from nastk.deploy.runtimes.remote_answer import Answer
+from nastk.deploy.runtimes.remote_result import RemoteResult
 from nastk.deploy.runtimes.remote_shell import SSH
 from nastk.deploy.runtimes.session_options import session_options
 from nastk.deploy.targets import CpuTarget, RemoteTarget, remote
@@ -96,11 +96,11 @@ def test_a_machine_that_is_busy_is_asked_again_and_what_it_says_then_counts(monk
     quiet, busy = (0.00172, 0.00173, 0.00173), (0.00172, 0.0098, 0.0098)
     machine = {"cores": 4}
 
-    def answers(*series: tuple[float, ...], others: float | None = 0.0) -> Iterator[Answer]:
+    def answers(*series: tuple[float, ...], others: float | None = 0.0) -> Iterator[RemoteResult]:
         for one in series:
-            yield Answer(dict.fromkeys(("0.onnx", CANDIDATE), (one,) * 3), 1, {}, machine, others)
+            yield RemoteResult(dict.fromkeys(("0.onnx", CANDIDATE), (one,) * 3), 1, {}, machine, others)
 
-    def measured(said: Iterator[Answer]) -> tuple[latency.Latency, int]:
+    def measured(said: Iterator[RemoteResult]) -> tuple[latency.Latency, int]:
         monkeypatch.setattr(RemoteTarget, "_ask", lambda *asked, **settings: next(said))
         monkeypatch.setattr(remote, "validate_model", lambda path: SimpleNamespace(data=b""))
         return target().measure([Path("a.onnx")])[0], len(list(said))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nastk.deploy.emittable import Emittable, emittable
-from nastk.deploy.onnx.inspected import WEIGHTED
+from nastk.deploy.onnx.graph_index import WEIGHTED
 from nastk.deploy.onnx.writer import serialise
 from nastk.deploy.precision.kept_float import idle_nodes
 from nastk.deploy.precision.quantize import quantized_model

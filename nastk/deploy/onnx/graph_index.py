@@ -23,7 +23,7 @@ _EDGE, _CELL = re.compile(r"stages[._](\d+)[._]edges[._](\d+)"), re.compile(r"st
 
 
 @dataclass(frozen=True, eq=False)
-class Inspected:
+class GraphIndex:
     """A model with its wiring.
 
     Attributes:
@@ -49,14 +49,14 @@ class Inspected:
         return any(node.op_type == "DequantizeLinear" for node in self.model.graph.node)
 
 
-def inspected(model: onnx.ModelProto) -> Inspected:
+def graph_index(model: onnx.ModelProto) -> GraphIndex:
     """Returns the wiring of a model."""
     readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
     for node in model.graph.node:
         for name in node.input:
             readers[name].append(node)
     kept = next((prop.value for prop in model.metadata_props if prop.key == KEPT_FLOAT), "[]")
-    return Inspected(
+    return GraphIndex(
         model,
         {name: node for node in model.graph.node for name in node.output},
         readers,

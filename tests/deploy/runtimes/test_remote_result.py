@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from nastk.deploy.runtimes.machine import machine_facts
-from nastk.deploy.runtimes.remote_answer import read_answer
 from nastk.deploy.runtimes.remote_measure import MARK
+from nastk.deploy.runtimes.remote_result import read_result
 from nastk.errors import UserError
 
 GOOD: dict[str, Any] = {
@@ -25,7 +25,7 @@ def said(**changes: Any) -> str:
 
 
 def test_a_measurement_is_read_whatever_the_login_shell_prints() -> None:
-    found = read_answer("board", f"Welcome!\n{MARK}nonsense\n{said()}\ngoodbye\n", ["0.onnx"])
+    found = read_result("board", f"Welcome!\n{MARK}nonsense\n{said()}\ngoodbye\n", ["0.onnx"])
     assert found.seconds == {"0.onnx": ((0.001, 0.002), (3e-9,), (4e-9,))}
     assert found.threads == 4 and found.versions["onnxruntime"] == "1.19.2" and found.machine["cores"] == 4
 
@@ -62,11 +62,11 @@ def test_a_measurement_is_read_whatever_the_login_shell_prints() -> None:
 )
 def test_anything_else_is_refused_in_one_harmless_line(printed: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as info:
-        read_answer("board", printed, ["0.onnx"])
+        read_result("board", printed, ["0.onnx"])
     assert str(info.value).isprintable() and len(str(info.value)) < 500
 
 
 def test_names_and_versions_are_stripped_of_control_characters() -> None:
-    found = read_answer("board", said(machine={"processor": "a\033[31mb", "x": "y" * 10**6}), ["0.onnx"])
+    found = read_result("board", said(machine={"processor": "a\033[31mb", "x": "y" * 10**6}), ["0.onnx"])
     assert set(found.machine) == set(machine_facts())
     assert {name: value for name, value in found.machine.items() if value} == {"processor": "a[31mb"}

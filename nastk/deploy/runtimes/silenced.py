@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def silenced() -> Iterator[None]:
     """Silences standard output, standard error, logging and warnings of this process, down to the file descriptors.
 
     What goes wrong inside must come out as an exception.

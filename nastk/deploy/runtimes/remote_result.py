@@ -21,7 +21,7 @@ MAX_FACT = 1e15
 
 
 @dataclass(frozen=True)
-class Answer:
+class RemoteResult:
     """A measurement made on another machine.
 
     Attributes:
@@ -39,8 +39,8 @@ class Answer:
     others: float | None = None
 
 
-def read_answer(host: str, printed: str, files: Collection[str], quick: bool = False) -> Answer:
-    """Returns the answer in what a machine printed, whatever its login shell printed before.
+def read_result(host: str, printed: str, files: Collection[str], quick: bool = False) -> RemoteResult:
+    """Returns the result in what a machine printed, whatever its login shell printed before.
 
     Args:
         host: for messages.
@@ -75,7 +75,7 @@ def read_answer(host: str, printed: str, files: Collection[str], quick: bool = F
     others = found.get("others")
     if not _is_plain(others) or isinstance(others, str):
         raise _malformed(host, line)
-    return Answer(
+    return RemoteResult(
         {name: tuple(tuple(one / 1e9 for one in repeat) for repeat in repeats) for name, repeats in times.items()},
         found["threads"],
         {name: clean(versions[name]) for name in VERSIONS},

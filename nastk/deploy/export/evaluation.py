@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nastk.deploy.export.assess import Judged, Quality, check_parity, quality, torch_logits
+from nastk.deploy.export.assess import EvaluatedFile, Quality, check_parity, quality, torch_logits
 from nastk.deploy.images import ImageSource, normalised
 from nastk.deploy.runtimes.latency import Latency
 from nastk.deploy.runtimes.session import denormals_flushed
@@ -19,9 +19,9 @@ BATCH = 1024
 Answers = dict[str, NDArray[np.float32]]
 
 
-def judge(
+def evaluate_files(
     targets: Sequence[Target], folder: Path, trained: Trained, data: ImageSource, seconds: float
-) -> tuple[dict[str, list[Judged]], int]:
+) -> tuple[dict[str, list[EvaluatedFile]], int]:
     """Asks the trained network in torch and every file that runs on this machine for every test image.
 
     Args:
@@ -38,19 +38,19 @@ def judge(
         ParityError: a target's first file does not compute what the network does.
     """
     answers, reference, labels = _answers(targets, folder, trained, data)
-    judged = {}
+    evaluated = {}
     for target in targets:
         latencies = latencies_of(target, folder, seconds)
-        mine: list[Judged] = []
+        mine: list[EvaluatedFile] = []
         for precision, file in target.files.items():
             score: Quality | None = None
             if file in answers:
                 if precision == "fp32":
                     check_parity(file, answers[file], reference)
                 score = quality(answers[file], reference, labels)
-            mine.append(Judged(precision, file, score, latencies.get(file)))
-        judged[target.name] = mine
-    return judged, len(labels)
+            mine.append(EvaluatedFile(precision, file, score, latencies.get(file)))
+        evaluated[target.name] = mine
+    return evaluated, len(labels)
 
 
 def _answers(

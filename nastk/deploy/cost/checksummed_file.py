@@ -15,14 +15,14 @@ from nastk.outside import read_json
 SCHEMA = 1
 
 
-def write_sealed(path: Path, kind: str, content: Mapping[str, Any]) -> None:
+def write_checksummed(path: Path, kind: str, content: Mapping[str, Any]) -> None:
     """Writes `content` with `schema`, `kind` and the SHA-256 of all of it; raises as `write_json`."""
     body = {"schema": SCHEMA, "kind": kind, **content}
     write_json(path, {**body, "sha256": _digest(body)})
 
 
-def read_sealed(path: Path, kind: str) -> dict[str, Any]:
-    """Returns what `write_sealed` wrote, with its `sha256`.
+def read_checksummed(path: Path, kind: str) -> dict[str, Any]:
+    """Returns what `write_checksummed` wrote, with its `sha256`.
 
     Raises:
         UserError: the file is missing, no JSON, of another kind or version, or was changed since it was written.
