@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from nastk.deploy.cost.checksummed_file import read_checksummed, write_checksummed
+from nastk.deploy.cost.checksummed_file import read_measured, write_checksummed
 from nastk.deploy.cost.robust import LEAST, Floats, fitted_costs, merit
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import skeleton_named
 from nastk.genotype.usage import LIVE, READINGS
 from nastk.networks import NetworkConfig
-from nastk.outside import shortened
 
 KIND = "learned latency"
 KINDS = {"skeleton": str, "reading": str, "pairs": int, "network": dict}
@@ -97,6 +96,25 @@ def learn_latency(
     Raises:
         UserError: too few pairs, several skeletons, or a latency that cannot be.
     """
+    _check_pairs(genotypes, latencies)
+    measured = np.asarray(latencies, dtype=np.float64)
+    tables = {reading: _table(genotypes, reading) for reading in genotypes[0].readings}
+    reading = max(tables, key=lambda name: merit(tables[name][1], measured))
+    terms, counts = tables[reading]
+    costs = fitted_costs(counts, measured)
+    return LearnedLatency(
+        genotypes[0].skeleton,
+        reading,
+        base_ms=float(costs[0]),
+        least_ms=LEAST * float(np.median(measured)),
+        costs_ms={term: float(cost) for term, cost in zip(terms, costs[1:], strict=True)},
+        pairs=len(genotypes),
+        device=dict(device),
+        network=dict(network or {}),
+    )
+
+
+def _check_pairs(genotypes: Sequence[Genotype], latencies: Sequence[float]) -> None:
     if len(genotypes) != len(latencies):
         raise UserError(f"latency pairs: {len(genotypes)} cells, {len(latencies)} latencies, expected as many")
     if len(genotypes) < LEAST_PAIRS:
@@ -107,21 +125,6 @@ def learn_latency(
     for latency in latencies:
         if not (math.isfinite(latency) and latency > 0):
             raise UserError(f"latency pairs: {latency!r} ms, expected a number above 0")
-    measured = np.asarray(latencies, dtype=np.float64)
-    tables = {reading: _table(genotypes, reading) for reading in genotypes[0].readings}
-    reading = max(tables, key=lambda name: merit(tables[name][1], measured))
-    terms, counts = tables[reading]
-    costs = fitted_costs(counts, measured)
-    return LearnedLatency(
-        skeletons[0],
-        reading,
-        base_ms=float(costs[0]),
-        least_ms=LEAST * float(np.median(measured)),
-        costs_ms={term: float(cost) for term, cost in zip(terms, costs[1:], strict=True)},
-        pairs=len(genotypes),
-        device=dict(device),
-        network=dict(network or {}),
-    )
 
 
 def _table(genotypes: Sequence[Genotype], reading: str) -> tuple[list[str], Floats]:
@@ -138,19 +141,11 @@ def write_learned(path: Path, predictor: LearnedLatency) -> None:
 
 def read_learned(path: Path) -> LearnedLatency:
     """Reads what `write_learned` wrote; raises UserError where the file is not that, or damaged."""
-    content = read_checksummed(path, KIND)
-    for name in FIELDS:
-        if name not in content:
-            raise UserError(f"{path}: has no {name}, expected the fields {', '.join(FIELDS)}")
-    for name, kind in KINDS.items():
-        if not isinstance(content[name], kind) or isinstance(content[name], bool):
-            raise UserError(f"{path}: {name} is {shortened(content[name])}, malformed")
+    content = read_measured(path, KIND, FIELDS, KINDS, "name")
     if content["reading"] not in READINGS:
         raise unknown(f"reading in {path}", content["reading"], READINGS)
-    costs, device = content["costs_ms"], content["device"]
+    costs = content["costs_ms"]
     numbers = [content["base_ms"], content["least_ms"], *(costs.values() if isinstance(costs, dict) else [None])]
     if not all(isinstance(number, int | float) for number in numbers):
         raise UserError(f"{path}: has costs that are no numbers, expected milliseconds")
-    if not isinstance(device, dict) or not isinstance(device.get("name"), str):
-        raise UserError(f"{path}: says of no device, expected device.name")
     return LearnedLatency(**{name: content[name] for name in FIELDS})

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import onnx
 
 from nastk.deploy.onnx.graph import INPUT
+from nastk.deploy.onnx.shapes import Shape, activation_shapes
 
 # Runtimes compute these within the node before, if that is of the right kind.
 FUSABLE = ("Relu", "Add")
 WINDOW = ("kernel_shape", "strides", "dilations", "pads")
-
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Op:
 
 def named_ops(model: onnx.ModelProto) -> Iterator[tuple[str, Op]]:
     """Yields name and operation of each node of a float32 graph that nastk has written, in its order."""
-    shapes = _shapes(model)
+    shapes = {name: shape[1:] for name, shape in activation_shapes(model).items()}
     constants = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     makers = {name: node.op_type for node in model.graph.node for name in node.output}
     for node in model.graph.node:
@@ -80,15 +79,3 @@ def _grouping(groups: int, weights: Shape) -> str:
     if groups == 1:
         return "dense"
     return "depthwise" if weights[1] == 1 else f"{groups} groups"
-
-
-def _shapes(model: onnx.ModelProto) -> dict[str, Shape]:
-    """Returns the shape of one image's part of each activation."""
-    single = onnx.ModelProto()
-    single.CopyFrom(model)
-    single.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
-    inferred = onnx.shape_inference.infer_shapes(single, strict_mode=True).graph
-    values = (*inferred.input, *inferred.value_info, *inferred.output)
-    return {
-        value.name: tuple(max(size.dim_value, 1) for size in value.type.tensor_type.shape.dim[1:]) for value in values
-    }

@@ -49,22 +49,7 @@ def op_times(
         for each operation the milliseconds of every place in the network, and the share of the time that was of no
         operation of `model`.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        options = session_options(threads or usable_cores())
-        options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder) / "profile")
-        runs = 0
-        with denormals_flushed():
-            session = onnxruntime.InferenceSession(shipped, options, providers=[PROVIDER])
-            begin = time.perf_counter()
-            while runs < WARM + LEAST_RUNS or (runs < WARM + MOST_RUNS and time.perf_counter() - begin < seconds):
-                session.run(None, {INPUT: images})
-                runs += 1
-        events = json.loads(Path(session.end_profiling()).read_text())
-    times: dict[str, list[float]] = defaultdict(list)
-    for event in events:
-        if event.get("cat") == "Node" and event["name"].endswith(KERNEL):
-            times[event["name"].removesuffix(KERNEL)].append(event["dur"] / 1000)
+    times, runs = _profiled(shipped, images, threads, seconds)
     ops = dict(named_ops(model))
     by_node: dict[str, float] = dict.fromkeys(ops, 0.0)
     unknown = 0.0
@@ -81,3 +66,26 @@ def op_times(
     for name, milliseconds in by_node.items():
         found[ops[name]].append(milliseconds)
     return found, unknown / max(unknown + sum(by_node.values()), 1e-9)
+
+
+def _profiled(
+    file: bytes, images: NDArray[np.float32], threads: int, seconds: float
+) -> tuple[Mapping[str, Sequence[float]], int]:
+    """Returns each node's milliseconds, a number a call of its kernel, and the number of runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = session_options(threads or usable_cores())
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        runs = 0
+        with denormals_flushed():
+            session = onnxruntime.InferenceSession(file, options, providers=[PROVIDER])
+            begin = time.perf_counter()
+            while runs < WARM + LEAST_RUNS or (runs < WARM + MOST_RUNS and time.perf_counter() - begin < seconds):
+                session.run(None, {INPUT: images})
+                runs += 1
+        events = json.loads(Path(session.end_profiling()).read_text())
+    times: dict[str, list[float]] = defaultdict(list)
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith(KERNEL):
+            times[event["name"].removesuffix(KERNEL)].append(event["dur"] / 1000)
+    return times, runs

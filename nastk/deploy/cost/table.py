@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 
-from nastk.deploy.cost.checksummed_file import read_checksummed, write_checksummed
+from nastk.deploy.cost.checksummed_file import read_measured, write_checksummed
 from nastk.deploy.cost.correction import LEAST_MS, corrected_times
 from nastk.deploy.cost.op_rows import Op, named_ops, ops_of
 from nastk.errors import UserError
-from nastk.outside import shortened
 
 KIND = "latency table"
 FIELDS = ("precision", "threads", "batch", "rows", "base_ms", "networks", "device", "versions", "date")
@@ -127,15 +126,7 @@ def write_table(path: Path, table: OpTable) -> None:
 
 def read_table(path: Path) -> OpTable:
     """Reads what `write_table` wrote; raises UserError where the file is not that, or damaged."""
-    content = read_checksummed(path, KIND)
-    for name in FIELDS:
-        if name not in content:
-            raise UserError(f"{path}: has no {name}, expected the fields {', '.join(FIELDS)}")
-    for name, kind in KINDS.items():
-        if not isinstance(content[name], kind) or isinstance(content[name], bool):
-            raise UserError(f"{path}: {name} is {shortened(content[name])}, malformed")
-    if not isinstance(content["device"], dict) or not isinstance(content["device"].get("processor"), str):
-        raise UserError(f"{path}: says of no device, expected device.processor")
+    content = read_measured(path, KIND, FIELDS, KINDS, "processor")
     try:
         rows = {
             Op(

@@ -7,6 +7,7 @@ import math
 import onnx
 
 from nastk.deploy.onnx.graph import INPUT
+from nastk.deploy.onnx.shapes import activation_shapes
 
 FLOAT_BYTES = 4
 
@@ -18,7 +19,7 @@ def peak_activation_bytes(model: onnx.ModelProto) -> int:
     file's order, to the last that reads it. Weights are not counted, no result overwrites an input, and a runtime
     that reorders, fuses or blocks operators will differ somewhat: the number is for comparing networks.
     """
-    sizes = _sizes(model)
+    sizes = {name: FLOAT_BYTES * math.prod(shape) for name, shape in activation_shapes(model).items()}
     last = {name: index for index, node in enumerate(model.graph.node) for name in node.input}
     live = sizes[INPUT]
     peak = live
@@ -28,16 +29,3 @@ def peak_activation_bytes(model: onnx.ModelProto) -> int:
         ended = {name for name in node.input if last[name] == index and name in sizes}
         live -= sum(sizes[name] for name in ended)
     return peak
-
-
-def _sizes(model: onnx.ModelProto) -> dict[str, int]:
-    """Returns the bytes of each activation at batch 1."""
-    single = onnx.ModelProto()
-    single.CopyFrom(model)
-    single.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
-    inferred = onnx.shape_inference.infer_shapes(single, strict_mode=True).graph
-    values = (*inferred.input, *inferred.value_info, *inferred.output)
-    return {
-        value.name: FLOAT_BYTES * math.prod(max(size.dim_value, 1) for size in value.type.tensor_type.shape.dim)
-        for value in values
-    }

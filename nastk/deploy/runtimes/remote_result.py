@@ -51,15 +51,7 @@ def read_result(host: str, printed: str, files: Collection[str], quick: bool = F
     Raises:
         UserError: the machine says that it cannot measure, or what it says is no measurement of these files.
     """
-    line = next((line for line in reversed(printed.splitlines()) if line.startswith(MARK)), None)
-    if line is None:
-        raise UserError(f"remote {host}: no measurement in what it printed ({clean(printed[-300:]) or 'nothing'})")
-    try:
-        found = parse_json(line.removeprefix(MARK), host)
-    except UserError:
-        raise _malformed(host, line) from None
-    if isinstance(found, dict) and isinstance(found.get("error"), str):
-        raise UserError(f"remote {host}: {clean(found['error'])}")
+    line, found = _parsed(host, printed)
     if not isinstance(found, dict) or not is_whole(found.get("threads"), 1, MAX_THREADS):
         raise _malformed(host, line)
     times, versions, machine = (found.get(name) for name in ("nanoseconds", "versions", "machine"))
@@ -82,6 +74,20 @@ def read_result(host: str, printed: str, files: Collection[str], quick: bool = F
         {name: clean(value) if isinstance(value := machine.get(name), str) else value for name in FACTS},
         others,
     )
+
+
+def _parsed(host: str, printed: str) -> tuple[str, Any]:
+    """Returns the line with the answer, and what JSON it is; raises UserError where it tells of an error."""
+    line = next((line for line in reversed(printed.splitlines()) if line.startswith(MARK)), None)
+    if line is None:
+        raise UserError(f"remote {host}: no measurement in what it printed ({clean(printed[-300:]) or 'nothing'})")
+    try:
+        found = parse_json(line.removeprefix(MARK), host)
+    except UserError:
+        raise _malformed(host, line) from None
+    if isinstance(found, dict) and isinstance(found.get("error"), str):
+        raise UserError(f"remote {host}: {clean(found['error'])}")
+    return line, found
 
 
 def _malformed(host: str, line: str) -> UserError:

@@ -48,6 +48,22 @@ def build_engine(
         error = parser.get_error(0) if parser.num_errors else None
         found = f"node {error.node_name()!r} ({error.node_operator()}): {error.desc()}" if error else log.first()
         raise UserError(f"TensorRT {trt.__version__} cannot read the graph: {found}")
+    config = _configured(builder, shape, settings)
+    _use_timings(config, timing_cache)
+    serialized = builder.build_serialized_network(network, config)
+    if serialized is None:
+        raise UserError(f"TensorRT {trt.__version__} cannot build the engine: {log.first()}")
+    if timing_cache is not None:
+        # What is lost with it is time.
+        with contextlib.suppress(OSError, UserError):
+            timing_cache.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(timing_cache, bytes(config.get_timing_cache().serialize()))
+    data = bytes(serialized)
+    built_here(data)
+    return data
+
+
+def _configured(builder: trt.Builder, shape: tuple[int, int, int], settings: EngineSettings) -> trt.IBuilderConfig:
     config = builder.create_builder_config()
     profile = builder.create_optimization_profile()
     least, tuned, most = (trt.Dims([batch, *shape]) for batch in settings.batches)
@@ -61,18 +77,7 @@ def build_engine(
     if level is None:
         raise UserError(f"target tensorrt: hardware={settings.hardware!r}: TensorRT {trt.__version__} cannot do that")
     config.hardware_compatibility_level = level
-    _use_timings(config, timing_cache)
-    serialized = builder.build_serialized_network(network, config)
-    if serialized is None:
-        raise UserError(f"TensorRT {trt.__version__} cannot build the engine: {log.first()}")
-    if timing_cache is not None:
-        # What is lost with it is time.
-        with contextlib.suppress(OSError, UserError):
-            timing_cache.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(timing_cache, bytes(config.get_timing_cache().serialize()))
-    data = bytes(serialized)
-    built_here(data)
-    return data
+    return config
 
 
 def _use_timings(config: trt.IBuilderConfig, path: Path | None) -> None:
