@@ -12,7 +12,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nastk.config.build import build, plain, settings
-from nastk.deploy.export.export import ExportSettings, export_model
+from nastk.deploy.export.export import export_model
+from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.export.renewal import card_note
 from nastk.deploy.export.timings import timed_now
 from nastk.deploy.targets import Target

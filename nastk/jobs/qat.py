@@ -13,7 +13,7 @@ from nastk.data.images import DataSource, ImageSet
 from nastk.data.normalisation import Normalisation
 from nastk.data.subsets import hold_out
 from nastk.deploy.emittable import Emittable, emittable
-from nastk.deploy.export.export import ExportSettings
+from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.images import balanced, check_source, normalised
 from nastk.deploy.manifest import describe_files
 from nastk.deploy.precision.calibrate import tensor_ranges

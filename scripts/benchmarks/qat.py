@@ -34,7 +34,7 @@ from nastk.data.normalisation import Normalisation
 from nastk.data.sources import load_data
 from nastk.data.subsets import subset
 from nastk.deploy.emittable import Emittable, emittable
-from nastk.deploy.export.export import ExportSettings
+from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.images import balanced, normalised
 from nastk.deploy.onnx.graph_index import WEIGHTED
 from nastk.deploy.onnx.writer import serialise

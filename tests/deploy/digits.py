@@ -10,7 +10,8 @@ from PIL import Image
 
 from nastk.data.search_record import image_facts
 from nastk.data.sources import Digits
-from nastk.deploy.export.export import ExportSettings, export_model
+from nastk.deploy.export.export import export_model
+from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.images import normalised
 from nastk.networks import NetworkConfig, build_network
 from nastk.networks.stored import save_trained

@@ -10,7 +10,8 @@ from platform import machine
 import pytest
 
 from nastk.data.sources import Digits
-from nastk.deploy.export.export import ExportSettings, export_model
+from nastk.deploy.export.export import export_model
+from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.targets.arm import MACHINES
 from nastk.errors import UserError
 from nastk.jobs.export import kept_timings

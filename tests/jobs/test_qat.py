@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from nastk.data.sources import load_data
-from nastk.deploy.export.export import ExportSettings, export_model
+from nastk.deploy.export.export import export_model
+from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.manifest import sha256
 from nastk.deploy.onnx.writer import onnx_model, serialise
 from nastk.deploy.targets import ArmTarget, CpuTarget

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
@@ -62,6 +62,32 @@ def written(genotype: Genotype, config: NetworkConfig, precision: str, scheme: S
     return Written(kept[0], file)
 
 
+@dataclass
+class _NetworkTimes:
+    """The quickest that a network was over the rounds, whole and by operation.
+
+    Attributes:
+        ops: milliseconds of each operation's places, of the round that was quickest by their sum.
+        latency: p50 in milliseconds.
+        steady: whether any round's latency can be trusted.
+        lost: share of the time that was of no known operation, a number a round.
+    """
+
+    ops: Mapping[Op, Sequence[float]] = field(default_factory=dict)
+    latency: float = np.inf
+    steady: bool = False
+    lost: list[float] = field(default_factory=list)
+
+    def add(self, ops: Mapping[Op, Sequence[float]], lost: float) -> None:
+        if not self.ops or _total(ops) < _total(self.ops):
+            self.ops = ops
+        self.lost.append(lost)
+
+    def add_whole(self, timing: QuickTiming) -> None:
+        self.latency = min(self.latency, timing.p50_ms)
+        self.steady |= timing.doubt is None
+
+
 def measure_ops(
     draws: Iterable[Genotype],
     config: NetworkConfig,
@@ -88,23 +114,16 @@ def measure_ops(
     tell(f"{len(chosen)} networks with {len({op for one in chosen for op in ops_of(one.model)})} operations")
     shape = target.batch, *config.shape
     images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-    latencies = [np.inf] * len(chosen)
-    times: list[Mapping[Op, Sequence[float]]] = [{}] * len(chosen)
-    steady = [False] * len(chosen)
-    shares = []
+    timings = [_NetworkTimes() for _ in chosen]
     for turn in range(ROUNDS):
-        for index, one in enumerate(chosen):
-            found, lost = op_times(one.model, one.file, images, target.threads, target.seconds / 2)
-            if not times[index] or _total(found) < _total(times[index]):
-                times[index] = found
-            shares.append(lost)
-            timing = _whole(one.file, images, target)
-            latencies[index] = min(latencies[index], timing.p50_ms)
-            steady[index] |= timing.doubt is None
+        for one, timing in zip(chosen, timings, strict=True):
+            timing.add(*op_times(one.model, one.file, images, target.threads, target.seconds / 2))
+            timing.add_whole(_whole(one.file, images, target))
         tell(f"round {turn + 1} of {ROUNDS}")
-    if np.mean(shares) > UNATTRIBUTED:
-        raise UserError(f"bench ops=true: {np.mean(shares):.0%} of the time is of no known operation; no table written")
-    base, rows = timed_ops(times, latencies)
+    lost = np.mean([share for timing in timings for share in timing.lost])
+    if lost > UNATTRIBUTED:
+        raise UserError(f"bench ops=true: {lost:.0%} of the time is of no known operation; no table written")
+    base, rows = timed_ops([timing.ops for timing in timings], [timing.latency for timing in timings])
     return OpTable(
         precision=target.precision,
         threads=target.threads,
@@ -115,7 +134,7 @@ def measure_ops(
         device=machine_facts(),
         versions=versions(),
         date=time.strftime("%Y-%m-%d"),
-        unsteady=steady.count(False),
+        unsteady=sum(not timing.steady for timing in timings),
     )
 
 

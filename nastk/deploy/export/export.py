@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import shutil
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ from nastk.deploy.export.assess import EvaluatedFile
 from nastk.deploy.export.conclusions import Budget, concluded
 from nastk.deploy.export.evaluation import evaluate_files, latencies_of
 from nastk.deploy.export.export_folder import clear_left_over, existing, partial_folder, put_in_place
+from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.export.model_card import CARD, PREDICT, model_card
 from nastk.deploy.export.renewal import Timed, renewable, renewed
 from nastk.deploy.export.timings import latency_entry, timed_now
 from nastk.deploy.images import ImageSource, balanced, check_source, normalised
 from nastk.deploy.manifest import LABELS, MANIFEST, SCHEMA, describe_files, sha256
-from nastk.deploy.precision.calibrate import Method
 from nastk.deploy.precision.calibration_cache import CALIBRATION, cached_ranges
 from nastk.deploy.runtimes.machine import machine_facts, versions
 from nastk.deploy.targets import CpuTarget, Target
@@ -32,45 +32,6 @@ from nastk.networks import count_macs, count_parameters
 from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trained
 from nastk.runs.bench import BENCH
 from nastk.runs.folder import git_commit
-
-MOST_IMAGES = 10**6
-
-
-@dataclass(frozen=True)
-class ExportSettings:
-    """How to export.
-
-    Attributes:
-        max_accuracy_drop: int8 that loses more than this share of the test images is not recommended.
-        calibration: training images that the int8 ranges are taken from.
-        calibration_method: how: "min_max", "percentile" or "entropy"; see `Method`.
-        percentile: of the values that "percentile" keeps.
-        seconds: of latency measurement a file.
-        sensitivity: whether layers are ranked by what int8 costs them, and the worst kept in float32 until int8 loses
-            no more than `max_accuracy_drop`, on images that are not test images.
-        licence: of the weights, for the model card; None where nobody has decided.
-
-    Raises:
-        UserError: a value that cannot be.
-    """
-
-    max_accuracy_drop: float = 0.005
-    calibration: int = 256
-    calibration_method: str = "min_max"
-    percentile: float = 99.99
-    seconds: float = 1.0
-    sensitivity: bool = False
-    licence: str | None = None
-
-    def __post_init__(self) -> None:
-        check_number("export: max_accuracy_drop", self.max_accuracy_drop, 0, 1, kind="a share")
-        check_whole("export: calibration", self.calibration, 1, MOST_IMAGES)
-        _ = self.method
-
-    @property
-    def method(self) -> Method:
-        """How ranges are taken from values."""
-        return Method(self.calibration_method, self.percentile)
 
 
 def export_model(
@@ -112,16 +73,9 @@ def export_model(
         target.check()
     trained = load_trained(transfer_folder)
     check_source(data, trained.config, trained.facts["classes"])
-    source: dict[str, Any] = {
-        **describe_files(transfer_folder, (WEIGHTS, GENOTYPE, NETWORK)),
-        "settings": asdict(settings),
-        "tuned": tuned and describe_files(tuned, (WEIGHTS, TUNED)),
-        "targets": {target.name: asdict(target) for target in targets},  # type: ignore[call-overload]
-    }
     names = {LABELS, CALIBRATION, *(name for target in targets for name in (*target.files.values(), *target.extras))}
-    if any(name.endswith(".onnx") for name in names):
-        names.add(PREDICT)
-        source["predict"] = sha256(Path(standalone.__file__))
+    names |= {PREDICT} if any(name.endswith(".onnx") for name in names) else set()
+    source = _source(transfer_folder, settings, targets, tuned, predict=PREDICT in names)
     clear_left_over(out_folder)
     # The card has no hash in the manifest: it is for people, who may add to it.
     manifest = existing(out_folder, source, {*names, CARD})
@@ -148,6 +102,19 @@ def export_model(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return manifest
+
+
+def _source(
+    trained: Path, settings: ExportSettings, targets: Sequence[Target], tuned: Path | None, predict: bool
+) -> dict[str, Any]:
+    """Returns all that the files depend on, as the manifest has it: what an export is kept by, or made anew."""
+    return {
+        **describe_files(trained, (WEIGHTS, GENOTYPE, NETWORK)),
+        "settings": asdict(settings),
+        "tuned": tuned and describe_files(tuned, (WEIGHTS, TUNED)),
+        "targets": {target.name: asdict(target) for target in targets},  # type: ignore[call-overload]
+        **({"predict": sha256(Path(standalone.__file__))} if predict else {}),
+    }
 
 
 def _fill(
@@ -186,23 +153,29 @@ def _fill(
         "int8": int8,
         "calibration_images": len(calibration),
         "files": files,
-        "preprocessing": {
-            "input": "image",
-            "layout": "NCHW",
-            "type": "float32",
-            "channels": config.channels,
-            "height": config.height,
-            "width": config.width,
-            "mean": mean,
-            "std": std,
-            "formula": "(pixel / 255 - mean) / std",
-            "resizing": facts["data"].get("resizing"),
-        },
+        "preprocessing": _preprocessing(trained),
         "classes": facts["classes"],
         "data": {**facts["data"], "test_images": test_images},
         "versions": versions(),
         "commit": git_commit(),
         "machine": machine_facts(),
+    }
+
+
+def _preprocessing(trained: Trained) -> dict[str, Any]:
+    """Returns what makes of an image what the network reads."""
+    config, normal = trained.config, trained.facts["normalisation"]
+    return {
+        "input": "image",
+        "layout": "NCHW",
+        "type": "float32",
+        "channels": config.channels,
+        "height": config.height,
+        "width": config.width,
+        "mean": normal["mean"],
+        "std": normal["std"],
+        "formula": "(pixel / 255 - mean) / std",
+        "resizing": trained.facts["data"].get("resizing"),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from nastk.deploy.onnx.writer import serialise
 from nastk.deploy.precision.calibrate import Method
 from nastk.deploy.precision.scheme import Scheme
 from nastk.deploy.runtimes.session import open_session, predict
-from nastk.deploy.tuning.sensitivity import keep_worst, rank_layers
+from nastk.deploy.tuning.sensitivity import Sensitivity, keep_worst, rank_layers
 from nastk.deploy.tuning.tuned import TUNED, tuned_emittable
 from nastk.outside import read_json
 
@@ -93,20 +94,22 @@ def int8_source(
             found["weights"] = "fine_tuned"
     kept: frozenset[str] = frozenset()
     if wishes.sensitivity:
-        ranking = rank_layers(best, source.calibration, wishes.scheme)
-        least = exact[0] - wishes.max_accuracy_drop - ROUNDING
 
         def accuracy(names: frozenset[str]) -> float:
             return _score(dataclasses.replace(best, keep_float=names).quantized(wishes.scheme), x, y)[0]
 
-        kept, reached = keep_worst(ranking, accuracy, least)
-        found["sensitivity"] = [
-            {"node": layer.node, "where": layer.where, "sqnr_db": _finite(layer.sqnr_db)} for layer in ranking
-        ]
+        ranking = rank_layers(best, source.calibration, wishes.scheme)
+        kept, reached = keep_worst(ranking, accuracy, exact[0] - wishes.max_accuracy_drop - ROUNDING)
+        found["sensitivity"] = _ranked(ranking)
     found |= {"keep_float": sorted(kept), "int8": reached}
     if best is source:
         return dataclasses.replace(source, keep_float=kept), found
     return dataclasses.replace(source, tuned=dataclasses.replace(best, keep_float=kept)), found
+
+
+def _ranked(ranking: Sequence[Sensitivity]) -> list[dict[str, Any]]:
+    """Returns what the manifest says of the layers, the worst first."""
+    return [{"node": layer.node, "where": layer.where, "sqnr_db": _finite(layer.sqnr_db)} for layer in ranking]
 
 
 def _score(model: onnx.ModelProto, x: NDArray[np.float32], y: NDArray[np.int64]) -> tuple[float, float]:

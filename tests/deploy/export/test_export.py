@@ -15,7 +15,8 @@ import torch.nn.functional as F
 
 from nastk.deploy.export import export as package
 from nastk.deploy.export.assess import ParityError
-from nastk.deploy.export.export import ExportSettings, export_model
+from nastk.deploy.export.export import export_model
+from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.export.model_card import model_card
 from nastk.deploy.images import normalised
 from nastk.deploy.manifest import describe_files, load_manifest, sha256
@@ -273,7 +274,8 @@ def test_bad_settings(fields, message) -> None:
 EXPORTS_WITHOUT_END = """
 import itertools, sys
 from pathlib import Path
-from nastk.deploy.export.export import ExportSettings, export_model
+from nastk.deploy.export.export import export_model
+from nastk.deploy.export.export_settings import ExportSettings
 from tests.deploy.source import Source
 print("ready", flush=True)
 for count in itertools.count():

@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import binomtest
 
 from nastk.data.sources import Digits
-from nastk.deploy.export.export import ExportSettings, export_model
+from nastk.deploy.export.export import export_model
+from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.export.model_card import model_card, wilson
 from nastk.deploy.manifest import sha256
 from tests.deploy.digits import exported_digits

@@ -16,7 +16,8 @@ import onnxruntime
 import pytest
 
 from nastk.data.sources import Digits
-from nastk.deploy.export.export import ExportSettings, export_model
+from nastk.deploy.export.export import export_model
+from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.runtimes import latency, remote_measure
 from nastk.deploy.runtimes.remote_result import RemoteResult
 from nastk.deploy.runtimes.remote_shell import SSH

@@ -10,7 +10,8 @@ import onnx
 import pytest
 
 from nastk.deploy.emittable import Emittable, emittable
-from nastk.deploy.export.export import ExportSettings, export_model
+from nastk.deploy.export.export import export_model
+from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.targets import CudaTarget, TensorrtTarget
 from nastk.deploy.targets.tensorrt import missing_tensorrt
 from nastk.errors import UserError
