@@ -3,7 +3,8 @@
     python scripts/benchmarks/cost.py --out scripts/benchmarks/reports/<date>-cost.md
 
 Writes a report in Markdown: three ways to write an ONNX file compared in seconds, latency and parity with torch; where
-the time of one candidate goes; how much of random candidates runs in int8, and how fast.
+the time of one candidate goes; how much of random candidates runs in int8, and how fast; the time of nastk's
+quantizer against that of ONNX Runtime's `quantize_static`.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from nastk.deploy.cost.cost import static_cost
+from nastk.deploy.onnx.graph import INPUT
 from nastk.deploy.onnx.writer import exported_model, onnx_model, quick_model, serialise
-from nastk.deploy.precision.calibrate import tensor_ranges
+from nastk.deploy.precision.calibrate import BATCH, tensor_ranges
 from nastk.deploy.precision.fusion import int8_share
-from nastk.deploy.precision.quantize import assumed_ranges, quantized_model
+from nastk.deploy.precision.quantize import assumed_ranges, quantize_int8, quantized_model
 from nastk.deploy.runtimes.latency import measure, quick_latency
 from nastk.deploy.runtimes.machine import machine_facts, versions
 from nastk.deploy.runtimes.session import open_session, predict
@@ -42,12 +45,14 @@ from nastk.runs.folder import git_commit
 from nastk.spaces import NasnetSpace, random_genotype
 
 Subject = tuple[str, Genotype, NetworkConfig]
+CALIBRATION = 256
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--candidates", type=int, default=6, help="random candidates of the NASNet space")
     parser.add_argument("--seconds", type=float, default=3.0, help="latency measurement a file")
+    parser.add_argument("--pairs", type=int, default=5, help="of runs of both quantizers, a network")
     parser.add_argument("--out", type=Path, help="report to write; default: print it")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -63,6 +68,7 @@ def main() -> None:
             exporters([candidates[0], candidates[1], _nasnet_a()], Path(folder), arguments.seconds),
             candidate_split(candidates),
             int8(candidates, Path(folder), arguments.seconds),
+            quantizers(candidates, Path(folder), arguments.pairs),
         ]
     report = "\n\n".join(parts) + "\n"
     if arguments.out is None:
@@ -195,6 +201,59 @@ def int8(candidates: list[Subject], folder: Path, seconds: float) -> str:
         "| network | F | convolutions in int8 | float nodes | fp32 ms | int8 ms | fp32 / int8 | untrained / trained | "
         "assumed / calibrated |\n|---|---|---|---|---|---|---|---|---|\n" + "\n".join(rows)
     )
+
+
+def quantizers(candidates: list[Subject], folder: Path, pairs: int) -> str:
+    """Compares nastk's quantizer with ONNX Runtime's on the same graph and images, in turn, and in turn first.
+
+    Both read a file, calibrate by least and greatest values, and write uint8 activations and int8 weights a channel.
+    """
+    sides = {"nastk": quantize_int8, "quantize_static": _quantize_static}
+    rows, every = [], []
+    for name, genotype, config in candidates[:4]:
+        source = folder / "float.onnx"
+        source.write_bytes(serialise(quick_model(_network(genotype, config), (1, 3, config.size, config.size))))
+        shape = (CALIBRATION, config.channels, config.size, config.size)
+        images = np.random.default_rng(0).standard_normal(shape, np.float32)
+        for side in sides.values():  # what is imported and set up once in a process
+            side(source, folder / "int8.onnx", images[:2])
+        seconds: dict[str, list[float]] = {side: [] for side in sides}
+        for pair in range(pairs):
+            for side in list(sides)[:: -1 if pair % 2 else 1]:
+                start = time.perf_counter()
+                sides[side](source, folder / f"{side}.onnx", images)
+                seconds[side].append(time.perf_counter() - start)
+        ours, theirs = (np.array(seconds[side]) for side in sides)
+        ratios = theirs / ours
+        every += [*ratios]
+        rows.append(
+            f"| {name} | {np.median(ours):.2f} | {np.median(theirs):.2f} | {np.median(ratios):.2f} | "
+            f"{ratios.min():.2f} to {ratios.max():.2f} |"
+        )
+    _say("quantizers done")
+    return (
+        "## The quantizer against ONNX Runtime's\n\n"
+        f"Seconds from a float32 file to an int8 file, {CALIBRATION} images, QDQ, least and greatest values. "
+        f"{pairs} pairs a network,\nof all {len(every)} pairs the median of quantize_static's time over nastk's is "
+        f"{np.median(every):.2f}, quartiles {np.quantile(every, 0.25):.2f} and {np.quantile(every, 0.75):.2f}.\n\n"
+        "| network | nastk | quantize_static | ratio, median | least to greatest |\n|---|---|---|---|---|\n"
+        + "\n".join(rows)
+    )
+
+
+def _quantize_static(source: Path, out: Path, images: NDArray[np.float32]) -> None:
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Batches(CalibrationDataReader):
+        def __init__(self) -> None:
+            self._batches = iter([images[start : start + BATCH] for start in range(0, len(images), BATCH)])
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            batch = next(self._batches, None)
+            return None if batch is None else {INPUT: batch}
+
+    types = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
+    quantize_static(source, out, Batches(), quant_format=QuantFormat.QDQ, per_channel=True, **types)
 
 
 def _torchscript(network: nn.Module, shape: tuple[int, ...]) -> bytes:
