@@ -128,7 +128,8 @@ def _measured(
             where = {"file": str(Path(file["file"]).relative_to(place)), "target": target.name}
             entry = {**file, **where, **latency.to_dict(), "at": at["at"]}
             entries.append(shown_entry(entry, manifests[Path(file["file"]).parent], latency))
-    machine, ran = targets[0].measured_on() or (machine_facts(), {})
+    there: tuple[Any, dict[str, str]] = targets[0].measured_on() or (machine_facts(), {})
+    machine, ran = there
     return write_bench(place, Bench(entries, machine, {**versions(), **ran})), entries
 
 

@@ -110,7 +110,7 @@ def learn_latency(
         costs_ms={term: float(cost) for term, cost in zip(terms, costs[1:], strict=True)},
         pairs=len(genotypes),
         device=dict(device),
-        network=dict(network or {}),
+        network=_completed(network, genotypes[0]) if network else {},
     )
 
 
@@ -125,6 +125,11 @@ def _check_pairs(genotypes: Sequence[Genotype], latencies: Sequence[float]) -> N
     for latency in latencies:
         if not (math.isfinite(latency) and latency > 0):
             raise UserError(f"latency pairs: {latency!r} ms, expected a number above 0")
+
+
+def _completed(network: Mapping[str, Any], genotype: Genotype) -> dict[str, Any]:
+    """Returns the network's configuration with the sizes that were left to the skeleton."""
+    return NetworkConfig.from_dict(network).complete(skeleton_named(genotype.skeleton)).to_dict()
 
 
 def _table(genotypes: Sequence[Genotype], reading: str) -> tuple[list[str], Floats]:

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nastk.checks import check_number, check_whole
 from nastk.deploy.emittable import emittable
 from nastk.deploy.export import standalone
 from nastk.deploy.export.assess import EvaluatedFile

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nastk.checks import check_number, check_whole
 from nastk.deploy.precision.calibrate import Method
-from nastk.errors import UserError
 
 MOST_IMAGES = 10**6
 
@@ -37,14 +37,8 @@ class ExportSettings:
     licence: str | None = None
 
     def __post_init__(self) -> None:
-        drop = self.max_accuracy_drop
-        if isinstance(drop, bool) or not isinstance(drop, int | float) or not 0 <= drop <= 1:
-            raise UserError(f"export: max_accuracy_drop={drop!r}, expected a share from 0 to 1")
-        count = self.calibration
-        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_IMAGES:
-            raise UserError(
-                f"export: calibration={count!r}, expected a whole number of at least 1, at most {MOST_IMAGES}"
-            )
+        check_number("export: max_accuracy_drop", self.max_accuracy_drop, 0, 1, kind="a share")
+        check_whole("export: calibration", self.calibration, 1, MOST_IMAGES)
         _ = self.method
 
     @property
