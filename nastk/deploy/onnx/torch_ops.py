@@ -85,6 +85,7 @@ TORCH_OPS: dict[str, TorchOp] = {
     "Div": lambda inputs, how: inputs[0] / inputs[1],
     "Expand": _expand,
     "Flatten": lambda inputs, how: inputs[0].flatten(how.get("axis", 1)),
+    "Gather": lambda inputs, how: inputs[0].index_select(how.get("axis", 0), inputs[1].to(inputs[0].device)),
     "GlobalAveragePool": lambda inputs, how: inputs[0].mean((2, 3), keepdim=True),
     "HardSigmoid": lambda inputs, how: torch.clamp(inputs[0] * how["alpha"] + how["beta"], 0, 1),
     "HardSwish": lambda inputs, how: F.hardswish(inputs[0]),

@@ -18,10 +18,10 @@ import torch
 from torch import fx, nn
 
 from nastk import __version__
-from nastk.deploy.onnx import pooling_emitters  # noqa: F401  (enters its emitters)
+from nastk.deploy.onnx import channel_emitters, pooling_emitters  # noqa: F401  (enter their emitters)
 from nastk.deploy.onnx.absorbed import absorbed, module_of
 from nastk.deploy.onnx.emitters import convolution
-from nastk.deploy.onnx.emitting import Call, UnsupportedError, Value, emit
+from nastk.deploy.onnx.emitting import EMITTERS, Call, UnsupportedError, Value, emit
 from nastk.deploy.onnx.graph import INPUT, OPSET, OUTPUT, GraphBuilder
 from nastk.errors import UserError
 from nastk.files import write_bytes
@@ -78,6 +78,13 @@ def quick_model(
     return graph.model(logits.name, example_shape[1:], metadata or {}, __version__)
 
 
+class _Tracer(fx.Tracer):
+    """Takes a module that an emitter writes as one call, whoever it is of."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return type(m) in EMITTERS or super().is_leaf_module(m, module_qualified_name)
+
+
 class Layer(NamedTuple):
     """A convolution, linear layer or batch normalisation, with the normalisation that is folded into it, if any."""
 
@@ -105,7 +112,7 @@ def _written(network: nn.Module, example_shape: tuple[int, ...]) -> tuple[GraphB
     """Returns the graph, and what each traced call became in it."""
     with _evaluating(network):
         try:
-            traced = fx.Tracer().trace(network)
+            traced = _Tracer().trace(network)
         except Exception as error:  # whatever a forward does with a proxy, the general exporter may still take it
             raise UnsupportedError(f"tracing: {type(error).__name__}: {error}") from error
         graph, values = GraphBuilder(), dict[fx.Node, Any]()

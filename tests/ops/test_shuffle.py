@@ -1,0 +1,54 @@
+"""Channel shuffle: the order of its channels, what it refuses, and that it is one copy in an exported file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nastk.deploy.onnx.writer import quick_model, serialise
+from nastk.deploy.precision.fusion import int8_share
+from nastk.deploy.precision.quantize import quantize_int8
+from nastk.deploy.runtimes.session import open_session, predict
+from nastk.errors import UserError
+from nastk.ops.shuffle import ChannelShuffle
+
+
+def test_deals_the_channels_of_each_group_out_in_turn() -> None:
+    x = torch.arange(6.0).reshape(1, 6, 1, 1)
+    assert ChannelShuffle(6, 2)(x).flatten().tolist() == [0, 3, 1, 4, 2, 5]
+    assert ChannelShuffle(6, 3)(x).flatten().tolist() == [0, 2, 4, 1, 3, 5]
+
+
+def test_shuffling_by_the_other_factor_undoes_it() -> None:
+    x = torch.randn(2, 12, 3, 5)
+    assert torch.equal(ChannelShuffle(12, 4)(ChannelShuffle(12, 3)(x)), x)
+
+
+def test_refuses_channels_that_the_groups_do_not_divide() -> None:
+    with pytest.raises(UserError, match="7 channels: not divisible by groups=2"):
+        ChannelShuffle(7, 2)
+
+
+def test_is_one_copy_of_bytes_between_grouped_convolutions(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    ends = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 5)
+    network = nn.Sequential(
+        nn.Conv2d(3, 12, 3, padding=1, groups=3), ChannelShuffle(12, 3), nn.Conv2d(12, 12, 1, groups=4), *ends
+    ).eval()
+    model = quick_model(network, (1, 3, 7, 7))
+    assert [node.op_type for node in model.graph.node].count("Gather") == 1
+    path = tmp_path / "model.onnx"
+    path.write_bytes(serialise(model))
+    images = np.random.default_rng(0).normal(size=(32, 3, 7, 7)).astype(np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(images)).numpy()
+    np.testing.assert_allclose(predict(open_session(path.read_bytes()), images), expected, atol=1e-5)
+    quantize_int8(path, tmp_path / "int8.onnx", images)
+    found = predict(open_session((tmp_path / "int8.onnx").read_bytes()), images)
+    assert np.square(found - expected).mean() < 0.01 * expected.var(axis=0).mean()
+    fusion = int8_share(tmp_path / "int8.onnx")
+    assert fusion.float_nodes == () and fusion.in_int8 == fusion.convolutions == 2 and fusion.conversions <= 2
