@@ -85,7 +85,7 @@ def _linear(call: Call, x: Value) -> Value:
     return call.node("Gemm", x, *constants, transB=1)
 
 
-@emits(nn.Identity, nn.Dropout, nn.Dropout2d, "contiguous", "clone", "detach")
+@emits(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, "contiguous", "clone", "detach")
 def _same(call: Call, x: Value) -> Value:
     return x
 
@@ -129,6 +129,8 @@ def _flatten_module(call: Call, x: Value) -> Value:
 
 @emits(torch.flatten, "flatten")
 def _flatten(call: Call, input: Value, start_dim: int = 0, end_dim: int = -1) -> Value:
+    if start_dim == 2 and input.rank == 4 and end_dim in (-1, 3):
+        return call.node("Reshape", input, call.integers([0, 0, -1], "shape"), rank=3)
     if start_dim != 1 or end_dim not in (-1, input.rank - 1):
         raise UnsupportedError(f"flatten from {start_dim} to {end_dim}")
     return call.node("Flatten", input, rank=2, axis=1)
@@ -195,7 +197,9 @@ def _pad(call: Call, input: Value, pad: Sequence[int], mode: str = "constant", v
 
 
 @emits(operator.getitem)
-def _slice(call: Call, input: Value, index: Any) -> Value:
+def _slice(call: Call, input: Value | tuple[Value, ...], index: Any) -> Value:
+    if isinstance(input, tuple):
+        return input[index]
     parts = index if isinstance(index, tuple) else (index,)
     cuts: list[tuple[int, int, int, int]] = []
     for axis, part in enumerate(parts):

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from nastk.deploy.onnx.graph import GraphBuilder
 
@@ -34,11 +35,13 @@ class Call:
         graph: what is being written.
         name: for the nodes that come of it.
         module: the module that is called, None for functions and methods.
+        shape: of what it reads, N, C, H, W; empty but for `SHAPED`.
     """
 
     graph: GraphBuilder
     name: str
     module: Any = None
+    shape: tuple[int, ...] = ()
 
     def node(self, op: str, *inputs: Value | str, rank: int | None = None, **attributes: Any) -> Value:
         """Adds a node; its result has the rank of the first input where `rank` is not given."""
@@ -59,8 +62,11 @@ class Call:
         return self.graph.constant(np.asarray(values, dtype=np.int64), f"{self.name}.{name}")
 
 
-Emitter = Callable[..., Value]
+# Of what torch gives as several tensors, a tuple.
+Emitter = Callable[..., Value | tuple[Value, ...]]
 Decorated = TypeVar("Decorated", bound=Emitter)
+# What must be told the sizes of what it reads; the network is run once where it holds one of them.
+SHAPED: frozenset[object] = frozenset((nn.GroupNorm, torch.chunk, "chunk"))
 EMITTERS: dict[object, tuple[Emitter, inspect.Signature]] = {}
 
 
@@ -79,7 +85,7 @@ def emits(*targets: object) -> Callable[[Decorated], Decorated]:
     return enter
 
 
-def emit(target: object, call: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Value:
+def emit(target: object, call: Call, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Value | tuple[Value, ...]:
     """Writes one call.
 
     Raises:

@@ -74,6 +74,14 @@ def _adaptive_pool(call: Call, input: Value, output_size: Any) -> Value:
     return call.node("GlobalAveragePool", input)
 
 
+@emits(nn.AdaptiveMaxPool2d)
+def _adaptive_max_pool(call: Call, x: Value) -> Value:
+    pool = call.module
+    if pool.return_indices or pair(pool.output_size) != (1, 1):
+        raise UnsupportedError(f"adaptive max pooling to {pool.output_size!r}, indices {pool.return_indices}")
+    return call.node("GlobalMaxPool", x)
+
+
 @emits(torch.mean, "mean")
 def _mean(call: Call, input: Value, dim: Any = None, keepdim: bool = False) -> Value:
     dims = dim if isinstance(dim, (tuple, list)) else ()

@@ -77,25 +77,61 @@ def _reshape(inputs: Sequence[Tensor], how: Attributes) -> Tensor:
     return x.reshape([x.shape[axis] if size == 0 else size for axis, size in enumerate(shape)])
 
 
+def _gelu(inputs: Sequence[Tensor], how: Attributes) -> Tensor:
+    return F.gelu(inputs[0], approximate=how.get("approximate", b"none").decode())
+
+
+def _layer_norm(inputs: Sequence[Tensor], how: Attributes) -> Tensor:
+    x, weight, *bias = inputs
+    return F.layer_norm(x, x.shape[how.get("axis", -1) :], weight, bias[0] if bias else None, how["epsilon"])
+
+
+def _instance_norm(inputs: Sequence[Tensor], how: Attributes) -> Tensor:
+    return F.instance_norm(inputs[0], weight=inputs[1], bias=inputs[2], eps=how["epsilon"])
+
+
+def _resize(inputs: Sequence[Tensor], how: Attributes) -> Tensor:
+    """Takes the number of pixels or the factors, whichever is the last input: names of empty ones are left out."""
+    x, last = inputs[0], inputs[-1].tolist()
+    size = last if "axes" in how else [round(side * factor) for side, factor in zip(x.shape[2:], last[2:], strict=True)]
+    if how["mode"] == b"nearest":
+        return F.interpolate(x, size, mode="nearest")
+    corners = how["coordinate_transformation_mode"] == b"align_corners"
+    return F.interpolate(x, size, mode="bilinear", align_corners=corners)
+
+
+def _transposed(inputs: Sequence[Tensor], how: Attributes) -> Tensor:
+    x, weight, *bias = inputs
+    steps = how["strides"], how["pads"][:2], how["output_padding"]
+    return F.conv_transpose2d(x, weight, bias[0] if bias else None, *steps, how["group"], how["dilations"])
+
+
 TORCH_OPS: dict[str, TorchOp] = {
     "Add": lambda inputs, how: inputs[0] + inputs[1],
     "AveragePool": _average_pool,
     "Clip": _clip,
     "Concat": lambda inputs, how: torch.cat(list(inputs), how["axis"]),
+    "ConvTranspose": _transposed,
+    "DepthToSpace": lambda inputs, how: F.pixel_shuffle(inputs[0], how["blocksize"]),
     "Div": lambda inputs, how: inputs[0] / inputs[1],
     "Expand": _expand,
     "Flatten": lambda inputs, how: inputs[0].flatten(how.get("axis", 1)),
     "Gather": lambda inputs, how: inputs[0].index_select(how.get("axis", 0), inputs[1].to(inputs[0].device)),
+    "Gelu": _gelu,
     "GlobalAveragePool": lambda inputs, how: inputs[0].mean((2, 3), keepdim=True),
+    "GlobalMaxPool": lambda inputs, how: inputs[0].amax((2, 3), keepdim=True),
     "HardSigmoid": lambda inputs, how: torch.clamp(inputs[0] * how["alpha"] + how["beta"], 0, 1),
     "HardSwish": lambda inputs, how: F.hardswish(inputs[0]),
     "Identity": lambda inputs, how: inputs[0],
+    "InstanceNormalization": _instance_norm,
+    "LayerNormalization": _layer_norm,
     "LeakyRelu": lambda inputs, how: F.leaky_relu(inputs[0], how.get("alpha", 0.01)),
     "MaxPool": _max_pool,
     "Mul": lambda inputs, how: inputs[0] * inputs[1],
     "Pad": _pad,
     "Relu": lambda inputs, how: torch.relu(inputs[0]),
     "Reshape": _reshape,
+    "Resize": _resize,
     "Sigmoid": lambda inputs, how: torch.sigmoid(inputs[0]),
     "Slice": _slice,
     "Sub": lambda inputs, how: inputs[0] - inputs[1],

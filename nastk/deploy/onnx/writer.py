@@ -16,12 +16,20 @@ from typing import Any, NamedTuple
 import onnx
 import torch
 from torch import fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
 
 from nastk import __version__
-from nastk.deploy.onnx import channel_emitters, pooling_emitters  # noqa: F401  (enter their emitters)
+from nastk.deploy.onnx import (  # noqa: F401  (they enter their emitters)
+    activation_emitters,
+    channel_emitters,
+    normalisation_emitters,
+    pooling_emitters,
+    resizing_emitters,
+    sequence_emitters,
+)
 from nastk.deploy.onnx.absorbed import absorbed, module_of
 from nastk.deploy.onnx.emitters import convolution
-from nastk.deploy.onnx.emitting import EMITTERS, Call, UnsupportedError, Value, emit
+from nastk.deploy.onnx.emitting import EMITTERS, SHAPED, Call, UnsupportedError, Value, emit
 from nastk.deploy.onnx.graph import INPUT, OPSET, OUTPUT, GraphBuilder
 from nastk.errors import UserError
 from nastk.files import write_bytes
@@ -115,10 +123,27 @@ def _written(network: nn.Module, example_shape: tuple[int, ...]) -> tuple[GraphB
             traced = _Tracer().trace(network)
         except Exception as error:  # whatever a forward does with a proxy, the general exporter may still take it
             raise UnsupportedError(f"tracing: {type(error).__name__}: {error}") from error
+        _tell_shapes(traced, network, example_shape)
         graph, values = GraphBuilder(), dict[fx.Node, Any]()
         for node in traced.nodes:
             values[node] = _write(node, graph, values, network, len(example_shape))
     return graph, values
+
+
+def _tell_shapes(traced: fx.Graph, network: nn.Module, example_shape: tuple[int, ...]) -> None:
+    """Gives each call the shape of its result, where one of them is of `SHAPED`."""
+    if any(_target(node, network) in SHAPED for node in traced.nodes):
+        ShapeProp(fx.GraphModule(network, traced)).propagate(torch.zeros(1, *example_shape[1:]))
+
+
+def _target(node: fx.Node, network: nn.Module) -> object:
+    module = module_of(node, network)
+    return node.target if module is None else type(module)
+
+
+def _shape(node: fx.Node, network: nn.Module) -> tuple[int, ...]:
+    """Returns the shape of what a call of `SHAPED` reads, nothing for others."""
+    return tuple(node.all_input_nodes[0].meta["tensor_meta"].shape) if _target(node, network) in SHAPED else ()
 
 
 def _write(node: fx.Node, graph: GraphBuilder, values: dict[fx.Node, Any], network: nn.Module, rank: int) -> Any:
@@ -133,14 +158,14 @@ def _write(node: fx.Node, graph: GraphBuilder, values: dict[fx.Node, Any], netwo
     if node.op == "get_attr":
         return attrgetter(str(node.target))(network)
     module = module_of(node, network)
-    call = Call(graph, node.name, module)
+    call = Call(graph, node.name, module, _shape(node, network))
     _refuse_shared_in_place(node, call)
     if type(module) is nn.BatchNorm2d and _norm_after(node.all_input_nodes[0], network) is module:
         return args[0]
     if type(module) is nn.Conv2d:
         source, padded, cropped = absorbed(node, network)
         return convolution(call, values[source], module, _norm_after(node, network), padded, cropped)
-    return emit(node.target if module is None else type(module), call, args, kwargs)
+    return emit(_target(node, network), call, args, kwargs)
 
 
 def _norm_after(node: fx.Node, network: nn.Module) -> nn.BatchNorm2d | None:

@@ -21,6 +21,9 @@ from nastk.deploy.precision.scheme import X86, Scheme
 from nastk.errors import unknown
 from nastk.files import write_bytes
 
+# Assumed to have no negative results.
+FROM_ZERO = ("Relu", "Sigmoid", "Clip")
+
 
 def quantize_int8(onnx_path: Path, out_path: Path, calibration: NDArray[Any]) -> None:
     """Quantizes a file that `write_onnx` wrote.
@@ -75,5 +78,5 @@ def assumed_ranges(model: onnx.ModelProto) -> Ranges:
     """
     ranges = {INPUT: (-1.0, 1.0)}
     for index, node in enumerate(model.graph.node):
-        ranges[node.output[0]] = (0.0 if node.op_type in ("Relu", "Sigmoid") else -1.0, 1.0 + index / 1000)
+        ranges[node.output[0]] = (0.0 if node.op_type in FROM_ZERO else -1.0, 1.0 + index / 1000)
     return ranges

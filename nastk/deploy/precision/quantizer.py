@@ -18,6 +18,8 @@ from nastk.deploy.precision.scheme import Scheme
 from nastk.deploy.precision.shared_scales import SELECTING, following
 
 COMPUTING = ("Relu", "Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "Sigmoid")
+# Has weights, but no int8 kernel.
+UNFUSED = "ConvTranspose"
 QUANTIZED = frozenset((*WEIGHTED, *SELECTING, *COMPUTING))
 # Weights smaller than this are taken for zero: the product of two scales must not fall out of float32.
 LEAST_WEIGHT_SCALE = 1e-16
@@ -109,7 +111,7 @@ class Quantizer:
 
     def _input(self, node: onnx.NodeProto, index: int) -> str:
         name = str(node.input[index])
-        if node.name in self.kept:
+        if node.name in self.kept or node.op_type == UNFUSED:
             return self._by_channel(node) if index == 0 else name
         if name not in self.floats:
             paired = self.scheme.between or name in self._guarded(node)
@@ -123,7 +125,7 @@ class Quantizer:
         return name
 
     def _by_channel(self, node: onnx.NodeProto) -> str:
-        """Returns what a node that is kept in float reads.
+        """Returns what a node with weights that computes in float reads.
 
         Between a DequantizeLinear of one scale and a QuantizeLinear, ONNX Runtime would quantize its weights all the
         same, a tensor; so its input is dequantized with as many scales as it has channels, all of them equal.
@@ -135,7 +137,7 @@ class Quantizer:
         if node.op_type == "Conv":
             group = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
         by_row = node.op_type == "Conv" or any(part.name == "transB" and part.i for part in node.attribute)
-        channels = weight.shape[1 if by_row else 0] * group
+        channels = weight.shape[1 if by_row else 0] * (group if by_row else 1)
         scale, zero = self.scales[name]
         output = f"{node.output[0]}.input"
         parameters = self._parameters(output, np.full(channels, scale), np.full(channels, zero))

@@ -10,7 +10,7 @@ import onnx
 from nastk.deploy.onnx.graph import INPUT
 
 # Their result has the values, so also the scale, of what they are given; ONNX Runtime runs them in int8 only then.
-SELECTING = ("MaxPool", "Flatten", "Slice", "Pad", "Expand", "Reshape", "Transpose", "Gather")
+SELECTING = ("MaxPool", "Flatten", "Slice", "Pad", "Expand", "Reshape", "Transpose", "Gather", "Resize")
 
 
 def following(model: onnx.ModelProto, own: Collection[str] = ()) -> Mapping[str, str]:

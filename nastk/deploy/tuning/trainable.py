@@ -18,6 +18,7 @@ from nastk.deploy.onnx.graph import INPUT, OUTPUT
 from nastk.deploy.onnx.torch_ops import TORCH_OPS, attributes_of, padded
 from nastk.deploy.precision.calibrate import Ranges
 from nastk.deploy.precision.int8_forms import Forms, int8_forms
+from nastk.deploy.precision.kept_float import idle_nodes
 from nastk.deploy.precision.quantize import quantized_model
 from nastk.deploy.precision.scheme import X86, Scheme
 from nastk.deploy.precision.shared_scales import following
@@ -134,11 +135,12 @@ class TrainableInt8(nn.Module):
     ) -> None:
         super().__init__()
         int8 = quantized_model(model, ranges, scheme, keep_float)
-        forms = int8_forms(model, ranges) if scheme.between else Forms(model, ranges)
+        forms = int8_forms(model, ranges, idle_nodes(model, keep_float)) if scheme.between else Forms(model, ranges)
         self.layers = nn.ModuleDict()
         self.quantizers = nn.ModuleList()
         self._learned = ranges.keys() - forms.units.keys()
         self._quantizer_of: dict[str, int] = {}
+        self._written_in = {name: written for name, (written, _) in forms.units.items()}
         self._follows = following(forms.model, forms.gates) if scheme.between else {}
         self._steps: list[Step] = []
         self._constants: list[str] = []
@@ -217,8 +219,9 @@ class TrainableInt8(nn.Module):
         """Enters a tensor; those that share a step when calibrated share it from now on."""
         bounds = np.iinfo(zero.dtype)
         key = self._follows.get(name, name)
+        unit = self._written_in.get(name, 1)
         for other, index in self._quantizer_of.items():
-            if self._follows.get(other, other) == key:
+            if self._follows.get(other, other) == key and self._written_in.get(other, 1) == unit:
                 self._quantizer_of[name] = index
                 return
         self._quantizer_of[name] = len(self.quantizers)
