@@ -24,4 +24,4 @@ def _gelu_module(call: Call, x: Value) -> Value:
 def _gelu(call: Call, input: Value, approximate: str = "none") -> Value:
     if approximate not in APPROXIMATIONS:
         raise UnsupportedError(f"GELU approximated by {approximate!r}")
-    return call.node("Gelu", input, **({"approximate": approximate} if approximate != "none" else {}))
+    return call.node("Gelu", input, approximate=approximate)

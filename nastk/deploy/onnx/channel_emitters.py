@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -36,7 +37,7 @@ def _split(call: Call, tensor: Value, split_size_or_sections: int | Sequence[int
 
 
 @emits(torch.permute, "permute")
-def _permute(call: Call, input: Value, *dims: int | Sequence[int]) -> Value:
+def _permute(call: Call, input: Value, *dims: Any) -> Value:
     order = dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
     if not all(isinstance(axis, int) for axis in order) or len(order) != input.rank:
         raise UnsupportedError(f"permute to {order!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nastk.deploy.onnx.absorbed import Crop, grown
-from nastk.deploy.onnx.emitting import Call, Emitter, UnsupportedError, Value, array, emits, pair, window
+from nastk.deploy.onnx.emitting import Call, UnsupportedError, Value, array, emits, pair, window
 
 
 def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -146,7 +146,7 @@ def _operand(call: Call, value: Any) -> Value:
     raise UnsupportedError(f"{call.name}: operand of type {type(value).__name__}")
 
 
-def _elementwise(op: str) -> Emitter:
+def _elementwise(op: str) -> Callable[[Call, Any, Any], Value]:
     def emitter(call: Call, input: Any, other: Any) -> Value:
         operands = _operand(call, input), _operand(call, other)
         return call.node(op, *operands, rank=max(operand.rank for operand in operands))
@@ -199,7 +199,8 @@ def _pad(call: Call, input: Value, pad: Sequence[int], mode: str = "constant", v
 @emits(operator.getitem)
 def _slice(call: Call, input: Value | tuple[Value, ...], index: Any) -> Value:
     if isinstance(input, tuple):
-        return input[index]
+        part: Value = input[index]
+        return part
     parts = index if isinstance(index, tuple) else (index,)
     cuts: list[tuple[int, int, int, int]] = []
     for axis, part in enumerate(parts):

@@ -24,6 +24,7 @@ class GraphBuilder:
         self._constants: dict[str, NDArray[Any]] = {}
         self._known: dict[tuple[object, ...], str] = {}
         self._names: set[str] = {INPUT, OUTPUT}
+        self._rectified: set[str] = set()
 
     def constant(self, value: NDArray[Any], name: str) -> str:
         """Enters an array (float32 or int64) under a name of its own; equal small arrays share one entry."""
@@ -38,13 +39,20 @@ class GraphBuilder:
         return unique
 
     def add(self, op: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
-        """Appends a node and returns its output's name, or that of an equal node which is there already."""
+        """Appends a node and returns its output's name, or that of an equal node which is there already.
+
+        A ReLU of a ReLU is no node of its own.
+        """
+        if op == "Relu" and inputs[0] in self._rectified:
+            return inputs[0]
         key = (op, *inputs, *((key, repr(value)) for key, value in sorted(attributes.items())))
         if key in self._known:
             return self._known[key]
         output = self._unique(name)
         self._nodes.append(helper.make_node(op, list(inputs), [output], name=output, **attributes))
         self._known[key] = output
+        if op == "Relu":
+            self._rectified.add(output)
         return output
 
     def model(self, output: str, shape: Sequence[int], metadata: Mapping[str, str], producer: str) -> onnx.ModelProto:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch.nn.functional as F
 from torch import nn
 
@@ -37,7 +38,7 @@ def _interpolate(
         # Height and width alone, so that the batch stays free.
         return call.node("Resize", input, "", "", call.integers(pair(size), "size"), **how, axes=[2, 3])
     factors = _whole(scale_factor)
-    return call.node("Resize", input, "", call.floats([1.0, 1.0, *factors], "factors"), **how)
+    return call.node("Resize", input, "", call.floats(np.asarray([1, 1, *factors]), "factors"), **how)
 
 
 def _whole(scale_factor: Any) -> tuple[int, int]:
