@@ -6,13 +6,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
 
+from nastk.deploy.onnx.torch_graph import TorchGraph
 from nastk.deploy.onnx.writer import quick_model, serialise
 from nastk.deploy.precision.calibrate import tensor_ranges
 from nastk.deploy.precision.fusion import int8_share
+from nastk.deploy.precision.half import half_model
 from nastk.deploy.precision.quantize import quantized_model
 from nastk.deploy.precision.scheme import ARM, X86, Scheme
 from nastk.deploy.precision.unsigned import as_uint8
@@ -23,6 +26,8 @@ from nastk.ops.layers import MAPS, SEQUENCES, build_layer
 
 CHANNELS, SIZE, CLASSES = 16, 9, 5
 SHAPE = (1, 3, SIZE, SIZE)
+# Half a unit in the last of float16's 11 bits, for the roundings of a few layers.
+HALF_STEPS = 8 * 2**-11
 HALVED, DOUBLED = 5, 18
 SIDES = {
     "strided_conv": HALVED,
@@ -119,6 +124,18 @@ def test_the_quick_writer_gives_a_file_that_computes_the_same_at_any_batch_size(
     session = open_session(serialise(quick_model(network, SHAPE)))
     for count in (1, 5):
         np.testing.assert_allclose(predict(session, images(count)), expected(network, images(count)), atol=1e-5)
+
+
+@every_layer
+def test_float16_file_and_the_graph_in_torch_compute_nearly_the_same(name: str) -> None:
+    network = made(name)
+    model, reference = quick_model(network, SHAPE), expected(network, images(5))
+    half = half_model(model, tensor_ranges(model, images(64)))
+    onnx.checker.check_model(half, full_check=True)
+    allowed = HALF_STEPS * np.abs(reference).max()
+    np.testing.assert_allclose(predict(open_session(serialise(half)), images(5)), reference, atol=allowed)
+    found = TorchGraph(model, "cpu")(torch.from_numpy(images(5))).numpy()
+    np.testing.assert_allclose(found, reference, atol=1e-5)
 
 
 @every_layer

@@ -16,9 +16,17 @@ from nastk.deploy.precision.calibrate import Ranges
 
 # Sums over whole maps: 112 x 112 values of 6 leave float16's range, and small ones are lost beside a large sum.
 # Exponentials leave it from 11.1 on.
-SUMMING = ("GlobalAveragePool", "ReduceMean", "ReduceSum", "Softmax", "LogSoftmax", "Exp")
+SUMMING = (
+    *("GlobalAveragePool", "ReduceMean", "ReduceSum", "Softmax", "LogSoftmax", "Exp"),
+    *("InstanceNormalization", "LayerNormalization", "GroupNormalization"),
+)
 # They move values and compute none: a cast before them would serve nobody.
-MOVING = ("Flatten", "Slice", "Pad", "Expand", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "MaxPool", "Concat")
+MOVING = (
+    *("Flatten", "Slice", "Pad", "Expand", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "MaxPool", "Concat"),
+    *("Gather", "DepthToSpace", "GlobalMaxPool"),
+)
+# Its factors are float32 whatever the type of its map.
+RESIZING = "Resize"
 # Half of float16's greatest, 65504: the calibration images need not show the greatest value.
 GREATEST = 32752.0
 TYPES = {False: TensorProto.FLOAT, True: TensorProto.FLOAT16}
@@ -55,7 +63,8 @@ class _Caster:
             half = self._in_half(node)
             copy = onnx.NodeProto()
             copy.CopyFrom(node)
-            copy.input[:] = [self._as(name, half) for name in node.input]
+            of_type = 1 if node.op_type == RESIZING else len(node.input)
+            copy.input[:] = [self._as(name, half and index < of_type) for index, name in enumerate(node.input)]
             self.nodes.append(copy)
             self.half.update(dict.fromkeys(node.output, half))
         if self.half[OUTPUT]:
