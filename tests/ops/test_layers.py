@@ -152,6 +152,9 @@ def test_int8_file_is_close_and_only_what_has_no_kernel_is_in_float(name: str, s
     fusion = int8_share(path, signed=scheme is ARM)
     assert fusion.in_int8 == fusion.convolutions >= 2
     assert sorted(node.op for node in fusion.float_nodes) == IN_FLOAT.get(name, [])
+    if scheme is ARM:
+        (tmp_path / "here.onnx").write_bytes(runs_here)
+        assert int8_share(tmp_path / "here.onnx").float_nodes == fusion.float_nodes
     # The image into int8, the logits out of it, and in and out around what is in float.
     assert fusion.conversions <= (4 if name in IN_FLOAT else 2)
 

@@ -19,10 +19,18 @@ def as_uint8(model: onnx.ModelProto) -> onnx.ModelProto:
     moved.CopyFrom(model)
     constants = {tensor.name: tensor for tensor in moved.graph.initializer}
     for node in moved.graph.node:
-        if node.op_type not in ("QuantizeLinear", "DequantizeLinear") or node.input[0] in constants:
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
             continue
-        zero = constants[node.input[2]]
-        value = numpy_helper.to_array(zero)
-        if value.dtype == np.int8:
-            zero.CopyFrom(numpy_helper.from_array((value.astype(np.int16) + OFFSET).astype(np.uint8), zero.name))
+        # Weights have a zero point for each channel; a constant with one for all is added to an activation.
+        if node.input[0] not in constants:
+            _move(constants[node.input[2]])
+        elif constants[node.input[2]].dims == []:
+            _move(constants[node.input[0]])
+            _move(constants[node.input[2]])
     return moved
+
+
+def _move(tensor: onnx.TensorProto) -> None:
+    value = numpy_helper.to_array(tensor)
+    if value.dtype == np.int8:
+        tensor.CopyFrom(numpy_helper.from_array((value.astype(np.int16) + OFFSET).astype(np.uint8), tensor.name))
