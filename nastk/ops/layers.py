@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
-from nastk.errors import unknown
+from nastk.errors import UserError, unknown
 from nastk.ops.attention import Gate
 from nastk.ops.drop_path import DropPath
 from nastk.ops.norm import ChannelNorm
 from nastk.ops.shuffle import ChannelShuffle
 
 Make = Callable[[int], nn.Module]
+GROUPS = 4
 
 ACTIVATIONS: Mapping[str, Make] = {
     "relu": lambda _: nn.ReLU(),
@@ -30,7 +31,7 @@ ACTIVATIONS: Mapping[str, Make] = {
 CONVOLUTIONS: Mapping[str, Make] = {
     "strided_conv": lambda c: nn.Conv2d(c, c, 3, 2, 1),
     "dilated_conv": lambda c: nn.Conv2d(c, c, 3, padding=2, dilation=2),
-    "grouped_conv": lambda c: nn.Conv2d(c, c, 3, padding=1, groups=4),
+    "grouped_conv": lambda c: nn.Conv2d(c, c, 3, padding=1, groups=GROUPS),
     "pointwise_conv": lambda c: nn.Conv2d(c, c, 1),
     "depthwise_conv": lambda c: nn.Conv2d(c, c, 5, padding=2, groups=c),
     "spatially_separable_conv": lambda c: nn.Sequential(
@@ -52,14 +53,14 @@ NORMALISATIONS: Mapping[str, Make] = {
     "batch_norm": nn.BatchNorm2d,
     "layer_norm": ChannelNorm,
     "instance_norm": lambda c: nn.InstanceNorm2d(c, affine=True),
-    "group_norm": lambda c: nn.GroupNorm(4, c),
+    "group_norm": lambda c: nn.GroupNorm(GROUPS, c),
 }
 OTHERS: Mapping[str, Make] = {
     "dropout": lambda _: nn.Dropout(0.2),
     # Stochastic depth (Huang et al., ECCV 2016) where it stands on a residual branch, drop path on a cell's edge.
     "drop_path": lambda _: DropPath(0.2),
     "squeeze_excitation": Gate,
-    "channel_shuffle": lambda c: ChannelShuffle(c, 4),
+    "channel_shuffle": lambda c: ChannelShuffle(c, GROUPS),
 }
 # On (N, C, L).
 SEQUENCES: Mapping[str, Make] = {
@@ -88,9 +89,11 @@ def build_layer(name: str, channels: int) -> nn.Module:
         channels: a multiple of 4.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is none of that name, or a number of channels that the groups do not divide.
     """
     every = {**MAPS, **SEQUENCES}
     if name not in every:
         raise unknown("layer", name, every)
+    if channels < GROUPS or channels % GROUPS:
+        raise UserError(f"layer {name!r}: channels={channels}, expected a multiple of {GROUPS}")
     return every[name](channels)

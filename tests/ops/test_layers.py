@@ -172,3 +172,9 @@ def test_what_is_trained_in_int8_computes_what_the_file_does(name: str) -> None:
 def test_an_unknown_layer_names_the_nearest() -> None:
     with pytest.raises(UserError, match="unknown layer 'relu7'; nearest is 'relu"):
         build_layer("relu7", 8)
+
+
+@pytest.mark.parametrize("channels", [0, 6])
+def test_channels_that_the_groups_do_not_divide_are_refused(channels: int) -> None:
+    with pytest.raises(UserError, match=f"layer 'group_norm': channels={channels}, expected a multiple of 4"):
+        build_layer("group_norm", channels)
