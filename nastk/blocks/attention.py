@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from nastk.blocks.layers import activation
+from nastk.blocks.layers import activation, divisible
 from nastk.errors import unknown
 
 GATES: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "hardsigmoid": nn.Hardsigmoid}
@@ -35,3 +35,23 @@ class SqueezeExcitation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         weights: Tensor = self.weigh(x)
         return x * weights
+
+
+def squeezed(
+    channels: int, channels_in: int, se: float, se_of: str, se_act: str, se_gate: str
+) -> list[SqueezeExcitation]:
+    """Returns squeeze-and-excitation inside a mobile block, nothing for a ratio of 0, to go into a `Sequential`.
+
+    Args:
+        channels: of the map that is weighted.
+        channels_in: of what comes into the block.
+        se: ratio of hidden channels; to `channels` they are rounded to eights, as in MobileNetV3 (Howard et al., ICCV
+            2019), to `channels_in` down to whole ones, as in EfficientNet (Tan, Le, ICML 2019).
+        se_of: "hidden" for a ratio to `channels`, "input" for one to `channels_in`.
+        se_act: activation between the two layers.
+        se_gate: "sigmoid" or "hardsigmoid".
+    """
+    if not se:
+        return []
+    hidden = divisible(channels * se) if se_of == "hidden" else max(int(channels_in * se), 1)
+    return [SqueezeExcitation(channels, hidden, se_act, se_gate)]

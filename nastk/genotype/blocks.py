@@ -12,6 +12,7 @@ from typing import Any
 from nastk.errors import UserError, unknown
 
 Value = str | int | float | bool | tuple[int, ...]
+Same = tuple[str, Mapping[str, Value]]
 
 ACTIVATIONS = ("relu", "relu6", "hardswish", "silu", "gelu", "none")
 MOST_CHANNELS = 10**6
@@ -121,6 +122,8 @@ class Block:
         strided: options without effect where a stage does not stride.
         tidy: says of complete options in one way what can be said in several; changes them.
         idle: by option, the value of it that makes other options idle, and which: `{"se": (0.0, ("se_act",))}`.
+        check: is called with a stage's stride and every option; raises UserError where they cannot go together.
+        same: by every option, another family and options of it that are the same function, None where there is none.
     """
 
     name: str
@@ -137,6 +140,8 @@ class Block:
     strided: tuple[str, ...] = ()
     tidy: Callable[[dict[str, Value]], None] | None = None
     idle: Mapping[str, tuple[Value, tuple[str, ...]]] = field(default_factory=dict)
+    check: Callable[[int, Mapping[str, Value]], None] | None = None
+    same: Callable[[Mapping[str, Value]], Same | None] | None = None
 
     def checked(self, options: Mapping[str, Any], where: str, stride: int = 1) -> tuple[tuple[str, Value], ...]:
         """Returns (name, value) pairs in the order of names, without those at their defaults or without effect.

@@ -29,7 +29,7 @@ class Stage:
     """A row of blocks of one family.
 
     Attributes:
-        block: the family's name in `nastk.genotype.blocks`.
+        block: the family's name in `nastk.genotype.blocks`; of two that are the same function, the one of `Block.same`.
         width: channels that come out; 0 for a classifier, whose width is the number of classes, and for a family whose
             channels follow from its options (`Block.own_width`).
         depth: blocks in the row.
@@ -57,7 +57,18 @@ class Stage:
             raise UserError(f"{where}: stride={self.stride}, expected 1: blocks of this family do not stride")
         if family.own_width:
             object.__setattr__(self, "width", 0)
-        object.__setattr__(self, "options", family.checked(dict(self.options), where, self.stride))
+        options = family.checked(dict(self.options), where, self.stride)
+        every = family.complete(dict(options))
+        if family.check is not None:
+            try:
+                family.check(self.stride, every)
+            except UserError as error:
+                raise UserError(f"{where}: {error}") from None
+        same = None if family.same is None else family.same(every)
+        if same is not None:
+            object.__setattr__(self, "block", same[0])
+            options = block_named(same[0]).checked(same[1], where, self.stride)
+        object.__setattr__(self, "options", options)
 
     @cached_property
     def every_option(self) -> dict[str, Value]:

@@ -4,6 +4,8 @@ import nastk.genotype.families.branches
 import nastk.genotype.families.cells
 import nastk.genotype.families.classifiers
 import nastk.genotype.families.dense
+import nastk.genotype.families.mobile
+import nastk.genotype.families.mobile_units
 import nastk.genotype.families.plain
 import nastk.genotype.families.preactivation
 import nastk.genotype.families.residual
