@@ -57,7 +57,7 @@ class Reparameterised(Mergeable):
         side = whole.kernel_size[0]
         weight = torch.zeros_like(whole.weight, dtype=torch.float64)
         bias = torch.zeros_like(weight[:, 0, 0, 0])
-        for kernel, norm in self._normalised():
+        for kernel, norm in self.branches_and_norms():
             scale, shift = _scale_and_shift(norm)
             weight += F.pad(kernel.double() * scale[:, None, None, None], [(side - kernel.shape[-1]) // 2] * 4)
             bias += shift
@@ -71,10 +71,10 @@ class Reparameterised(Mergeable):
     @torch.no_grad()
     def set_merged(self, weight: Tensor, bias: Tensor) -> None:
         """Puts all of it into the first branch and silences the others."""
-        for _, norm in self._normalised():
+        for _, norm in self.branches_and_norms():
             norm.weight.zero_()
             norm.bias.zero_()
-        _, first = self._normalised()[0]
+        _, first = self.branches_and_norms()[0]
         assert first.running_var is not None and first.running_mean is not None
         first.running_mean.zero_()
         first.running_var.fill_(1 - first.eps)
@@ -89,7 +89,7 @@ class Reparameterised(Mergeable):
         assert isinstance(found, nn.Conv2d)
         return found
 
-    def _normalised(self) -> list[tuple[Tensor, nn.BatchNorm2d]]:
+    def branches_and_norms(self) -> list[tuple[Tensor, nn.BatchNorm2d]]:
         """Returns kernel and normalisation of each branch, the full kernel first, the identity last."""
         pairs = [
             (convolution.weight, norm)

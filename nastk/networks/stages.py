@@ -67,6 +67,12 @@ class Scaling:
         """Returns the scaled number of channels."""
         return channels if self.width == 1 else divisible(channels * self.width, self.divisor)
 
+    def width_of(self, stage: Stage) -> int:
+        """Returns the scaled channels of a stage; those of grouped convolutions remain a multiple of their groups."""
+        groups = stage.every_option.get("groups", 1)
+        divisor = math.lcm(self.divisor, groups if isinstance(groups, int) else 1)
+        return stage.width if self.width == 1 or not stage.width else divisible(stage.width * self.width, divisor)
+
     def blocks(self, depth: int) -> int:
         """Returns the scaled number of blocks."""
         return max(1, math.ceil(round(depth * self.depth, 6)))
@@ -124,7 +130,7 @@ def build_stages(
     for index, (stage, depth) in enumerate(rows):
         left = _after(stage, depth, size, index)
         drops = [drop_path * (done + place + 1) / total for place in range(depth)]
-        row = Row(channels, scaling.channels(stage.width), depth, stage.stride, drops, size)
+        row = Row(channels, scaling.width_of(stage), depth, stage.stride, drops, size)
         built = build_stage(stage.block, row, scaling.options(stage))
         modules.append(built.module)
         channels, size, done = built.channels, left, done + depth

@@ -16,4 +16,4 @@ def stage(
     """Returns the module of a stage that is given `channels`; options that are left out have their defaults."""
     asked = Stage(block, width, depth, stride, tuple(options.items()))
     row = Row(channels, asked.width, depth, stride, [drop] * depth, (16, 16))
-    return build_stage(block, row, asked.every_option).module
+    return build_stage(asked.block, row, asked.every_option).module

@@ -33,6 +33,7 @@ from nastk.deploy.onnx.emitting import EMITTERS, SHAPED, Call, UnsupportedError,
 from nastk.deploy.onnx.graph import INPUT, OPSET, OUTPUT, GraphBuilder
 from nastk.errors import UserError
 from nastk.files import write_bytes
+from nastk.ops.merging import Mergeable, merged_network
 
 
 def write_onnx(
@@ -41,7 +42,8 @@ def write_onnx(
     """Writes the network as it computes in eval mode.
 
     The file has input `image` (N, C, H, W) float32, output `logits` (N, classes) float32, a free batch size N, batch
-    normalisation folded into the convolutions, and no data outside. Equal weights give equal bytes.
+    normalisation folded into the convolutions, branches merged into one (`nastk.ops.merging`), and no data outside.
+    Equal weights give equal bytes.
 
     Args:
         network: any module from images to logits; what the quick writer cannot express goes through torch's exporter.
@@ -79,7 +81,7 @@ def quick_model(
     Raises:
         UnsupportedError: a call that the table cannot say exactly, or control flow that depends on data.
     """
-    graph, values = _written(network, example_shape)
+    graph, values = _written(merged_network(network), example_shape)
     logits = next(value for node, value in values.items() if node.op == "output")
     if not isinstance(logits, Value) or logits.rank != 2 or logits.name == INPUT:
         raise UnsupportedError("the network's result is not one tensor (N, classes)")
@@ -94,7 +96,9 @@ class _Tracer(fx.Tracer):
 
 
 class Layer(NamedTuple):
-    """A convolution, linear layer or batch normalisation, with the normalisation that is folded into it, if any."""
+    """A convolution, linear layer, batch normalisation or module of merged branches, with the normalisation that is
+    folded into it, if any.
+    """
 
     module: nn.Module
     norm: nn.BatchNorm2d | None
@@ -106,13 +110,14 @@ def layers_by_node(network: nn.Module, example_shape: tuple[int, ...]) -> dict[s
     Raises:
         UnsupportedError: as `quick_model`.
     """
-    _, values = _written(network, example_shape)
+    whole = merged_network(network)
+    _, values = _written(whole, example_shape)
     found: dict[str, list[Layer]] = {}
-    folded = {_norm_after(node, network) for node in values}
+    folded = {_norm_after(node, whole) for node in values}
     for node, value in values.items():
         module = module_of(node, network)
-        if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d) and module not in folded:
-            found.setdefault(value.name, []).append(Layer(module, _norm_after(node, network)))
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d | Mergeable) and module not in folded:
+            found.setdefault(value.name, []).append(Layer(module, _norm_after(node, whole)))
     return found
 
 
@@ -192,6 +197,7 @@ def exported_model(
     Raises:
         UserError: torch's exporter cannot write this network either.
     """
+    network = merged_network(network)
     # Two images: an example of one would let the exporter take the batch for a constant.
     example = torch.zeros((2, *example_shape[1:]))
     with _evaluating(network), _silence():

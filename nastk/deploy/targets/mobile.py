@@ -28,6 +28,7 @@ from nastk.errors import UserError
 from nastk.files import write_bytes
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
+from nastk.ops.merging import merged_network
 
 
 @dataclass(frozen=True)
@@ -182,10 +183,10 @@ class MobileTarget(Target):
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """Returns a copy of a network in eval mode, without gradients, batch normalisation folded into the convolutions."""
+    """Returns a copy of a network in eval mode, without gradients, batch normalisation folded, branches merged."""
     from torch.fx.experimental.optimization import fuse
 
-    fused: nn.Module = fuse(network)
+    fused: nn.Module = fuse(merged_network(network))
     return fused.requires_grad_(False)
 
 

@@ -11,12 +11,14 @@ from nastk.deploy.onnx.emitting import UnsupportedError
 from nastk.deploy.onnx.writer import layers_by_node
 from nastk.deploy.tuning.trainable import Folded
 from nastk.errors import UserError
+from nastk.ops.merging import Mergeable
 
 
 def write_back(network: nn.Module, weights: Mapping[str, Folded], example_shape: tuple[int, ...]) -> None:
     """Gives a network the weights of its graph's nodes; written as ONNX again, it gives that very graph.
 
-    A batch normalisation that was folded becomes one that adds the bias and does nothing else.
+    A batch normalisation that was folded becomes one that adds the bias and does nothing else; of branches that were
+    merged one does all.
 
     Args:
         network: is changed. Layers that the graph does not hold, such as an auxiliary head's, stay as they are.
@@ -36,7 +38,10 @@ def write_back(network: nn.Module, weights: Mapping[str, Folded], example_shape:
     with torch.no_grad():
         for name, folded in weights.items():
             for module, norm in layers[name]:
-                if isinstance(module, nn.BatchNorm2d):
+                if isinstance(module, Mergeable):
+                    bias = torch.zeros(len(folded.weight)) if folded.bias is None else folded.bias
+                    module.set_merged(folded.weight, bias)
+                elif isinstance(module, nn.BatchNorm2d):
                     _set_norm(module, folded.weight.flatten(), folded.bias)
                 else:
                     _set_layer(module, norm, folded)
