@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from nastk.networks.config import NetworkConfig
+from nastk.ops.merging import merged_network
 
 
 class _SkipUncounted(TorchFunctionMode):
@@ -45,8 +46,10 @@ def count_macs(module: nn.Module, config: NetworkConfig) -> int:
     """Returns the multiply-accumulates of one image in eval mode: convolutions and matrix products.
 
     That is what published counts are of (NASNet's 564 M, say): normalisation is folded, pooling and sums are left out,
-    and so is the auxiliary head. The counter is torch's own, on tensors without content; the module is left as it was.
+    and so is the auxiliary head; branches are merged as in an exported file. The counter is torch's own, on tensors
+    without content; the module is left as it was.
     """
+    module = merged_network(module)
     training = [part for part in module.modules() if part.training]
     tensors: dict[str, Tensor] = {
         name: tensor.detach().to("meta") for name, tensor in (*module.named_parameters(), *module.named_buffers())

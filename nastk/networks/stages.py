@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from nastk.blocks.layers import SAME, divisible
+from nastk.blocks.layers import divisible
 from nastk.blocks.register import Row, build_stage
 from nastk.errors import UserError
 from nastk.genotype.blocks import Value, Whole, Wholes, block_named
+from nastk.genotype.sides import side_after
 from nastk.genotype.stages import Stage, StageGenotype
 from nastk.ops.drop_path import DropPath
 
@@ -146,27 +147,10 @@ def _after(stage: Stage, depth: int, size: tuple[int, int], index: int) -> tuple
     Raises:
         UserError: nothing is left to stride over.
     """
-    left = _side_after(stage, depth, size[0]), _side_after(stage, depth, size[1])
+    left = side_after(stage, depth, size[0]), side_after(stage, depth, size[1])
     if min(left) < 1 or (stage.stride > 1 and min(size) < 2):
         raise UserError(
             f"stage {index} ({stage.block!r}, stride {stage.stride}) shrinks a map of {size[0]}x{size[1]} pixels below "
             "1x1: give larger images, or fewer strides"
         )
     return left
-
-
-def _side_after(stage: Stage, depth: int, side: int) -> int:
-    """Returns the pixels of a side after a stage, each of whose blocks has one strided or unpadded window."""
-    if block_named(stage.block).floors:
-        return side // stage.stride
-    options = stage.every_option
-    kernel, dilation, padding = (options.get(name) for name in ("kernel", "dilation", "padding"))
-    reach = (dilation if isinstance(dilation, int) else 1) * (kernel - 1 if isinstance(kernel, int) else 0)
-    padding = reach // 2 if not isinstance(padding, int) or padding == SAME else padding
-    for stride in (stage.stride, *[1] * (depth - 1)):
-        room = side + 2 * padding - reach - 1
-        windows = room // stride + 1
-        if options.get("ceil") and room % stride and windows * stride < side + padding:
-            windows += 1  # torch's rule: the last window begins within the image or its left padding
-        side = windows
-    return side

@@ -1,0 +1,68 @@
+"""A classic network in a form for small images: the strides that come first are taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from nastk.genotype.families.plain import SAME
+from nastk.genotype.sides import last_side
+from nastk.genotype.stages import Stage, StageGenotype
+
+LEAST_PIXELS = 4
+LEAST_KERNEL = 3
+POOLING = ("max_pool",)
+
+
+def for_images(genotype: StageGenotype, height: int, width: int, least: int = LEAST_PIXELS) -> StageGenotype:
+    """Returns the genotype with early strides halved until its last map has at least so many pixels a side.
+
+    So it is done by hand for small images: ResNet's form for CIFAR-10 begins with a 3x3 convolution without a stride
+    and without pooling (He et al., CVPR 2016). Early ones, because what they would throw away is what small images have
+    least of. Convolutions of large kernels, which are large because of their stride, get smaller ones with it; pooling
+    that no longer strides is left out. A genotype that leaves enough pixels is returned as it is.
+
+    Args:
+        genotype: of a network for larger images.
+        height: of the image, pixels.
+        width: of the image, pixels; what counts is the smaller one, or the genotype's own resolution.
+        least: pixels a side that the last map is to have; if the image has fewer, no stride is left.
+    """
+    side = genotype.resolution or min(height, width)
+    while last_side(genotype, side) < least:
+        lowered = _first_stride_halved(genotype)
+        if lowered is None:
+            break
+        genotype = lowered
+    return genotype
+
+
+def _first_stride_halved(genotype: StageGenotype) -> StageGenotype | None:
+    """Returns the genotype with the first of its strides halved, None where there is none."""
+    for name in ("stem", "stages", "head"):
+        row: Sequence[Stage] = getattr(genotype, name)
+        for place, stage in enumerate(row):
+            if stage.stride > 1:
+                gone = stage.block in POOLING and stage.stride < 4 and len(genotype.body) > 1
+                instead = () if gone else (_halved(stage),)
+                changed: dict[str, Any] = {name: (*row[:place], *instead, *row[place + 1 :])}
+                return replace(genotype, **changed)
+    return None
+
+
+def _halved(stage: Stage) -> Stage:
+    """Returns a stage of half the stride; a convolution's kernel and padding go with it."""
+    stride = stage.stride // 2
+    kernel, padding = (stage.every_option.get(name) for name in ("kernel", "padding"))
+    if stage.block != "conv" or not isinstance(kernel, int):
+        return replace(stage, stride=stride)
+    patches = kernel == stage.stride and padding == 0
+    if patches and stride > 1:
+        changed = {"kernel": stride}
+    elif patches or kernel > LEAST_KERNEL:
+        odd = kernel * stride // stage.stride // 2 * 2 + 1
+        changed = {"kernel": max(odd, LEAST_KERNEL), "padding": SAME}
+    else:
+        changed = {}
+    return replace(stage, stride=stride, options=tuple({**stage.every_option, **changed}.items()))
