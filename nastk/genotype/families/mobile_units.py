@@ -63,6 +63,7 @@ enter(
         "global_pool",
         "nastk.blocks.pooled",
         "the mean of each channel; keeps the channels",
+        keeps=True,
         own_width=True,
         repeats=False,
         strides=False,
