@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from nastk.genotype.families.plain import SAME
+from nastk.genotype.genotype import Genotype
 from nastk.genotype.sides import last_side
 from nastk.genotype.stages import Stage, StageGenotype
 
@@ -15,13 +16,14 @@ LEAST_KERNEL = 3
 POOLING = ("max_pool",)
 
 
-def for_images(genotype: StageGenotype, height: int, width: int, least: int = LEAST_PIXELS) -> StageGenotype:
+def for_images(genotype: Genotype, height: int, width: int, least: int = LEAST_PIXELS) -> Genotype:
     """Returns the genotype with early strides halved until its last map has at least so many pixels a side.
 
     So it is done by hand for small images: ResNet's form for CIFAR-10 begins with a 3x3 convolution without a stride
     and without pooling (He et al., CVPR 2016). Early ones, because what they would throw away is what small images have
     least of. Convolutions of large kernels, which are large because of their stride, get smaller ones with it; pooling
-    that no longer strides is left out. A genotype that leaves enough pixels is returned as it is.
+    that no longer strides is left out. A genotype that leaves enough pixels is returned as it is, and so is one
+    of cells, whose stem is chosen by the image.
 
     Args:
         genotype: of a network for larger images.
@@ -29,6 +31,8 @@ def for_images(genotype: StageGenotype, height: int, width: int, least: int = LE
         width: of the image, pixels; what counts is the smaller one, or the genotype's own resolution.
         least: pixels a side that the last map is to have; if the image has fewer, no stride is left.
     """
+    if not isinstance(genotype, StageGenotype):
+        return genotype
     side = genotype.resolution or min(height, width)
     while last_side(genotype, side) < least:
         lowered = _first_stride_halved(genotype)

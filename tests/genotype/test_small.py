@@ -26,6 +26,12 @@ def genotype(name: str) -> StageGenotype:
     return StageGenotype.from_dict(classic(name)["genotype"])
 
 
+def stages_for(own: StageGenotype, height: int, width: int) -> StageGenotype:
+    small = for_images(own, height, width)
+    assert isinstance(small, StageGenotype)
+    return small
+
+
 def built(small: StageGenotype, side: int, width: float = 1.0) -> StageNetwork:
     return build_stages(small, classes=5, channels=3, height=side, width=side, width_multiplier=width)
 
@@ -43,7 +49,7 @@ def test_for_its_own_images_a_network_stays_as_it_is(name: str) -> None:
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("name", CLASSICS)
 def test_small_images_leave_enough_pixels_and_no_stride_is_taken_back_in_vain(name: str, side: int) -> None:
-    small = for_images(genotype(name), side, side + 5)
+    small = stages_for(genotype(name), side, side + 5)
     with torch.device("meta"):
         assert built(small, side)(torch.empty(2, 3, side, side)).shape == (2, 5)
     assert last_side(small, side) >= 4
@@ -53,28 +59,28 @@ def test_small_images_leave_enough_pixels_and_no_stride_is_taken_back_in_vain(na
 @pytest.mark.parametrize("name", CLASSICS)
 def test_the_small_form_learns(name: str) -> None:
     torch.manual_seed(0)
-    network = built(for_images(genotype(name), 32, 32), 32, width=0.125)
+    network = built(stages_for(genotype(name), 32, 32), 32, width=0.125)
     network(torch.randn(4, 3, 32, 32)).square().sum().backward()
     assert not [key for key, parameter in network.named_parameters() if parameter.grad is None]
 
 
 def test_the_small_resnet_is_the_one_for_cifar() -> None:
-    small = for_images(genotype("resnet50"), 32, 32)
+    small = stages_for(genotype("resnet50"), 32, 32)
     assert small.stem == (Stage("conv", 64),)
     assert small.stages == genotype("resnet50").stages
 
 
 def test_the_first_strides_go_first_and_late_ones_stay() -> None:
     own = genotype("mobilenet_v2")
-    small = for_images(own, 32, 32)
+    small = stages_for(own, 32, 32)
     assert [stage.stride for stage in own.body] == [2, 1, 2, 2, 2, 1, 2, 1, 1]
     assert [stage.stride for stage in small.body] == [1, 1, 1, 2, 2, 1, 2, 1, 1]
-    assert [stage.stride for stage in for_images(own, 64, 64).body] == [1, 1, 2, 2, 2, 1, 2, 1, 1]
+    assert [stage.stride for stage in stages_for(own, 64, 64).body] == [1, 1, 2, 2, 2, 1, 2, 1, 1]
 
 
 def test_patches_become_smaller_and_then_overlapping_ones() -> None:
     own = genotype("fasternet_t0")
-    at_64, at_32 = (for_images(own, side, side).stem[0] for side in (64, 32))
+    at_64, at_32 = (stages_for(own, side, side).stem[0] for side in (64, 32))
     assert (at_64.stride, at_64.every_option["kernel"], at_64.every_option["padding"]) == (2, 2, 0)
     assert (at_32.stride, at_32.every_option["kernel"], at_32.every_option["padding"]) == (1, 3, -1)
 
@@ -86,4 +92,4 @@ def test_a_resolution_of_its_own_counts_instead_of_the_image() -> None:
 
 def test_an_image_that_has_too_few_pixels_keeps_them_all() -> None:
     own = StageGenotype((Stage("conv", 8, 1, 2), Stage("max_pool", 0, 1, 2), Stage("conv", 8, 1, 3)))
-    assert [stage.stride for stage in for_images(own, 3, 3).body] == [1, 1]
+    assert [stage.stride for stage in stages_for(own, 3, 3).body] == [1, 1]
