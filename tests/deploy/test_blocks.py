@@ -20,6 +20,7 @@ from nastk.deploy.precision.lint import OPSETS, lint
 from nastk.deploy.precision.quantize import quantized_model
 from nastk.deploy.precision.scheme import ARM, TENSORRT, X86, Scheme
 from nastk.deploy.runtimes.session import open_session, predict
+from nastk.deploy.targets import ArmTarget, CpuTarget, TensorrtTarget
 from nastk.deploy.tuning.trainable import TrainableInt8
 from nastk.genotype import families  # noqa: F401  (enters the families)
 from nastk.genotype.blocks import ACTIVATIONS, BLOCKS
@@ -31,6 +32,7 @@ SHAPE = (1, 3, SIZE, SIZE)
 CALIBRATION, TESTED = 64, 48
 LEAST_IN_INT8 = 0.95
 FLOAT_BYTES = 4
+TARGETS = {"cpu": CpuTarget(), "arm": ArmTarget(), "tensorrt": TensorrtTarget()}
 SCHEMES = {"cpu": X86, "arm": ARM, "tensorrt": TENSORRT}
 
 every_family = pytest.mark.parametrize("family", sorted(BLOCKS))
@@ -136,8 +138,8 @@ def test_any_activation_stays_in_int8(family: str, act: str, tmp_path: Path) -> 
 @every_family
 @pytest.mark.parametrize("target", SCHEMES)
 def test_files_keep_the_rules_of_targets(family: str, target: str) -> None:
-    lint(written(family), target)
-    lint(quantized_model(written(family), ranges(family), SCHEMES[target]), target)
+    lint(written(family), TARGETS[target])
+    lint(quantized_model(written(family), ranges(family), SCHEMES[target]), TARGETS[target])
 
 
 @every_family

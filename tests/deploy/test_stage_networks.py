@@ -14,6 +14,7 @@ from nastk.deploy.precision.calibrate import tensor_ranges
 from nastk.deploy.precision.fusion import int8_share
 from nastk.deploy.precision.lint import lint
 from nastk.deploy.precision.quantize import quantized_model
+from nastk.deploy.targets import CpuTarget
 from nastk.genotype.stages import KIND, StageGenotype
 from nastk.networks.stages import build_stages
 from tests.networks.named import FOLDER
@@ -46,7 +47,7 @@ def test_a_quarter_of_its_width_runs_in_int8(name: str, tmp_path: Path) -> None:
         made.train()(images)
     model = quick_model(made.eval(), (1, 3, SIZE, SIZE))
     int8 = quantized_model(model, tensor_ranges(model, images.numpy()))
-    lint(int8, "cpu")
+    lint(int8, CpuTarget())
     (tmp_path / "model.int8.onnx").write_bytes(serialise(int8))
     fusion = int8_share(tmp_path / "model.int8.onnx")
     assert fusion.in_int8 >= LEAST_IN_INT8 * fusion.convolutions > 0, fusion.sentence()
