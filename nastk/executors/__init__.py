@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
 from nastk.genotype import Genotype
@@ -34,6 +34,22 @@ class Task:
     here: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
+class NoTask(Enum):
+    """What an executor is given in place of a task.
+
+    Attributes:
+        ASK_AGAIN: a proposal needed no training. Hand on first what candidates under way report, then ask again.
+        WAIT: there is nothing to train until a candidate under way has ended. Where none is, that is all.
+    """
+
+    ASK_AGAIN = auto()
+    WAIT = auto()
+
+
+Next = Callable[[], Task | NoTask]
+"""Returns the next candidate to train; called whenever a worker has nothing to do."""
+
+
 class Executor(Protocol):
     """Anything that trains candidates; used as a context, which ends whatever it started.
 
@@ -49,6 +65,11 @@ class Executor(Protocol):
         """How many candidates train at once."""
         ...
 
+    @property
+    def rounds(self) -> bool:
+        """Whether all candidates of a round are proposed before the first is trained, and told when all have ended."""
+        ...
+
     def __enter__(self) -> Executor: ...
 
     def __exit__(
@@ -58,48 +79,22 @@ class Executor(Protocol):
     def ready(self, candidates: int) -> None:
         """Starts the workers that so many candidates need; returns when all are idle, so that costs can be timed.
 
+        Args:
+            candidates: at least 1.
+
         Raises:
             UserError: the workers cannot be started.
         """
         ...
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
-        """Trains candidates, as many at once as `parallel` says.
+    def stream(self, more: Next) -> Iterator[tuple[int, Result]]:
+        """Trains candidates, as many at once as `parallel` says, until there are no more; `ready` was called.
 
         Yields:
-            the index of a task and its result, in the order in which they end.
+            the index of a task, counted from 0 in the order in which `more` returned them, and its result; in the order
+            in which they end.
 
         Raises:
             Exception: a bug in the evaluator, or what a report raised other than `Pruned`.
-        """
-        ...
-
-
-class Later(Enum):
-    """Says that there may be more to train, to who looks at its workers first and then asks again."""
-
-    AT_ONCE = auto()
-
-
-@runtime_checkable
-class Streaming(Executor, Protocol):
-    """An executor that can also be handed candidates one by one, so that no worker waits for the slowest of a round.
-
-    Attributes:
-        rounds: whether the search is to go on in rounds all the same.
-    """
-
-    @property
-    def rounds(self) -> bool: ...
-
-    def stream(self, more: Callable[[], Task | Later | None]) -> Iterator[tuple[int, Result]]:
-        """Trains candidates until there are no more.
-
-        Args:
-            more: is asked whenever a worker has nothing to do; None says that there is nothing to train unless one of
-                those under way ends otherwise than expected: it is asked again then.
-
-        Yields:
-            as `run`; a task's index says which of those that `more` returned it was.
         """
         ...

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from types import TracebackType
 
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned
-from nastk.executors import Make, Result, Task
+from nastk.executors import Make, Next, NoTask, Result, Task
 
 
 class InlineExecutor:
@@ -18,6 +18,7 @@ class InlineExecutor:
     """
 
     parallel = 1
+    rounds = True
 
     def __init__(self, make: Make) -> None:
         self._make = make
@@ -38,13 +39,17 @@ class InlineExecutor:
     def ready(self, candidates: int) -> None:
         """Returns at once: there is nothing to wait for."""
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
-        """Trains candidates in order; yields the index and the result of each."""
-        for index, task in enumerate(tasks):
-            result: Result
-            try:
-                with task.here():
-                    result = self.evaluator.evaluate(task.genotype, task.begin())
-            except (EvaluationFailed, Pruned) as stopped:
-                result = stopped
-            yield index, result
+    def stream(self, more: Next) -> Iterator[tuple[int, Result]]:
+        """Trains one candidate after another; yields the index and the result of each."""
+        index = 0
+        while (offered := more()) is not NoTask.WAIT:
+            if isinstance(offered, Task):
+                yield index, self._result(offered)
+                index += 1
+
+    def _result(self, task: Task) -> Result:
+        try:
+            with task.here():
+                return self.evaluator.evaluate(task.genotype, task.begin())
+        except (EvaluationFailed, Pruned) as stopped:
+            return stopped

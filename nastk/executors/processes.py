@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -19,26 +16,14 @@ import joblib
 
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
-from nastk.executors import Make, Result, Task
+from nastk.executors import Make, Next, NoTask, Result
+from nastk.executors.attempts import Attempt, TaskQueue, Waiting, seconds_left, why_stop
 from nastk.executors.limits import check_patience, check_range, times, took_too_long
 from nastk.executors.pool import Pool, close_all, start_server, wait_for_server
 
 MOST = 256
 
-
-@dataclass(frozen=True)
-class _Attempt:
-    """A candidate in training: the index of its task, the worker's, which attempt it is, what it reports to, its end.
-
-    The deadline is by the monotonic clock, None where there is none.
-    """
-
-    task: int
-    worker: int
-    number: int
-    report: Report
-    future: Future[dict[str, float]]
-    deadline: float | None
+_Running = dict[Connection, tuple[Attempt[int], Future[dict[str, float]]]]  # by what the worker reports on
 
 
 class ProcessesExecutor:
@@ -83,6 +68,11 @@ class ProcessesExecutor:
         self._devices = devices
         self._preload = (__name__, *preload)
         self._pools: list[Pool] = []
+
+    @property
+    def rounds(self) -> bool:
+        """This machine trains, so that latencies are measured on it while it rests."""
+        return True
 
     def __enter__(self) -> ProcessesExecutor:
         start_server(self._preload)
@@ -130,42 +120,43 @@ class ProcessesExecutor:
                 if not self._prepared(index):
                     raise self._cannot_start(index, f"it died twice: {death}")
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+    def stream(self, more: Next) -> Iterator[tuple[int, Result]]:
         """Trains candidates, as many at once as there are workers; yields the index and the result of each.
 
         Raises:
             Exception: a bug in the evaluator, with the worker's traceback, or what a report raised but `Pruned`.
         """
-        self.ready(len(tasks))
-        waiting = deque((index, 1) for index in range(len(tasks)))
-        idle = list(range(len(self._pools)))
-        running: dict[Connection[Any, Any], _Attempt] = {}
-        while waiting or running:
-            while waiting and idle:
-                task, number = waiting.popleft()
+        queue, idle = TaskQueue(more), list(range(len(self._pools)))
+        running: _Running = {}
+        while True:
+            offered = queue.next() if idle else NoTask.WAIT
+            if isinstance(offered, Waiting):
                 worker = idle.pop(0)
-                future = self._submit(worker, tasks[task])
-                deadline = None if self._max_seconds is None else time.monotonic() + self._max_seconds
-                attempt = _Attempt(task, worker, number, tasks[task].begin(), future, deadline)
-                running[self._pools[worker].reports] = attempt
-            news = connection.wait(list(running), _left(running.values()))
-            for late in [reports for reports in running if reports not in news and _late(running[reports])]:
-                attempt = running.pop(late)
-                self._pools[attempt.worker].close()
-                self._pools[attempt.worker] = self._start(attempt.worker)
-                idle.append(attempt.worker)
-                yield attempt.task, took_too_long(self._max_seconds)
-            for reports in news:
-                assert isinstance(reports, Connection)
-                if _answered(reports, running[reports].report):
-                    continue
-                attempt = running.pop(reports)
-                result = self._result(attempt)
+                submitted = self._submit(worker, offered)
+                running[self._pools[worker].reports] = submitted
+            elif offered is NoTask.WAIT and not running:
+                return
+            timeout = seconds_left(attempt for attempt, _ in running.values()) if offered is NoTask.WAIT else 0.0
+            for attempt, result in self._happened(running, timeout):
                 idle.append(attempt.worker)
                 if result is None:
-                    waiting.appendleft((attempt.task, attempt.number + 1))
+                    queue.again(attempt.waiting)
                 else:
-                    yield attempt.task, result
+                    yield attempt.waiting.index, result
+
+    def _happened(self, running: _Running, timeout: float | None) -> Iterator[tuple[Attempt[int], Result | None]]:
+        """Waits and answers reports; yields attempts that have ended with their result, None where it died."""
+        ready = connection.wait(list(running), timeout)
+        for late in [reports for reports in running if reports not in ready and running[reports][0].is_late]:
+            attempt, _ = running.pop(late)
+            self._pools[attempt.worker].close()
+            self._pools[attempt.worker] = self._start(attempt.worker)
+            yield attempt, took_too_long(self._max_seconds)
+        for reports in ready:
+            assert isinstance(reports, Connection)
+            if not _answered(reports, running[reports][0].report):
+                attempt, future = running.pop(reports)
+                yield attempt, self._result(attempt, future)
 
     def _prepared(self, index: int) -> bool:
         try:
@@ -193,12 +184,13 @@ class ProcessesExecutor:
             "give a smaller number, or executor=inline"
         )
 
-    def _submit(self, worker: int, task: Task) -> Future[dict[str, float]]:
+    def _submit(self, worker: int, waiting: Waiting) -> tuple[Attempt[int], Future[dict[str, float]]]:
         try:
-            return self._pools[worker].submit(task.genotype)
+            future = self._pools[worker].submit(waiting.task.genotype)
         except BrokenProcessPool:  # it died while it had nothing to do
             self._replace(worker)
-            return self._pools[worker].submit(task.genotype)
+            future = self._pools[worker].submit(waiting.task.genotype)
+        return Attempt.begun(waiting, worker, self._max_seconds), future
 
     def _replace(self, worker: int) -> str:
         """Starts a new process in a dead one's place; returns how that one ended."""
@@ -207,29 +199,17 @@ class ProcessesExecutor:
         self._pools[worker] = self._start(worker)
         return death
 
-    def _result(self, attempt: _Attempt) -> Result | None:
+    def _result(self, attempt: Attempt[int], future: Future[dict[str, float]]) -> Result | None:
         """Returns what became of a candidate, or None where it is to be trained again."""
         try:
-            return attempt.future.result()
+            return future.result()
         except (EvaluationFailed, Pruned) as stopped:
             return stopped
         except BrokenProcessPool as broken:
             if broken.__cause__ is not None:  # no death: the pool could not read what the worker sent
                 raise
-            death = self._replace(attempt.worker)
-            if attempt.number <= self._retries:
-                return None
-            return EvaluationFailed(f"its process died{times(attempt.number)} ({death})")
-
-
-def _late(attempt: _Attempt) -> bool:
-    return attempt.deadline is not None and attempt.deadline <= time.monotonic()
-
-
-def _left(attempts: Iterable[_Attempt]) -> float | None:
-    """Returns the seconds to the first deadline, None where there is none."""
-    deadlines = [attempt.deadline for attempt in attempts if attempt.deadline is not None]
-    return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+            death, number = self._replace(attempt.worker), attempt.waiting.number
+            return None if number <= self._retries else EvaluationFailed(f"its process died{times(number)} ({death})")
 
 
 def _answered(reports: Connection[Any, Any], report: Report) -> bool:
@@ -240,11 +220,7 @@ def _answered(reports: Connection[Any, Any], report: Report) -> bool:
         return False
     if epoch is None:
         return False
-    why = None
-    try:
-        report(*epoch)
-    except Pruned as stop:
-        why = str(stop)
+    why = why_stop(report, *epoch)
     with contextlib.suppress(OSError):  # it has just died, which the next read finds
         reports.send(why)
     return True

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from types import TracebackType
 from typing import Any
 
 from nastk.errors import UserError
-from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
-from nastk.executors import Later, Make, Result, Task
+from nastk.evaluators import EvaluationFailed, Evaluator, Pruned
+from nastk.executors import Make, Next, NoTask, Result
+from nastk.executors.attempts import Attempt, TaskQueue, Waiting, seconds_left, why_stop
 from nastk.executors.limits import check_patience, check_range, times, took_too_long
 from nastk.executors.ray_cluster import GIGABYTE, Needs, joined, room, trains_here
 from nastk.executors.ray_workers import Handle, Workers, death
@@ -22,24 +20,7 @@ from nastk.executors.ray_workers import Handle, Workers, death
 MOST = 1024
 POLL_SECONDS = 1.0
 
-
-@dataclass(frozen=True)
-class _Waiting:
-    """A candidate to be trained: the index of its task, and which attempt it will be."""
-
-    index: int
-    task: Task
-    number: int = 1
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    """A candidate in training: where, what it reports to, and when it is given up, by the monotonic clock."""
-
-    waiting: _Waiting
-    worker: Handle
-    report: Report
-    deadline: float | None
+_Running = dict[Any, Attempt[Handle]]  # by what Ray answers with
 
 
 class RayExecutor:
@@ -145,43 +126,30 @@ class RayExecutor:
         self._workers.start(max(0, wanted - there))
         self._workers.wait(wanted if self.rounds else 1)
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+    def stream(self, more: Next) -> Iterator[tuple[int, Result]]:
         """Trains candidates, as many at once as there are workers; yields the index and the result of each.
 
         Raises:
             Exception: a bug in the evaluator, with the worker's traceback, or what a report raised but `Pruned`.
         """
-        if tasks:
-            self.ready(len(tasks))
-            left = iter(tasks)
-            yield from self.stream(lambda: next(left, None))
-
-    def stream(self, more: Callable[[], Task | Later | None]) -> Iterator[tuple[int, Result]]:
-        """Trains what `more` returns for as long as it does; `ready` was called. See `Streaming`."""
-        workers = self._workers
+        workers, queue = self._workers, TaskQueue(more)
         assert workers is not None
-        waiting: deque[_Waiting] = deque()
-        running: dict[Any, _Attempt] = {}
-        taken = 0
+        running: _Running = {}
+        offered: Waiting | NoTask = NoTask.ASK_AGAIN
         try:
             while True:
-                offered = more() if not waiting and (workers.idle or not running) else None
-                if isinstance(offered, Task):
-                    waiting.append(_Waiting(taken, offered))
-                    taken += 1
-                if not waiting and not running and offered is None:
+                if not isinstance(offered, Waiting):
+                    offered = queue.next() if workers.idle or not running else NoTask.WAIT
+                if offered is NoTask.WAIT and not running:
                     return
-                handed = bool(waiting and workers.idle)
-                if handed:
-                    worker = workers.idle.pop(0)
-                    begun = self._begin(waiting.popleft(), worker)
-                    running[worker.actor.train.remote(begun.waiting.task.genotype)] = begun
-                for ref in self._happened(workers, running, at_once=offered is Later.AT_ONCE or handed):
+                if isinstance(offered, Waiting) and workers.idle:
+                    attempt = Attempt.begun(offered, workers.idle.pop(0), self._max_seconds)
+                    running[attempt.worker.actor.train.remote(attempt.waiting.task.genotype)] = attempt
+                    offered = NoTask.ASK_AGAIN
+                for ref in self._happened(workers, running, at_once=offered is NoTask.ASK_AGAIN):
                     attempt = running.pop(ref)
-                    result = self._heard(ref, attempt, running)
-                    if isinstance(result, _Waiting):
-                        waiting.appendleft(result)
-                    elif result is not None:
+                    result = self._heard(ref, attempt, running, queue)
+                    if result is not None:
                         yield attempt.waiting.index, result
         finally:
             for attempt in running.values():
@@ -199,31 +167,25 @@ class RayExecutor:
             return functools.partial(self._make, there)
         return functools.partial(_itself, carried(there))
 
-    def _begin(self, waiting: _Waiting, worker: Handle) -> _Attempt:
-        deadline = None if self._max_seconds is None else time.monotonic() + self._max_seconds
-        return _Attempt(waiting, worker, waiting.task.begin(), deadline)
-
-    def _happened(self, workers: Workers, running: dict[Any, _Attempt], at_once: bool) -> list[Any]:
-        """Waits; returns the attempts of which there is news, or whose time is up."""
+    def _happened(self, workers: Workers, running: _Running, at_once: bool) -> list[Any]:
+        """Waits; returns the attempts that have reported or ended, or whose time is up."""
         everything = [*running, *workers.starting]
         if not everything:
             return []
-        now = time.monotonic()
-        nearest = min((a.deadline - now for a in running.values() if a.deadline is not None), default=POLL_SECONDS)
-        timeout = 0.0 if at_once else max(0.0, min(POLL_SECONDS, nearest))
-        news, rest = self._ray.wait(everything, timeout=timeout)
-        if news and rest:
-            news += self._ray.wait(rest, num_returns=len(rest), timeout=0)[0]
-        for ref in news:
+        left = seconds_left(running.values())
+        timeout = 0.0 if at_once else min(POLL_SECONDS, POLL_SECONDS if left is None else left)
+        done, rest = self._ray.wait(everything, timeout=timeout)
+        if done and rest:
+            done += self._ray.wait(rest, num_returns=len(rest), timeout=0)[0]
+        for ref in done:
             if ref in workers.starting:
                 workers.started(ref)
         workers.check(len(running))
-        now, known = time.monotonic(), set(news)
-        late = [ref for ref, a in running.items() if ref not in known and a.deadline is not None and a.deadline <= now]
-        return late + [ref for ref in news if ref in running]
+        late = [ref for ref, attempt in running.items() if ref not in done and attempt.is_late]
+        return late + [ref for ref in done if ref in running]
 
-    def _heard(self, ref: Any, attempt: _Attempt, running: dict[Any, _Attempt]) -> Result | _Waiting | None:
-        """Acts on news of an attempt; returns its result, another attempt to make, or None where it goes on."""
+    def _heard(self, ref: Any, attempt: Attempt[Handle], running: _Running, queue: TaskQueue) -> Result | None:
+        """Acts on what became of an attempt; returns its result, None where it goes on or is to be made again."""
         workers, worker = self._workers, attempt.worker
         assert workers is not None
         if not self._ray.wait([ref], timeout=0)[0]:
@@ -235,9 +197,13 @@ class RayExecutor:
             raise error.cause from RuntimeError(f"\n{error}")
         except self._ray.exceptions.RayError as error:
             workers.replace(worker)
-            return self._after_death(attempt, death(error))
+            number = attempt.waiting.number
+            if number <= self._retries:
+                queue.again(attempt.waiting)
+                return None
+            return EvaluationFailed(f"its worker died{times(number)} ({death(error)})")
         if kind == "epoch":
-            running[worker.actor.go_on.remote(_answer(attempt.report, *value))] = attempt
+            running[worker.actor.go_on.remote(why_stop(attempt.report, *value))] = attempt
             return None
         if kind == "memory":
             workers.replace(worker)
@@ -249,22 +215,7 @@ class RayExecutor:
             raise value[0] from RuntimeError(f"\n{value[1]}")
         return Pruned(value) if kind == "pruned" else EvaluationFailed(value) if kind == "failed" else dict(value)
 
-    def _after_death(self, attempt: _Attempt, why: str) -> Result | _Waiting:
-        waiting = attempt.waiting
-        if waiting.number <= self._retries:
-            return _Waiting(waiting.index, waiting.task, waiting.number + 1)
-        return EvaluationFailed(f"its worker died{times(waiting.number)} ({why})")
-
 
 def _itself(evaluator: Evaluator) -> Evaluator:
     """Makes nothing: what came along is the evaluator, whose values are checked as it was made."""
     return evaluator
-
-
-def _answer(report: Report, epoch: int, accuracy: float) -> str | None:
-    """Hands an epoch on; returns why to stop, or None."""
-    try:
-        report(epoch, accuracy)
-    except Pruned as stop:
-        return str(stop)
-    return None

@@ -35,8 +35,9 @@ from nastk.runs.folder import held, named_run, new_run, record_config, space_nam
 from nastk.runs.front import write_choice
 from nastk.runs.trials import Row, append_row, check_rows, write_rows
 from nastk.spaces import Value, replay
+from nastk.study.budget import Budget
 from nastk.study.deaths import watching
-from nastk.study.loop import Budget, search
+from nastk.study.loop import search
 from nastk.study.pruning import Pruner, check_pruner
 from nastk.study.study import SearchStudy
 
@@ -109,7 +110,7 @@ def searched(config: DictConfig) -> Searched:
                 print(f"nastk: {line}", file=sys.stderr)
             record_data(folder, executor.evaluator)
             with opened_study(folder, part, storage, opening, controller(), space, objective, pruner) as study:
-                check_rows(folder, study.recorded)
+                check_rows(folder, study.rows_with_outcome)
                 write_rows(folder, study.rows)
                 slow = _begun(config, folder, study, executor, budget, told)
                 with (

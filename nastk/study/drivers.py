@@ -23,7 +23,7 @@ from nastk.storages import Sharing
 from nastk.storages.driver import DriverStorage
 from nastk.storages.heartbeat import Heartbeat
 from nastk.storages.joining import create_or_join
-from nastk.study.candidate import Candidate
+from nastk.study.proposal import Proposal
 from nastk.study.pruning import Pruner
 from nastk.study.study import SearchStudy
 
@@ -73,7 +73,7 @@ class DriversStudy(SearchStudy):
         settings: Mapping[str, Any],
     ) -> None:
         self._driver = driver
-        self._news: list[Row] = []
+        self._new_rows: list[Row] = []
         self._last_look = 0.0
         self._sharing = sharing
         self._known: set[int] = set()  # trials of this driver's, and others that were given a sign of life
@@ -89,18 +89,18 @@ class DriversStudy(SearchStudy):
         """Ends the signs of life."""
         self._heartbeat.close()
 
-    def news(self) -> Iterator[Row]:
+    def new_rows(self) -> Iterator[Row]:
         """Yields the rows of other drivers' trials that have ended since the last call."""
         self._refresh()
-        while self._news:
-            yield self._news.pop(0)
+        while self._new_rows:
+            yield self._new_rows.pop(0)
 
     def wait(self) -> None:
         """Waits a moment for other drivers."""
         time.sleep(0.5)
         self._take_over()
 
-    def ask(self) -> Candidate:
+    def ask(self) -> Proposal:
         """Returns a candidate of this driver's that was interrupted, one of a dead driver's, or a new proposal."""
         self._take_over()
         while True:
@@ -112,10 +112,10 @@ class DriversStudy(SearchStudy):
         self._refresh()
         while self._open:
             with contextlib.suppress(UpdateFinishedTrialError):
-                candidate = super().ask()
-                row = candidate.row or self.record_stopped(candidate, "failed", {}, 0.0, NOT_NEEDED)
-                yield self.finish(candidate, row)
-        yield from self.news()
+                proposal = super().ask()
+                row = proposal.row or self.record_stopped(proposal, "failed", {}, 0.0, NOT_NEEDED)
+                yield self.finish(proposal, row)
+        yield from self.new_rows()
         start, told = time.monotonic(), False
         while self._others and time.monotonic() - start < self._sharing.grace + 2 * self._sharing.heartbeat:
             if not told and time.monotonic() - start > 2 * self._sharing.heartbeat:
@@ -129,7 +129,7 @@ class DriversStudy(SearchStudy):
                 told = True
             time.sleep(min(0.5, self._sharing.heartbeat))
             self._take_over(hand_on=False)
-            yield from self.news()
+            yield from self.new_rows()
 
     @property
     def _others(self) -> list[FrozenTrial]:
@@ -158,7 +158,7 @@ class DriversStudy(SearchStudy):
             if row is not None:
                 bisect.insort(self.rows, row, key=lambda other: other.number)
                 self._remember(row)
-                self._news.append(row)
+                self._new_rows.append(row)
         return trials
 
     def _take_over(self, hand_on: bool = True) -> None:
@@ -189,7 +189,7 @@ class DriversStudy(SearchStudy):
         if trial.state.is_finished() or self._mine(trial):
             return
         if OUTCOME in trial.user_attrs:
-            self._news.append(self._finish(Trial(self.study, trial_id), row_of(trial)))
+            self._new_rows.append(self._finish(Trial(self.study, trial_id), row_of(trial)))
             return
         with contextlib.suppress(UpdateFinishedTrialError):
             if KEY not in trial.user_attrs:

@@ -9,9 +9,9 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nastk.runs.trial_record import KEY, OUTCOME, row_of
-from nastk.runs.trials import Row, State
-from nastk.study.candidate import Candidate
+from nastk.runs.trials import Row
 from nastk.study.drivers import DriversStudy
+from nastk.study.proposal import Outcome, Proposal
 from nastk.study.pruning import EarlyStopping
 
 CLAIMED = "claimed"  # of a trial: its driver trains the key, and nobody else
@@ -29,66 +29,58 @@ class SharedStudy(DriversStudy):
     """
 
     @property
-    def elsewhere(self) -> int:
+    def in_flight_elsewhere(self) -> int:
         """How many candidates other drivers are training."""
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return sum(CLAIMED in trial.user_attrs and not self._mine(trial) for trial in trials)
 
-    def twin(self, candidate: Candidate) -> Row | None:
+    def duplicate_of(self, proposal: Proposal) -> Row | None:
         """Returns the row of the trial that has this key, finished or another driver's; None claims the key."""
-        key, number = candidate.genotype.key, candidate.number
+        key, number = proposal.genotype.key, proposal.number
         try:
-            candidate.trial.set_user_attr(KEY, key)
+            proposal.trial.set_user_attr(KEY, key)
             while True:
                 trials = self._refresh()
-                finished = super().twin(candidate)
+                finished = super().duplicate_of(proposal)
                 if finished is not None:
                     return finished
                 rivals = [trial for trial in trials if self._is_rival(trial, key)]
                 first = next((trial for trial in rivals if CLAIMED in trial.user_attrs or trial.number < number), None)
                 if first is not None:
-                    return self._under_way(first, candidate)
+                    return self._under_way(first, proposal)
                 if not rivals:
-                    candidate.trial.set_user_attr(CLAIMED, True)
+                    proposal.trial.set_user_attr(CLAIMED, True)
                     return None
                 time.sleep(0.05)
                 self._take_over()
         except UpdateFinishedTrialError:
-            return self._under_way(self._storage.get_trial(candidate.trial._trial_id), candidate)
+            return self._under_way(self._storage.get_trial(proposal.trial._trial_id), proposal)
 
-    def early_stopping(self, candidate: Candidate, cost: Mapping[str, float]) -> EarlyStopping:
+    def early_stopping(self, proposal: Proposal, cost: Mapping[str, float]) -> EarlyStopping:
         """Returns what the candidate's epochs are reported to; it stops one that another driver took over."""
-        return _Fenced(self.pruner, self.study, candidate.trial, self.objective, cost)
+        return _Fenced(self.pruner, self.study, proposal.trial, self.objective, cost)
 
-    def record_duplicate(self, candidate: Candidate, twin: Row, seconds: float) -> Row:
+    def record_duplicate(self, proposal: Proposal, first: Row, seconds: float) -> Row:
         """Copies the result of the trial with the same key, where it has one already."""
-        if twin.reason != UNDER_WAY:
-            return super().record_duplicate(candidate, twin, seconds)
-        reason = f"the same cell as trial {twin.number}: {UNDER_WAY}"
-        return self._record(candidate, "duplicate", {}, seconds, reason, like="failed")
+        if first.reason != UNDER_WAY:
+            return super().record_duplicate(proposal, first, seconds)
+        reason = f"the same cell as trial {first.number}: {UNDER_WAY}"
+        return self._record(proposal, Outcome("duplicate", {}, seconds, reason, told_as="failed"))
 
     def _is_rival(self, trial: FrozenTrial, key: str) -> bool:
         return trial.state == TrialState.RUNNING and trial.user_attrs.get(KEY) == key and not self._mine(trial)
 
-    def _under_way(self, trial: FrozenTrial, candidate: Candidate) -> Row:
+    def _under_way(self, trial: FrozenTrial, proposal: Proposal) -> Row:
         if OUTCOME in trial.user_attrs:
             return row_of(trial)
-        genotype = candidate.genotype
+        genotype = proposal.genotype
         return Row(trial.number, "failed", genotype.key, genotype.to_dict(), {}, 0.0, UNDER_WAY)
 
-    def _record(
-        self,
-        candidate: Candidate,
-        state: State,
-        metrics: Mapping[str, float],
-        seconds: float,
-        reason: str,
-        like: str | None = None,
-    ) -> Row:
+    def _record(self, proposal: Proposal, outcome: Outcome) -> Row:
         try:
-            return super()._record(candidate, state, metrics, seconds, reason, like)
+            return super()._record(proposal, outcome)
         except UpdateFinishedTrialError:
-            row = self._read(self._storage.get_trial(candidate.trial._trial_id))
+            row = self._read(self._storage.get_trial(proposal.trial._trial_id))
             assert row is not None
             return row
 
@@ -101,7 +93,7 @@ class SharedStudy(DriversStudy):
                 if not self._is_finished(trial):
                     raise
         self._refresh()  # another driver took this one for dead: what it made of the trial stands
-        self._news = [other for other in self._news if other.number != row.number]
+        self._new_rows = [other for other in self._new_rows if other.number != row.number]
         return next((other for other in self.rows if other.number == row.number), row)
 
     def _is_finished(self, trial: Trial) -> bool:

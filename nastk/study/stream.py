@@ -1,119 +1,187 @@
-"""A search without rounds: the next candidate is proposed as soon as one ends, and each result told as it comes."""
+"""The candidates of a search as its executor asks for them: proposed, judged, trained, recorded, told."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
-from nastk.executors import Later, Streaming, Task
+from nastk.evaluators import EvaluationFailed
+from nastk.executors import Executor, NoTask, Task
+from nastk.genotype import Genotype
 from nastk.runs.trials import Row
-from nastk.study.deaths import Watched, unwatched
-from nastk.study.rounds import CostModel, Entry, Round, Watch
+from nastk.study.budget import Budget, why_to_end
+from nastk.study.deaths import Watched
+from nastk.study.in_flight import InFlight
+from nastk.study.proposal import Proposal
 from nastk.study.study import SearchStudy
 
+CostModel = Callable[[Genotype], Mapping[str, float]]
+"""Says what an untrained genotype costs where it will run."""
 
-class Window(Round):
-    """The candidates under way; one that ends makes room for another.
+OnRow = Callable[[Row], None]
+"""Is called with a trial's row."""
 
-    What is proposed and judged depends on which ends first, so two searches of one seed differ. A killed one goes on
-    with its open trials, then with new proposals: each is accounted for once, in other words than an unbroken search.
 
-    Args:
-        study: that the candidates belong to.
-        executor: that trains them.
-        cost: measures an untrained candidate.
-        trials: how many candidates are to be trained.
-        why_to_end: says why there should be no more proposals, or None.
-        finished: called with each trial's row once the study was told.
-        trained: called with a trained candidate's row first.
-        watched: in which a candidate is measured.
+@dataclass(frozen=True)
+class SearchSetup:
+    """What a search works with; see `nastk.study.loop.search`.
+
+    Attributes:
+        study, executor, cost, budget: as there.
+        told: is called with each trial's row once the study was told.
+        trained: is called with a trained candidate's row as soon as it has one.
+        size: how many candidates are in flight at most.
+        watched: in which a candidate is measured, and trained where this process does so.
     """
 
-    def __init__(
-        self,
-        study: SearchStudy,
-        executor: Streaming,
-        cost: CostModel,
-        trials: int,
-        why_to_end: Callable[[], str | None],
-        finished: Watch,
-        trained: Watch,
-        watched: Watched = unwatched,
-    ) -> None:
-        super().__init__(study, executor, watched)
-        self._streaming = executor
-        self._cost = cost
-        self._trials = trials
-        self._why_to_end = why_to_end
-        self._finished = finished
-        self._trained = trained
-        self._handed: list[Entry] = []
+    study: SearchStudy
+    executor: Executor
+    cost: CostModel
+    budget: Budget
+    told: OnRow
+    trained: OnRow
+    size: int
+    watched: Watched
+
+
+class CandidateStream:
+    """Candidates on their way from proposal to result, handed to the executor one by one.
+
+    Where the executor works in rounds, all of a round are proposed before the first is trained, and told in the order
+    of their numbers when all are: nothing that is proposed or judged depends on which of them was the first to end. A
+    round that a kill interrupted is put together again from the study: its open trials are taken first, and what was
+    recorded of them is not done again.
+
+    Else the next is proposed as soon as a worker has nothing to do, and each is told as it ends. Two such searches of
+    one seed differ. A killed one goes on with its open trials, then with new proposals: each is accounted for once, in
+    other words than an unbroken search.
+
+    Args:
+        setup: of the search.
+
+    Attributes:
+        ended: why there are no more proposals though the budget is not spent, or None.
+    """
+
+    def __init__(self, setup: SearchSetup) -> None:
+        self._setup = setup
+        self._study = setup.study
+        self._rounds = setup.executor.rounds
+        self._last_epoch: int | None = getattr(setup.executor.evaluator, "epochs", None)
+        self._in_flight: list[InFlight] = []
+        self._untrained: deque[InFlight] = deque()
+        self._handed: list[InFlight] = []
+        self._some = False
+        self._proposed = False
         self.ended: str | None = None
 
-    def slide(self) -> bool:
-        """Proposes, trains and tells until there is no more to do; returns whether anything was trained."""
-        for index, result in self._streaming.stream(self._next):
-            entry = self._handed[index]
-            entry.row = self._record(entry, result)
-            self._settle(entry, entry.row)
-        return bool(self._handed)
+    def run(self) -> bool:
+        """Proposes, trains and tells, a round or until there is no more; returns whether any candidate was accepted."""
+        for index, result in self._setup.executor.stream(self._next):
+            candidate = self._handed[index]
+            candidate.record(self._study, result)
+            self._has_result(candidate)
+        self._tell(self._in_flight)
+        return self._some
 
-    def _next(self) -> Task | Later | None:
-        """Proposes one candidate; a worker's report is not to wait while many are refused."""
-        study = self._study
-        for row in study.news():
-            self._finished(row)
+    def _next(self) -> Task | NoTask:
+        """Returns a candidate to train. A worker's report does not wait while many proposals are answered at once."""
+        more = not (self._rounds and self._proposed)
+        if more:
+            for row in self._study.new_rows():
+                self._setup.told(row)
+            more = self._propose()
+            while more and self._rounds:
+                more = self._propose()
+            self._proposed = True
+        if self._untrained:
+            candidate = self._untrained.popleft()
+            self._handed.append(candidate)
+            return self._task(candidate)
+        return NoTask.ASK_AGAIN if more else NoTask.WAIT
+
+    def _propose(self) -> bool:
+        """Asks for a proposal and judges it; returns False where there is to be none."""
         self.ended = None
-        if not study.interrupted:
-            if self.full(self._streaming.parallel, self._trials):
-                return None
-            self.ended = self._why_to_end()
+        if not self._study.interrupted:
+            if self._full:
+                return False
+            self.ended = why_to_end(self._study, self._setup.budget)
             if self.ended is not None:
-                return None
-        before = len(self.accepted)
-        answered = self.take(study.ask(), self._cost)
+                return False
+        answered = self._judge(self._study.ask())
         if answered is not None:
-            self._finished(answered)
-        if len(self.accepted) == before:
-            return Later.AT_ONCE
-        entry = self.accepted[-1]
-        if entry.row is not None:  # it was trained before a kill, and only not told
-            self._settle(entry, entry.row)
-            return Later.AT_ONCE
-        self._handed.append(entry)
-        return self._task(entry)
+            self._setup.told(answered)
+        return True
 
-    def _settle(self, entry: Entry, row: Row) -> None:
-        self._trained(row)
-        twins = [twin for twin, first in self._twins if first is entry]
-        self._twins = [(twin, first) for twin, first in self._twins if first is not entry]
-        self.accepted = [other for other in self.accepted if other is not entry]
-        self._finished(self._study.finish(entry.candidate, row))
-        for twin in twins:
-            copied = self._study.record_duplicate(twin.candidate, row, twin.seconds)
-            self._finished(self._study.finish(twin.candidate, copied))
+    @property
+    def _full(self) -> bool:
+        """Whether there are enough candidates, or enough to spend the budget, or some that a kill left trained."""
+        size, accepted = self._setup.size, len(self._in_flight)
+        return (
+            accepted >= size
+            # A space with fewer cells than that would never fill a round.
+            or sum(len(candidate.duplicates) for candidate in self._in_flight) >= size
+            or self._study.trained + self._study.in_flight_elsewhere + accepted >= self._setup.budget.trials
+            or any(candidate.row is not None for candidate in self._in_flight)
+        )
 
+    def _judge(self, proposal: Proposal) -> Row | None:
+        """Accepts a proposal for training, or answers it at once.
 
-def search_on(
-    study: SearchStudy,
-    executor: Streaming,
-    cost: CostModel,
-    trials: int,
-    why_to_end: Callable[[], str | None],
-    finished: Watch,
-    trained: Watch,
-    watched: Watched = unwatched,
-) -> str | None:
-    """Runs the search as `search_loop.search` does, without rounds; returns why it ended before the budget was spent.
+        Returns:
+            the row of one that needs no training: a repeated one, one over a limit, one without a cost.
+        """
+        study, candidate = self._study, InFlight(proposal, row=proposal.row)
+        if proposal.cost is not None:
+            candidate.metrics |= proposal.cost
+            self._accept(candidate)
+            return None
+        known = study.duplicate_of(proposal)
+        if known is not None:
+            return study.finish(proposal, study.record_duplicate(proposal, known, candidate.seconds))
+        first = next((other for other in self._in_flight if other.key == candidate.key), None)
+        if first is not None:
+            first.duplicates.append(candidate)
+            return None
+        try:
+            with self._setup.watched(proposal.number):
+                candidate.metrics |= self._setup.cost(proposal.genotype)
+        except EvaluationFailed as failure:
+            row = study.record_stopped(proposal, "failed", {}, candidate.seconds, str(failure))
+            return study.finish(proposal, row)
+        violation = study.objective.violation(candidate.metrics)
+        if violation is not None:
+            row = study.record_rejected(proposal, candidate.metrics, violation, candidate.seconds)
+            return study.finish(proposal, row)
+        study.accept(proposal, candidate.metrics)
+        self._accept(candidate)
+        return None
 
-    Args:
-        study, executor, cost, trials, why_to_end, finished, trained, watched: see `Window`.
-    """
-    while study.trained < trials or study.half_told:
-        executor.ready(min(executor.parallel, max(1, trials - study.trained)))
-        window = Window(study, executor, cost, trials, why_to_end, finished, trained, watched)
-        some = window.slide()
-        if window.ended is not None:
-            return window.ended
-        if not some:
-            study.wait()  # other drivers train what is left of the budget
-    return None
+    def _accept(self, candidate: InFlight) -> None:
+        self._some = True
+        self._in_flight.append(candidate)
+        if candidate.row is None:
+            self._untrained.append(candidate)
+        else:  # it was trained before a kill, and only not told
+            self._has_result(candidate)
+
+    def _task(self, candidate: InFlight) -> Task:
+        proposal = candidate.proposal
+        report = functools.partial(candidate.report_to, self._study, self._last_epoch)
+        return Task(proposal.genotype, report, functools.partial(self._setup.watched, proposal.number))
+
+    def _has_result(self, candidate: InFlight) -> None:
+        assert candidate.row is not None
+        self._setup.trained(candidate.row)
+        if not self._rounds:
+            self._tell([candidate])
+
+    def _tell(self, candidates: Iterable[InFlight]) -> None:
+        """Tells the study results in the order of the trials' numbers."""
+        told = [pair for candidate in candidates for pair in candidate.with_duplicates(self._study)]
+        self._in_flight = [candidate for candidate in self._in_flight if candidate not in candidates]
+        for proposal, row in sorted(told, key=lambda pair: pair[0].number):
+            self._setup.told(self._study.finish(proposal, row))

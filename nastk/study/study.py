@@ -19,7 +19,7 @@ from nastk.objective import Objective, Violation, is_finite
 from nastk.runs.trial_record import COST, OUTCOME, VIOLATION, lost_row, record_row, row_of, told_state
 from nastk.runs.trials import Row, State
 from nastk.spaces import Space
-from nastk.study.candidate import Candidate
+from nastk.study.proposal import Outcome, Proposal
 from nastk.study.pruning import EarlyStopping, Pruner
 
 STUDY_NAME = "search"
@@ -92,16 +92,16 @@ class SearchStudy:
         return sum(row.state in ("complete", "pruned") for row in self.rows)
 
     @property
-    def recorded(self) -> list[Row]:
+    def rows_with_outcome(self) -> list[Row]:
         """The rows of all trials that have their outcome, the study having been told of it or not."""
         return self.rows + [row_of(trial) for trial in self._open if OUTCOME in trial.user_attrs]
 
     @property
-    def elsewhere(self) -> int:
+    def in_flight_elsewhere(self) -> int:
         """How many candidates other drivers are training: none, where no other driver uses the study."""
         return 0
 
-    def news(self) -> Iterator[Row]:
+    def new_rows(self) -> Iterator[Row]:
         """Yields the rows of other drivers' trials that have ended since the last call."""
         return iter(())
 
@@ -114,7 +114,7 @@ class SearchStudy:
         return bool(self._open)
 
     @property
-    def half_told(self) -> bool:
+    def has_untold_results(self) -> bool:
         """Whether there are trained candidates among these whose result was recorded and not told."""
         return any(OUTCOME in trial.user_attrs for trial in self._open)
 
@@ -127,7 +127,7 @@ class SearchStudy:
             self._open.remove(trial)
             yield self._finish(Trial(self.study, trial._trial_id), row_of(trial))
 
-    def ask(self) -> Candidate:
+    def ask(self) -> Proposal:
         """Returns the controller's next proposal; those that a kill interrupted come first, under their old numbers."""
         if self._open:
             trial = Trial(self.study, self._open.pop(0)._trial_id)
@@ -137,53 +137,54 @@ class SearchStudy:
         genotype = self._proposed(trial)
         known = trial.user_attrs
         row = row_of(trial.storage.get_trial(trial._trial_id)) if OUTCOME in known else None
-        return Candidate(trial, genotype, known.get(COST), row)
+        return Proposal(trial, genotype, known.get(COST), row)
 
-    def accept(self, candidate: Candidate, cost: Mapping[str, float]) -> None:
+    def accept(self, proposal: Proposal, cost: Mapping[str, float]) -> None:
         """Records that a candidate will be trained, and its cost: measured once, whatever interrupts the training."""
-        candidate.trial.set_user_attr(COST, dict(cost))
+        proposal.trial.set_user_attr(COST, dict(cost))
 
-    def twin(self, candidate: Candidate) -> Row | None:
+    def duplicate_of(self, proposal: Proposal) -> Row | None:
         """Returns the row of an earlier trial with the same key, or None."""
-        return self._seen.get(candidate.genotype.key)
+        return self._seen.get(proposal.genotype.key)
 
-    def early_stopping(self, candidate: Candidate, cost: Mapping[str, float]) -> EarlyStopping:
+    def early_stopping(self, proposal: Proposal, cost: Mapping[str, float]) -> EarlyStopping:
         """Returns what the candidate's epochs are reported to."""
-        return EarlyStopping(self.pruner, self.study, candidate.trial, self.objective, cost)
+        return EarlyStopping(self.pruner, self.study, proposal.trial, self.objective, cost)
 
-    def record_complete(self, candidate: Candidate, metrics: Mapping[str, float], seconds: float) -> Row:
+    def record_complete(self, proposal: Proposal, metrics: Mapping[str, float], seconds: float) -> Row:
         """Records a trained candidate; metrics that are not finite make it a failed one."""
         if not is_finite(metrics):
             bad = ", ".join(f"{name}={value}" for name, value in metrics.items() if not is_finite({name: value}))
             finite = {name: value for name, value in metrics.items() if is_finite({name: value})}
-            return self._record(candidate, "failed", finite, seconds, f"not a finite number: {bad}")
+            return self._record(proposal, Outcome("failed", finite, seconds, f"not a finite number: {bad}"))
         self.objective.values(metrics)
-        return self._record(candidate, "complete", metrics, seconds, "")
+        return self._record(proposal, Outcome("complete", metrics, seconds))
 
-    def record_duplicate(self, candidate: Candidate, twin: Row, seconds: float) -> Row:
+    def record_duplicate(self, proposal: Proposal, first: Row, seconds: float) -> Row:
         """Copies the result of an earlier trial with the same key."""
-        reason = f"the same cell as trial {twin.number}" + (f" ({twin.state}: {twin.reason})" if twin.reason else "")
-        if twin.state == "rejected":
-            first = self.study.get_trials(deepcopy=False)[twin.number]
-            candidate.trial.set_user_attr(VIOLATION, first.user_attrs[VIOLATION])
-        return self._record(candidate, "duplicate", twin.metrics, seconds, reason, like=twin.state)
+        why = f" ({first.state}: {first.reason})" if first.reason else ""
+        reason = f"the same cell as trial {first.number}{why}"
+        if first.state == "rejected":
+            trial = self.study.get_trials(deepcopy=False)[first.number]
+            proposal.trial.set_user_attr(VIOLATION, trial.user_attrs[VIOLATION])
+        return self._record(proposal, Outcome("duplicate", first.metrics, seconds, reason, told_as=first.state))
 
     def record_rejected(
-        self, candidate: Candidate, cost: Mapping[str, float], violation: Violation, seconds: float
+        self, proposal: Proposal, cost: Mapping[str, float], violation: Violation, seconds: float
     ) -> Row:
         """Records a candidate that breaks a limit and was not trained."""
-        candidate.trial.set_user_attr(VIOLATION, violation.amount)
-        return self._record(candidate, "rejected", cost, seconds, violation.reason)
+        proposal.trial.set_user_attr(VIOLATION, violation.amount)
+        return self._record(proposal, Outcome("rejected", cost, seconds, violation.reason))
 
     def record_stopped(
-        self, candidate: Candidate, state: State, metrics: Mapping[str, float], seconds: float, reason: str
+        self, proposal: Proposal, state: State, metrics: Mapping[str, float], seconds: float, reason: str
     ) -> Row:
         """Records a candidate that was pruned or failed, and why."""
-        return self._record(candidate, state, metrics, seconds, reason)
+        return self._record(proposal, Outcome(state, metrics, seconds, reason))
 
-    def finish(self, candidate: Candidate, row: Row) -> Row:
+    def finish(self, proposal: Proposal, row: Row) -> Row:
         """Tells the study what was recorded of a candidate: from here on the controller learns from it."""
-        return self._finish(candidate.trial, row)
+        return self._finish(proposal.trial, row)
 
     def ended(self) -> Iterator[Row]:
         """Yields the rows of trials that the end of the search leaves open, where other drivers wait for them.
@@ -209,20 +210,13 @@ class SearchStudy:
     def _read(self, trial: FrozenTrial) -> Row | None:
         return row_of(trial) if OUTCOME in trial.user_attrs else lost_row(trial, self.space, self.lost)
 
-    def _record(
-        self,
-        candidate: Candidate,
-        state: State,
-        metrics: Mapping[str, float],
-        seconds: float,
-        reason: str,
-        like: str | None = None,
-    ) -> Row:
-        trial, genotype = candidate.trial, candidate.genotype
+    def _record(self, proposal: Proposal, outcome: Outcome) -> Row:
+        trial, genotype = proposal.trial, proposal.genotype
         row = Row(
-            trial.number, state, genotype.key, genotype.to_dict(), dict(metrics), seconds, reason, dict(trial.params)
+            *(trial.number, outcome.state, genotype.key, genotype.to_dict(), dict(outcome.metrics)),
+            *(outcome.seconds, outcome.reason, dict(trial.params)),
         )
-        record_row(trial, row, like or state)
+        record_row(trial, row, outcome.told_as or outcome.state)
         return row
 
     def _finish(self, trial: Trial, row: Row) -> Row:

@@ -27,7 +27,7 @@ from machine import machine
 from nastk.config.build import shipped
 from nastk.controllers import PerTrial
 from nastk.evaluators import Report
-from nastk.executors import Executor, Later, Result, Task
+from nastk.executors import Executor, Next, NoTask, Result, Task
 from nastk.executors.processes import ProcessesExecutor
 from nastk.executors.ray import RayExecutor
 from nastk.executors.ray_cluster import joined
@@ -36,7 +36,8 @@ from nastk.jobs.parts import make_evaluator
 from nastk.objective import Objective
 from nastk.spaces import NasBench201Space, NasnetSpace
 from nastk.storages.journal_file import open_journal
-from nastk.study.loop import Budget, search
+from nastk.study.budget import Budget
+from nastk.study.loop import search
 from nastk.study.study import SearchStudy
 
 SPACES: dict[str, Callable[[], Any]] = {"nasbench201": NasBench201Space, "nasnet": NasnetSpace}
@@ -65,14 +66,14 @@ class Timed(RayExecutor):
 
     search_seconds = 0.0
 
-    def stream(self, more: Callable[[], Task | Later | None]) -> Iterator[tuple[int, Result]]:
+    def stream(self, more: Next) -> Iterator[tuple[int, Result]]:
         """As Ray's."""
         for index, result in super().stream(lambda: self._timed(more)):
             start = time.perf_counter()
             yield index, result
             self.search_seconds += time.perf_counter() - start
 
-    def _timed(self, more: Callable[[], Task | Later | None]) -> Task | Later | None:
+    def _timed(self, more: Next) -> Task | NoTask:
         start = time.perf_counter()
         try:
             return more()

@@ -10,13 +10,13 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from nastk.evaluators import EvaluationFailed, Report
-from nastk.executors import Make
+from nastk.executors import Executor, Make, NoTask, Result, Task
 from nastk.genotype import Genotype
 from nastk.spaces import NasBench201Space
 
@@ -85,3 +85,11 @@ def genotypes(count: int) -> list[Genotype]:
         genotype = NasBench201Space().genotype(lambda name, options: draw.choice(options))
         found.setdefault(genotype.key, genotype)
     return list(found.values())
+
+
+def run(executor: Executor, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+    """Trains candidates that are known before; yields the index and the result of each."""
+    if tasks:
+        executor.ready(len(tasks))
+        left = iter(tasks)
+        yield from executor.stream(lambda: next(left, NoTask.WAIT))

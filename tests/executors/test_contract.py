@@ -13,7 +13,7 @@ from nastk.executors.inline import InlineExecutor
 from nastk.executors.processes import ProcessesExecutor
 from nastk.executors.ray import RayExecutor
 from nastk.genotype import Genotype
-from tests.executors.scripted import Scripted, genotypes, made
+from tests.executors.scripted import Scripted, genotypes, made, run
 
 EXECUTORS: dict[str, Callable[[Make], Executor]] = {
     "inline": InlineExecutor,
@@ -36,7 +36,7 @@ def _heard(heard: list[tuple[int, float]]) -> Report:
 
 def _run(kind: str, folder: Path, script: Mapping[str, str], cells: list[Genotype]) -> dict[int, Result]:
     with EXECUTORS[kind](made(folder, script)) as executor:
-        return dict(executor.run([Task(cell, lambda: _heard([])) for cell in cells]))
+        return dict(run(executor, [Task(cell, lambda: _heard([])) for cell in cells]))
 
 
 def test_each_task_gets_its_own_result_and_is_evaluated_once(kind: str, tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_each_task_gets_its_own_result_and_is_evaluated_once(kind: str, tmp_path
 def test_epochs_are_reported_in_order_to_the_one_who_asked(kind: str, tmp_path: Path) -> None:
     heard: list[list[tuple[int, float]]] = [[] for _ in CELLS]
     with EXECUTORS[kind](made(tmp_path, {})) as executor:
-        for _ in executor.run([Task(cell, lambda i=i: _heard(heard[i])) for i, cell in enumerate(CELLS)]):  # type: ignore[misc]
+        for _ in run(executor, [Task(cell, lambda i=i: _heard(heard[i])) for i, cell in enumerate(CELLS)]):  # type: ignore[misc]
             pass
     assert heard == [[(1, 0.1), (2, 0.2), (3, 0.3)]] * len(CELLS)
 
@@ -72,7 +72,7 @@ def test_a_report_that_says_stop_stops_and_its_reason_is_kept(kind: str, tmp_pat
             raise Pruned("not worth it")
 
     with EXECUTORS[kind](made(tmp_path, {})) as executor:
-        results = dict(executor.run([Task(CELLS[0], lambda: stop), Task(CELLS[1], lambda: _heard([]))]))
+        results = dict(run(executor, [Task(CELLS[0], lambda: stop), Task(CELLS[1], lambda: _heard([]))]))
     assert heard == [1, 2]
     assert isinstance(results[0], Pruned)
     assert str(results[0]) == "not worth it"
@@ -91,13 +91,13 @@ def test_an_error_in_a_report_reaches_the_one_who_asked(kind: str, tmp_path: Pat
         raise OSError(28, "No space left on device")
 
     with EXECUTORS[kind](made(tmp_path, {})) as executor, pytest.raises(OSError, match="No space left"):
-        list(executor.run([Task(CELLS[0], lambda: full)]))
+        list(run(executor, [Task(CELLS[0], lambda: full)]))
 
 
 def test_an_executor_runs_one_round_after_another(kind: str, tmp_path: Path) -> None:
     with EXECUTORS[kind](made(tmp_path, {})) as executor:
         executor.ready(2)
-        first = dict(executor.run([Task(cell, lambda: _heard([])) for cell in CELLS[:2]]))
-        second = dict(executor.run([Task(cell, lambda: _heard([])) for cell in CELLS[:2]]))
+        first = dict(run(executor, [Task(cell, lambda: _heard([])) for cell in CELLS[:2]]))
+        second = dict(run(executor, [Task(cell, lambda: _heard([])) for cell in CELLS[:2]]))
         assert first == second
-        assert list(executor.run([])) == []
+        assert list(run(executor, [])) == []

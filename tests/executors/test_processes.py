@@ -19,7 +19,7 @@ from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed
 from nastk.executors import Result, Task
 from nastk.executors.processes import ProcessesExecutor
-from tests.executors.scripted import Scripted, genotypes, made
+from tests.executors.scripted import Scripted, genotypes, made, run
 
 CELLS = genotypes(4)
 PRELOAD = ["tests.executors.scripted"]
@@ -35,7 +35,7 @@ TASKS = [Task(cell, lambda: _silent) for cell in CELLS]
 
 def _run(folder: Path, script: Mapping[str, str], parallel: int = 2) -> dict[int, Result]:
     with ProcessesExecutor(made(folder, script), parallel=parallel, preload=PRELOAD) as executor:
-        return dict(executor.run(TASKS))
+        return dict(run(executor, TASKS))
 
 
 def _workers(folder: Path, key: str = "") -> list[int]:
@@ -86,7 +86,7 @@ def test_a_candidate_that_hangs_is_given_up_and_the_others_go_on(tmp_path: Path)
         retries=0,
         max_seconds=2.0,
     ) as executor:
-        results = dict(executor.run(TASKS))
+        results = dict(run(executor, TASKS))
     assert isinstance(results[0], EvaluationFailed)
     assert results[0].reason == "took longer than executor.max_seconds=2"
     assert isinstance(results[3], EvaluationFailed)
@@ -98,11 +98,11 @@ def test_a_candidate_that_hangs_is_given_up_and_the_others_go_on(tmp_path: Path)
 
 def test_a_worker_that_dies_while_it_has_nothing_to_do_is_replaced(tmp_path: Path) -> None:
     with ProcessesExecutor(made(tmp_path, {}), parallel=1, preload=PRELOAD) as executor:
-        list(executor.run(TASKS[:1]))
+        list(run(executor, TASKS[:1]))
         (first,) = _workers(tmp_path)
         os.kill(first, signal.SIGKILL)
         assert _gone([first])
-        results = dict(executor.run(TASKS))
+        results = dict(run(executor, TASKS))
     assert len(results) == len(CELLS)
     assert all(isinstance(result, dict) for result in results.values())
 
@@ -110,7 +110,7 @@ def test_a_worker_that_dies_while_it_has_nothing_to_do_is_replaced(tmp_path: Pat
 def test_a_worker_that_dies_at_its_start_is_replaced_once(tmp_path: Path) -> None:
     with ProcessesExecutor(made(tmp_path, {"deaths at start": "1"}), parallel=1, preload=PRELOAD) as executor:
         executor.ready(1)
-        assert len(list(executor.run(TASKS))) == len(CELLS)
+        assert len(list(run(executor, TASKS))) == len(CELLS)
     with (
         pytest.raises(UserError, match=r"executor.parallel=1: worker process 1 cannot be started \(.*exit code 7"),
         ProcessesExecutor(made(tmp_path, {"deaths at start": "9"}), parallel=1, preload=PRELOAD) as executor,
@@ -126,7 +126,7 @@ def test_the_report_begins_anew_with_the_second_attempt(tmp_path: Path) -> None:
         return lambda epoch, accuracy: heard[-1].append(epoch)
 
     with ProcessesExecutor(made(tmp_path, {CELLS[0].key: "die once"}), parallel=1, preload=PRELOAD) as executor:
-        list(executor.run([Task(CELLS[0], begin)]))  # type: ignore[arg-type]
+        list(run(executor, [Task(CELLS[0], begin)]))  # type: ignore[arg-type]
     assert heard == [[1, 2, 3], [1, 2, 3]]
 
 
@@ -136,7 +136,7 @@ def test_leaving_in_the_middle_ends_candidates_under_way_at_once(tmp_path: Path)
         pytest.raises(KeyboardInterrupt),
         ProcessesExecutor(made(tmp_path, {CELLS[0].key: "hang"}), parallel=2, preload=PRELOAD) as executor,
     ):
-        for index, _ in executor.run(TASKS):
+        for index, _ in run(executor, TASKS):
             if index == len(TASKS) - 1:
                 raise KeyboardInterrupt
     assert time.monotonic() - start < 120
@@ -148,12 +148,12 @@ import sys
 from pathlib import Path
 from nastk.executors import Task
 from nastk.executors.processes import ProcessesExecutor
-from tests.executors.scripted import genotypes, made
+from tests.executors.scripted import genotypes, made, run
 
 cells = genotypes(2)
 make = made(Path(sys.argv[1]), {cell.key: "hang" for cell in cells})
 with ProcessesExecutor(make, parallel=2, preload=["tests.executors.scripted"]) as executor:
-    list(executor.run([Task(cell, lambda: lambda epoch, accuracy: None) for cell in cells]))
+    list(run(executor, [Task(cell, lambda: lambda epoch, accuracy: None) for cell in cells]))
 """
 
 
@@ -186,12 +186,12 @@ import sys
 from pathlib import Path
 from nastk.executors import Task
 from nastk.executors.processes import ProcessesExecutor
-from tests.executors.scripted import genotypes, made
+from tests.executors.scripted import genotypes, made, run
 
 cells = genotypes(3)
 make = made(Path(sys.argv[1]), {"semaphore": "yes"})
 with ProcessesExecutor(make, parallel=2, preload=["tests.executors.scripted"]) as executor:
-    assert len(list(executor.run([Task(cell, lambda: lambda epoch, accuracy: None) for cell in cells]))) == 3
+    assert len(list(run(executor, [Task(cell, lambda: lambda epoch, accuracy: None) for cell in cells]))) == 3
 """
 
 

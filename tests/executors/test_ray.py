@@ -22,6 +22,7 @@ from nastk.executors.ray import RayExecutor
 from nastk.spaces import NasnetSpace, random_genotype
 from tests.commands import run
 from tests.executors.scripted import genotypes, made
+from tests.executors.scripted import run as run_tasks
 from tests.executors.test_processes import _gone, _workers
 
 CELLS = genotypes(4)
@@ -38,7 +39,7 @@ TASKS = [Task(cell, lambda: _silent) for cell in CELLS]
 def _run(folder: Path, script: Mapping[str, str], **given: object) -> dict[int, Result]:
     """Runs the tasks on two workers; fails where a task has more than one result, or none."""
     with RayExecutor(made(folder, script), **{"parallel": 2, "cpus": 0.1, **given}) as executor:  # type: ignore[arg-type]
-        results = list(executor.run(TASKS))
+        results = list(run_tasks(executor, TASKS))
     assert sorted(index for index, _ in results) == list(range(len(TASKS)))
     assert _gone(_workers(folder))
     return dict(results)
@@ -98,7 +99,7 @@ def test_leaving_in_the_middle_ends_candidates_under_way_at_once(tmp_path: Path)
         pytest.raises(KeyboardInterrupt),
         RayExecutor(made(tmp_path, {CELLS[0].key: "hang"}), parallel=2, cpus=0.1) as executor,
     ):
-        for index, _ in executor.run(TASKS):
+        for index, _ in run_tasks(executor, TASKS):
             if index == len(TASKS) - 1:
                 raise KeyboardInterrupt
     assert time.monotonic() - start < 300
@@ -117,7 +118,7 @@ def test_images_go_along_to_where_their_files_are_not_and_the_results_are_those_
     expected = [evaluator.evaluate(cell, _silent)["loss"] for cell in cells]
     path.unlink()
     with RayExecutor(lambda device: evaluator, parallel=1, cpus=0.1) as executor:
-        results = dict(executor.run([Task(cell, lambda: _silent) for cell in cells]))
+        results = dict(run_tasks(executor, [Task(cell, lambda: _silent) for cell in cells]))
     assert [results[index]["loss"] for index in range(2)] == expected  # type: ignore[index]
 
 

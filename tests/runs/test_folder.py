@@ -18,7 +18,8 @@ from nastk.errors import UserError
 from nastk.files import write_bytes, write_json
 from nastk.runs.folder import existing_run, held, named_run, new_run, record_config
 from nastk.storages.journal_file import repair_journal
-from nastk.study.loop import Budget, search
+from nastk.study.budget import Budget
+from nastk.study.loop import search
 from tests.simulated import Simulated, cost, inline, study_in
 
 

@@ -22,7 +22,8 @@ LIGHT = """
 import sys
 from pathlib import Path
 from nastk.study.deaths import watching
-from nastk.study.loop import Budget, search
+from nastk.study.budget import Budget
+from nastk.study.loop import search
 from tests.ending import end_with_the_second
 from tests.simulated import Simulated, cost, inline, study_in
 

@@ -12,7 +12,8 @@ from nastk.objective import Objective
 from nastk.runs.trials import Row
 from nastk.spaces import NasBench201Space
 from nastk.storages.journal_file import open_journal, repair_journal
-from nastk.study.loop import Budget, search
+from nastk.study.budget import Budget
+from nastk.study.loop import search
 from nastk.study.study import SearchStudy
 from tests.simulated import Simulated, cost, inline, study_in
 

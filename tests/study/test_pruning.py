@@ -11,7 +11,8 @@ from nastk.errors import UserError
 from nastk.evaluators import Report
 from nastk.genotype import Genotype
 from nastk.objective import Objective
-from nastk.study.loop import Budget, search
+from nastk.study.budget import Budget
+from nastk.study.loop import search
 from nastk.study.pruning import ParetoPruner, Pruner, check_pruner
 from nastk.study.study import SearchStudy
 from tests.simulated import Simulated, accuracy, cost, inline, study_in

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from nastk.controllers import LocalSearch, PerTrial
-from nastk.executors import Executor, Result, Task
+from nastk.executors import Executor, Next, NoTask, Result, Task
 from nastk.executors.inline import InlineExecutor
 from nastk.executors.processes import ProcessesExecutor
 from nastk.genotype import Genotype
@@ -20,7 +20,8 @@ from nastk.objective import Objective
 from nastk.runs.trials import Row
 from nastk.spaces import NasBench201Space
 from nastk.storages.journal_file import open_journal, repair_journal
-from nastk.study.loop import Budget, search
+from nastk.study.budget import Budget
+from nastk.study.loop import search
 from nastk.study.pruning import ParetoPruner
 from nastk.study.study import SearchStudy
 from tests.simulated import Simulated, cost, inline, study_in
@@ -32,8 +33,12 @@ LIMITED = Objective(max_latency_ms=1.6)
 class Backwards(InlineExecutor):
     """Trains the last first, and reports the epochs of all before it says how any ended."""
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
-        results = list(super().run(list(reversed(tasks))))
+    def stream(self, more: Next) -> Iterator[tuple[int, Result]]:
+        tasks: list[Task] = []
+        while isinstance(offered := more(), Task):
+            tasks.append(offered)
+        left = reversed(tasks)
+        results = list(super().stream(lambda: next(left, NoTask.WAIT)))
         for index, result in results:
             yield len(tasks) - 1 - index, result
 

@@ -29,9 +29,10 @@ from nastk.spaces import NasBench201Space
 from nastk.storages import Sharing
 from nastk.storages.postgresql import Postgresql
 from nastk.storages.retrying import RetryingDatabase
-from nastk.study.candidate import Candidate
+from nastk.study.budget import Budget
 from nastk.study.drivers import DIED, DRIVER, NOT_NEEDED
-from nastk.study.loop import Budget, search
+from nastk.study.loop import search
+from nastk.study.proposal import Proposal
 from nastk.study.pruning import Pruner
 from nastk.study.shared import UNDER_WAY, SharedStudy
 from tests.postgresql import Database
@@ -83,7 +84,7 @@ def opened(storages: Callable[[], BaseStorage]) -> Iterator[Open]:
         yield opened
 
 
-def _finish(study: SharedStudy, candidate: Candidate) -> None:
+def _finish(study: SharedStudy, candidate: Proposal) -> None:
     study.accept(candidate, {})
     study.finish(candidate, study.record_complete(candidate, {"accuracy": accuracy(candidate.genotype)}, 0.1))
 
@@ -145,7 +146,7 @@ def test_drivers_side_by_side_train_no_key_twice_and_all_know_all_trials(opened:
     assert Counter(keys).most_common(1)[0][1] == 1
     assert 7 <= len(keys) <= 9  # at most one too many for each other driver
     for study in studies:
-        list(study.news())
+        list(study.new_rows())
         assert study.trained == len(keys)
         assert [row.number for row in study.rows] == list(range(len(study.rows)))
     assert all(study.rows == studies[0].rows for study in studies)
@@ -156,8 +157,8 @@ def test_of_two_that_want_a_key_the_one_that_claimed_it_trains_whatever_its_numb
         one, two = opened("one", name=f"{lower_first}"), opened("two", name=f"{lower_first}")
         pairs = [(one, one.ask()), (two, two.ask())]
         (winner, mine), (loser, theirs) = pairs if lower_first else pairs[::-1]
-        assert winner.twin(mine) is None
-        twin = loser.twin(theirs)
+        assert winner.duplicate_of(mine) is None
+        twin = loser.duplicate_of(theirs)
         assert twin is not None
         assert (twin.number, twin.reason) == (mine.number, UNDER_WAY)
         row = loser.finish(theirs, loser.record_duplicate(theirs, twin, 0.1))
@@ -165,7 +166,7 @@ def test_of_two_that_want_a_key_the_one_that_claimed_it_trains_whatever_its_numb
         assert row.reason == f"the same cell as trial {mine.number}: {UNDER_WAY}"
         _finish(winner, mine)
         again = loser.ask()
-        known = loser.twin(again)
+        known = loser.duplicate_of(again)
         assert known is not None
         assert known.metrics == {"accuracy": accuracy(again.genotype)}  # now there is a result to copy
 
@@ -175,11 +176,11 @@ def test_where_neither_has_claimed_a_key_the_lower_number_waits_for_the_higher_t
     lower, higher = one.ask(), two.ask()
     higher.trial.set_user_attr(KEY, higher.genotype.key)
     found: list[object] = []
-    waiting = threading.Thread(target=lambda: found.append(one.twin(lower)))
+    waiting = threading.Thread(target=lambda: found.append(one.duplicate_of(lower)))
     waiting.start()
     time.sleep(0.2)
     assert not found
-    twin = two.twin(higher)
+    twin = two.duplicate_of(higher)
     assert twin is not None
     assert twin.number == lower.number
     two.finish(higher, two.record_duplicate(higher, twin, 0.1))
@@ -192,14 +193,14 @@ def test_a_driver_that_dies_between_writing_and_claiming_a_key_holds_nobody_up(o
     lower, higher = one.ask(), two.ask()
     higher.trial.set_user_attr(KEY, higher.genotype.key)
     _dies(two)
-    assert one.twin(lower) is None
+    assert one.duplicate_of(lower) is None
 
 
 @ON_BOTH
 def test_a_dead_drivers_candidate_is_taken_over_once_and_what_it_still_writes_is_refused(opened: Open) -> None:
     dead, one, two = opened("dead"), opened("one"), opened("two")
     candidate = dead.ask()
-    assert dead.twin(candidate) is None
+    assert dead.duplicate_of(candidate) is None
     dead.accept(candidate, {})
     one.wait()
     assert not one.interrupted  # it is alive
@@ -210,7 +211,7 @@ def test_a_dead_drivers_candidate_is_taken_over_once_and_what_it_still_writes_is
         while study.interrupted:
             successor = study.ask()
             assert successor.genotype == candidate.genotype
-            twin = study.twin(successor)
+            twin = study.duplicate_of(successor)
             if twin is None:
                 trained += 1
                 _finish(study, successor)
@@ -222,7 +223,7 @@ def test_a_dead_drivers_candidate_is_taken_over_once_and_what_it_still_writes_is
     assert (row.state, row.reason, row.metrics) == ("failed", DIED, {})
     assert dead.early_stopping(candidate, {}).should_stop(1, 0.5) is None  # no pruner, nothing to write
     for study in (dead, one, two):
-        list(study.news())
+        list(study.new_rows())
         assert sum(row.state == "complete" for row in study.rows) == 1
     states = {trial.state for trial in one.study.get_trials(deepcopy=False)}
     assert TrialState.RUNNING not in states
@@ -231,7 +232,7 @@ def test_a_dead_drivers_candidate_is_taken_over_once_and_what_it_still_writes_is
 def test_a_slow_driver_stops_training_what_was_taken_over(opened: Open) -> None:
     slow, other = opened("slow", pruner=optuna.pruners.MedianPruner()), opened("other")
     candidate = slow.ask()
-    assert slow.twin(candidate) is None
+    assert slow.duplicate_of(candidate) is None
     stopping = slow.early_stopping(candidate, {})
     assert stopping.should_stop(1, 0.3) is None
     _dies(slow)
@@ -243,13 +244,13 @@ def test_a_slow_driver_stops_training_what_was_taken_over(opened: Open) -> None:
 def test_a_result_that_a_dead_driver_recorded_is_told_and_not_trained_again(opened: Open) -> None:
     dead, other = opened("dead"), opened("other")
     candidate = dead.ask()
-    dead.twin(candidate)
+    dead.duplicate_of(candidate)
     dead.accept(candidate, {})
     dead.record_complete(candidate, {"accuracy": 0.75}, 9.0)
     _dies(dead)
     _until(lambda: _take_overs(other) or other.trained)
     assert not other.interrupted
-    assert [(row.number, row.metrics) for row in other.news()] == [(candidate.number, {"accuracy": 0.75})]
+    assert [(row.number, row.metrics) for row in other.new_rows()] == [(candidate.number, {"accuracy": 0.75})]
 
 
 def test_a_candidate_whose_drivers_all_die_is_given_up(opened: Open) -> None:
@@ -258,12 +259,12 @@ def test_a_candidate_whose_drivers_all_die_is_given_up(opened: Open) -> None:
         dead = opened(f"dead {index}")
         if index:
             _until(functools.partial(_take_overs, dead))
-        dead.twin(dead.ask())
+        dead.duplicate_of(dead.ask())
         _dies(dead)
-    _until(lambda: (last.wait(), list(last.news()), len(last.rows) == 3)[-1])
+    _until(lambda: (last.wait(), list(last.new_rows()), len(last.rows) == 3)[-1])
     assert not last.interrupted
     assert {row.reason for row in last.rows} == {DIED}
-    assert last.twin(last.ask()) is None  # and may be proposed anew
+    assert last.duplicate_of(last.ask()) is None  # and may be proposed anew
 
 
 def _created(study: SharedStudy, driver: str, **choices: str) -> int:
@@ -280,7 +281,7 @@ def test_a_trial_that_its_driver_did_not_hear_of_is_its_next(opened: Open) -> No
     study = opened("one", PerTrial("optuna.samplers.RandomSampler", seed=3))
     candidate = study.ask()
     unheard = _created(study, "one")
-    assert study.twin(candidate) is None
+    assert study.duplicate_of(candidate) is None
     assert study.interrupted
     taken = study.ask()
     assert taken.number == unheard
@@ -301,7 +302,7 @@ def test_a_trial_whose_driver_died_before_it_gave_a_sign_or_had_chosen_all_is_pr
     other.wait()
     _let_time_pass(other)
     _until(lambda: _take_overs(other))
-    assert [(row.number, row.state, row.reason) for row in other.news()] == [(number, "failed", DIED)]
+    assert [(row.number, row.state, row.reason) for row in other.new_rows()] == [(number, "failed", DIED)]
     successor = other.ask()
     assert successor.genotype.to_dict() == other.rows[0].genotype
     _finish(other, successor)
@@ -319,14 +320,14 @@ def test_at_the_end_a_driver_ends_its_own_trials_and_those_of_the_dead(opened: O
     assert rows == {0: DIED, 1: NOT_NEEDED}
     assert not one.interrupted  # none is handed on
     again = one.ask()
-    assert one.twin(again) is None  # and the cell may be proposed anew
+    assert one.duplicate_of(again) is None  # and the cell may be proposed anew
 
 
 @ON_BOTH
 def test_the_same_driver_goes_on_with_its_trials_under_their_numbers(opened: Open) -> None:
     before = opened("one")
     candidate = before.ask()
-    before.twin(candidate)
+    before.duplicate_of(candidate)
     before.accept(candidate, {"latency_ms": 1.5})
     _dies(before)
     after = opened("one")
@@ -338,7 +339,7 @@ def test_a_driver_waits_for_what_others_train_of_the_budget_and_trains_it_when_t
     slow = opened("slow")
     other = opened("other", PerTrial("optuna.samplers.RandomSampler", seed=3))
     candidate = slow.ask()
-    slow.twin(candidate)
+    slow.duplicate_of(candidate)
     slow.accept(candidate, {})
     evaluator = Simulated()
     run = functools.partial(search, other, inline(evaluator), cost, Budget(trials=1), lambda row: None)

@@ -11,13 +11,14 @@ from optuna.pruners import MedianPruner
 from optuna.trial import TrialState
 
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned
-from nastk.executors import Later, Result, Task
+from nastk.executors import Next, NoTask, Result, Task
 from nastk.executors.inline import InlineExecutor
 from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.spaces import NasBench201Space
 from nastk.storages.journal_file import repair_journal
-from nastk.study.loop import Budget, search
+from nastk.study.budget import Budget
+from nastk.study.loop import search
 from nastk.study.study import SearchStudy
 from tests.simulated import Simulated, cost, study_in
 from tests.study.test_pruning import Learning
@@ -35,16 +36,16 @@ class Sliding(InlineExecutor):
         self.parallel = parallel
         self.most = 0
 
-    def stream(self, more: Callable[[], Task | Later | None]) -> Iterator[tuple[int, Result]]:
+    def stream(self, more: Next) -> Iterator[tuple[int, Result]]:
         under_way: deque[tuple[int, Task]] = deque()
         taken = 0
         while True:
-            offered = more() if len(under_way) < self.parallel else None
+            offered = more() if len(under_way) < self.parallel else NoTask.WAIT
             if isinstance(offered, Task):
                 under_way.append((taken, offered))
                 taken += 1
             self.most = max(self.most, len(under_way))
-            if offered is not None:
+            if offered is not NoTask.WAIT:
                 continue
             if not under_way:
                 return
