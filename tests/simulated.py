@@ -27,7 +27,7 @@ def cost(genotype: Genotype) -> dict[str, float]:
     return {"latency_ms": 2 * random.Random(genotype.key + "cost").random()}
 
 
-class Simulated:
+class Simulated(Evaluator):
     """Scores by key; fails where `fails` says so; keeps the keys that it was asked for."""
 
     def __init__(self, fails: Callable[[Genotype], bool] = lambda _: False) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nastk.errors import UserError, unknown
+from nastk.evaluators import Evaluator, Report
 from nastk.genotype import Genotype
 from nastk.outside.npz import RefusedNpz, opened_npz
 from nastk.spaces import to_arch_string
@@ -17,7 +17,7 @@ EDGES = ((0,), (0, 1), (0, 1, 2))  # the states that each node of a cell reads, 
 SECONDS = "simulated_seconds"
 
 
-class TabularEvaluator:
+class TabularEvaluator(Evaluator):
     """Looks a cell up in a table of NAS-Bench-201: Dong, Yang, ICLR 2020.
 
     The table is an `.npz` file with `op_names` (the benchmark's operation names), `ops` (n, 6) (the operation on each
@@ -83,7 +83,7 @@ class TabularEvaluator:
         row = self.row(genotype)
         return {name: float(values[row]) for name, values in self._known_before.items()}
 
-    def evaluate(self, genotype: Genotype, report: Callable[[int, float], None]) -> dict[str, float]:
+    def evaluate(self, genotype: Genotype, report: Report) -> dict[str, float]:
         """Returns the row: accuracies 0 to 1, `simulated_seconds` of training, and what `cost` returns.
 
         Args:

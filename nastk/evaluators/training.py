@@ -21,7 +21,7 @@ from nastk.data.subsets import Drawn, draw_parts
 from nastk.data.summary import data_lines
 from nastk.deploy.targets import Target
 from nastk.errors import UserError, unknown
-from nastk.evaluators import EvaluationFailed, Report
+from nastk.evaluators import EvaluationFailed, Evaluator, Report
 from nastk.evaluators.int8 import check_int8, int8_accuracy
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
@@ -45,7 +45,7 @@ FROM_RECIPE = ("auxiliary", "drop_path")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingEvaluator(TrainingSettings):
+class TrainingEvaluator(TrainingSettings, Evaluator):
     """Trains each candidate alike: same images, same recipe, a seed of its own that follows from `seed` and its key.
 
     So a candidate's result depends on nothing that was evaluated before it, and comes out the same again on one
@@ -149,6 +149,10 @@ class TrainingEvaluator(TrainingSettings):
     def data_lines(self) -> list[str]:
         """Returns what a user is told of the images; raises UserError where the test part is not what it should be."""
         return data_lines(self.data, self._drawn, flip=self.augmentation(self.data.crop, self.data.flip).flip)
+
+    def skipped_images(self) -> int:
+        """Returns how many images could not be decoded so far and were left out."""
+        return len(self.data.skipped.found)
 
     def evaluate(self, genotype: Genotype, report: Report) -> dict[str, float]:
         """Trains and validates one candidate.

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum, auto
+from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
 from nastk.genotype import Genotype
@@ -32,6 +33,14 @@ class Task:
     genotype: Genotype
     begin: Callable[[], Report]
     here: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+def made_and_loaded(make: Callable[..., Evaluator], folder: Path | None, *given: Any) -> Evaluator:
+    """Makes a worker's evaluator, which loads what the search's own has prepared; None where it has not."""
+    evaluator = make(*given)
+    if folder is not None:
+        evaluator.load(folder)
+    return evaluator
 
 
 class NoTask(Enum):
@@ -75,6 +84,14 @@ class Executor(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+    def prepare(self, folder: Path) -> None:
+        """Has the evaluator prepare itself, and those of the workers load what that left; before anything is trained.
+
+        Args:
+            folder: see `Evaluator.prepare`.
+        """
+        ...
 
     def ready(self, candidates: int) -> None:
         """Starts the workers that so many candidates need; returns when all are idle, so that costs can be timed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned
@@ -35,6 +36,11 @@ class InlineExecutor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         pass
+
+    def prepare(self, folder: Path) -> None:
+        """Has the evaluator prepare itself, and load what that left."""
+        self.evaluator.prepare(folder)
+        self.evaluator.load(folder)
 
     def ready(self, candidates: int) -> None:
         """Returns at once: there is nothing to wait for."""

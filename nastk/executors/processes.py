@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from functools import cached_property
 from multiprocessing import connection
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -16,7 +18,7 @@ import joblib
 
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
-from nastk.executors import Make, Next, NoTask, Result
+from nastk.executors import Make, Next, NoTask, Result, made_and_loaded
 from nastk.executors.attempts import Attempt, TaskQueue, Waiting, seconds_left, why_stop
 from nastk.executors.limits import check_patience, check_range, times, took_too_long
 from nastk.executors.pool import Pool, close_all, start_server, wait_for_server
@@ -62,7 +64,7 @@ class ProcessesExecutor:
         check_patience(retries, max_seconds)
         self._retries = retries
         self._max_seconds = max_seconds
-        self._make = make
+        self._make = self._make_worker = make
         self._asked = parallel
         self._per_gpu = per_gpu
         self._devices = devices
@@ -97,14 +99,20 @@ class ProcessesExecutor:
         """
         from nastk.training.device import choose_device
 
-        if self._devices is not None and not hasattr(self.evaluator, "device"):
+        if self._devices is not None and self.evaluator.device is None:
             raise UserError(f"executor.devices: {type(self.evaluator).__name__} trains on no device; leave it null")
-        names = self._devices or [getattr(self.evaluator, "device", None) or "cpu"]
+        names = self._devices or [self.evaluator.device or "cpu"]
         gpus = {device for device in map(choose_device, names) if device.type == "cuda"}
         if self._asked is not None:
             return self._asked
-        threads = getattr(self.evaluator, "threads", None) or 1
+        threads = self.evaluator.threads or 1
         return min(MOST, self._per_gpu * len(gpus) if gpus else max(1, joblib.cpu_count() // threads))
+
+    def prepare(self, folder: Path) -> None:
+        """Has the evaluator prepare itself; every worker loads what that left."""
+        self.evaluator.prepare(folder)
+        close_all(self._pools, orderly=True)
+        self._make_worker = functools.partial(made_and_loaded, self._make, folder.resolve())
 
     def ready(self, candidates: int) -> None:
         """Starts the workers that so many candidates need; returns when all wait for one.
@@ -171,7 +179,7 @@ class ProcessesExecutor:
         try:
             if not self._pools:
                 wait_for_server()
-            return Pool(self._make, self._device(index))
+            return Pool(self._make_worker, self._device(index))
         except (OSError, EOFError) as error:
             raise self._cannot_start(index, getattr(error, "strerror", None) or str(error)) from None
 

@@ -6,12 +6,13 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned
-from nastk.executors import Make, Next, NoTask, Result
+from nastk.executors import Make, Next, NoTask, Result, made_and_loaded
 from nastk.executors.attempts import Attempt, TaskQueue, Waiting, seconds_left, why_stop
 from nastk.executors.limits import check_patience, check_range, times, took_too_long
 from nastk.executors.ray_cluster import GIGABYTE, Needs, joined, room, trains_here
@@ -78,6 +79,7 @@ class RayExecutor:
         self._undo = contextlib.ExitStack()
         self._ray: Any = None
         self._workers: Workers | None = None
+        self._folder: Path | None = None
 
     def __enter__(self) -> RayExecutor:
         with contextlib.ExitStack() as undo:
@@ -89,10 +91,13 @@ class RayExecutor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end_workers()
+        self._undo.close()
+
+    def _end_workers(self) -> None:
         if self._workers is not None:
             self._workers.close()
             self._workers = None
-        self._undo.close()
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -112,6 +117,12 @@ class RayExecutor:
     def rounds(self) -> bool:
         """Whether the search is to go on in rounds."""
         return trains_here(self._ray, self._address) if self._rounds is None else self._rounds
+
+    def prepare(self, folder: Path) -> None:
+        """Has the evaluator prepare itself; every worker loads what that left."""
+        self.evaluator.prepare(folder)
+        self._end_workers()
+        self._folder = folder.resolve()
 
     def ready(self, candidates: int) -> None:
         """Starts the workers that so many candidates need; returns when they wait for one, or the first where it may.
@@ -157,15 +168,15 @@ class RayExecutor:
 
     def _portable(self) -> Callable[[], Evaluator]:
         """Returns what makes the evaluator on another machine."""
-        device = getattr(self.evaluator, "device", None)
+        device = self.evaluator.device
         if device is not None and str(device).startswith("cuda") and not self._needs.gpus:
             raise UserError(f"evaluator.device={device} with executor.gpus=0: give executor.gpus=1, or a share of one")
         # Ray shows a worker its own GPUs alone, the first of which is cuda:0 whatever it is called here.
         there = None if device is None else "cuda" if self._needs.gpus else "cpu"
-        carried = getattr(self.evaluator, "carried", None)
+        carried = self.evaluator.carried(there)
         if carried is None:
-            return functools.partial(self._make, there)
-        return functools.partial(_itself, carried(there))
+            return functools.partial(made_and_loaded, self._make, self._folder, there)
+        return functools.partial(made_and_loaded, _itself, self._folder, carried)
 
     def _happened(self, workers: Workers, running: _Running, at_once: bool) -> list[Any]:
         """Waits; returns the attempts that have reported or ended, or whose time is up."""

@@ -17,16 +17,6 @@ CHANGES = ("skipped", "ignored", "folders", "path")
 USUAL = ("train/", "val/", "test/")
 
 
-def data_lines(evaluator: Evaluator) -> list[str]:
-    """Returns what a user is told of the images before the search; nothing of an evaluator that trains on none.
-
-    Raises:
-        UserError: a part that is used later only is not what it should be.
-    """
-    make = getattr(evaluator, "data_lines", None)
-    return [] if make is None else list(make())
-
-
 def record_data(folder: Path, evaluator: Evaluator) -> None:
     """Writes data.json, or finds that it says the same already; an evaluator that trains on no images has none.
 
@@ -40,8 +30,7 @@ def record_data(folder: Path, evaluator: Evaluator) -> None:
 
 def check_data(folder: Path, evaluator: Evaluator) -> dict[str, Any] | None:
     """Returns what data.json should hold; raises UserError where it is that of a run that was begun on other images."""
-    make = getattr(evaluator, "data_record", None)
-    record: dict[str, Any] | None = None if make is None else make()
+    record = evaluator.data_record()
     before = read_record(folder)
     changed = "" if record is None or before is None else _changed(before, record)
     if record is not None and before is not None and changed:
@@ -62,10 +51,10 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 def record_skipped(folder: Path, evaluator: Evaluator) -> None:
     """Enters in data.json how many images the search has left out, where that is another number than at its begin."""
-    skipped = getattr(getattr(evaluator, "data", None), "skipped", None)
-    if skipped is not None and skipped.found and (folder / DATA).exists():
+    skipped = evaluator.skipped_images()
+    if skipped and (folder / DATA).exists():
         record = read_object(folder / DATA)
-        write_json(folder / DATA, {**record, "skipped": len(skipped.found)})
+        write_json(folder / DATA, {**record, "skipped": skipped})
 
 
 def _way_out(before: dict[str, Any], now: dict[str, Any]) -> str:

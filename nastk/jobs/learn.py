@@ -34,7 +34,7 @@ def run_learning(config: DictConfig) -> tuple[Path, LearnedLatency]:
     network = None
     if config.run is not None:
         _, searched = run_config(config)
-        known = getattr(make_evaluator(searched), "network_config", None)
+        known = make_evaluator(searched).network_config
         network = None if known is None else known.to_dict()
     predictor = learn_latency(genotypes, latencies, {"name": config.device, "pairs": source.name}, network)
     path = Path(config.out) if config.out else source.with_name(PREDICTOR)

@@ -82,7 +82,7 @@ def _asked(config: DictConfig) -> tuple[Any, Space, NetworkConfig, Path]:
         return make_target(given), make_space(config), NetworkConfig.from_dict(fields), Path()
     place, searched = run_config(config)
     evaluator = make_evaluator(searched)
-    network = getattr(evaluator, "network_config", None)
+    network = evaluator.network_config
     if network is None:
         raise UserError(f"{place}: was searched in a table, its candidates were no networks; give +space=NAME")
     target = make_target(config if config.get("target") is not None else searched)

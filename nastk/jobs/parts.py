@@ -124,10 +124,10 @@ def make_cost(config: DictConfig, evaluator: Evaluator) -> Callable[[Genotype], 
         UserError: the latency of none of three random cells of the space can be foretold.
     """
     latency = make_latency(config)
-    known: Callable[[Genotype], Mapping[str, float]] | None = getattr(evaluator, "cost", None)
+    known = evaluator.cost
     if known is not None:
         return known if isinstance(latency, MeasuredLatency) else _with_latency(known, latency)
-    network = getattr(evaluator, "network_config", None)
+    network = evaluator.network_config
     if network is None:
         raise UserError(f"evaluator {type(evaluator).__name__}: tells neither the cost nor the network of a genotype")
     costing = make_costing(config)

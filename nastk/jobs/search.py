@@ -22,7 +22,7 @@ from nastk.deploy.cost.sources import MeasuredLatency
 from nastk.errors import UserError
 from nastk.executors import Executor
 from nastk.files import cannot_write
-from nastk.jobs.data_record import check_data, data_lines, record_data, record_skipped
+from nastk.jobs.data_record import check_data, record_data, record_skipped
 from nastk.jobs.fitting import fitted_search
 from nastk.jobs.given import going_on
 from nastk.jobs.outlook import check_memory, doubtful_timings, guessed, tell_outlook
@@ -40,6 +40,8 @@ from nastk.study.deaths import watching
 from nastk.study.loop import search
 from nastk.study.pruning import Pruner, check_pruner
 from nastk.study.study import SearchStudy
+
+PREPARED = "evaluator"  # of the run folder: what the evaluator prepares for all candidates
 
 PARTS = (
     *("space", "controller", "evaluator", "objective", "pruner", "target", "latency", "data", "executor", "storage"),
@@ -97,7 +99,7 @@ def searched(config: DictConfig) -> Searched:
     pruner = check_pruner(build(config.pruner, "pruner", Pruner), objective)
     with make_executor(config) as executor:
         cost = make_cost(config, executor.evaluator)
-        told = data_lines(executor.evaluator)
+        told = executor.evaluator.data_lines()
         check_memory(config, executor, space)
         storage = make_storage(config)
         opening = storage.connect()
@@ -109,6 +111,7 @@ def searched(config: DictConfig) -> Searched:
             for line in record_config(folder, part, functools.partial(check_data, folder, executor.evaluator)):
                 print(f"nastk: {line}", file=sys.stderr)
             record_data(folder, executor.evaluator)
+            executor.prepare(folder / PREPARED)
             with opened_study(folder, part, storage, opening, controller(), space, objective, pruner) as study:
                 check_rows(folder, study.rows_with_outcome)
                 write_rows(folder, study.rows)

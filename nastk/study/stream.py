@@ -69,7 +69,7 @@ class CandidateStream:
         self._setup = setup
         self._study = setup.study
         self._rounds = setup.executor.rounds
-        self._last_epoch: int | None = getattr(setup.executor.evaluator, "epochs", None)
+        self._last_epoch = setup.executor.evaluator.epochs
         self._in_flight: list[InFlight] = []
         self._untrained: deque[InFlight] = deque()
         self._handed: list[InFlight] = []

@@ -26,7 +26,7 @@ from machine import machine
 
 from nastk.config.build import shipped
 from nastk.controllers import PerTrial
-from nastk.evaluators import Report
+from nastk.evaluators import Evaluator, Report
 from nastk.executors import Executor, Next, NoTask, Result, Task
 from nastk.executors.processes import ProcessesExecutor
 from nastk.executors.ray import RayExecutor
@@ -45,7 +45,7 @@ WANTED_TWO = 1.7
 WANTED_32 = 0.9
 
 
-class Sleeper:
+class Sleeper(Evaluator):
     """Takes `seconds` for a candidate and reports one epoch."""
 
     epochs = 1

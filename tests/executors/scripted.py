@@ -15,26 +15,26 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from nastk.evaluators import EvaluationFailed, Report
+from nastk.evaluators import EvaluationFailed, Evaluator, Report
 from nastk.executors import Executor, Make, NoTask, Result, Task
 from nastk.genotype import Genotype
 from nastk.spaces import NasBench201Space
 
 
-class Scripted:
+class Scripted(Evaluator):
     """Reports three epochs and scores by key, but for the keys in `script`.
 
     Args:
         folder: where each evaluation leaves a file that is named by key and process.
         script: by key "fail", "bug", "die", "die once", "segfault", "eat", "hang" or "hang once"; how many "deaths at
             start" there are; and "semaphore" for a worker that has one of the system's, and a progress bar.
-        device: kept as given.
+        device: kept as given; None for the CPU.
     """
 
     epochs = 3
 
     def __init__(self, folder: Path, script: Mapping[str, str], device: str | None) -> None:
-        self.folder, self.script, self.device = folder, script, device
+        self.folder, self.script, self.device = folder, script, device or "cpu"
         if multiprocessing.parent_process() is not None or _in_ray_worker():
             starts = len(list(folder.glob("start-*")))
             (folder / f"start-{os.getpid()}").touch()

@@ -13,6 +13,7 @@ from nastk.executors.inline import InlineExecutor
 from nastk.executors.processes import ProcessesExecutor
 from nastk.executors.ray import RayExecutor
 from nastk.genotype import Genotype
+from tests.evaluators.preparing import Preparing
 from tests.executors.scripted import Scripted, genotypes, made, run
 
 EXECUTORS: dict[str, Callable[[Make], Executor]] = {
@@ -101,3 +102,15 @@ def test_an_executor_runs_one_round_after_another(kind: str, tmp_path: Path) -> 
         second = dict(run(executor, [Task(cell, lambda: _heard([])) for cell in CELLS[:2]]))
         assert first == second
         assert list(run(executor, [])) == []
+
+
+def test_what_is_prepared_once_is_loaded_wherever_candidates_are_evaluated(kind: str, tmp_path: Path) -> None:
+    with EXECUTORS[kind](_preparing) as executor:
+        executor.prepare(tmp_path / "evaluator")
+        results = dict(run(executor, [Task(cell, lambda: _heard([])) for cell in CELLS]))
+    assert results == {index: {"accuracy": 0.75} for index in range(len(CELLS))}
+    assert (tmp_path / "evaluator" / "calls").read_text().count("prepared") == 1
+
+
+def _preparing(device: str | None) -> Preparing:
+    return Preparing("none")

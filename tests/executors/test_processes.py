@@ -20,6 +20,7 @@ from nastk.evaluators import EvaluationFailed
 from nastk.executors import Result, Task
 from nastk.executors.processes import ProcessesExecutor
 from tests.executors.scripted import Scripted, genotypes, made, run
+from tests.simulated import Simulated
 
 CELLS = genotypes(4)
 PRELOAD = ["tests.executors.scripted"]
@@ -242,7 +243,7 @@ def test_as_many_as_there_are_cores_unless_a_number_is_given(
     tmp_path: Path, threads: int | None, expected: int
 ) -> None:
     evaluator = Scripted(tmp_path, {}, "cpu")
-    evaluator.threads = threads  # type: ignore[attr-defined]
+    evaluator.threads = threads
     assert ProcessesExecutor(lambda device: evaluator).parallel == expected
     assert ProcessesExecutor(lambda device: evaluator, parallel=3).parallel == 3
 
@@ -269,5 +270,5 @@ def test_a_device_that_is_not_there_is_refused_before_anything_starts(tmp_path: 
 
 
 def test_devices_for_an_evaluator_that_takes_none_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="object trains on no device"):
-        _ = ProcessesExecutor(lambda device: object(), devices=("cpu",)).parallel  # type: ignore[arg-type, return-value]
+    with pytest.raises(UserError, match="Simulated trains on no device"):
+        _ = ProcessesExecutor(lambda device: Simulated(), devices=("cpu",)).parallel
