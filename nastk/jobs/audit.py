@@ -6,19 +6,19 @@ import dataclasses
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from nastk.checks import is_whole
 from nastk.config.build import settings
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator
 from nastk.evaluators.tabular import TabularEvaluator
 from nastk.genotype import Genotype
+from nastk.jobs.audit_settings import AuditSettings, resolved
 from nastk.jobs.data_record import DATA, record_data
 from nastk.jobs.parts import make_evaluator, run_config
 from nastk.runs.audit import (
@@ -35,37 +35,6 @@ from nastk.runs.audit import (
 from nastk.runs.folder import held, made_by
 from nastk.runs.trials import TRIALS, TrialRow, read_trials
 from nastk.stats.rank_agreement import kendall, spread
-
-MOST = 200
-TIMES_LONGER = 4
-
-
-@dataclass(frozen=True)
-class AuditSettings:
-    """What is trained.
-
-    Attributes:
-        cells: how many of the search's candidates, spread over its ranking, the best and the worst among them.
-        epochs: of the longer training; None for four times the search's.
-        seeds: longer trainings of each cell, the mean of which counts.
-        all_images: whether these train on all images that are not held out, whatever `data.subset` of the search.
-        noise: whether each cell is also trained anew as in the search but for the seed.
-
-    Raises:
-        UserError: a value that cannot be.
-    """
-
-    cells: int = 8
-    epochs: int | None = None
-    seeds: int = 1
-    all_images: bool = False
-    noise: bool = True
-
-    def __post_init__(self) -> None:
-        if not FEWEST <= self.cells <= MOST:
-            raise UserError(f"cells={self.cells}: expected {FEWEST} to {MOST}")
-        if not 1 <= self.seeds <= 100:
-            raise UserError(f"seeds={self.seeds}: expected 1 to 100")
 
 
 class Setting(NamedTuple):
@@ -101,7 +70,7 @@ def run_audit(config: DictConfig) -> tuple[Path, Audit]:
     wanted: AuditSettings = settings(AuditSettings, config)
     with held(folder):
         candidates = ranked_candidates(folder)
-        wanted, epochs = _resolved(wanted, searched, folder)
+        wanted, epochs = resolved(wanted, searched, folder)
         found = read_audit(folder)
         audit = _new_audit(wanted, epochs, candidates) if found is None else _same_audit(found, wanted, folder)
         _tell_of_cells(audit, wanted, len(candidates))
@@ -129,27 +98,6 @@ def ranked_candidates(folder: Path) -> list[TrialRow]:
     if len(rows) < FEWEST:
         raise UserError(f"{folder}: the search trained {len(rows)} cells, expected {FEWEST} at least to compare")
     return sorted(rows, key=lambda row: (-row.metrics["accuracy"], row.number))
-
-
-def _resolved(wanted: AuditSettings, searched: DictConfig, folder: Path) -> tuple[AuditSettings, int | None]:
-    """Returns the settings with their number of epochs, and the search's number; None where a table answered it."""
-    evaluator = searched.evaluator
-    if not isinstance(evaluator, DictConfig):
-        raise UserError(f"{folder / 'config.yaml'}: evaluator={evaluator!r}, expected the search's settings of it")
-    if "table" in evaluator:
-        for name in ("epochs", "seeds", "all_images"):
-            if getattr(wanted, name) != getattr(AuditSettings, name):
-                raise UserError(f"{name}={getattr(wanted, name)}: a table answered this search, nothing is trained")
-        return dataclasses.replace(wanted, noise=False), None
-    epochs = evaluator.get("epochs")
-    if not is_whole(epochs):
-        raise UserError(
-            f"{folder / 'config.yaml'}: evaluator.epochs={epochs!r}, expected the search's number of epochs"
-        )
-    longer = TIMES_LONGER * epochs if wanted.epochs is None else wanted.epochs
-    if longer <= epochs and not wanted.all_images:
-        raise UserError(f"epochs={longer}: expected more than the search's {epochs}, or all_images=true")
-    return dataclasses.replace(wanted, epochs=longer), epochs
 
 
 def _new_audit(wanted: AuditSettings, epochs: int | None, candidates: list[TrialRow]) -> Audit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,19 +92,7 @@ def _measured(
 ) -> tuple[Path, list[dict[str, Any]]]:
     wanted, targets = bench_plan(config, node)
     manifests = {export: load_manifest(export) for export in exports}
-    files = [
-        {"key": manifest["key"], "file": str(export / name), "sha256": manifest["files"][name]["sha256"]}
-        | {"precision": precision}
-        for export, manifest in manifests.items()
-        for precision, name in targets[0].files.items()
-        if name in manifest["files"]
-    ]
-    if not files:
-        expected = ", ".join(targets[0].files.values())
-        raise UserError(
-            f"{place}: has no files for target {targets[0].name} ({expected}); "
-            f"python -m nastk.export run=... target={targets[0].name}"
-        )
+    files = _files(place, manifests, targets[0])
     reason = targets[0].cannot_time()
     if reason is not None:
         raise UserError(f"nothing was measured: {reason}")
@@ -131,6 +120,24 @@ def _measured(
     there: tuple[Any, dict[str, str]] = targets[0].measured_on() or (machine_facts(), {})
     machine, ran = there
     return write_bench(place, Bench(entries, machine, {**versions(), **ran})), entries
+
+
+def _files(place: Path, manifests: Mapping[Path, dict[str, Any]], target: Target) -> list[dict[str, str]]:
+    """Returns the files that are for the target; raises UserError where there are none."""
+    files = [
+        {"key": manifest["key"], "file": str(export / name), "sha256": manifest["files"][name]["sha256"]}
+        | {"precision": precision}
+        for export, manifest in manifests.items()
+        for precision, name in target.files.items()
+        if name in manifest["files"]
+    ]
+    if not files:
+        expected = ", ".join(target.files.values())
+        raise UserError(
+            f"{place}: has no files for target {target.name} ({expected}); "
+            f"python -m nastk.export run=... target={target.name}"
+        )
+    return files
 
 
 def bench_plan(config: DictConfig, node: DictConfig | None = None) -> tuple[BenchSettings, list[Any]]:

@@ -116,8 +116,7 @@ def fine_tuned(
         The folder: model.safetensors, genotype.json, network.json, and qat.json with the ranges.
 
     Raises:
-        UserError: the network is damaged, is of other data or has an operator that cannot be trained, the training
-            diverged, or the folder cannot be written.
+        UserError: the network is damaged, of other data, or cannot be trained; or the folder cannot be written.
     """
     folder = model / FOLDER
     trained = load_trained(model)
@@ -127,13 +126,7 @@ def fine_tuned(
     if _is_done(folder, record):
         remove_checkpoints(folder)  # a kill may have come before it did
         return folder
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from None
-    if _found(folder).get("record") != record:
-        remove_checkpoints(folder)
-        write_json(folder / TUNED, {"schema": SCHEMA, "record": record})
+    _begin(folder, record)
     source = _source(trained, data, how)
     network = TrainableInt8(source.model, source.ranges, scheme)
     loss = _train(network, trained, data, train, qat, folder)
@@ -144,6 +137,17 @@ def fine_tuned(
     write_json(folder / TUNED, {"schema": SCHEMA, "record": record, "facts": facts, "ranges": ranges})
     remove_checkpoints(folder)
     return folder
+
+
+def _begin(folder: Path, record: dict[str, Any]) -> None:
+    """Makes the folder; checkpoints of a training of something else are taken away."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    if _found(folder).get("record") != record:
+        remove_checkpoints(folder)
+        write_json(folder / TUNED, {"schema": SCHEMA, "record": record})
 
 
 def _source(trained: Trained, data: DataSource, how: ExportSettings) -> Emittable:

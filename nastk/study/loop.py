@@ -29,12 +29,8 @@ def search(
     Args:
         study: with what has been learnt so far.
         executor: trains candidates; entered.
-        cost: measures an untrained candidate; called before it is trained.
-        budget: when to end.
-        finished: called with each trial's row once the study was told.
-        trained: called with a trained candidate's row as soon as it has one.
+        cost, budget, finished, trained, watched: see `SearchSetup`.
         size: how many candidates make a round; by default as many as the executor trains at once.
-        watched: in which a candidate is measured, and trained where this process does so, see `nastk.study.deaths`.
 
     Returns:
         None when the budget is spent, else one line that says why the search ended before.

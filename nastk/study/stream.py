@@ -29,18 +29,21 @@ class SearchSetup:
     """What a search works with; see `nastk.study.loop.search`.
 
     Attributes:
-        study, executor, cost, budget: as there.
-        told: is called with each trial's row once the study was told.
+        study: with what has been learnt so far.
+        executor: trains candidates; entered.
+        cost: measures an untrained candidate.
+        budget: when to end.
+        finished: is called with each trial's row once the study was told.
         trained: is called with a trained candidate's row as soon as it has one.
         size: how many candidates are in flight at most.
-        watched: in which a candidate is measured, and trained where this process does so.
+        watched: in which a candidate is measured, and trained where this process does so, see `nastk.study.deaths`.
     """
 
     study: SearchStudy
     executor: Executor
     cost: CostModel
     budget: Budget
-    told: OnRow
+    finished: OnRow
     trained: OnRow
     size: int
     watched: Watched
@@ -91,7 +94,7 @@ class CandidateStream:
         more = not (self._rounds and self._proposed)
         if more:
             for row in self._study.new_rows():
-                self._setup.told(row)
+                self._setup.finished(row)
             more = self._propose()
             while more and self._rounds:
                 more = self._propose()
@@ -113,7 +116,7 @@ class CandidateStream:
                 return False
         answered = self._judge(self._study.ask())
         if answered is not None:
-            self._setup.told(answered)
+            self._setup.finished(answered)
         return True
 
     @property
@@ -184,4 +187,4 @@ class CandidateStream:
         told = [pair for candidate in candidates for pair in candidate.with_duplicates(self._study)]
         self._in_flight = [candidate for candidate in self._in_flight if candidate not in candidates]
         for proposal, row in sorted(told, key=lambda pair: pair[0].number):
-            self._setup.told(self._study.finish(proposal, row))
+            self._setup.finished(self._study.finish(proposal, row))
