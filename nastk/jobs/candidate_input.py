@@ -20,7 +20,8 @@ from nastk.evaluators import EvaluationFailed
 from nastk.free_memory import free_memory
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import SKELETONS, Number
-from nastk.jobs.parts import make_costing, make_latency, make_objective, make_space
+from nastk.jobs.parts import make_space
+from nastk.jobs.search_parts import SearchParts
 from nastk.networks import NetworkConfig
 from nastk.networks.config import field_names
 from nastk.spaces import random_genotype
@@ -58,14 +59,14 @@ def with_values(config: DictConfig, values: Mapping[str, Any]) -> DictConfig:
     return changed
 
 
-def first_that_fits(judge: Judge, choices: list[Input]) -> int:
+def first_that_fits(check: FitCheck, choices: list[Input]) -> int:
     """Returns the first of the choices that fits, the last where none does; each that follows costs less."""
-    if judge.fits(choices[0]):
+    if check.fits(choices[0]):
         return 0
     low, high = 1, len(choices) - 1
     while low < high:
         middle = (low + high) // 2
-        if judge.fits(choices[middle]):
+        if check.fits(choices[middle]):
             high = middle
         else:
             low = middle + 1
@@ -73,16 +74,18 @@ def first_that_fits(judge: Judge, choices: list[Input]) -> int:
 
 
 @dataclass
-class Judge:
+class FitCheck:
     """Says of an image size, a stem and sizes whether most candidates would meet the limits and fit into memory.
 
     Attributes:
         config: of the search.
+        parts: of it.
         data: its images.
         batch: images a step.
     """
 
     config: DictConfig
+    parts: SearchParts
     data: DataSource
     batch: int
 
@@ -99,10 +102,10 @@ class Judge:
         return max(step_bytes(one, network, self.batch) for one in self._genotypes(given.size)) <= SHARE * free
 
     def _meets_limits(self, given: Input) -> bool:
-        objective = make_objective(self.config)
-        if not objective.limits or isinstance(make_latency(self.config), PredictorLatency):
+        objective = self.parts.objective
+        if not objective.limits or isinstance(self.parts.latency, PredictorLatency):
             return True
-        costing, network = make_costing(self.config), self._network(given)
+        costing, network = self.parts.costing, self._network(given)
         broken = 0
         for genotype in self._genotypes(given.size):
             try:
@@ -116,7 +119,7 @@ class Judge:
 
     def _genotypes(self, size: int) -> list[Genotype]:
         rng, config = random.Random(self.config.seed), self.config
-        space = make_space(with_values(config, {SIDE: size}) if is_open(config, SIDE) else config)
+        space = make_space(with_values(config, {SIDE: size})) if is_open(config, SIDE) else self.parts.space
         return [random_genotype(space, rng) for _ in range(DRAWN)]
 
     @cached_property

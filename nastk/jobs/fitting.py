@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from nastk.config.build import load_yaml
 from nastk.data.images import DataSource
 from nastk.data.sources.decoded import DecodedSource
 from nastk.data.subsets import draw_parts
-from nastk.errors import UserError
 from nastk.genotype.skeleton import Skeleton, skeleton_named
-from nastk.jobs.candidate_input import SIDE, SIZES, Input, Judge, first_that_fits, is_open, with_values
-from nastk.jobs.parts import make_data, make_space
+from nastk.jobs.candidate_input import SIDE, SIZES, FitCheck, Input, first_that_fits, is_open, with_values
+from nastk.jobs.parts import make_data
+from nastk.jobs.search_parts import SearchParts
 from nastk.networks.stems import smaller_inputs
 from nastk.spaces import random_genotype
 from nastk.training.fitted import LEAST_BATCH, SEARCH, fitted_batch, fitted_epochs, fitted_rate
@@ -26,14 +24,15 @@ BATCH, EPOCHS, RATE = "evaluator.batch", "evaluator.epochs", "evaluator.learning
 NARROWER = (0.75, 0.5, 0.375, 0.25, 0.125)
 
 
-def fitted_search(config: DictConfig, folder: Path | None = None) -> DictConfig:
+def fitted_search(config: DictConfig, parts: SearchParts, recorded: DictConfig | None) -> DictConfig:
     """Returns the configuration with a value for every setting that is null, for the search to choose.
 
     They are chosen once: a run that was begun keeps those in its config.yaml, and so do its workers and later steps.
 
     Args:
         config: of a search.
-        folder: of the run; None or one without config.yaml for a new one.
+        parts: of it.
+        recorded: the configuration that the run folder holds, None for a new run.
 
     Raises:
         UserError: the images are not what they should be.
@@ -41,49 +40,37 @@ def fitted_search(config: DictConfig, folder: Path | None = None) -> DictConfig:
     trains = isinstance(config.get("evaluator"), DictConfig) and "network" in config.evaluator
     if config.get("data") is None or not trains:
         return config
-    sizes = [SIZES[name] for name in _skeleton(config).names]
+    sizes = [SIZES[name] for name in _skeleton(config, parts).names]
     open_settings = [name for name in (RESIZE, STEM, *sizes, SIDE, BATCH, EPOCHS, RATE) if is_open(config, name)]
     if not open_settings:
         return config
-    before = _begun(folder)
-    if before is not None:
-        known = {name: OmegaConf.select(before, name) for name in open_settings}
+    if recorded is not None:
+        known = {name: OmegaConf.select(recorded, name) for name in open_settings}
         open_settings = [name for name in open_settings if known[name] is None and name != RESIZE]
         config = with_values(config, known)
         if not open_settings:
             return config
-    return _chosen(config, open_settings)
+    return _chosen(config, parts, open_settings)
 
 
-def _begun(folder: Path | None) -> DictConfig | None:
-    """Returns the configuration of a run that was begun; a damaged one is for `record_config` to name."""
-    path = folder / "config.yaml" if folder is not None else None
-    if path is None or not path.exists():
-        return None
-    try:
-        return load_yaml(path)
-    except UserError:
-        return None
-
-
-def _chosen(config: DictConfig, names: list[str]) -> DictConfig:
-    data, skeleton = make_data(config), _skeleton(config)
+def _chosen(config: DictConfig, parts: SearchParts, names: list[str]) -> DictConfig:
+    data, skeleton = make_data(config), _skeleton(config, parts)
     counted = BATCH in names or EPOCHS in names
     images = len(draw_parts(data, config.seed).train) if counted else 0
     batch = fitted_batch(images, data.size) if BATCH in names else config.evaluator.batch
     inputs = _inputs(config, names, data, skeleton)
-    judge = Judge(config, data, min(batch, LEAST_BATCH) if BATCH in names else batch)
-    taken = inputs[first_that_fits(judge, inputs)] if len(inputs) > 1 else inputs[0]
+    check = FitCheck(config, parts, data, min(batch, LEAST_BATCH) if BATCH in names else batch)
+    taken = inputs[first_that_fits(check, inputs)] if len(inputs) > 1 else inputs[0]
     open_sizes = {SIZES[name]: value for name, value in taken.sizes if SIZES[name] in names}
     found: dict[str, Any] = {RESIZE: taken.size, STEM: taken.stem, SIDE: taken.size, **open_sizes}
     found = {name: value for name, value in found.items() if name in names}
     if RESIZE in names and not isinstance(data, DecodedSource):
         del found[RESIZE]
     if BATCH in names:
-        judge = Judge(config, data, batch)
-        while batch > LEAST_BATCH and not judge.has_memory(taken):
+        check = FitCheck(config, parts, data, batch)
+        while batch > LEAST_BATCH and not check.has_memory(taken):
             batch //= 2
-            judge = Judge(config, data, batch)
+            check = FitCheck(config, parts, data, batch)
         found[BATCH] = batch
     if EPOCHS in names:
         found[EPOCHS] = fitted_epochs(images, batch, taken.size, SEARCH)
@@ -92,9 +79,9 @@ def _chosen(config: DictConfig, names: list[str]) -> DictConfig:
     return with_values(config, found)
 
 
-def _skeleton(config: DictConfig) -> Skeleton:
+def _skeleton(config: DictConfig, parts: SearchParts) -> Skeleton:
     """Returns the skeleton of the space's candidates."""
-    return skeleton_named(random_genotype(make_space(config), random.Random(config.seed)).skeleton)
+    return skeleton_named(random_genotype(parts.space, random.Random(config.seed)).skeleton)
 
 
 def _inputs(config: DictConfig, names: list[str], data: DataSource, skeleton: Skeleton) -> list[Input]:

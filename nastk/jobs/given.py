@@ -20,26 +20,42 @@ from nastk.runs.folder import PLACE, named_run
 Setting = tuple[str, Any]
 
 
-def going_on(config: DictConfig, parts: Sequence[str]) -> DictConfig:
+def recorded_run(config: DictConfig) -> DictConfig | None:
+    """Returns the configuration that the run folder of a search holds; None where it names none, or a new one.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    folder = named_folder(config)
+    path = None if folder is None else folder / "config.yaml"
+    return None if path is None or not path.exists() else load_yaml(path)
+
+
+def named_folder(config: DictConfig) -> Path | None:
+    """Returns the folder that a search's settings name, which may hold a run; None where a new one will be made."""
+    if sweeping():
+        return job_folder(config)
+    run = config.get("run")
+    return named_run(run, str(config.get("runs"))) if isinstance(run, str) else None
+
+
+def going_on(config: DictConfig, names: Sequence[str], recorded: DictConfig | None) -> DictConfig:
     """Returns the configuration of a search: where its run folder holds a run, with that run's settings.
 
     Args:
         config: as the command line and the defaults make it.
-        parts: names of the settings that a run records.
+        names: of the settings that a run records.
+        recorded: as `recorded_run` returned it.
 
     Raises:
         UserError: the run's config.yaml is damaged.
     """
-    run = config.get("run")
-    if not sweeping() and not isinstance(run, str):
+    if recorded is None:
         return config
-    path = (job_folder(config) if sweeping() else named_run(run, str(config.get("runs")))) / "config.yaml"
-    if not path.exists():
-        return config
-    recorded = load_yaml(path)
     if "made_by" in recorded:  # it stands near the end
-        return overlaid(recorded, config, [name for name in parts if name not in PLACE])
+        return overlaid(recorded, config, [name for name in names if name not in PLACE])
     if config.get("space") is None:
+        path = (named_folder(config) or Path()) / "config.yaml"
         raise UserError(f"{path}: empty or cut short; put back a copy, or give another run=")
     return config
 

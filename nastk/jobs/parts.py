@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import random
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from nastk.config.build import build, shipped_spaces
 from nastk.data.images import DataSource
-from nastk.deploy.cost.sources import Costing, LatencySource, MeasuredLatency, TableLatency
+from nastk.deploy.cost.sources import Costing, LatencySource, MeasuredLatency
 from nastk.deploy.targets import Target
 from nastk.errors import UserError, unknown
-from nastk.evaluators import EvaluationFailed, Evaluator
+from nastk.evaluators import Evaluator
 from nastk.executors import Executor
-from nastk.genotype import Genotype
 from nastk.jobs.given import run_settings
 from nastk.jobs.loggers import Logger, NoLogger
 from nastk.objective import INT8_ACCURACY, Objective
 from nastk.runs.folder import existing_run
-from nastk.spaces import Space, random_genotype
-from nastk.training.failure import TrainingError, memory_errors_named
+from nastk.spaces import Space
+from nastk.storages import Storage
+from nastk.storages.journal import JournalFile
 
 AUTOMATIC = ("batch", "epochs", "learning_rate")
 """Settings of a training that are chosen by its images where they are null."""
@@ -111,79 +109,16 @@ def make_latency(config: DictConfig) -> LatencySource:
 
 
 def make_costing(config: DictConfig) -> Costing:
-    """Returns what says the cost of an untrained network: the target, or what foretells it for another device."""
+    """Returns what says the cost of an untrained network: the target, or what predicts it for another device."""
     return make_latency(config).costing(make_target(config))
 
 
-def make_cost(config: DictConfig, evaluator: Evaluator) -> Callable[[Genotype], Mapping[str, float]]:
-    """Returns what measures an untrained genotype: the evaluator where it knows the cost, else the target.
-
-    With `latency=table` or `latency=learned` the latency is foretold.
-
-    Raises:
-        UserError: the latency of none of three random cells of the space can be foretold.
-    """
-    latency = make_latency(config)
-    known = evaluator.cost
-    if known is not None:
-        return known if isinstance(latency, MeasuredLatency) else _with_latency(known, latency)
-    network = evaluator.network_config
-    if network is None:
-        raise UserError(f"evaluator {type(evaluator).__name__}: tells neither the cost nor the network of a genotype")
-    costing = make_costing(config)
-    measured = isinstance(latency, MeasuredLatency)
-    if measured:
-        _check_times(make_target(config))
-    else:
-        _check_foretells(costing, make_space(config), network)
-
-    def cost(genotype: Genotype) -> Mapping[str, float]:
-        try:
-            with memory_errors_named():
-                return dict(costing.cost(genotype, network))
-        except TrainingError as error:
-            raise EvaluationFailed(error.reason) from None
-        except UserError as error:
-            if measured:
-                raise
-            raise EvaluationFailed(str(error)) from None  # of other cells the table or predictor may know enough
-
-    return cost
-
-
-def _check_times(target: Target) -> None:
-    """Raises UserError where candidates cannot be measured, before a run folder is made."""
-    target.check()
-    reason = target.cannot_time()
-    if reason is not None:
-        raise UserError(f"{reason}; target=remote measures on a device, latency=table predicts from its operations")
-
-
-def _with_latency(
-    known: Callable[[Genotype], Mapping[str, float]], latency: LatencySource
-) -> Callable[[Genotype], Mapping[str, float]]:
-    """Returns the evaluator's cost with a foretold latency in place of its own."""
-    if isinstance(latency, TableLatency):
-        raise UserError("latency=table: this evaluator knows cells and no networks to sum up; give latency=learned")
-
-    def cost(genotype: Genotype) -> Mapping[str, float]:
-        milliseconds = latency.foretold(genotype)
-        return {**known(genotype), **({} if milliseconds is None else {"latency_ms": milliseconds})}
-
-    return cost
-
-
-def _check_foretells(costing: Costing, space: Space, network: Any) -> None:
-    """Raises UserError where a table or predictor is of another space, before anything is trained."""
-    rng = random.Random(0)
-    failed: list[UserError] = []
-    for _ in range(3):
-        try:
-            costing.cost(random_genotype(space, rng), network)
-        except UserError as error:
-            failed.append(error)
-    if len(failed) == 3:
-        raise failed[-1]
+def make_storage(config: DictConfig) -> Storage:
+    """Returns where the study is kept; runs of before there was a choice keep it in their folder."""
+    if config.get("storage") is None:
+        return JournalFile()
+    storage: Storage = build(config.storage, "storage", Storage)
+    return storage
 
 
 def run_config(config: DictConfig) -> tuple[Any, DictConfig]:

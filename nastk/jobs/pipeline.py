@@ -12,10 +12,11 @@ from omegaconf import DictConfig, open_dict
 from nastk.config.build import load_yaml
 from nastk.jobs.bench import bench_plan, run_bench
 from nastk.jobs.export import export_plan, run_export
-from nastk.jobs.given import going_on
+from nastk.jobs.given import going_on, recorded_run
 from nastk.jobs.parts import make_space, make_target
 from nastk.jobs.report import run_report
-from nastk.jobs.search import PARTS, run_search
+from nastk.jobs.search import run_search
+from nastk.jobs.search_parts import RECORDED_SETTINGS
 from nastk.jobs.transfer.transfer import run_transfer, transfer_plan
 from nastk.reports import final_table, format_table
 from nastk.reports.table_text import table_notes
@@ -29,7 +30,7 @@ def run_pipeline(config: DictConfig) -> tuple[str, Path]:
     Raises:
         UserError: a step's; a mistake in the settings of any step is found before the first one starts.
     """
-    config = going_on(config, PARTS)
+    config = going_on(config, RECORDED_SETTINGS, recorded_run(config))
     make_space(config)
     transfer_plan(config, config)
     export_plan(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,54 +12,34 @@ from typing import Any, NamedTuple
 import optuna
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from optuna.samplers import BaseSampler
-from optuna.storages import InMemoryStorage
 
 from nastk.cli.interrupts import goes_on_with
-from nastk.cli.sweeps import job_folder, sweeping
-from nastk.config.build import build, jsonable, load_yaml, plain, settings
+from nastk.cli.sweeps import sweeping
+from nastk.config.build import jsonable, load_yaml, plain
 from nastk.deploy.cost.sources import MeasuredLatency
 from nastk.errors import UserError
 from nastk.executors import Executor
 from nastk.files import cannot_write
+from nastk.jobs.candidate_cost import candidate_cost
 from nastk.jobs.data_record import check_data, record_data, record_skipped
 from nastk.jobs.fitting import fitted_search
-from nastk.jobs.given import going_on
+from nastk.jobs.given import going_on, named_folder, recorded_run
 from nastk.jobs.outlook import check_memory, doubtful_timings, guessed, tell_outlook
-from nastk.jobs.parts import make_cost, make_executor, make_latency, make_logger, make_objective, make_space
+from nastk.jobs.parts import make_executor
+from nastk.jobs.search_parts import RECORDED_SETTINGS, SearchParts, search_parts
 from nastk.jobs.search_progress import SearchProgress
-from nastk.jobs.study import make_storage, named_storage, opened_study
+from nastk.jobs.study import named_storage, opened_study
 from nastk.jobs.too_slow import TooSlow
 from nastk.objective import NOT_TRUSTED, STEADY
-from nastk.runs.folder import held, named_run, new_run, record_config, space_name
+from nastk.runs.folder import held, new_run, record_config, space_name
 from nastk.runs.front import write_choice
 from nastk.runs.trials import Row, append_row, check_rows, write_rows
-from nastk.spaces import Value, replay
-from nastk.study.budget import Budget
 from nastk.study.deaths import watching
 from nastk.study.loop import search
-from nastk.study.pruning import Pruner, check_pruner
+from nastk.study.stream import CostModel
 from nastk.study.study import SearchStudy
 
 PREPARED = "evaluator"  # of the run folder: what the evaluator prepares for all candidates
-
-PARTS = (
-    *("space", "controller", "evaluator", "objective", "pruner", "target", "latency", "data", "executor", "storage"),
-    *("run", "runs", "seed", "trials", "max_duplicates", "max_rejections", "max_failures"),
-)
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """The settings of a search outside its groups: which run folder, where, and the seed."""
-
-    run: str | None = None
-    runs: str = "runs"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**32:
-            raise UserError(f"seed={self.seed}: expected 0 to {2**32 - 1}")
 
 
 class Searched(NamedTuple):
@@ -67,6 +47,37 @@ class Searched(NamedTuple):
 
     folder: Path
     learnt: bool
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """One sitting of a search, from the start of the command to its end.
+
+    Attributes:
+        config: every setting, those that the search chose too.
+        parts: built from it.
+        executor: entered.
+        cost: measures an untrained candidate.
+        folder: the run's, held.
+        recorded: what of the configuration the run folder holds.
+        size: how many candidates make a round.
+    """
+
+    config: DictConfig
+    parts: SearchParts
+    executor: Executor
+    cost: CostModel
+    folder: Path
+    recorded: DictConfig
+    size: int
+
+
+class Ending(NamedTuple):
+    """How a sitting ends: why before the budget was spent, the best candidate, and what was too slow."""
+
+    early: str | None
+    best: Row | None
+    slow: TooSlow
 
 
 def run_search(config: DictConfig) -> Path:
@@ -82,134 +93,127 @@ def searched(config: DictConfig) -> Searched:
             or no candidate could be trained.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    config = going_on(config, PARTS)
-    chosen, budget = settings(SearchSettings, config), settings(Budget, config)
-    space, objective = make_space(config), make_objective(config)
-
-    def encode(choices: Mapping[str, Value]) -> list[float]:
-        return replay(space, choices).encoding()
-
-    def controller() -> BaseSampler:
-        sampler: BaseSampler = build(config.controller, "controller", BaseSampler, seed=chosen.seed, encode=encode)
-        return sampler
-
-    SearchStudy(InMemoryStorage(), controller(), space, objective).ask()  # can it serve this space and objective?
-    logger = make_logger(config)
-    config = fitted_search(config, _named_folder(chosen, config))
-    pruner = check_pruner(build(config.pruner, "pruner", Pruner), objective)
+    before = recorded_run(config)
+    config = going_on(config, RECORDED_SETTINGS, before)
+    parts = search_parts(config)
+    asked, config = config, fitted_search(config, parts, before)
+    if config.space != asked.space:  # its image size was left to be chosen
+        parts = search_parts(config)
     with make_executor(config) as executor:
-        cost = make_cost(config, executor.evaluator)
-        told = executor.evaluator.data_lines()
-        check_memory(config, executor, space)
-        storage = make_storage(config)
-        opening = storage.connect()
-        folder = _folder(chosen, config)
-        _say_how_to_go_on(folder)
+        cost = candidate_cost(parts, executor.evaluator)
+        said = executor.evaluator.data_lines()
+        check_memory(config, executor, parts.space)
+        opening = parts.storage.connect()
+        folder = _folder(parts, config)
+        if not sweeping():  # a sweep goes on as a whole, a single search with its folder
+            goes_on_with(run=folder)
         with held(folder):
-            size = _round_size(folder, config, executor.parallel)
-            part = named_storage(folder, _search_part(config, size), storage)
-            for line in record_config(folder, part, functools.partial(check_data, folder, executor.evaluator)):
-                print(f"nastk: {line}", file=sys.stderr)
-            record_data(folder, executor.evaluator)
-            executor.prepare(folder / PREPARED)
-            with opened_study(folder, part, storage, opening, controller(), space, objective, pruner) as study:
+            sitting = _recorded(folder, config, parts, executor, cost)
+            with opened_study(folder, sitting.recorded, parts, opening) as study:
                 check_rows(folder, study.rows_with_outcome)
                 write_rows(folder, study.rows)
-                slow = _begun(config, folder, study, executor, budget, told)
-                with (
-                    SearchProgress(folder, budget.trials, study.rows) as progress,
-                    logger.opened(folder, "search", _logged(part)) as log,
-                ):
+                _tell_begin(sitting, study, said)
+                executor.prepare(folder / PREPARED)
+                ending = _searched(sitting, study)
+    return _told_end(sitting, study, ending)
 
-                    def finished(row: Row) -> None:
-                        append_row(folder, row)
-                        progress.show(row)
-                        slow.watch(row)
-                        if row.state == "complete":
-                            log({f"search/{name}": value for name, value in row.metrics.items()}, study.trained)
 
-                    try:
-                        ended = search(study, executor, cost, budget, finished, progress.show, size, watching(folder))
-                        for row in study.ended():
-                            finished(row)
-                    finally:
-                        write_rows(folder, study.rows)
-                        record_skipped(folder, executor.evaluator)
-                        best = write_choice(folder, study.rows, objective)
+def _recorded(folder: Path, config: DictConfig, parts: SearchParts, executor: Executor, cost: CostModel) -> Sitting:
+    """Writes config.yaml and data.json, or checks that the folder's are the same."""
+    path = folder / "config.yaml"
+    before = load_yaml(path) if path.exists() else None
+    size = _round_size(before, config, executor.parallel)
+    recorded = named_storage(folder, _recordable(config, parts, size), parts.storage, before)
+    for line in record_config(folder, recorded, functools.partial(check_data, folder, executor.evaluator)):
+        print(f"nastk: {line}", file=sys.stderr)
+    record_data(folder, executor.evaluator)
+    return Sitting(config, parts, executor, cost, folder, recorded, size)
+
+
+def _searched(sitting: Sitting, study: SearchStudy) -> Ending:
+    """Searches, and keeps the run folder's files in step with the study."""
+    folder, parts, executor = sitting.folder, sitting.parts, sitting.executor
+    slow = TooSlow(sitting.config, study.objective, study.rows)
+    with (
+        SearchProgress(folder, parts.budget.trials, study.rows) as progress,
+        parts.logger.opened(folder, "search", _logged(sitting.recorded)) as log,
+    ):
+
+        def finished(row: Row) -> None:
+            append_row(folder, row)
+            progress.show(row)
+            slow.watch(row)
+            if row.state == "complete":
+                log({f"search/{name}": value for name, value in row.metrics.items()}, study.trained)
+
+        try:
+            given = (executor, sitting.cost, parts.budget, finished, progress.show, sitting.size, watching(folder))
+            early = search(study, *given)
+            for row in study.ended():
+                finished(row)
+        finally:
+            write_rows(folder, study.rows)
+            record_skipped(folder, executor.evaluator)
+            best = write_choice(folder, study.rows, study.objective)
+    return Ending(early, best, slow)
+
+
+def _tell_begin(sitting: Sitting, study: SearchStudy, said: Sequence[str]) -> None:
+    """Tells what the images are, what is there and what is to come."""
+    sys.stderr.writelines(f"{line}\n" for line in said)
+    if study.rows:
+        print(f"{sitting.folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr)
+    tell_outlook(sitting.config, sitting.executor, study.space, sitting.parts.budget.trials - study.trained)
+
+
+def _told_end(sitting: Sitting, study: SearchStudy, ending: Ending) -> Searched:
+    """Tells the result; raises UserError where no candidate was trained."""
     for line in doubtful_timings(study.rows):
         print(f"warning: {line}", file=sys.stderr)
+    early, best, slow = ending
     if best is None:
-        raise _untrained(folder, study, ended, slow)
-    guess = guessed(executor.evaluator, study.rows, best)
-    _tell_result(folder, study, best, guess, ended)
-    return Searched(folder, guess is None)
+        stopped = f"the pruner stopped all {study.trained}; give another run= and pruner=none or a milder one"
+        trained = "no candidate was trained" if early else "no candidate was trained to the end"
+        raise UserError(f"{sitting.folder}: {trained}; {early or stopped}{slow.advice()}")
+    guess = guessed(sitting.executor.evaluator, study.rows, best)
+    _tell_result(sitting.folder, study, best, guess, early)
+    return Searched(sitting.folder, guess is None)
 
 
-def _begun(
-    config: DictConfig, folder: Path, study: SearchStudy, executor: Executor, budget: Budget, told: Sequence[str]
-) -> TooSlow:
-    """Tells what the images are, what is there and what is to come; returns what watches the trials."""
-    sys.stderr.writelines(f"{line}\n" for line in told)
-    if study.rows:
-        print(f"{folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr)
-    tell_outlook(config, executor, study.space, budget.trials - study.trained)
-    return TooSlow(config, study.objective, study.rows)
-
-
-def _untrained(folder: Path, study: SearchStudy, ended: str | None, slow: TooSlow) -> UserError:
-    stopped = f"the pruner stopped all {study.trained}; give another run= and pruner=none or a milder one"
-    why = f"{ended or stopped}{slow.advice()}"
-    return UserError(f"{folder}: no candidate was trained{' to the end' if not ended else ''}; {why}")
-
-
-def _search_part(config: DictConfig, size: int) -> DictConfig:
+def _recordable(config: DictConfig, parts: SearchParts, size: int) -> DictConfig:
     """The pipeline's configuration has the later steps' settings too, which may change from one call to the next."""
-    part = OmegaConf.masked_copy(config, [name for name in PARTS if name in config])
-    if "parallel" in part.executor:
-        part.executor.parallel = size
-    if isinstance(make_latency(part), MeasuredLatency):
-        part.pop("latency", None)  # what runs of before there was a choice did: they can be gone on with
-    return part
+    recorded = OmegaConf.masked_copy(config, [name for name in RECORDED_SETTINGS if name in config])
+    if "parallel" in recorded.executor:
+        recorded.executor.parallel = size
+    if isinstance(parts.latency, MeasuredLatency):
+        recorded.pop("latency", None)  # what runs of before there was a choice did: they can be gone on with
+    return recorded
 
 
-def _logged(part: DictConfig) -> dict[str, Any]:
-    return {name: value for name, value in jsonable(plain(part)).items() if name != "storage"}
+def _logged(recorded: DictConfig) -> dict[str, Any]:
+    return {name: value for name, value in jsonable(plain(recorded)).items() if name != "storage"}
 
 
-def _round_size(folder: Path, config: DictConfig, parallel: int) -> int:
+def _round_size(recorded: DictConfig | None, config: DictConfig, parallel: int) -> int:
     """Returns how many candidates make a round: where it is left open, as many as when the run began.
 
     Proposals depend on it, so that the number of cores of the machine that goes on with a run must not matter.
     """
-    path = folder / "config.yaml"
-    if config.executor.get("parallel", parallel) is None and path.exists():
-        before = load_yaml(path).get("executor") or {}
+    if config.executor.get("parallel", parallel) is None and recorded is not None:
+        before = recorded.get("executor") or {}
         size = before.get("parallel")
         if isinstance(size, int) and before.get("_target_") == config.executor.get("_target_"):
             return size
     return parallel
 
 
-def _named_folder(chosen: SearchSettings, config: DictConfig) -> Path | None:
-    """Returns the folder that the settings name, which may hold a run already; None where a new one will be made."""
-    if sweeping():
-        return job_folder(config)
-    return None if chosen.run is None else named_run(chosen.run, chosen.runs)
-
-
-def _folder(chosen: SearchSettings, config: DictConfig) -> Path:
-    if sweeping():
-        return _made(job_folder(config))
-    if chosen.run is None:
+def _folder(parts: SearchParts, config: DictConfig) -> Path:
+    named = named_folder(config)
+    if named is None:
         hydra = HydraConfig.get() if HydraConfig.initialized() else None
-        return new_run(chosen.runs, space_name(list(hydra.overrides.task)) if hydra is not None else "search")
-    return _made(named_run(chosen.run, chosen.runs))
-
-
-def _say_how_to_go_on(folder: Path) -> None:
-    """A sweep goes on as a whole, a single search with its folder."""
-    if not sweeping():
-        goes_on_with(run=folder)
+        name = space_name(list(hydra.overrides.task)) if hydra is not None else "search"
+        return new_run(parts.settings.runs, name)
+    return _made(named)
 
 
 def _made(folder: Path) -> Path:

@@ -9,19 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
-from optuna.samplers import BaseSampler
 
 from nastk.cli.sweeps import study_name
-from nastk.config.build import build, jsonable, load_yaml, plain
+from nastk.config.build import jsonable, plain
 from nastk.files import write_json
-from nastk.objective import Objective
+from nastk.jobs.search_parts import SearchParts
 from nastk.outside import read_json
 from nastk.runs.folder import FREE_SETTINGS
-from nastk.spaces import Space
 from nastk.storages import Opening, Storage
-from nastk.storages.journal import JournalFile
 from nastk.storages.removed import not_removed
-from nastk.study.pruning import Pruner
 from nastk.study.shared import SharedStudy
 from nastk.study.study import SearchStudy
 
@@ -29,59 +25,45 @@ OWN = ("storage", "data.root", "data.path", "evaluator.table", "evaluator.device
 """What may differ between drivers of one study, besides what may change within a run: where things are."""
 
 
-def make_storage(config: DictConfig) -> Storage:
-    """Returns where the study is kept; runs of before there was a choice keep it in their folder."""
-    if config.get("storage") is None:
-        return JournalFile()
-    storage: Storage = build(config.storage, "storage", Storage)
-    return storage
+def named_storage(folder: Path, config: DictConfig, storage: Storage, recorded: DictConfig | None) -> DictConfig:
+    """Returns the configuration as it is recorded: with the study's name, and without a storage that is the default.
 
-
-def named_storage(folder: Path, config: DictConfig, storage: Storage) -> DictConfig:
-    """Returns the configuration as it is recorded: with the study's name, and without a storage that is the default."""
+    Args:
+        folder: of the run.
+        config: of the search.
+        storage: where the study is kept.
+        recorded: the configuration that the folder holds, None for a new run.
+    """
     named = OmegaConf.masked_copy(config, list(config))
     if storage.sharing is None:
         named.pop("storage", None)  # as the runs of before there was a choice, which can be gone on with
     elif storage.sharing.study is None:
-        path = folder / "config.yaml"
-        before = load_yaml(path).get("storage") if path.exists() else None
-        named.storage.study = (before or {}).get("study") or study_name(folder)
+        before = (recorded.get("storage") if recorded is not None else None) or {}
+        named.storage.study = before.get("study") or study_name(folder)
     return named
 
 
 @contextlib.contextmanager
-def opened_study(
-    folder: Path,
-    config: DictConfig,
-    storage: Storage,
-    opening: Opening,
-    sampler: BaseSampler,
-    space: Space,
-    objective: Objective,
-    pruner: Pruner,
-) -> Iterator[SearchStudy]:
+def opened_study(folder: Path, config: DictConfig, parts: SearchParts, opening: Opening) -> Iterator[SearchStudy]:
     """Opens the study that a run folder's search belongs to.
 
     Args:
         folder: the run's, held.
         config: as `named_storage` returned it.
-        storage: where the study is kept.
-        opening: what opens that.
-        sampler: the controller.
-        space: turns choices into genotypes.
-        objective: turns metrics into the study's values.
-        pruner: stops candidates early.
+        parts: of the search.
+        opening: what opens the storage.
 
     Raises:
         UserError: the study is another's, damaged, or cannot be reached, now or within the context.
     """
-    with storage.answering(), not_removed():
-        if storage.sharing is None:
-            yield SearchStudy(opening(folder), sampler, space, objective, pruner)
+    sharing = parts.storage.sharing
+    given = (parts.controller, parts.space, parts.objective, parts.pruner)
+    with parts.storage.answering(), not_removed():
+        if sharing is None:
+            yield SearchStudy(opening(folder), *given)
             return
-        name = str(config.storage.study)
-        given = (opening(folder), sampler, space, objective, pruner, name, driver(folder))
-        with contextlib.closing(SharedStudy(*given, storage.sharing, common_settings(config))) as study:
+        named = (str(config.storage.study), driver(folder), sharing, common_settings(config))
+        with contextlib.closing(SharedStudy(opening(folder), *given, *named)) as study:
             yield study
 
 

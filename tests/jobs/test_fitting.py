@@ -12,6 +12,7 @@ from PIL import Image
 
 from nastk.config.build import load_yaml, register_spaces, shipped
 from nastk.jobs.fitting import fitted_search
+from nastk.jobs.search_parts import search_parts
 from tests.commands import run
 
 Capture = pytest.CaptureFixture[str]
@@ -35,6 +36,12 @@ def composed(*overrides: str) -> DictConfig:
     register_spaces()
     with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
         return hydra.compose("search", [*QUICK, *overrides])
+
+
+def fitted(config: DictConfig, folder: Path | None = None) -> DictConfig:
+    path = None if folder is None else folder / "config.yaml"
+    recorded = load_yaml(path) if path is not None and path.exists() else None
+    return fitted_search(config, search_parts(config), recorded)
 
 
 def chosen(config: DictConfig) -> list[object]:
@@ -64,28 +71,28 @@ def test_a_run_that_was_begun_keeps_what_it_has_and_so_does_one_of_before_there_
         config, {"evaluator": {"network": {"stem": "cifar"}, "epochs": 4, "batch": 32, "learning_rate": 0.2}}
     )
     OmegaConf.save(old, tmp_path / "config.yaml")
-    assert chosen(fitted_search(config, tmp_path)) == [None, "cifar", 32, 4, 0.2]
-    assert chosen(fitted_search(config, tmp_path / "new")) == [120, "stride4", 8, 80, 0.025]
+    assert chosen(fitted(config, tmp_path)) == [None, "cifar", 32, 4, 0.2]
+    assert chosen(fitted(config, tmp_path / "new")) == [120, "stride4", 8, 80, 0.025]
 
 
 def test_the_digits_are_trained_as_ever_and_what_is_given_stays() -> None:
-    assert chosen(fitted_search(composed())) == [None, "cifar", 64, 4, 0.2]
+    assert chosen(fitted(composed())) == [None, "cifar", 64, 4, 0.2]
     given = (
         "evaluator.batch=32",
         "evaluator.epochs=2",
         "evaluator.network.stem=stride2",
         "evaluator.learning_rate=0.5",
     )
-    assert chosen(fitted_search(composed(*given))) == [None, "stride2", 32, 2, 0.5]
-    assert chosen(fitted_search(composed("evaluator.batch=32")))[2:] == [32, 4, 0.2]
+    assert chosen(fitted(composed(*given))) == [None, "stride2", 32, 2, 0.5]
+    assert chosen(fitted(composed("evaluator.batch=32")))[2:] == [32, 4, 0.2]
 
 
 def test_a_limit_that_most_candidates_would_break_takes_smaller_images(noise: Path) -> None:
     config = composed("data=image_folder", f"data.root={noise}", "objective.max_macs=60000")
-    size, stem, *_ = chosen(fitted_search(config))
+    size, stem, *_ = chosen(fitted(config))
     assert (size, stem) != (120, "stride4")
     roomy = composed("data=image_folder", f"data.root={noise}", "objective.max_macs=1e9")
-    assert chosen(fitted_search(roomy))[:2] == [120, "stride4"]
+    assert chosen(fitted(roomy))[:2] == [120, "stride4"]
 
 
 def test_what_needs_more_memory_than_is_free_is_refused_before_there_is_a_run(tmp_path: Path, capsys: Capture) -> None:

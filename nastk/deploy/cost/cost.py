@@ -43,7 +43,7 @@ class Static:
         return {**self.with_latency(timing.p50_ms), STEADY: float(timing.doubt is None)}
 
     def with_latency(self, milliseconds: float) -> dict[str, float]:
-        """Returns the metrics of a candidate whose latency was foretold."""
+        """Returns the metrics of a candidate whose latency was predicted."""
         return {
             "latency_ms": milliseconds,
             "params": self.params,

@@ -1,4 +1,4 @@
-"""Where a candidate's latency comes from in a search: measured on the target, or foretold for a device elsewhere."""
+"""Where a candidate's latency comes from in a search: measured on the target, or predicted for a device elsewhere."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class MeasuredLatency:
         """Returns the target."""
         return target
 
-    def foretold(self, genotype: Genotype) -> float | None:
+    def predicted(self, genotype: Genotype) -> float | None:
         """Nothing is known of a cell without running it."""
         return None
 
@@ -71,7 +71,7 @@ class TableLatency:
                 )
         return _Summed(table)
 
-    def foretold(self, genotype: Genotype) -> float | None:
+    def predicted(self, genotype: Genotype) -> float | None:
         """Nothing is known of a cell without its network."""
         return None
 
@@ -101,7 +101,7 @@ class PredictorLatency:
         """Returns what predicts; size and memory are those of the target's precision."""
         return _Predicted(self._predictor, getattr(target, "precision", "fp32"))  # type: ignore[attr-defined]
 
-    def foretold(self, genotype: Genotype) -> float | None:
+    def predicted(self, genotype: Genotype) -> float | None:
         """Returns the milliseconds; raises UserError where the cell has an operation that the predictor has not met."""
         predictor: LearnedLatency = self._predictor  # type: ignore[attr-defined]
         return predictor.predict(genotype)

@@ -104,9 +104,9 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     )
     limits = _limits(asked, searched)
     timed = any(limit.metric not in COUNTED for limit in limits)
-    foretold = isinstance(make_latency(searched), PredictorLatency)
+    predicted = isinstance(make_latency(searched), PredictorLatency)
     # A predictor knows networks of the size that it was learned from, which a transfer's are not.
-    costing = make_target if foretold else make_costing
+    costing = make_target if predicted else make_costing
     target: Costing | None = costing(searched) if timed or asked.top > 1 else None
     facts = plain(searched.target) if timed else None
     sizing = Sizing(network, limits, _searched_sizes(searched), target, facts)
@@ -121,8 +121,8 @@ def inherited_limits(searched: DictConfig) -> dict[str, float]:
     """
     network = _searched_network(searched)
     limits = make_objective(searched).limits if network is not None and searched.get("objective") else {}
-    foretells = (searched.get("latency") or {}).get("_target_", "")
-    if str(foretells).rpartition(".")[2] == PredictorLatency.__name__:
+    source = (searched.get("latency") or {}).get("_target_", "")
+    if str(source).rpartition(".")[2] == PredictorLatency.__name__:
         limits.pop("latency_ms", None)
     return limits
 

@@ -1,0 +1,87 @@
+"""What says how much an untrained candidate of a search costs: the evaluator, the target, or a prediction."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+from nastk.deploy.cost.sources import Costing, LatencySource, MeasuredLatency, TableLatency
+from nastk.deploy.targets import Target
+from nastk.errors import UserError
+from nastk.evaluators import EvaluationFailed, Evaluator
+from nastk.genotype import Genotype
+from nastk.jobs.search_parts import SearchParts
+from nastk.networks import NetworkConfig
+from nastk.spaces import Space, random_genotype
+from nastk.study.stream import CostModel
+from nastk.training.failure import TrainingError, memory_errors_named
+
+
+def candidate_cost(parts: SearchParts, evaluator: Evaluator) -> CostModel:
+    """Returns what measures an untrained genotype: the evaluator where it knows the cost, else the target.
+
+    With `latency=table` or `latency=learned` the latency is predicted.
+
+    Raises:
+        UserError: the latency of none of three random cells of the space can be predicted.
+    """
+    latency = parts.latency
+    known = evaluator.cost
+    if known is not None:
+        return known if isinstance(latency, MeasuredLatency) else _with_latency(known, latency)
+    network = evaluator.network_config
+    if network is None:
+        raise UserError(f"evaluator {type(evaluator).__name__}: tells neither the cost nor the network of a genotype")
+    costing = parts.costing
+    measured = isinstance(latency, MeasuredLatency)
+    if measured:
+        _check_times(parts.target)
+    else:
+        _check_predicts(costing, parts.space, network)
+
+    def cost(genotype: Genotype) -> Mapping[str, float]:
+        try:
+            with memory_errors_named():
+                return dict(costing.cost(genotype, network))
+        except TrainingError as error:
+            raise EvaluationFailed(error.reason) from None
+        except UserError as error:
+            if measured:
+                raise
+            raise EvaluationFailed(str(error)) from None  # of other cells the table or predictor may know enough
+
+    return cost
+
+
+def _check_times(target: Target | None) -> None:
+    """Raises UserError where candidates cannot be measured, before a run folder is made."""
+    assert target is not None  # `costing` has it
+    target.check()
+    reason = target.cannot_time()
+    if reason is not None:
+        raise UserError(f"{reason}; target=remote measures on a device, latency=table predicts from its operations")
+
+
+def _with_latency(known: CostModel, latency: LatencySource) -> CostModel:
+    """Returns the evaluator's cost with a predicted latency in place of its own."""
+    if isinstance(latency, TableLatency):
+        raise UserError("latency=table: this evaluator knows cells and no networks to sum up; give latency=learned")
+
+    def cost(genotype: Genotype) -> Mapping[str, float]:
+        milliseconds = latency.predicted(genotype)
+        return {**known(genotype), **({} if milliseconds is None else {"latency_ms": milliseconds})}
+
+    return cost
+
+
+def _check_predicts(costing: Costing, space: Space, network: NetworkConfig) -> None:
+    """Raises UserError where a table or predictor is of another space, before anything is trained."""
+    rng = random.Random(0)
+    failed: list[UserError] = []
+    for _ in range(3):
+        try:
+            costing.cost(random_genotype(space, rng), network)
+        except UserError as error:
+            failed.append(error)
+    if len(failed) == 3:
+        raise failed[-1]

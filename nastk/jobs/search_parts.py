@@ -1,0 +1,120 @@
+"""What a search is made of, each part built once and every setting checked before anything is trained or written."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from omegaconf import DictConfig
+from optuna.samplers import BaseSampler
+from optuna.storages import InMemoryStorage
+
+from nastk.config.build import build, settings
+from nastk.deploy.cost.sources import Costing, LatencySource
+from nastk.deploy.targets import Target
+from nastk.errors import UserError
+from nastk.jobs.loggers import Logger
+from nastk.jobs.parts import make_latency, make_logger, make_objective, make_space, make_storage, make_target
+from nastk.objective import Objective
+from nastk.spaces import Space, Value, replay
+from nastk.storages import Storage
+from nastk.study.budget import Budget
+from nastk.study.pruning import Pruner, check_pruner
+from nastk.study.study import SearchStudy
+
+RECORDED_SETTINGS = (
+    *("space", "controller", "evaluator", "objective", "pruner", "target", "latency", "data", "executor", "storage"),
+    *("run", "runs", "seed", "trials", "max_duplicates", "max_rejections", "max_failures"),
+)
+"""Names of the settings that stand in a run's config.yaml."""
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """The settings of a search outside its groups: which run folder, where, and the seed."""
+
+    run: str | None = None
+    runs: str = "runs"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed={self.seed}: expected 0 to {2**32 - 1}")
+
+
+@dataclass(frozen=True)
+class SearchParts:
+    """What a search works with besides its evaluator, which executors make.
+
+    Attributes:
+        settings: which run folder, and the seed.
+        budget: when it ends.
+        space: turns choices into genotypes.
+        objective: turns metrics into the study's values.
+        controller: proposes.
+        pruner: stops candidates early.
+        latency: where latencies come from.
+        target: that candidates are for; None where the configuration names none.
+        storage: where the study is kept.
+        logger: takes numbers besides the run folder's files.
+    """
+
+    settings: SearchSettings
+    budget: Budget
+    space: Space
+    objective: Objective
+    controller: BaseSampler
+    pruner: Pruner
+    latency: LatencySource
+    target: Target | None
+    storage: Storage
+    logger: Logger
+
+    @property
+    def costing(self) -> Costing:
+        """What says the cost of an untrained network: the target, or what predicts it for another device.
+
+        Raises:
+            UserError: there is no target, or the table or predictor is not for it.
+        """
+        if self.target is None:
+            raise UserError("target: not given, expected one that candidates can be measured on, e.g. target=cpu")
+        return self.latency.costing(self.target)
+
+
+def search_parts(config: DictConfig) -> SearchParts:
+    """Builds the parts that a configuration names.
+
+    Raises:
+        UserError: a setting is wrong, or the parts cannot serve each other.
+    """
+    chosen, budget = settings(SearchSettings, config), settings(Budget, config)
+    space, objective = make_space(config), make_objective(config)
+
+    def encode(choices: Mapping[str, Value]) -> list[float]:
+        return replay(space, choices).encoding()
+
+    controller: BaseSampler = build(config.controller, "controller", BaseSampler, seed=chosen.seed, encode=encode)
+    _check_serves(controller, space, objective)
+    return SearchParts(
+        chosen,
+        budget,
+        space,
+        objective,
+        controller,
+        check_pruner(build(config.pruner, "pruner", Pruner), objective),
+        make_latency(config),
+        make_target(config) if config.get("target") is not None else None,
+        make_storage(config),
+        make_logger(config),
+    )
+
+
+def _check_serves(controller: BaseSampler, space: Space, objective: Objective) -> None:
+    """Raises UserError where the controller cannot propose in this space or for this objective."""
+    try:
+        copied = copy.deepcopy(controller)  # what it proposes here must not change what it proposes in the search
+    except TypeError:  # one of the user's own that holds a lock, say: its first proposal tells
+        return
+    SearchStudy(InMemoryStorage(), copied, space, objective).ask()
