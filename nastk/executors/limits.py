@@ -6,7 +6,7 @@ from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed
 
 
-def check_patience(retries: int, max_seconds: float | None) -> None:
+def check_retries(retries: int, max_seconds: float | None) -> None:
     """Raises UserError where one of the settings is out of range."""
     check_range("retries", retries, 0, 100)
     check_range("max_seconds", max_seconds, 0.001, 1e9)

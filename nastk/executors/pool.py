@@ -41,7 +41,7 @@ class Pool:
         given = (make, device, theirs, lifeline)
         self._last: Future[dict[str, float]] | None = None
         self._pool = ProcessPoolExecutor(1, context, initializer=worker.begin, initargs=given)
-        with interrupts_held():
+        with interrupts_deferred():
             before = multiprocessing.active_children()
             self.prepared = self._pool.submit(worker.prepare)
             started = [child for child in multiprocessing.active_children() if child not in before]
@@ -99,7 +99,7 @@ def start_server(preload: Sequence[str]) -> None:
     """Starts the process that workers are forked from, and returns while it imports `preload`."""
     multiprocessing.get_context(METHOD).set_forkserver_preload(list(preload))
     resource_tracker.ensure_running()  # it lets interrupts in again when it starts, so it starts before they are held
-    with interrupts_held():
+    with interrupts_deferred():
         forkserver.ensure_running()
 
 
@@ -133,7 +133,7 @@ def end_server() -> None:
 
 
 @contextlib.contextmanager
-def interrupts_held() -> Iterator[None]:
+def interrupts_deferred() -> Iterator[None]:
     """Puts Ctrl-C and SIGTERM off to the end of the block: a process that is half started could not be ended.
 
     What is started in the block hears of neither, which a terminal and SLURM send to all: the search decides for them.

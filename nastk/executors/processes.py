@@ -20,7 +20,7 @@ from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned, Report
 from nastk.executors import Make, Next, NoTask, Result, made_and_loaded
 from nastk.executors.attempts import Attempt, TaskQueue, Waiting, seconds_left, why_stop
-from nastk.executors.limits import check_patience, check_range, times, took_too_long
+from nastk.executors.limits import check_range, check_retries, times, took_too_long
 from nastk.executors.pool import Pool, close_all, start_server, wait_for_server
 
 MOST = 256
@@ -61,7 +61,7 @@ class ProcessesExecutor:
         check_range("per_gpu", per_gpu, 1, MOST)
         if devices is not None and not devices:
             raise UserError("executor.devices=[]: expected at least one, e.g. [cuda:0], or null")
-        check_patience(retries, max_seconds)
+        check_retries(retries, max_seconds)
         self._retries = retries
         self._max_seconds = max_seconds
         self._make = self._make_worker = make

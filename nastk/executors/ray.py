@@ -14,7 +14,7 @@ from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator, Pruned
 from nastk.executors import Make, Next, NoTask, Result, made_and_loaded
 from nastk.executors.attempts import Attempt, TaskQueue, Waiting, seconds_left, why_stop
-from nastk.executors.limits import check_patience, check_range, times, took_too_long
+from nastk.executors.limits import check_range, check_retries, times, took_too_long
 from nastk.executors.ray_cluster import GIGABYTE, Needs, joined, room, trains_here
 from nastk.executors.ray_workers import Handle, Workers, death
 
@@ -60,7 +60,7 @@ class RayExecutor:
         check_range("cpus", cpus, 0.001, MOST)
         check_range("gpus", gpus, 0, 64)
         check_range("memory_gb", memory_gb, 0.1, 10_000)
-        check_patience(retries, max_seconds)
+        check_retries(retries, max_seconds)
         if gpus > 1 and gpus != int(gpus):
             raise UserError(f"executor.gpus={gpus}: expected a share of one GPU (0.5) or a whole number")
         if (

@@ -22,7 +22,7 @@ PROBE_SECONDS = 90.0  # with the time to import Ray; it gives up by itself befor
 CONNECT_SECONDS = 3.0
 GIGABYTE = 10**9
 NAMES = {"CPU": ("cpus", "CPUs"), "GPU": ("gpus", "GPUs"), "memory": ("memory_gb", "GB of memory")}
-QUIET = {
+SILENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to its makers
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a notice on every start otherwise
     "RAY_DISABLE_IMPORT_WARNING": "1",
@@ -57,7 +57,7 @@ class Needs:
 
 def import_ray(**environment: str) -> Any:
     """Returns the module; raises UserError where the extra is not installed."""
-    for name, value in {**QUIET, **environment}.items():
+    for name, value in {**SILENT, **environment}.items():
         os.environ.setdefault(name, value)
     try:
         import ray

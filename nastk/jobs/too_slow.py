@@ -11,7 +11,7 @@ from nastk.networks.config import STRIDES
 from nastk.objective import Objective
 from nastk.runs.trials import Row
 
-PATIENCE = 10
+REJECTED_IN_A_ROW = 10
 # What a network of another input or width can change of each.
 BY_INPUT = ("latency_ms", "macs", "memory_mb")
 
@@ -35,9 +35,11 @@ class TooSlow:
     def watch(self, row: Row) -> None:
         """Takes a trial that has ended; after ten rejected ones without a trained one between, prints the advice."""
         self._take(row)
-        if row.state == "rejected" and len(self._rejected) == PATIENCE:
+        if row.state == "rejected" and len(self._rejected) == REJECTED_IN_A_ROW:
             print(
-                f"search: the last {PATIENCE} candidates break the limits{self.advice()}", file=sys.stderr, flush=True
+                f"search: the last {REJECTED_IN_A_ROW} candidates break the limits{self.advice()}",
+                file=sys.stderr,
+                flush=True,
             )
 
     def advice(self, before: str = "; ") -> str:

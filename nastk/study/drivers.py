@@ -128,7 +128,7 @@ class DriversStudy(SearchStudy):
                 )
                 told = True
             time.sleep(min(0.5, self._sharing.heartbeat))
-            self._take_over(hand_on=False)
+            self._take_over(requeue=False)
             yield from self.new_rows()
 
     @property
@@ -161,20 +161,20 @@ class DriversStudy(SearchStudy):
                 self._new_rows.append(row)
         return trials
 
-    def _take_over(self, hand_on: bool = True) -> None:
+    def _take_over(self, requeue: bool = True) -> None:
         if time.monotonic() - self._last_look < self._sharing.heartbeat:
             return
         self._last_look = time.monotonic()
         for trial in self._others:
             self._give_first_sign(trial)
         for trial_id in self._heartbeat.pulse.stale(self._study_id):
-            self._bury(trial_id)
+            self._fail(trial_id)
         trials = self._refresh()
         successors = {number for trial in trials for number in trial.system_attrs.get(HISTORY, ())}
-        for trial in trials if hand_on else ():
+        for trial in trials if requeue else ():
             lost = trial.state == TrialState.FAIL and OUTCOME not in trial.user_attrs
             if lost and trial.number not in successors and self._read(trial) is not None:
-                self._hand_on(trial)
+                self._requeue(trial)
 
     def _give_first_sign(self, trial: FrozenTrial) -> None:
         """Its driver may have died before it gave one, without which the trial would never count as a dead driver's."""
@@ -183,7 +183,7 @@ class DriversStudy(SearchStudy):
             with contextlib.suppress(UpdateFinishedTrialError):
                 self._heartbeat.pulse.beat(trial._trial_id)
 
-    def _bury(self, trial_id: int) -> None:
+    def _fail(self, trial_id: int) -> None:
         """Ends a trial that has had no sign of life for too long."""
         trial = self._storage.get_trial(trial_id)
         if trial.state.is_finished() or self._mine(trial):
@@ -196,7 +196,7 @@ class DriversStudy(SearchStudy):
                 self._proposed(Trial(self.study, trial_id))
             self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
 
-    def _hand_on(self, dead: FrozenTrial) -> None:
+    def _requeue(self, dead: FrozenTrial) -> None:
         """Goes on with a dead driver's candidate; should another driver do so too, one of the two is a duplicate."""
         history = [*dead.system_attrs.get(HISTORY, ()), dead.number]
         if len(history) < ATTEMPTS:

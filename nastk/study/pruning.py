@@ -16,7 +16,7 @@ from nastk.errors import UserError
 from nastk.objective import Objective
 
 ACCURACIES = "accuracies"
-VERDICT = "verdict"
+DECISION = "verdict"  # its name in studies that can be gone on with
 
 
 @dataclass(frozen=True)
@@ -97,23 +97,23 @@ class EarlyStopping:
             return None
         if epoch > self._last:
             self._trial.report(accuracy, epoch)
-        return f"{type(self._pruner).__name__} after epoch {epoch}" if self._judged(self._pruner, epoch) else None
+        return f"{type(self._pruner).__name__} after epoch {epoch}" if self._says_stop(self._pruner, epoch) else None
 
-    def _judged(self, pruner: BasePruner, epoch: int) -> bool:
+    def _says_stop(self, pruner: BasePruner, epoch: int) -> bool:
         """Asks Optuna's pruner once an epoch, kills or not: successive halving takes a second question for the next."""
         storage, identity = self._trial.storage, self._trial._trial_id
         trial = storage.get_trial(identity)
-        verdict = trial.user_attrs.get(VERDICT)
-        if verdict is None or verdict["epoch"] != epoch:
-            notes = _Notes(storage, identity)
+        decision = trial.user_attrs.get(DECISION)
+        if decision is None or decision["epoch"] != epoch:
+            notes = _StorageOfOne(storage, identity)
             study = copy.copy(self._study)
             study._storage = cast(BaseStorage, notes)
-            verdict = {"epoch": epoch, "stop": bool(pruner.prune(study, trial)), "notes": notes.taken}
+            decision = {"epoch": epoch, "stop": bool(pruner.prune(study, trial)), "notes": notes.taken}
             if notes.taken:
-                self._trial.set_user_attr(VERDICT, verdict)
-        for key, value in verdict["notes"].items():
+                self._trial.set_user_attr(DECISION, decision)
+        for key, value in decision["notes"].items():
             storage.set_trial_system_attr(identity, key, value)
-        return bool(verdict["stop"])
+        return bool(decision["stop"])
 
     def _dominated(self, pruner: ParetoPruner, epoch: int, accuracy: float) -> str | None:
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -124,11 +124,11 @@ class EarlyStopping:
         return f"dominated by {count} finished candidates after epoch {epoch}" if count >= pruner.dominated_by else None
 
 
-class _Notes:
+class _StorageOfOne:
     """A storage as a pruner sees it that judges one trial.
 
-    It keeps back what the pruner notes on that trial, to be written with the verdict, and hides the other trials that
-    are under way: how far these have come is a matter of chance, and the verdict must not be.
+    It keeps back what the pruner notes on that trial, to be written with the decision, and hides the other trials that
+    are under way: how far these have come is a matter of chance, and the decision must not be.
     """
 
     def __init__(self, storage: BaseStorage, judged: int) -> None:

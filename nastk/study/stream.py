@@ -106,7 +106,7 @@ class CandidateStream:
         return NoTask.ASK_AGAIN if more else NoTask.WAIT
 
     def _propose(self) -> bool:
-        """Asks for a proposal and judges it; returns False where there is to be none."""
+        """Asks for a proposal and screens it; returns False where there is to be none."""
         self.ended = None
         if not self._study.interrupted:
             if self._full:
@@ -114,7 +114,7 @@ class CandidateStream:
             self.ended = why_to_end(self._study, self._setup.budget)
             if self.ended is not None:
                 return False
-        answered = self._judge(self._study.ask())
+        answered = self._screen(self._study.ask())
         if answered is not None:
             self._setup.finished(answered)
         return True
@@ -131,7 +131,7 @@ class CandidateStream:
             or any(candidate.row is not None for candidate in self._in_flight)
         )
 
-    def _judge(self, proposal: Proposal) -> Row | None:
+    def _screen(self, proposal: Proposal) -> Row | None:
         """Accepts a proposal for training, or answers it at once.
 
         Returns:

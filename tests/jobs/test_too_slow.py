@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 
-from nastk.jobs.too_slow import PATIENCE, TooSlow
+from nastk.jobs.too_slow import REJECTED_IN_A_ROW, TooSlow
 from nastk.objective import Objective
 from nastk.runs.trials import Row, State
 
@@ -21,7 +21,7 @@ def row(number: int, state: State = "rejected", latency: float = 30.0, params: f
 
 def test_after_ten_in_a_row_it_names_what_to_change_and_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
     slow = TooSlow(CONFIG, LIMITED, [row(0), row(1, "complete", 4.0)])
-    for number in range(PATIENCE - 1):
+    for number in range(REJECTED_IN_A_ROW - 1):
         slow.watch(row(number, latency=24.7 + number))
     slow.watch(row(98, "duplicate"))
     assert capsys.readouterr().err == ""
