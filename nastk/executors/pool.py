@@ -63,6 +63,9 @@ class Pool:
         """Waits for the process to be gone; returns how it ended."""
         if self._process is None:
             return "at its start"
+        # The pool's own thread waits for the process too. The exit code can be read once: the second to read it, at the
+        # same moment, would find 255.
+        self._pool.shutdown()
         self._process.join()
         code = self._process.exitcode or 0
         if code >= 0:
