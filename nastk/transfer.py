@@ -15,12 +15,15 @@ def main() -> None:
 def transfer(config: DictConfig) -> None:
     """Trains, then says what to do next."""
     from nastk.jobs.transfer.transfer import run_transfer
+    from nastk.runs.baselines import read_baseline
 
     folders = run_transfer(config)
     for folder in folders:
-        print(f"Trained network: {folder}")
+        record = read_baseline(folder)
+        print(f"Trained network: {folder}{f' (baseline {record.name})' if record else ''}")
     best = folders[0]
-    say_next("export", **({"run": best.parent.parent} if len(folders) == 1 else {"model": best}))
+    whole = len(folders) == 1 or any(map(read_baseline, folders))  # baselines are to be measured beside it
+    say_next("export", **({"run": best.parent.parent} if whole else {"model": best}))
 
 
 if __name__ == "__main__":

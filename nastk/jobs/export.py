@@ -26,8 +26,9 @@ from nastk.jobs.network_budget import network_budget
 from nastk.jobs.parts import make_data, run_config
 from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images
 from nastk.networks.stored import WEIGHTS
+from nastk.runs.baselines import read_baseline, read_baselines
 from nastk.runs.folder import held
-from nastk.runs.ranking import read_ranks
+from nastk.runs.ranking import Ranked, read_ranking, read_ranks, standing
 from nastk.stats.steadiness import untrusted
 
 
@@ -73,8 +74,9 @@ def _export(
         train, held_out = held_out_images(model, data)
         tuned = fine_tuned(model, data, train, how, qat, targets[0].scheme) if qat.epochs else None
     budget, begin = network_budget(model, run), timed_now()["at"]
-    manifest = export_model(model, out, data, how, targets, tuned, held_out, budget)
-    _tell(model.name, manifest)
+    ranking = read_ranking(run) if run is not None and read_baselines(run) else []
+    manifest = export_model(model, out, data, how, targets, tuned, held_out, budget, _standing(model, ranking))
+    _tell(model.name, manifest, first=not ranking or ranking[0].key == model.name)
     for line in kept_timings(manifest, begin):
         print(f"export {model.name[:8]}: {line}", file=sys.stderr)
     own = [target.name for target in targets if target.quantizer]
@@ -86,6 +88,12 @@ def _export(
     if run is not None:
         refresh_bench(run, out, manifest)
     return out
+
+
+def _standing(model: Path, ranking: Sequence[Ranked]) -> dict[str, Any]:
+    """Returns what the manifest says of a network's rank among baselines and of its being one; empty without any."""
+    record, told = read_baseline(model), standing(ranking, model.name)
+    return ({"baseline": record.name} if record else {}) | ({"standing": told} if told else {})
 
 
 def export_plan(config: DictConfig) -> ExportSettings:
@@ -123,7 +131,9 @@ def _data(config: DictConfig, run: Path | None) -> Any:
     return make_data(config)
 
 
-def _tell(key: str, manifest: dict[str, Any]) -> None:
+def _tell(key: str, manifest: dict[str, Any], first: bool) -> None:
+    """Says what was found of the files, and which to ship: of networks ranked beside baselines, of the first alone."""
+    baseline = manifest.get("baseline")
     for name, target in manifest["targets"].items():
         for precision, entry in target["precisions"].items():
             print(f"export {key[:8]}: {name} {precision} {_found(entry)}", file=sys.stderr)
@@ -133,7 +143,9 @@ def _tell(key: str, manifest: dict[str, Any]) -> None:
             print(f"note: {missing}", file=sys.stderr)
     for warning in manifest["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
-    print(f"ship {manifest['recommended']}: {manifest['reason']}", file=sys.stderr)
+    of = f" of the baseline {baseline} ({key[:8]})" if baseline else f" of {key[:8]}" if "standing" in manifest else ""
+    word = "ship" if first else "best file, not shipped:"
+    print(f"{word} {manifest['recommended']}{of}: {manifest['reason']}", file=sys.stderr)
 
 
 def kept_timings(manifest: Mapping[str, Any], begin: str) -> list[str]:

@@ -6,18 +6,19 @@ from pathlib import Path
 
 from nastk.deploy.manifest import MANIFEST
 from nastk.errors import UserError, nearest
+from nastk.runs.ranking import read_ranks
 
 
 def find_export(model: str | None, run: str | None, runs: str) -> Path:
     """Returns the folder of an export.
 
     Args:
-        model: that folder, or the folder of a run that has one export only.
+        model: that folder, or the folder of a run that has one export only, or has ranked them: then the first.
         run: the name of such a run below `runs`, or its path.
         runs: where run folders lie.
 
     Raises:
-        UserError: neither or both are given, there is no such run, or not exactly one export in it.
+        UserError: neither or both are given, there is no such run, no export in it, or several without a rank.
     """
     if (model is None) == (run is None):
         found = "not given" if model is None else f"given as {model!r}, and run as {run!r}"
@@ -32,6 +33,9 @@ def find_export(model: str | None, run: str | None, runs: str) -> Path:
         return place
     # One that is being written has a name that begins with a dot.
     exports = sorted(path.parent for inside in ("", "export/") for path in place.glob(f"{inside}[!.]*/{MANIFEST}"))
+    first = _first_ranked(place, exports)
+    if first is not None:
+        return first
     if len(exports) > 1:
         raise UserError(
             f"{word}: has {len(exports)} exports, choose one: {', '.join(f'model={one}' for one in exports)}"
@@ -41,6 +45,13 @@ def find_export(model: str | None, run: str | None, runs: str) -> Path:
     if not exports:
         raise UserError(f"{word}: no {MANIFEST} in it, expected the folder of an export, or of a run that has one")
     return exports[0]
+
+
+def _first_ranked(place: Path, exports: list[Path]) -> Path | None:
+    """Returns the export of the network that a run's ranking has first, None where there is no ranking or export."""
+    ranks = read_ranks(place) if len(exports) > 1 else {}
+    best = min(ranks, key=lambda key: ranks[key], default=None)
+    return next((export for export in exports if export.name == best), None)
 
 
 def _run_folder(run: str, runs: Path) -> Path:

@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from nastk.reports.curves import best_so_far, random_order, window
 from nastk.reports.figures import LIGHT, Chart, add_legend, new_chart, percent
+from nastk.reports.trained_points import draw_trained, trained_points
 from nastk.runs.candidate import Candidate
 from nastk.runs.contents import Run
 from nastk.runs.trials import TrialRow
@@ -33,21 +34,27 @@ def cost_axis(run: Run) -> str | None:
 
 
 def pareto_chart(run: Run, limits: Mapping[str, float]) -> Chart:
-    """Draws all trained candidates, the front, the chosen one, the budget and what was rejected for it."""
+    """Draws all trained candidates, the front, the chosen one, the budget and what was rejected for it.
+
+    Where there are baselines, they and what was transferred stand there too, trained in full, by markers of their own.
+    """
     cost = cost_axis(run)
     if cost is None:
         return search_chart(run)
     trained, unit = run.trained, UNITS.get(cost, 1.0)
-    chart = new_chart(COSTS[cost], "accuracy in the search (%)", f"Accuracy against {COSTS[cost]} of every candidate")
+    whole = trained_points(run, cost)
+    measured = "accuracy on validation images (%)" if whole else "accuracy in the search (%)"
+    chart = new_chart(COSTS[cost], measured, f"Accuracy against {COSTS[cost]} of every candidate")
     axes = chart.axes
-    low, high = window([trial.metrics["accuracy"] for trial in trained])
+    low, high = window([*(trial.metrics["accuracy"] for trial in trained), *(point.accuracy for point in whole)])
     axes.set_ylim(100 * low - 4 * (high - low), 100 * high)
     xs = [trial.metrics[cost] / unit for trial in trained]
-    right = _cost_limits(axes, xs, limits.get(cost), unit)
+    right = _cost_limits(axes, [*xs, *(point.cost / unit for point in whole)], limits.get(cost), unit)
     front = [candidate for candidate in run.front if cost in candidate.metrics and "accuracy" in candidate.metrics]
     _points(chart, trained, xs, 100 * low, "trained", "o", "trained candidate")
     _front(chart, front, cost, unit)
     _rejected(chart, run, cost, unit, right, limits.get(cost))
+    draw_trained(chart, whole, unit)
     if run.best is not None and cost in run.best.metrics and "accuracy" in run.best.metrics:
         axes.plot(
             [run.best.metrics[cost] / unit],

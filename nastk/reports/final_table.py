@@ -41,6 +41,8 @@ class FinalRow:
         broken: a sentence for each limit that it breaks.
         balanced_accuracy: of the transferred network on the test set, the mean over the classes.
         untested: classes that have no test image.
+        baseline: name of the known network that it is; None for one that the search found.
+        seconds: that its training took.
     """
 
     key: str
@@ -59,12 +61,14 @@ class FinalRow:
     broken: tuple[str, ...] = ()
     balanced_accuracy: float | None = None
     untested: tuple[str, ...] = ()
+    baseline: str | None = None
+    seconds: float | None = None
 
 
 def final_table(run: Path | Run) -> list[FinalRow]:
     """Returns the networks that were transferred or exported, the chosen one first; where none was, the chosen one.
 
-    Where several were transferred and ranked, that is their order.
+    Where several were transferred and ranked, baselines among them, that is their order.
 
     Raises:
         UserError: a file of the run folder is malformed.
@@ -122,6 +126,8 @@ def _made(run: Run, key: str, candidate: Candidate | None) -> FinalRow:
         doubts={file.precision: file.doubt for file in shipped.files if file.doubt},
         balanced_accuracy=number_in(metrics, "balanced_accuracy", where),
         untested=_names_in(metrics, "classes_without_test_images", where),
+        baseline=run.baselines.get(key),
+        seconds=number_in(metrics, "seconds", where),
     )
     return replace(row, broken=_broken(run, row) if shipped.broken is None else shipped.broken)
 

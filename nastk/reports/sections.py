@@ -79,8 +79,9 @@ def headline(run: Run, rows: Sequence[FinalRow]) -> str:
     latency = best.latency_ms.get(precision)
     network = "small network of the search" if best.stage == "search" else precision
     doubted = ": not trustworthy" if latency is not None and precision in best.doubts else ""
+    kind = f"network, a baseline ({best.key[:SHOWN_KEY]})" if best.baseline else "network"
     shown = [
-        (best.key[:SHOWN_KEY], f"best network, {count(best.params)} parameters"),
+        (best.baseline or best.key[:SHOWN_KEY], f"best {kind}, {count(best.params)} parameters"),
         told,
         (f"{milliseconds(latency)} ms" if latency is not None else NONE, f"latency p50, {network}{doubted}"),
     ]

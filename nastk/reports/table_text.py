@@ -32,6 +32,11 @@ def _sized(name: str) -> Callable[[FinalRow], str]:
     return lambda row: NONE if (number := row.size.numbers.get(name)) is None else f"{number:g}"
 
 
+def _named(row: FinalRow) -> str:
+    known = f" (baseline {row.baseline})" if row.baseline else ""
+    return row.key[:SHOWN_KEY] + known + (" (search)" if row.stage == "search" else "")
+
+
 def table_columns(rows: Sequence[FinalRow]) -> list[Column]:
     """Returns the columns; a precision that no network has gets none, but fp32 and int8 are always there."""
 
@@ -41,7 +46,7 @@ def table_columns(rows: Sequence[FinalRow]) -> list[Column]:
     used = {name for row in rows for name in (*row.accuracy, *row.latency_ms, *row.size_bytes)}
     precisions = [name for name in PRECISIONS if name in used or name != "fp16"] + sorted(used - set(PRECISIONS))
     found = [
-        made("", "network", lambda row: row.key[:SHOWN_KEY] + (" (search)" if row.stage == "search" else ""), True),
+        made("", "network", _named, True),
         made("", "parameters", lambda row: count(row.params)),
         made("", "MACs", lambda row: count(row.macs)),
     ]
@@ -52,6 +57,8 @@ def table_columns(rows: Sequence[FinalRow]) -> list[Column]:
     ]
     if any(row.size.limits for row in rows):
         found.append(made("", "limit", lambda row: limits(row.size.limits)))
+    if any(row.baseline for row in rows):
+        found.append(made("", "training (s)", lambda row: NONE if row.seconds is None else f"{row.seconds:.1f}"))
     found.append(made("accuracy (%)", "search", lambda row: share(row.search_accuracy)))
     if any(row.validation_accuracy is not None for row in rows):
         found.append(made("accuracy (%)", "held out", lambda row: share(row.validation_accuracy)))
@@ -93,7 +100,7 @@ def format_table(rows: Sequence[FinalRow]) -> str:
 
 
 def table_notes(rows: Sequence[FinalRow]) -> list[str]:
-    """Returns what has to be said beside the table: limits that are broken, latencies that cannot be trusted."""
+    """Returns what has to be said beside the table: a baseline that won, broken limits, latencies in doubt."""
     several = len(rows) > 1
 
     def of(row: FinalRow) -> str:
@@ -105,7 +112,19 @@ def table_notes(rows: Sequence[FinalRow]) -> list[str]:
         for row in rows
         for precision, why in row.doubts.items()
     ]
-    return broken + doubts
+    return [*_won(rows), *broken, *doubts]
+
+
+def _won(rows: Sequence[FinalRow]) -> list[str]:
+    """Returns that a baseline is shipped, and by how much it is better than what was searched, where it is so."""
+    if not rows or not rows[0].baseline:
+        return []
+    rival = next((row for row in rows if not row.baseline), None)
+    told = f"The baseline {rows[0].baseline} is the one to ship, not a network that the search found"
+    if rival is None or rival.validation_accuracy is None:
+        return [f"{told}."]
+    shares = f"{share(rows[0].validation_accuracy)} % to {share(rival.validation_accuracy)} %"
+    return [f"{told}: {shares} on held-out images against {rival.key[:SHOWN_KEY]}."]
 
 
 def group_spans(columns: Sequence[Column]) -> list[tuple[int, int, str]]:

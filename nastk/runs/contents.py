@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nastk.errors import UserError
 from nastk.outside import read_text
 from nastk.runs.audit import Audit, read_audit
+from nastk.runs.baselines import read_baselines
 from nastk.runs.bench import Bench, read_bench
 from nastk.runs.candidate import Candidate
 from nastk.runs.front import read_best, read_front
@@ -30,6 +31,7 @@ class Run:
         bench: bench.json.
         audit: audit.json.
         config_text: config.yaml as it is written.
+        baselines: names of the transferred networks that are baselines, by key.
     """
 
     folder: Path
@@ -41,6 +43,7 @@ class Run:
     bench: Bench | None
     audit: Audit | None
     config_text: str | None
+    baselines: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -72,6 +75,7 @@ def read_run(folder: Path) -> Run:
         bench=read_bench(folder),
         audit=read_audit(folder),
         config_text=read_text(config) if config.exists() else None,
+        baselines=read_baselines(folder),
     )
 
 

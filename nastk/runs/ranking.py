@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from nastk.errors import UserError
 from nastk.files import write_json
 from nastk.objective import NOT_TRUSTED, STEADY
-from nastk.outside import read_json
+from nastk.outside import as_object, read_json
 
 SCHEMA = 1
 RANKING = "ranking.json"
+SHOWN_KEY = 8
+# Written only where they are known, so that rankings without them are as they were.
+OPTIONAL = (STEADY, "baseline", "seconds")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Ranked:
         latency_ms: p50 of the untrained network on the target; None where it could not be measured.
         folder: relative to the run's.
         latency_steady: whether the latency can be trusted; None where nothing was measured.
+        baseline: name of the known network that it is; None for one that the search found.
+        seconds: that its training took; None where that is not told.
     """
 
     key: str
@@ -37,6 +42,13 @@ class Ranked:
     latency_ms: float | None
     folder: str
     latency_steady: bool | None = None
+    baseline: str | None = None
+    seconds: float | None = None
+
+    @property
+    def told(self) -> str:
+        """Its name for a person to read."""
+        return f"baseline {self.baseline}" if self.baseline else f"searched network {self.key[:SHOWN_KEY]}"
 
 
 def ranked(entries: Iterable[Ranked]) -> list[Ranked]:
@@ -46,10 +58,10 @@ def ranked(entries: Iterable[Ranked]) -> list[Ranked]:
 
 def write_ranking(run: Path, order: Sequence[Ranked]) -> None:
     """Writes transfer/ranking.json into a run folder; raises UserError where it cannot be written."""
-    networks = [
-        {"rank": rank, **{name: value for name, value in asdict(entry).items() if name != STEADY or value is not None}}
-        for rank, entry in enumerate(order, start=1)
-    ]
+    networks = []
+    for rank, entry in enumerate(order, start=1):
+        shown = {name: value for name, value in asdict(entry).items() if name not in OPTIONAL or value is not None}
+        networks.append({"rank": rank, **shown})
     write_json(run / "transfer" / RANKING, {"schema": SCHEMA, "networks": networks})
 
 
@@ -67,17 +79,62 @@ def read_ranks(run: Path) -> dict[str, int]:
         raise UserError(f"{path}: no networks with key and rank; damaged, transfer again to write it anew") from None
 
 
+def read_ranking(run: Path) -> list[Ranked]:
+    """Returns the networks of a ranking, the first in front; empty where there is none. Raises UserError if damaged."""
+    ranks = read_ranks(run)
+    path = run / "transfer" / RANKING
+    names = [field.name for field in fields(Ranked)]
+    try:
+        entries = as_object(read_json(path), str(path))["networks"] if ranks else []
+        found = [Ranked(**{name: entry[name] for name in names if name in entry}) for entry in entries]
+        for one in found:
+            float(one.validation_accuracy), float(one.params), float(one.latency_ms or 0), float(one.seconds or 0)
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{path}: a network without its numbers; damaged, transfer again to write it anew") from None
+    return sorted(found, key=lambda one: ranks[one.key])
+
+
 def ranking_table(order: Sequence[Ranked]) -> str:
-    """Returns the ranking as fixed-width text."""
+    """Returns the ranking as fixed-width text; with baselines their names, and how long each was trained."""
+    named = any(entry.baseline for entry in order)
+    width = max((len(entry.baseline or "") for entry in order), default=0)
     lines = ["rank  network     validation    test  parameters  latency (ms)"]
+    if named:
+        lines[0] += f"  training (s)  {'baseline':<{width}}".rstrip()
     for rank, entry in enumerate(order, start=1):
         latency = "-" if entry.latency_ms is None else f"{entry.latency_ms:.3f}"
         doubt = NOT_TRUSTED if entry.latency_steady is False else ""
+        seconds = "-" if entry.seconds is None else f"{entry.seconds:.1f}"
+        told = f"  {seconds:>12}  {entry.baseline or '':<{width}}".rstrip() if named else ""
         lines.append(
             f"{rank:>4}  {entry.key[:10]}  {entry.validation_accuracy:>10.2%}  {entry.accuracy:>6.2%}"
-            f"  {entry.params:>10,}  {latency:>12}{doubt}"
+            f"  {entry.params:>10,}  {latency:>12}{told}{doubt}"
         )
     return "\n".join(lines)
+
+
+def standing(order: Sequence[Ranked], key: str) -> str:
+    """Returns in words how a network stands among searched ones and baselines; "" where it is not ranked among both."""
+    place = next((place for place, entry in enumerate(order, start=1) if entry.key == key), None)
+    first = order[0] if order else None
+    rival = next((entry for entry in order if first and (entry.baseline is None) != (first.baseline is None)), None)
+    if place is None or first is None or rival is None:
+        return ""
+    own = order[place - 1]
+    if place > 1:
+        return (
+            f"the {own.told} is {place} of {len(order)} by held-out images, of which it names "
+            f"{own.validation_accuracy:.2%} right; first is the {first.told} with {first.validation_accuracy:.2%}"
+        )
+    if own.validation_accuracy == rival.validation_accuracy:
+        return (
+            f"the {own.told} is smaller than the {rival.told}, and both name {own.validation_accuracy:.2%} of the "
+            "held-out images right"
+        )
+    return (
+        f"the {own.told} is better than the {rival.told} on held-out images, "
+        f"{own.validation_accuracy:.2%} to {rival.validation_accuracy:.2%}"
+    )
 
 
 def ranked_entry(run: Path, folder: Path, metrics: Mapping[str, Any], cost: Mapping[str, float]) -> Ranked:

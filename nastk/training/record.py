@@ -11,6 +11,7 @@ from nastk.data.images import ImageSet
 from nastk.errors import UserError
 from nastk.files import cannot_write, write_json
 from nastk.outside import read_json
+from nastk.runs.baselines import BASELINE
 from nastk.training.class_weights import BALANCED
 from nastk.training.job import JOB, LOG, Job
 from nastk.training.transfer_settings import TransferSettings
@@ -67,7 +68,7 @@ def claim_folder(folder: Path, record: Mapping[str, Any]) -> None:
         visible = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     except OSError as error:
         raise cannot_write(folder, error) from None
-    names = sorted(visible - {SHAPE, JOB, LOG})
+    names = sorted(visible - {SHAPE, BASELINE, JOB, LOG})
     if RECORD not in names and names:
         raise UserError(f"{folder}: holds {names[0]} but no {RECORD}, expected an empty folder or a training's own")
     if names in ([], [RECORD]):  # of a training that has not come to its first checkpoint there is nothing to lose

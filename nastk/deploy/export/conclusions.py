@@ -28,7 +28,8 @@ def concluded(manifest: Mapping[str, Any], max_accuracy_drop: float, budget: Bud
     """Returns a manifest with what follows from its targets: recommended, reason, warnings, precisions and budget.
 
     Args:
-        manifest: with "target", "targets", "params" and "macs".
+        manifest: with "target", "targets", "params" and "macs"; "standing", where the network was ranked beside
+            baselines, ends the reason.
         max_accuracy_drop: see `recommend`.
         budget: what the network may cost.
     """
@@ -53,10 +54,11 @@ def concluded(manifest: Mapping[str, Any], max_accuracy_drop: float, budget: Bud
     if LATENCY in budget.limits and latency is None:
         limit = budget.limits[LATENCY]
         unknown = [f"whether {chosen} keeps max_latency_ms={limit:g} is not known: it was not timed on this machine"]
+    standing = manifest.get("standing")
     return {
         **manifest,
         "recommended": chosen,
-        "reason": reason,
+        "reason": f"{reason}; {standing}" if standing else reason,
         "warnings": [*broken, *unknown, *warnings, *further],
         "budget": {"limits": dict(budget.limits), "memory_mb": budget.memory_mb, "broken": broken},
         "precisions": manifest["targets"][first]["precisions"],

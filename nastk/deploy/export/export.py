@@ -32,6 +32,8 @@ from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trai
 from nastk.runs.bench import BENCH
 from nastk.runs.folder import git_commit
 
+RANKED = ("baseline", "standing")
+
 
 def export_model(
     transfer_folder: Path,
@@ -42,6 +44,7 @@ def export_model(
     tuned: Path | None = None,
     held_out: HeldOut | None = None,
     budget: Budget | None = None,
+    standing: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes each target's files, labels.json, calibration.json, manifest.json, MODEL_CARD.md and predict.py.
 
@@ -58,6 +61,7 @@ def export_model(
             better on `held_out`, float32 files never.
         held_out: images to decide on what int8 is made of; None for the training images.
         budget: what the network may cost.
+        standing: what the manifest says of how it was ranked: "standing", and "baseline" where it is one.
 
     Returns:
         The content of manifest.json.
@@ -82,7 +86,8 @@ def export_model(
     if manifest is not None and renewable(manifest) and manifest["target"] == targets[0].name:
         timed = {target.name: _timed(target, out_folder, settings.seconds) for target in targets}
         known = {name: one for name, one in timed.items() if one.latencies}
-        return renewed(out_folder, manifest, known, budget, transfer_folder)
+        kept_fields = {name: value for name, value in manifest.items() if name not in RANKED}
+        return renewed(out_folder, {**kept_fields, **(standing or {})}, known, budget, transfer_folder)
     wishes = None
     if tuned is not None or settings.sensitivity:
         images = held_out or HeldOut(data.train(), unseen=False)
@@ -92,6 +97,7 @@ def export_model(
     try:
         kept = out_folder / CALIBRATION
         manifest = _fill(partial, trained, data, settings, targets, names, kept, wishes) | {"source": source}
+        manifest |= standing or {}
         manifest = concluded(manifest, settings.max_accuracy_drop, budget)
         write_json(partial / MANIFEST, manifest)
         write_text(partial / CARD, model_card(manifest, transfer_folder, settings.licence))

@@ -44,7 +44,7 @@ def model_card(manifest: Mapping[str, Any], transfer_folder: Path, licence: str 
     shape = f"{how['channels']} x {how['height']} x {how['width']}"
     parts = [
         f"# Image classifier for {_code(manifest['data']['name'])}",
-        f"It names which of {len(classes)} classes an image shows. Its cells were found by architecture search, its "
+        f"It names which of {len(classes)} classes an image shows. {_origin(manifest)}, its "
         f"files written by nastk {manifest['versions']['nastk']}. Input: {shape} pixels (channels, height, width). "
         f"{manifest['params']:,} parameters, {manifest['macs']:,} multiply-accumulates an image. "
         f"Genotype {_code(manifest['key'])}.",
@@ -67,6 +67,14 @@ def model_card(manifest: Mapping[str, Any], transfer_folder: Path, licence: str 
         _table(("file", "SHA-256"), [(_code(name), _code(one["sha256"])) for name, one in manifest["files"].items()]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _origin(manifest: Mapping[str, Any]) -> str:
+    """Returns where its architecture is from."""
+    baseline = manifest.get("baseline")
+    if not baseline:
+        return "Its cells were found by architecture search"
+    return f"Its architecture is not a search's but a baseline, {_code(baseline)}, sized to the same budget"
 
 
 def _files(manifest: Mapping[str, Any]) -> Iterator[str]:

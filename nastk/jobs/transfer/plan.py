@@ -22,6 +22,7 @@ from nastk.jobs.parts import (
     make_target,
     without_automatic,
 )
+from nastk.jobs.transfer.baselines import Baselines, asked_baselines
 from nastk.jobs.transfer.sized import COUNTED, Sizing
 from nastk.jobs.transfer.sizing import Limit
 from nastk.networks import NetworkConfig
@@ -71,7 +72,8 @@ class TransferShape:
 class TransferPlan(NamedTuple):
     """What `run_transfer` does: how many candidates, how large, trained how, on which data, run how, measured where.
 
-    Of the recipe's settings those in `automatic` follow from the number of images.
+    Of the recipe's settings those in `automatic` follow from the number of images. With baselines images are held out,
+    as with several candidates.
     """
 
     top: int
@@ -81,6 +83,7 @@ class TransferPlan(NamedTuple):
     run: RunSettings
     target: Costing | None
     automatic: tuple[str, ...] = ()
+    baselines: Baselines = Baselines()
 
 
 def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
@@ -107,10 +110,12 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     predicted = isinstance(make_latency(searched), PredictorLatency)
     # A predictor knows networks of the size that it was learned from, which a transfer's are not.
     costing = make_target if predicted else make_costing
-    target: Costing | None = costing(searched) if timed or asked.top > 1 else None
+    baselines = asked_baselines(config, searched, network)
+    ranks = asked.top > 1 or (baselines.networks and searched.get("target") is not None)
+    target: Costing | None = costing(searched) if timed or ranks else None
     facts = plain(searched.target) if timed else None
     sizing = Sizing(network, limits, _searched_sizes(searched), target, facts)
-    return TransferPlan(asked.top, sizing, recipe, data, run, target, automatic)
+    return TransferPlan(asked.top, sizing, recipe, data, run, target, automatic, baselines)
 
 
 def inherited_limits(searched: DictConfig) -> dict[str, float]:

@@ -30,6 +30,7 @@ from nastk.jobs.transfer.sizing import (
 from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
 from nastk.objective import NOT_TRUSTED, STEADY
 from nastk.outside import as_object, number_in, read_json, read_object
+from nastk.runs.baselines import BASELINE
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.record import RECORD, SHAPE
 
@@ -232,7 +233,7 @@ def _recorded(folder: Path, own: SkeletonSizing) -> NetworkSize | None:
         raise UserError(f"{path}: {names}, cost or limits are missing; damaged, put back a copy") from None
     if before == own.asked():
         return NetworkSize(depth, width)
-    if {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")} <= {SHAPE, RECORD}:
+    if {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")} <= {SHAPE, RECORD, BASELINE}:
         return None
     name = next(name for name in ASKED if before[name] != own.asked()[name])
     raise UserError(

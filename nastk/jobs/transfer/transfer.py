@@ -7,7 +7,7 @@ import functools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
@@ -15,6 +15,7 @@ from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.jobs.loggers import Log, NoLogger
 from nastk.jobs.parts import make_logger, run_config
+from nastk.jobs.transfer.baselines import baseline_limits, baseline_sizing, begun_with, distinct
 from nastk.jobs.transfer.candidates import transfer_candidates
 from nastk.jobs.transfer.fitting import fitted_recipe, with_head
 from nastk.jobs.transfer.plan import TransferPlan, transfer_plan
@@ -22,8 +23,11 @@ from nastk.jobs.transfer.progress import TransferProgress
 from nastk.jobs.transfer.sized import NoSizeFits, measured_cost, recorded_cost, sized_network
 from nastk.jobs.transfer.sizing import LATENCY, TooLarge
 from nastk.networks import NetworkConfig
+from nastk.outside import number_in
+from nastk.runs.baselines import BaselineRecord, BegunBaselines, write_baseline, write_begun
 from nastk.runs.folder import held
-from nastk.runs.ranking import ranked, ranked_entry, ranking_table, write_ranking
+from nastk.runs.ranking import ranked, ranked_entry, ranking_table, standing, write_ranking
+from nastk.training.record import RECORD
 from nastk.training.transfer import METRICS, train_final
 
 LOGGED = ("accuracy", "loss", "validation_accuracy", "validation_loss", "params", "seconds")
@@ -32,15 +36,27 @@ __all__ = ["run_transfer", "transfer_plan"]
 
 HARDLY = 0.005  # by so much accuracy and balanced accuracy may differ without a word
 
-Sized = tuple[Genotype, NetworkConfig, Path]
+
+class Sized(NamedTuple):
+    """A network to train and its folder; `baseline` is the name of a known one, None for one of the search."""
+
+    genotype: Genotype
+    network: NetworkConfig
+    place: Path
+    baseline: str | None = None
+
+    @property
+    def told(self) -> str:
+        """Its name for a person to read."""
+        return f"{self.genotype.key[:8]}{f' (baseline {self.baseline})' if self.baseline else ''}"
 
 
 def run_transfer(config: DictConfig) -> list[Path]:
-    """Trains the chosen candidates of `config.run`; returns their folders, the best first.
+    """Trains the chosen candidates of `config.run` and the baselines; returns their folders, the best first.
 
-    One candidate is trained on all training images. Of several each is trained without the validation images, and they
-    are ranked by their accuracy on these, never on the test images. A finished one is not trained again, a killed one
-    goes on from its last epoch.
+    One candidate alone is trained on all training images. Of several networks each is trained without the validation
+    images, and they are ranked by their accuracy on these, never on the test images. A finished one is not trained
+    again, a killed one goes on from its last epoch.
 
     Raises:
         UserError: no such run, nothing meets the limits, or one of `train_final`'s.
@@ -48,15 +64,18 @@ def run_transfer(config: DictConfig) -> list[Path]:
     folder, searched = run_config(config)
     plan = transfer_plan(config, searched)
     logger = make_logger(config)
-    recipe = dataclasses.replace(plan.recipe, holdout=True) if plan.top > 1 else plan.recipe
     with held(folder):
         networks = _sized(folder, plan)
-        recipes = [fitted_recipe(plan, recipe, place) for _, _, place in networks]
-        known = {place for _, _, place in networks if (place / METRICS).exists()}
+        networks += _baselines(folder, plan, networks)
+        ranks = plan.top > 1 or any(one.baseline for one in networks)
+        recipe = dataclasses.replace(plan.recipe, holdout=True) if ranks else plan.recipe
+        recipes = [fitted_recipe(plan, recipe, one.place) for one in networks]
+        known = {one.place for one in networks if (one.place / METRICS).exists()}
         metrics: list[Mapping[str, Any]] = []
         with TransferProgress(len(networks), recipes[0].epochs, quiet=len(known) == len(networks)) as progress:
-            for (genotype, network, place), recipe in zip(networks, recipes, strict=True):
-                progress.begin(genotype.key)
+            for one, recipe in zip(networks, recipes, strict=True):
+                genotype, network, place, baseline = one
+                progress.begin(baseline or genotype.key)
                 opened = (NoLogger() if place in known else logger).opened
                 with opened(folder, f"transfer-{genotype.key[:8]}", network.to_dict()) as log:
                     shown = functools.partial(_epoch, progress, log)
@@ -65,10 +84,10 @@ def run_transfer(config: DictConfig) -> list[Path]:
                     log({f"transfer/{name}": found[name] for name in names}, recipe.epochs)
                 metrics.append(found)
                 before = " (trained before)" if place in known else ""
-                line = f"transfer {genotype.key[:8]}: {_result(place, metrics[-1])}{before}"
-                progress.end(genotype.key, metrics[-1], line)
-        if plan.top == 1:
-            return [place for _, _, place in networks]
+                line = f"transfer {one.told}: {_result(place, metrics[-1])}{before}"
+                progress.end(baseline or genotype.key, metrics[-1], line)
+        if not ranks:
+            return [one.place for one in networks]
         return _rank(folder, plan, networks, metrics)
 
 
@@ -85,7 +104,7 @@ def _sized(folder: Path, plan: TransferPlan) -> list[Sized]:
         place = folder / "transfer" / key
         try:
             network = with_head(genotype, sized_network(genotype, plan.sizing, place), place)
-            networks.append((genotype, network, place))
+            networks.append(Sized(genotype, network, place))
         except NoSizeFits as nothing:
             left_out.append(nothing)
     if not networks:
@@ -95,28 +114,68 @@ def _sized(folder: Path, plan: TransferPlan) -> list[Sized]:
     return networks
 
 
+def _baselines(folder: Path, plan: TransferPlan, searched: Sequence[Sized]) -> list[Sized]:
+    """Returns the baselines to train, sized like the searched networks; those that fit in no size are left out.
+
+    What was left out before stays so: whether images are held out must not hang on a second measurement.
+    """
+    shape = plan.sizing.network
+    asked, begun = begun_with(folder, plan.baselines, shape, alone=plan.top == 1)
+    networks, left_out = [], dict(begun.left_out)
+    for name, genotype in distinct(asked, [one.genotype.key for one in searched]):
+        place = folder / "transfer" / genotype.key
+        if name not in left_out:
+            print(f"transfer: {genotype.key[:8]} is the baseline {name}", file=sys.stderr)
+            limits = baseline_limits(plan.sizing, searched[0][:2], place)
+            try:
+                network = sized_network(genotype, baseline_sizing(plan.sizing, limits), place)
+                networks.append(Sized(genotype, with_head(genotype, network, place), place, name))
+                limits_by_name = {limit.metric: limit.value for limit in limits}
+                write_baseline(place, BaselineRecord(name, limits_by_name))
+            except UserError as nothing:
+                if (place / RECORD).exists():  # it was sized otherwise, and its training has begun
+                    raise
+                left_out[name] = str(nothing)
+        if name in left_out:
+            print(f"transfer: left out: baseline {name}: {left_out[name]}", file=sys.stderr)
+    if asked:
+        write_begun(folder, BegunBaselines(tuple(str(one.baseline) for one in networks), left_out))
+    return networks
+
+
 def _rank(
     folder: Path, plan: TransferPlan, networks: Sequence[Sized], metrics: Sequence[Mapping[str, Any]]
 ) -> list[Path]:
     """Writes and prints the ranking; returns the networks' folders in its order."""
     entries = [
-        ranked_entry(folder, place, found, _cost(plan, genotype, network, place))
-        for (genotype, network, place), found in zip(networks, metrics, strict=True)
+        ranked_entry(folder, one.place, found, _cost(plan, one)) for one, found in zip(networks, metrics, strict=True)
     ]
+    if any(one.baseline for one in networks):
+        entries = [
+            dataclasses.replace(entry, baseline=one.baseline, seconds=number_in(found, "seconds", str(one.place)))
+            for entry, one, found in zip(entries, networks, metrics, strict=True)
+        ]
     order = ranked(entries)
     write_ranking(folder, order)
     print(f"Ranked by accuracy on held-out training images:\n{ranking_table(order)}", file=sys.stderr)
+    said = standing(order, order[0].key)
+    if said:
+        print(f"transfer: {said}: it is the one to ship", file=sys.stderr)
     return [folder / entry.folder for entry in order]
 
 
-def _cost(plan: TransferPlan, genotype: Genotype, network: NetworkConfig, place: Path) -> Mapping[str, float]:
+def _cost(plan: TransferPlan, one: Sized) -> Mapping[str, float]:
     """Returns what the network costs, its latency among it where that can be measured."""
-    cost = recorded_cost(place) or {}
+    cost = recorded_cost(one.place) or {}
     if LATENCY not in cost and plan.target is not None:
         try:
-            return measured_cost(genotype, network, plan.target)
+            return measured_cost(one.genotype, one.network, plan.target)
         except TooLarge:
             return {}
+        except UserError:
+            if one.baseline is None:
+                raise
+            return cost  # a table of the space's operations does not know the baseline's
     return cost
 
 

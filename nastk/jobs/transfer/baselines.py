@@ -1,0 +1,158 @@
+"""Networks that everybody knows, as baselines of a search: which ones, in which form, and how large."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from nastk.config.build import jsonable, load_yaml, plain, shipped
+from nastk.errors import UserError, unknown
+from nastk.genotype import Genotype
+from nastk.genotype.small import for_images
+from nastk.jobs.transfer.sized import Sizing, counted_cost
+from nastk.jobs.transfer.sizing import Limit
+from nastk.networks import NetworkConfig
+from nastk.runs.baselines import BegunBaselines, read_baseline, read_begun
+from nastk.training.record import RECORD
+
+AUTO = "auto"
+# Three families a target. A desktop's processor runs dense and depthwise convolutions well in int8, a phone's the
+# depthwise ones that these networks were made of for it, a GPU the dense ones first.
+USUAL = ("mobilenet_v2", "resnet18", "mobilenet_v3_small")
+BY_TARGET = {
+    "ArmTarget": ("mobilenet_v2", "mobilenet_v3_small", "mnasnet1_0"),
+    "LitertTarget": ("mobilenet_v2", "mobilenet_v3_small", "mnasnet1_0"),
+    "ExecutorchTarget": ("mobilenet_v2", "mobilenet_v3_small", "mnasnet1_0"),
+    "CudaTarget": ("resnet18", "mobilenet_v2", "efficientnet_b0"),
+    "TensorrtTarget": ("resnet18", "mobilenet_v2", "efficientnet_b0"),
+}
+LIKE = "parameters of the searched network"
+
+
+class Baseline(NamedTuple):
+    """A network of conf/network in the form for the images; `name` is that of its file."""
+
+    name: str
+    genotype: Genotype
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """The baselines that a transfer is asked for.
+
+    Attributes:
+        networks: in order.
+        auto: whether they were left to nastk; then a transfer that has begun goes on with those that it began with.
+    """
+
+    networks: tuple[Baseline, ...] = ()
+    auto: bool = False
+
+
+def asked_baselines(config: DictConfig, searched: DictConfig, network: NetworkConfig) -> Baselines:
+    """Returns the baselines that a configuration asks for, none where it has no such setting.
+
+    Args:
+        config: of the transfer.
+        searched: of the search, whose target says which families fit.
+        network: whose images they are for.
+
+    Raises:
+        UserError: no list of names, or there is no such network.
+    """
+    value = plain(config.get("baselines"))
+    names = (value,) if isinstance(value, str) else value or ()
+    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"baselines={jsonable(value)!r}, expected auto or a list such as [mobilenet_v2,resnet18]")
+    auto = names == (AUTO,)
+    if auto:
+        target = str(OmegaConf.select(searched, "target._target_")).rpartition(".")[2]
+        names = BY_TARGET.get(target, USUAL)
+    return Baselines(made_for(names, network), auto)
+
+
+def made_for(names: Iterable[str], network: NetworkConfig) -> tuple[Baseline, ...]:
+    """Returns networks by name, each once, in the form for a network's images; raises UserError for unknown names."""
+    return tuple(
+        Baseline(name, for_images(named_network(name), network.height, network.width)) for name in dict.fromkeys(names)
+    )
+
+
+def named_network(name: str) -> Genotype:
+    """Returns the genotype of a network of conf/network; raises UserError with the nearest names for another."""
+    paths = {path.stem: path for path in (shipped("conf") / "network").glob("*.yaml") if path.stem != "default"}
+    if name not in paths:
+        raise unknown("network in baselines", name, [*paths, AUTO])
+    return Genotype.from_dict(jsonable(plain(load_yaml(paths[name]).genotype)))
+
+
+def begun_with(
+    folder: Path, asked: Baselines, network: NetworkConfig, alone: bool
+) -> tuple[tuple[Baseline, ...], BegunBaselines]:
+    """Returns the baselines to train, and the record of those that the run's transfer was begun with.
+
+    Where they are left to nastk a transfer goes on as it was begun: without any, where it was begun by a version or a
+    command that had none.
+
+    Args:
+        folder: of the run.
+        asked: what the command asks for.
+        network: whose images they are for.
+        alone: whether a single candidate is transferred, which without baselines is trained on all images.
+
+    Raises:
+        UserError: the run's transfer was begun on all images, so that its network cannot be compared with others.
+    """
+    begun = read_begun(folder)
+    before = begun is None and any(folder.glob(f"transfer/[!.]*/{RECORD}"))
+    if asked.auto and before:
+        return (), BegunBaselines()
+    if before and alone and asked.networks:
+        raise UserError(
+            f"{folder / 'transfer'}: was begun without baselines, on all training images, none of which is left to "
+            "compare by; give baselines=[] to go on with it, or move the folder away to train anew"
+        )
+    if asked.auto and begun is not None:
+        return made_for([*begun.names, *begun.left_out], network), begun
+    return asked.networks, begun or BegunBaselines()
+
+
+def baseline_sizing(sizing: Sizing, limits: Sequence[Limit]) -> Sizing:
+    """Returns how baselines get their size: to limits, whatever depth and width the searched networks are given."""
+    network = dataclasses.replace(sizing.network, sizes={})
+    return dataclasses.replace(sizing, network=network, searched={}, limits=tuple(limits))
+
+
+def baseline_limits(sizing: Sizing, first: tuple[Genotype, NetworkConfig], place: Path) -> tuple[Limit, ...]:
+    """Returns what a baseline is sized to: the limits there are, else the parameters of the first searched network.
+
+    Parameters are the same on every machine and every time. A baseline that was sized before keeps its limit.
+
+    Args:
+        sizing: of the searched networks.
+        first: the search's best, with its size.
+        place: of the baseline.
+    """
+    if sizing.limits:
+        return sizing.limits
+    record = read_baseline(place)
+    if record is not None and record.limits:
+        return tuple(Limit(metric, value, LIKE) for metric, value in record.limits.items())
+    return (Limit("params", float(counted_cost(*first)["params"]), LIKE),)
+
+
+def distinct(baselines: Sequence[Baseline], keys: Sequence[str]) -> Iterator[Baseline]:
+    """Yields the baselines that are neither a searched candidate, by its key, nor one another; tells of the others."""
+    known = dict.fromkeys(keys, "a candidate of the search")
+    for one in baselines:
+        if one.genotype.key in known:
+            print(f"transfer: baseline {one.name} is {known[one.genotype.key]}, and not trained twice", file=sys.stderr)
+            continue
+        known[one.genotype.key] = one.name
+        yield one
