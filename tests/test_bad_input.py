@@ -22,7 +22,7 @@ SEARCH = (
     *("+space=nasnet", "space.blocks=2", "trials=2", "evaluator.epochs=1", "data.subset=300"),
     *("evaluator.network.filters=4", "evaluator.threads=1", "target.seconds=0.05", "controller=random"),
 )
-TRANSFER = ("training.epochs=1", "training.threads=1", "transfer.cells=1", "transfer.filters=4")
+TRANSFER = ("baselines=[]", "training.epochs=1", "training.threads=1", "transfer.cells=1", "transfer.filters=4")
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,8 @@ from nastk.reports.figures import LIGHT, Chart
 from nastk.runs.contents import Run
 from nastk.runs.ranking import Ranked, read_ranking
 
-SEARCHED, BASELINE = (
-    ("s", "series3", "searched network, trained in full"),
-    ("^", "series4", "baseline, trained in full"),
-)
+SEARCHED = "s"
+BASELINES = ("^", "D", "v", "P", "X", ">")  # one after the other, so that colour alone tells nothing
 
 
 @dataclass(frozen=True)
@@ -49,26 +47,24 @@ def trained_points(run: Run, cost: str) -> list[TrainedPoint]:
 
 
 def draw_trained(chart: Chart, points: Sequence[TrainedPoint], unit: float) -> None:
-    """Draws the points, squares for what was searched and triangles for baselines, each with its name beside it."""
+    """Draws squares for what was searched, and for each baseline a marker of its own that the legend names."""
+    names = [point.name for point in points if point.baseline]
     labelled: set[str] = set()
     for point in points:
-        marker, role, label = BASELINE if point.baseline else SEARCHED
-        x, y = point.cost / unit, 100 * point.accuracy
+        marker = BASELINES[names.index(point.name) % len(BASELINES)] if point.baseline else SEARCHED
+        label = f"baseline {point.name}" if point.baseline else "searched, trained in full"
         chart.axes.plot(
-            [x],
-            [y],
+            [point.cost / unit],
+            [100 * point.accuracy],
             linestyle="none",
             marker=marker,
-            markersize=9,
-            color=LIGHT[role],
+            markersize=8,
+            color=LIGHT["series4" if point.baseline else "series3"],
             markeredgecolor=LIGHT["paper"],
             label="_" if label in labelled else label,
             zorder=5,
             clip_on=False,
-            gid=chart.tip(f"{point.name}: {label}, {y:.2f} % on held-out images"),
-        )
-        chart.axes.annotate(
-            point.name, (x, y), xytext=(7, -3), textcoords="offset points", fontsize=8, color=LIGHT["ink"], zorder=5
+            gid=chart.tip(f"{point.name}, trained in full: {100 * point.accuracy:.2f} % on held-out images"),
         )
         labelled.add(label)
 

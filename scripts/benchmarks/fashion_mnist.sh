@@ -15,6 +15,7 @@ export OMP_NUM_THREADS=1
 "$python" -m nastk.search +space=nasnet space.blocks="$blocks" run="$out/search" data=fashion_mnist data.root="$data" \
     data.subset=4000 data.validation=2000 evaluator.network.filters=16 evaluator.epochs=3 evaluator.threads=1 \
     executor=processes executor.parallel=2 trials="$trials" objective.max_latency_ms="$limit"
-"$python" -m nastk.transfer run="$out/search" transfer.max_latency_ms="$limit" training.epochs="$epochs" training.threads=1
+"$python" -m nastk.transfer run="$out/search" transfer.max_latency_ms="$limit" training.epochs="$epochs" training.threads=1 \
+    "baselines=[]"
 "$python" scripts/benchmarks/fashion_mnist.py --root "$data" --run "$out/search" --out "$out" --limit "$limit" \
     --epochs "$epochs" --report "$report" --command "scripts/benchmarks/fashion_mnist.sh"

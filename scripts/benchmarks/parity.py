@@ -79,7 +79,7 @@ def _made(folder: Path, space: str, epochs: int, targets: list[str]) -> Path:
     """Searches, trains and exports; returns the run folder."""
     steps = [
         ["nastk.search", f"+space={space}", "data=digits", "trials=2", "controller=random", "seed=1"],
-        ["nastk.transfer", "transfer.cells=1", "transfer.filters=16", f"training.epochs={epochs}"],
+        ["nastk.transfer", "baselines=[]", "transfer.cells=1", "transfer.filters=16", f"training.epochs={epochs}"],
         ["nastk.export", f"export.also=[{','.join(targets[1:])}]"],
     ]
     for step in steps:

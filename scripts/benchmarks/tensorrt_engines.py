@@ -1,6 +1,6 @@
 """Builds TensorRT engines of a trained network on this machine's NVIDIA GPU, checks them on real images, times them.
 
-    python -m nastk.search run=gpu +space=nasnet data=fashion_mnist && python -m nastk.transfer run=gpu
+    python -m nastk.search run=gpu +space=nasnet data=fashion_mnist && python -m nastk.transfer run=gpu baselines=[]
     python scripts/benchmarks/tensorrt_engines.py --model runs/gpu/transfer/<key> --data fashion_mnist
     (and --out scripts/benchmarks/reports/<date>-tensorrt.md)
 

@@ -21,7 +21,7 @@ SEARCH = (
         "space.ops=[zero,identity,conv_1x1]",
     ),
 )
-TRANSFER = ("training.epochs=2", "training.threads=1", "transfer.cells=1", "transfer.filters=4")
+TRANSFER = ("baselines=[]", "training.epochs=2", "training.threads=1", "transfer.cells=1", "transfer.filters=4")
 EXPORT = ("export.calibration=16", "export.seconds=0.01")
 BENCH = ("bench.seconds=0.1",)
 

@@ -122,7 +122,10 @@ def test_network_and_export_say_how_images_were_made_and_score_those_on_disk_ali
     folder, scores = tmp_path / "run", []
     where = ("data=image_folder", f"data.root={root}", "data.resize=8", "data.skip_corrupt=true", "data.workers=2")
     search(capsys, folder, *where)
-    final = ("training.epochs=2", "training.threads=1", "training.batch=16", "transfer.cells=1", "transfer.filters=8")
+    final = (
+        *("baselines=[]", "training.epochs=2", "training.threads=1", "training.batch=16"),
+        *("transfer.cells=1", "transfer.filters=8"),
+    )
     for memory in ("1", "1e-9"):
         assert run(capsys, "transfer", f"run={folder}", *final, *where, f"data.memory_gb={memory}").code == 0
         (trained,) = (folder / "transfer").iterdir()

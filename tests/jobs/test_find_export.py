@@ -38,6 +38,17 @@ def test_every_way_to_name_the_only_export_finds_it(tmp_path: Path, monkeypatch)
     assert find_export("runs/two/export/cd34", None, "runs") == Path("runs/two/export/cd34")
 
 
+def test_of_several_that_a_ranking_orders_the_first_is_meant(tmp_path: Path) -> None:
+    folder = made(tmp_path, "ranked", "ab12", "cd34", "ef56")
+    (folder / "transfer").mkdir()
+    networks = [{"key": key, "rank": rank} for rank, key in enumerate(("cd34", "ab12", "ef56"), start=1)]
+    (folder / "transfer" / "ranking.json").write_text(json.dumps({"schema": 1, "networks": networks}))
+    assert find_export(None, "ranked", str(tmp_path)) == folder / "export" / "cd34"
+    shutil.rmtree(folder / "export" / "cd34")
+    with pytest.raises(UserError, match="has 2 exports, choose one"):
+        find_export(None, "ranked", str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("model", "name", "message"),
     [

@@ -21,7 +21,10 @@ SEARCH = (
     *("evaluator.epochs=1", "evaluator.batch=8", "evaluator.threads=1", "evaluator.network.filters=4"),
     *("target.seconds=0.05", "data=image_folder", "data.flip=true"),
 )
-FINAL = ("training.epochs=1", "training.batch=8", "training.threads=1", "transfer.cells=1", "transfer.filters=4")
+FINAL = (
+    *("baselines=[]", "training.epochs=1", "training.batch=8", "training.threads=1"),
+    *("transfer.cells=1", "transfer.filters=4"),
+)
 
 
 @pytest.fixture(scope="module")

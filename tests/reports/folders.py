@@ -86,6 +86,20 @@ def transfer(folder: Path, key: str, accuracy: float = 0.9812) -> None:
     write(folder / "transfer" / key / "metrics.json", metrics)
 
 
+def baseline(folder: Path, key: str, name: str) -> None:
+    """Marks a transferred network as a baseline."""
+    write(folder / "transfer" / key / "baseline.json", {"schema": 1, "baseline": name, "limits": {"max_params": 5e5}})
+
+
+def ranking(folder: Path, *networks: dict[str, Any]) -> None:
+    """Adds a ranking, the first network in front; each has a key and what is told of it beside plausible numbers."""
+    usual = {"accuracy": 0.9, "params": 400_000, "latency_ms": 0.9}
+    ranked = [
+        {"rank": rank, **usual, "folder": f"transfer/{one['key']}", **one} for rank, one in enumerate(networks, start=1)
+    ]
+    write(folder / "transfer" / "ranking.json", {"schema": 1, "networks": ranked})
+
+
 def audit(folder: Path, sentence: str, finished: bool = True) -> None:
     """Adds an audit of the trained cells, longer training ranking them the other way round; the last one failed."""
     trained = [entry for entry in map(json.loads, (folder / "trials.jsonl").open()) if entry["state"] == "complete"]

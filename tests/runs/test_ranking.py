@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nastk.errors import UserError
-from nastk.runs.ranking import Ranked, ranked, ranked_entry, ranking_table, read_ranks, write_ranking
+from nastk.runs.ranking import (
+    Ranked,
+    ranked,
+    ranked_entry,
+    ranking_table,
+    read_ranking,
+    read_ranks,
+    standing,
+    write_ranking,
+)
 
 
 def entry(key: str, validation: float, test: float, params: int = 100) -> Ranked:
@@ -61,3 +71,45 @@ def test_the_table_has_a_line_a_network() -> None:
     lines = ranking_table([entry("0123456789ab", 0.912, 0.9), entry("b" * 12, 0.5, 0.6)]).splitlines()
     assert lines[1].split() == ["1", "0123456789", "91.20%", "90.00%", "100", "0.500"]
     assert len({len(line) for line in lines}) == 1
+
+
+def test_baselines_have_their_names_and_their_training_time_in_the_table_and_in_the_file(tmp_path: Path) -> None:
+    order = [
+        replace(entry("b" * 12, 0.9, 0.8), baseline="resnet18", seconds=12.34),
+        replace(entry("a" * 12, 0.7, 0.9), seconds=3.0),
+    ]
+    lines = ranking_table(order).splitlines()
+    assert lines[0].endswith("training (s)  baseline")
+    assert lines[1].split()[-2:] == ["12.3", "resnet18"] and lines[2].split()[-1] == "3.0"
+    (tmp_path / "transfer").mkdir()
+    write_ranking(tmp_path, order)
+    assert read_ranking(tmp_path) == order
+    networks = json.loads((tmp_path / "transfer" / "ranking.json").read_text())["networks"]
+    assert networks[0]["baseline"] == "resnet18" and "baseline" not in networks[1]
+
+
+@pytest.mark.parametrize("network", [{"key": "a", "rank": 1}, {"key": "a", "rank": 1, "validation_accuracy": "good"}])
+def test_a_ranking_without_its_numbers_is_named(network: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "transfer").mkdir()
+    text = json.dumps({"schema": 1, "networks": [network]})
+    (tmp_path / "transfer" / "ranking.json").write_text(text)
+    with pytest.raises(UserError, match=r"ranking\.json: a network without its numbers"):
+        read_ranking(tmp_path)
+
+
+def test_where_a_network_stands_among_baselines_is_said_and_without_any_nothing_is() -> None:
+    searched, known = entry("a" * 12, 0.9, 0.9), replace(entry("b" * 12, 0.8, 0.9), baseline="resnet18")
+    assert standing([searched, known], searched.key) == (
+        "the searched network aaaaaaaa is better than the baseline resnet18 on held-out images, 90.00% to 80.00%"
+    )
+    assert standing([searched, known], known.key) == (
+        "the baseline resnet18 is 2 of 2 by held-out images, of which it names 80.00% right; "
+        "first is the searched network aaaaaaaa with 90.00%"
+    )
+    level = replace(known, validation_accuracy=0.9, params=50)
+    assert standing(ranked([searched, level]), known.key) == (
+        "the baseline resnet18 is smaller than the searched network aaaaaaaa, and both name 90.00% of the held-out "
+        "images right"
+    )
+    assert standing([searched, entry("c", 0.1, 0.1)], searched.key) == standing([], "a") == ""
+    assert standing([searched, known], "another") == ""

@@ -107,7 +107,8 @@ def begun_with(
         alone: whether a single candidate is transferred, which without baselines is trained on all images.
 
     Raises:
-        UserError: the run's transfer was begun on all images, so that its network cannot be compared with others.
+        UserError: the run's transfer was begun on all images, so that its network cannot be compared with others, or
+            the other way round.
     """
     begun = read_begun(folder)
     before = begun is None and any(folder.glob(f"transfer/[!.]*/{RECORD}"))
@@ -117,6 +118,11 @@ def begun_with(
         raise UserError(
             f"{folder / 'transfer'}: was begun without baselines, on all training images, none of which is left to "
             "compare by; give baselines=[] to go on with it, or move the folder away to train anew"
+        )
+    if begun is not None and begun.names and alone and not asked.networks:
+        raise UserError(
+            f"{folder / 'transfer'}: was begun with baselines ({', '.join(begun.names)}), on all but held-out images; "
+            "leave baselines=[] out to go on with them, or move the folder away to train anew"
         )
     if asked.auto and begun is not None:
         return made_for([*begun.names, *begun.left_out], network), begun

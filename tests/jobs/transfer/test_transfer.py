@@ -19,7 +19,7 @@ SEARCH = (
     *("+space=nasbench201", "trials=3", "evaluator.epochs=1", "data.subset=300", "controller=random"),
     *("evaluator.network.filters=4", "evaluator.threads=1", "target.seconds=0.05", "objective.max_params=30000"),
 )
-TRANSFER = ("training.epochs=1", "training.threads=1", "transfer.top=3", "transfer.cells=1")
+TRANSFER = ("baselines=[]", "training.epochs=1", "training.threads=1", "transfer.top=3", "transfer.cells=1")
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_without_a_limit_the_size_is_that_of_before(copy: Path, capsys: Capture)
     config = named_run(str(copy), "runs") / "config.yaml"
     config.write_text(config.read_text().replace("max_params: 30000", "max_params: null"))
     shutil.rmtree(copy / "transfer")
-    outcome = run(capsys, "transfer", f"run={copy}", "training.epochs=1", "training.threads=1")
+    outcome = run(capsys, "transfer", f"run={copy}", "baselines=[]", "training.epochs=1", "training.threads=1")
     assert outcome.code == 0, outcome.err
     (network,) = copy.glob("transfer/*/network.json")
     made = json.loads(network.read_text())["config"]
@@ -165,7 +165,7 @@ def test_a_pipeline_keeps_the_searchs_latency_in_the_network_that_ships(
 ) -> None:
     folder = tmp_path / "run"
     search = [argument for argument in SEARCH if "space" not in argument and "max_params" not in argument]
-    limit = ("objective.max_latency_ms=0.5", "training.epochs=1")
+    limit = ("objective.max_latency_ms=0.5", "training.epochs=1", "baselines=[]")
     outcome = run(capsys, "pipeline", f"run={folder}", f"+space={space}", *search, *limit)
     assert outcome.code == 0, outcome.err
     (shape,) = [json.loads(path.read_text()) for path in folder.glob("transfer/*/shape.json")]
