@@ -8,9 +8,9 @@ from pathlib import Path
 
 from nastk.errors import UserError
 from nastk.files import write_json
-from nastk.outside import as_object, number_in, read_object
+from nastk.outside import as_object, number_in
+from nastk.runs.schema import SCHEMA, read_object
 
-SCHEMA = 1
 BASELINE = "baseline.json"
 BASELINES = "baselines.json"
 

@@ -15,6 +15,7 @@ from nastk.config.build import load_yaml, shipped
 from nastk.deploy import targets
 from nastk.jobs.find_export import find_export
 from nastk.jobs.transfer.baselines import BY_TARGET, USUAL, Baselines, asked_baselines, named_network
+from nastk.jobs.transfer.sized import counted_cost
 from nastk.networks import NetworkConfig
 from nastk.reports import final_table, format_table
 from nastk.reports.table_text import table_notes
@@ -173,6 +174,13 @@ def test_three_families_that_there_are_suit_every_target() -> None:
     for names in (USUAL, *BY_TARGET.values()):
         assert len(set(names)) == 3
         assert all(named_network(name).kind == "stages" for name in names)
+
+
+def test_resnet18_for_small_images_is_the_public_one() -> None:
+    """The count of github.com/kuangliu/pytorch-cifar for CIFAR-10: a 3x3 stem that neither strides nor pools."""
+    asked = asked_baselines(OmegaConf.create({"baselines": ["resnet18"]}), OmegaConf.create({}), NetworkConfig(size=32))
+    network = NetworkConfig(classes=10, size=32, sizes={"depth_multiplier": 1.0, "width_multiplier": 1.0})
+    assert counted_cost(asked.networks[0].genotype, network)["params"] == 11_173_962
 
 
 @pytest.mark.parametrize(
