@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from nastk.genotype import Cell, Node
+from nastk.genotype.ops import IDENTITY_OPS, ZERO_OPS
 from nastk.ops import build_op
 from nastk.ops.drop_path import DropPath
 from nastk.ops.identity import FactorizedReduction
 
-UNDROPPED = frozenset({"identity", "skip_connect", "zero"})
+UNDROPPED = IDENTITY_OPS | ZERO_OPS
 
 
 class Step(NamedTuple):

@@ -12,6 +12,11 @@ from nastk.checks import check_number, check_whole
 from nastk.errors import unknown
 
 Number = int | float
+# What `network.json` says of every network; a size needs another name.
+NETWORK_FIELDS = (
+    *("schema", "stem", "classes", "channels", "size", "sizes", "height", "width", "stem_multiplier", "stem_filters"),
+    *("auxiliary", "drop_path", "auxiliary_width"),
+)
 
 
 @dataclass(frozen=True)
@@ -113,10 +118,16 @@ def enter_skeleton(skeleton: Skeleton) -> Skeleton:
     """Enters a skeleton into the table and returns it.
 
     Raises:
-        ValueError: the name is taken by another.
+        ValueError: its name, or that of a size, is taken by another.
     """
     if SKELETONS.get(skeleton.name, skeleton) != skeleton:
         raise ValueError(f"skeleton {skeleton.name!r} is in the table already")
+    known = {size.name: size for other in SKELETONS.values() for size in other.sizes}
+    for size in skeleton.sizes:
+        if known.get(size.name, size) != size:
+            raise ValueError(f"{size.name!r} is a size of another skeleton, and not the same there")
+        if size.name in NETWORK_FIELDS:
+            raise ValueError(f"{size.name!r} is a field of every network, expected another name for a size")
     SKELETONS[skeleton.name] = skeleton
     return skeleton
 

@@ -28,6 +28,7 @@ from nastk.jobs.outlook import check_memory, doubtful_timings, guessed, tell_out
 from nastk.jobs.parts import make_executor
 from nastk.jobs.search_parts import RECORDED_SETTINGS, SearchParts, search_parts
 from nastk.jobs.search_progress import SearchProgress
+from nastk.jobs.start_points import start_points
 from nastk.jobs.study import named_storage, opened_study
 from nastk.jobs.too_slow import TooSlow
 from nastk.objective import NOT_TRUSTED, STEADY
@@ -113,6 +114,7 @@ def searched(config: DictConfig) -> Searched:
                 check_rows(folder, study.rows_with_outcome)
                 write_rows(folder, study.rows)
                 _tell_begin(sitting, study, said)
+                study.ask_first(start_points(folder, parts, executor.evaluator.network_config, study.is_new))
                 executor.prepare(folder / PREPARED)
                 ending = _searched(sitting, study)
     return _told_end(sitting, study, ending)

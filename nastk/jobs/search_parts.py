@@ -6,10 +6,11 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 
+from nastk.checks import check_name
 from nastk.config.build import build, settings
 from nastk.deploy.cost.sources import Costing, LatencySource
 from nastk.deploy.targets import Target
@@ -23,6 +24,7 @@ from nastk.study.budget import Budget
 from nastk.study.pruning import Pruner, check_pruner
 from nastk.study.study import SearchStudy
 
+STARTS = ("classics",)  # what `controller.start_from` may be
 RECORDED_SETTINGS = (
     *("space", "controller", "evaluator", "objective", "pruner", "target", "latency", "data", "executor", "storage"),
     *("run", "runs", "seed", "trials", "max_duplicates", "max_rejections", "max_failures"),
@@ -58,6 +60,7 @@ class SearchParts:
         target: that candidates are for; None where the configuration names none.
         storage: where the study is kept.
         logger: takes numbers besides the run folder's files.
+        start_from: what is asked for before anything that the controller proposes, one of `STARTS`.
     """
 
     settings: SearchSettings
@@ -70,6 +73,7 @@ class SearchParts:
     target: Target | None
     storage: Storage
     logger: Logger
+    start_from: str | None = None
 
     @property
     def costing(self) -> Costing:
@@ -95,7 +99,11 @@ def search_parts(config: DictConfig) -> SearchParts:
     def encode(choices: Mapping[str, Value]) -> list[float]:
         return replay(space, choices).encoding()
 
-    controller: BaseSampler = build(config.controller, "controller", BaseSampler, seed=chosen.seed, encode=encode)
+    node, start_from = config.controller, config.controller.get("start_from")
+    node = OmegaConf.masked_copy(node, [name for name in node if name != "start_from"])
+    if start_from is not None:
+        check_name("controller.start_from", start_from, STARTS)
+    controller: BaseSampler = build(node, "controller", BaseSampler, seed=chosen.seed, encode=encode)
     _check_serves(controller, space, objective)
     return SearchParts(
         chosen,
@@ -108,6 +116,7 @@ def search_parts(config: DictConfig) -> SearchParts:
         make_target(config) if config.get("target") is not None else None,
         make_storage(config),
         make_logger(config),
+        start_from,
     )
 
 

@@ -68,7 +68,8 @@ class TooSlow:
         size = OmegaConf.select(self._config, "data.resize")
         if size is not None and size > 8:
             ways.append(f"data.resize={max(size // 2, 8)} (now {size})")
-        stem = OmegaConf.select(self._config, "evaluator.network.stem")
+        stages = OmegaConf.select(self._config, "evaluator.network.width_multiplier") is not None
+        stem = None if stages else OmegaConf.select(self._config, "evaluator.network.stem")
         stems = list(STRIDES)
         if stem in stems[:-1]:
             ways.append(f"evaluator.network.stem={stems[stems.index(stem) + 1]} (now {stem})")

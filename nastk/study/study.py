@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -18,7 +18,7 @@ from nastk.genotype import Genotype
 from nastk.objective import Objective, Violation, is_finite
 from nastk.runs.trial_record import COST, OUTCOME, VIOLATION, lost_row, record_row, row_of, told_state
 from nastk.runs.trials import Row, State
-from nastk.spaces import Space
+from nastk.spaces import Space, Value
 from nastk.study.proposal import Outcome, Proposal
 from nastk.study.pruning import EarlyStopping, Pruner
 
@@ -200,6 +200,16 @@ class SearchStudy:
             return trial.suggest_categorical(name, tuple(options))
 
         return self.space.genotype(choose)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever asked for."""
+        return not self.study.get_trials(deepcopy=False)
+
+    def ask_first(self, points: Sequence[Mapping[str, Value]]) -> None:
+        """Has the choices of each point proposed before any of the controller's; those that were asked for are not."""
+        for point in points:
+            self.study.enqueue_trial(dict(point), skip_if_exists=True)
 
     def _new_trial(self) -> Trial:
         return self.study.ask()

@@ -89,7 +89,7 @@ class OpTable:
             raise UserError(
                 f"latency table of {self.device['processor']}: has no row for {op}; "
                 "measure one for the space, the images and the size that are searched: python -m nastk.bench ops=true "
-                "+space=NAME network.channels=C network.size=PIXELS network.cells=N network.filters=F"
+                "+space=NAME network.channels=C network.size=PIXELS and the sizes of the network"
             )
         return float(np.interp(op.work, work, [float(np.mean(like[one])) for one in work]))
 

@@ -1,0 +1,108 @@
+"""The points that a search asks for first: the known networks, as near and as large as space and limits allow.
+
+They are chosen once, when the search begins, and kept in the run folder, so that a search that goes on asks the same.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nastk.deploy.cost.sources import Costing
+from nastk.errors import UserError
+from nastk.files import write_json
+from nastk.genotype import Genotype
+from nastk.genotype.small import for_images
+from nastk.genotype.stages import StageGenotype
+from nastk.jobs.search_parts import SearchParts
+from nastk.jobs.transfer.baselines import named_network
+from nastk.networks import NetworkConfig
+from nastk.objective import Objective
+from nastk.outside import read_object
+from nastk.spaces import Space, StageSpace, Value, replay
+from nastk.spaces.nearest import nearest_choices
+from nastk.training.failure import TrainingError, memory_errors_named
+
+Point = dict[str, Value]
+
+FILE = "start_points.json"
+SCHEMA = 1
+MOST = 6
+WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 0.125)
+# The order in which they are asked: those that win on processors first, as long as there is room.
+NAMES = (
+    *("mobilenet_v2", "resnet18", "mobilenet_v4_conv_small", "efficientnet_v2_s", "repvgg_a0", "mobilenet_v3_small"),
+    *("pp_lcnet_x1_0", "shufflenet_v2_x1_0", "mnasnet1_0", "efficientnet_b0", "fasternet_t0", "mobilenet_v1"),
+)
+
+
+def start_points(folder: Path, parts: SearchParts, network: NetworkConfig | None, new: bool) -> list[Point]:
+    """Returns the choices that the search is to ask for first, none where the space has no known networks.
+
+    Args:
+        folder: of the run.
+        parts: of the search.
+        network: what candidates are built as; None where none are built.
+        new: whether nothing was asked for yet; a search that was begun without such points goes on without.
+
+    Raises:
+        UserError: the file in the folder is damaged.
+    """
+    space = parts.space
+    if parts.start_from is None or not isinstance(space, StageSpace) or network is None:
+        return []
+    path = folder / FILE
+    if path.exists():
+        return _read(path, space)
+    if not new:
+        return []
+    points = _points(parts, space, network)
+    write_json(path, {"schema": SCHEMA, "points": points})
+    return points
+
+
+def _read(path: Path, space: Space) -> list[Point]:
+    points = read_object(path).get("points")
+    if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
+        raise UserError(f"{path}: no points; damaged, put back a copy")
+    for point in points:
+        replay(space, point)
+    return points
+
+
+def _points(parts: SearchParts, space: StageSpace, network: NetworkConfig) -> list[Point]:
+    costing = parts.costing if parts.objective.limits else None
+    found: dict[str, Point] = {}
+    for name in NAMES:
+        known = for_images(named_network(name), network.height, network.width, space.least)
+        point = _largest(space, known, network, parts.objective, costing) if len(found) < MOST else None
+        if point is not None:
+            found.setdefault(replay(space, point).key, point)
+    return list(found.values())
+
+
+def _largest(
+    space: StageSpace, known: Genotype, network: NetworkConfig, objective: Objective, costing: Costing | None
+) -> Point | None:
+    """Returns the nearest point to the widest form of a network that meets the limits; None where there is none."""
+    if not isinstance(known, StageGenotype):
+        return None
+    tried: set[str] = set()
+    for width in WIDTHS:
+        point = nearest_choices(space, known, width)
+        if point is None:
+            return None
+        genotype = replay(space, point)
+        if costing is None:
+            return point
+        if genotype.key not in tried and _fits(genotype, network, objective, costing):
+            return point
+        tried.add(genotype.key)
+    return None
+
+
+def _fits(genotype: Genotype, network: NetworkConfig, objective: Objective, costing: Costing) -> bool:
+    try:
+        with memory_errors_named():
+            return objective.violation(costing.cost(genotype, network)) is None
+    except (UserError, TrainingError):
+        return False

@@ -1,0 +1,86 @@
+"""Searches of networks of stages: they start from the known networks, and go on with what they began with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nastk.config.build import load_yaml
+from nastk.genotype import Genotype
+from nastk.jobs.start_points import FILE
+from tests.commands import run
+
+Capture = pytest.CaptureFixture[str]
+QUICK = (
+    *("+space=mobile", "evaluator.epochs=1", "evaluator.threads=1", "target.seconds=0.02"),
+    *("objective.max_params=200000", "data=digits", "data.subset=200"),
+)
+SLOW = ("tpe", "evolution", "local_search", "reinforce", "predictor")
+CONTROLLERS = ("random", "ppo", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW))
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    """Returns the trials of a run, without what a clock says."""
+    lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    return [{"key": line["key"], "state": line["state"], "accuracy": line["metrics"].get("accuracy")} for line in lines]
+
+
+def searched(capsys: Capture, folder: Path, *given: str) -> str:
+    """Searches; returns what it told."""
+    told = run(capsys, "search", *QUICK, f"run={folder}", *given)
+    assert told.code == 0, told.err
+    return told.err
+
+
+def test_a_search_that_goes_on_asks_for_the_same_networks_first(tmp_path: Path, capsys: Capture) -> None:
+    searched(capsys, tmp_path / "whole", "trials=7")
+    searched(capsys, tmp_path / "parts", "trials=2")
+    searched(capsys, tmp_path / "parts", "trials=7")
+    assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
+    points = json.loads((tmp_path / "whole" / FILE).read_text())["points"]
+    assert points == json.loads((tmp_path / "parts" / FILE).read_text())["points"]
+    assert len(points) >= 4
+    first = [json.loads(line) for line in (tmp_path / "whole" / "trials.jsonl").read_text().splitlines()]
+    families = [Genotype.from_dict(row["genotype"]).ops for row in first[: len(points)]]
+    assert {"inverted_residual"} <= families[0]
+    assert {"residual_basic"} <= families[1]
+    assert all(row["metrics"]["params"] <= 200_000 for row in first[: len(points)])
+
+
+@pytest.mark.parametrize("controller", CONTROLLERS)
+def test_every_controller_goes_on_from_there(controller: str, tmp_path: Path, capsys: Capture) -> None:
+    searched(capsys, tmp_path / "run", f"controller={controller}", "trials=7")
+    points = json.loads((tmp_path / "run" / FILE).read_text())["points"]
+    found = rows(tmp_path / "run")
+    assert sum(row["state"] == "complete" for row in found) == 7
+    assert len(found) > len(points)
+
+
+def test_without_start_points_the_controller_has_the_first_word(tmp_path: Path, capsys: Capture) -> None:
+    searched(capsys, tmp_path / "run", "controller=random", "controller.start_from=null", "trials=1")
+    assert not (tmp_path / "run" / FILE).exists()
+
+
+def test_a_run_of_before_goes_on_without(tmp_path: Path, capsys: Capture) -> None:
+    searched(capsys, tmp_path / "run", "controller=random", "controller.start_from=null", "trials=1")
+    searched(capsys, tmp_path / "run", "controller=random", "trials=2")
+    assert not (tmp_path / "run" / FILE).exists()
+
+
+def test_an_unknown_start_is_named(tmp_path: Path, capsys: Capture) -> None:
+    told = run(capsys, "search", *QUICK, f"run={tmp_path / 'run'}", "controller.start_from=clasics")
+    assert told.code == 2
+    assert "'clasics'; nearest is 'classics'" in told.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_image_size_and_width_are_chosen_and_recorded(tmp_path: Path, capsys: Capture) -> None:
+    told = searched(capsys, tmp_path / "run", "controller=random", "objective.max_params=5000", "trials=1")
+    config = load_yaml(tmp_path / "run" / "config.yaml")
+    assert config.space.size == 8
+    assert config.evaluator.network.width_multiplier < 1
+    assert config.evaluator.network.cells is None
+    assert f"width x{config.evaluator.network.width_multiplier:g}" in told
