@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nastk.cli.sweeps import job_folder, sweeping
 from nastk.config.build import load_yaml, shipped
@@ -18,6 +19,9 @@ from nastk.jobs.data_record import read_record
 from nastk.runs.folder import PLACE, named_run
 
 Setting = tuple[str, Any]
+
+USUAL_SPACE = "mobile"
+OWN_IMAGES = ("ImageFolder", "HuggingFace", "Npz")  # sources of images of one's own
 
 
 def recorded_run(config: DictConfig) -> DictConfig | None:
@@ -51,13 +55,26 @@ def going_on(config: DictConfig, names: Sequence[str], recorded: DictConfig | No
         UserError: the run's config.yaml is damaged.
     """
     if recorded is None:
-        return config
+        return with_usual_space(config)
     if "made_by" in recorded:  # it stands near the end
         return overlaid(recorded, config, [name for name in names if name not in PLACE])
     if config.get("space") is None:
         path = (named_folder(config) or Path()) / "config.yaml"
         raise UserError(f"{path}: empty or cut short; put back a copy, or give another run=")
     return config
+
+
+def with_usual_space(config: DictConfig) -> DictConfig:
+    """Returns the configuration with the space of stages where none is given for images of one's own and a latency."""
+    images = str(OmegaConf.select(config, "data._target_")).rpartition(".")[2]
+    limit = OmegaConf.select(config, "objective.max_latency_ms")
+    if config.get("space") is not None or images not in OWN_IMAGES or limit is None:
+        return config
+    changed = copy.deepcopy(config)
+    with open_dict(changed):
+        changed.space = load_yaml(shipped("search_spaces") / f"{USUAL_SPACE}.yaml")
+    print(f"search: space {USUAL_SPACE}, the usual one for a latency; +space=NAME takes another", file=sys.stderr)
+    return changed
 
 
 def overlaid(recorded: DictConfig, config: DictConfig, parts: Sequence[str]) -> DictConfig:

@@ -12,6 +12,7 @@ from nastk.config.build import load_yaml
 from nastk.genotype import Genotype
 from nastk.jobs.start_points import FILE
 from tests.commands import run
+from tests.data.files import write_image_folder
 
 Capture = pytest.CaptureFixture[str]
 QUICK = (
@@ -84,3 +85,16 @@ def test_image_size_and_width_are_chosen_and_recorded(tmp_path: Path, capsys: Ca
     assert config.evaluator.network.width_multiplier < 1
     assert config.evaluator.network.cells is None
     assert f"width x{config.evaluator.network.width_multiplier:g}" in told
+
+
+def test_images_of_ones_own_and_a_latency_are_searched_in_the_space_of_stages(tmp_path: Path, capsys: Capture) -> None:
+    root = write_image_folder(tmp_path / "set", ("train", "val", "test"), each=8)
+    quick = ("evaluator.epochs=1", "evaluator.threads=1", "target.seconds=0.02", "controller=random", "trials=1")
+    given = ("data=image_folder", f"data.root={root}", f"run={tmp_path / 'run'}", "objective.max_latency_ms=50", *quick)
+    told = run(capsys, "search", *given)
+    assert told.code == 0, told.err
+    assert "space mobile, the usual one for a latency" in told.err
+    assert load_yaml(tmp_path / "run" / "config.yaml").space._target_ == "nastk.spaces.StageSpace"
+    without = run(capsys, "search", *given[:2], f"run={tmp_path / 'other'}", *quick)
+    assert without.code == 2
+    assert "no search space: give +space=NAME" in without.err
