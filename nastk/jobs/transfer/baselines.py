@@ -35,11 +35,15 @@ BY_TARGET = {
 LIKE = "parameters of the searched network"
 
 
+# A side of the last map: a network that keeps fewer is faster, and taken where no size of the other meets the limits.
+LEAST_PIXELS = (4, 2)
+
+
 class Baseline(NamedTuple):
-    """A network of conf/network in the form for the images; `name` is that of its file."""
+    """A network of conf/network in its forms for the images, the slowest first; `name` is that of its file."""
 
     name: str
-    genotype: Genotype
+    forms: tuple[Genotype, ...]
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,12 @@ def asked_baselines(config: DictConfig, searched: DictConfig, network: NetworkCo
 
 def made_for(names: Iterable[str], network: NetworkConfig) -> tuple[Baseline, ...]:
     """Returns networks by name, each once, in the form for a network's images; raises UserError for unknown names."""
-    return tuple(
-        Baseline(name, for_images(named_network(name), network.height, network.width)) for name in dict.fromkeys(names)
-    )
+
+    def forms(name: str) -> tuple[Genotype, ...]:
+        known, sides = named_network(name), (network.height, network.width)
+        return tuple(dict.fromkeys(for_images(known, *sides, least) for least in LEAST_PIXELS))
+
+    return tuple(Baseline(name, forms(name)) for name in dict.fromkeys(names))
 
 
 def named_network(name: str) -> Genotype:
@@ -153,12 +160,21 @@ def baseline_limits(sizing: Sizing, first: tuple[Genotype, NetworkConfig], place
     return (Limit("params", float(counted_cost(*first)["params"]), LIKE),)
 
 
-def distinct(baselines: Sequence[Baseline], keys: Sequence[str]) -> Iterator[Baseline]:
-    """Yields the baselines that are neither a searched candidate, by its key, nor one another; tells of the others."""
+def distinct(baselines: Sequence[Baseline], keys: Sequence[str], folder: Path) -> Iterator[Baseline]:
+    """Yields the baselines in those forms that are neither a searched candidate nor another baseline; tells of others.
+
+    Args:
+        baselines: asked for.
+        keys: of the searched candidates.
+        folder: of the transfer's networks; a baseline that was sized there before keeps its form.
+    """
     known = dict.fromkeys(keys, "a candidate of the search")
     for one in baselines:
-        if one.genotype.key in known:
-            print(f"transfer: baseline {one.name} is {known[one.genotype.key]}, and not trained twice", file=sys.stderr)
+        before = tuple(form for form in one.forms if read_baseline(folder / form.key) is not None)
+        wanted = before[:1] or one.forms
+        forms = tuple(form for form in wanted if form.key not in known)
+        if not forms:
+            print(f"transfer: baseline {one.name} is {known[wanted[0].key]}, not trained twice", file=sys.stderr)
             continue
-        known[one.genotype.key] = one.name
-        yield one
+        known |= dict.fromkeys((form.key for form in forms), one.name)
+        yield Baseline(one.name, forms)

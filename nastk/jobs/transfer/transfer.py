@@ -15,7 +15,7 @@ from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.jobs.loggers import Log, NoLogger
 from nastk.jobs.parts import make_logger, run_config
-from nastk.jobs.transfer.baselines import baseline_limits, baseline_sizing, begun_with, distinct
+from nastk.jobs.transfer.baselines import Baseline, baseline_limits, baseline_sizing, begun_with, distinct
 from nastk.jobs.transfer.candidates import transfer_candidates
 from nastk.jobs.transfer.fitting import fitted_recipe, with_head
 from nastk.jobs.transfer.plan import TransferPlan, transfer_plan
@@ -122,25 +122,36 @@ def _baselines(folder: Path, plan: TransferPlan, searched: Sequence[Sized]) -> l
     shape = plan.sizing.network
     asked, begun = begun_with(folder, plan.baselines, shape, alone=plan.top == 1)
     networks, left_out = [], dict(begun.left_out)
-    for name, genotype in distinct(asked, [one.genotype.key for one in searched]):
-        place = folder / "transfer" / genotype.key
-        if name not in left_out:
-            print(f"transfer: {genotype.key[:8]} is the baseline {name}", file=sys.stderr)
-            limits = baseline_limits(plan.sizing, searched[0][:2], place)
+    for one in distinct(asked, [one.genotype.key for one in searched], folder / "transfer"):
+        if one.name not in left_out:
             try:
-                network = sized_network(genotype, baseline_sizing(plan.sizing, limits), place)
-                networks.append(Sized(genotype, with_head(genotype, network, place), place, name))
-                limits_by_name = {limit.metric: limit.value for limit in limits}
-                write_baseline(place, BaselineRecord(name, limits_by_name))
+                networks.append(_baseline(folder, plan, one, searched[0]))
             except UserError as nothing:
-                if (place / RECORD).exists():  # it was sized otherwise, and its training has begun
-                    raise
-                left_out[name] = str(nothing)
-        if name in left_out:
-            print(f"transfer: left out: baseline {name}: {left_out[name]}", file=sys.stderr)
+                if any((folder / "transfer" / form.key / RECORD).exists() for form in one.forms):
+                    raise  # it was sized otherwise, and its training has begun
+                left_out[one.name] = str(nothing)
+        if one.name in left_out:
+            print(f"transfer: left out: baseline {one.name}: {left_out[one.name]}", file=sys.stderr)
     if asked:
         write_begun(folder, BegunBaselines(tuple(str(one.baseline) for one in networks), left_out))
     return networks
+
+
+def _baseline(folder: Path, plan: TransferPlan, one: Baseline, first: Sized) -> Sized:
+    """Returns a baseline in the first of its forms that fits in some size; raises UserError where none does."""
+    for place, genotype in enumerate(one.forms, start=1):
+        home = folder / "transfer" / genotype.key
+        print(f"transfer: {genotype.key[:8]} is the baseline {one.name}", file=sys.stderr)
+        limits = baseline_limits(plan.sizing, first[:2], home)
+        try:
+            network = sized_network(genotype, baseline_sizing(plan.sizing, limits), home)
+        except NoSizeFits:
+            if place == len(one.forms):
+                raise
+            continue
+        write_baseline(home, BaselineRecord(one.name, {limit.metric: limit.value for limit in limits}))
+        return Sized(genotype, with_head(genotype, network, home), home, one.name)
+    raise AssertionError("a baseline has a form")
 
 
 def _rank(

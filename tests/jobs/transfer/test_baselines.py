@@ -13,12 +13,23 @@ from omegaconf import OmegaConf
 
 from nastk.config.build import load_yaml, shipped
 from nastk.deploy import targets
+from nastk.genotype.sides import last_side
+from nastk.genotype.stages import StageGenotype
 from nastk.jobs.find_export import find_export
-from nastk.jobs.transfer.baselines import BY_TARGET, USUAL, Baselines, asked_baselines, named_network
+from nastk.jobs.transfer.baselines import (
+    BY_TARGET,
+    USUAL,
+    Baseline,
+    Baselines,
+    asked_baselines,
+    distinct,
+    named_network,
+)
 from nastk.jobs.transfer.sized import counted_cost
 from nastk.networks import NetworkConfig
 from nastk.reports import final_table, format_table
 from nastk.reports.table_text import table_notes
+from nastk.runs.baselines import BaselineRecord, write_baseline
 from nastk.runs.contents import read_run
 from tests.commands import run
 
@@ -180,7 +191,23 @@ def test_resnet18_for_small_images_is_the_public_one() -> None:
     """The count of github.com/kuangliu/pytorch-cifar for CIFAR-10: a 3x3 stem that neither strides nor pools."""
     asked = asked_baselines(OmegaConf.create({"baselines": ["resnet18"]}), OmegaConf.create({}), NetworkConfig(size=32))
     network = NetworkConfig(classes=10, size=32, sizes={"depth_multiplier": 1.0, "width_multiplier": 1.0})
-    assert counted_cost(asked.networks[0].genotype, network)["params"] == 11_173_962
+    assert counted_cost(asked.networks[0].forms[0], network)["params"] == 11_173_962
+
+
+def test_a_baseline_has_a_faster_form_and_keeps_the_one_that_it_was_sized_in(tmp_path: Path, capsys: Capture) -> None:
+    asked = asked_baselines(
+        OmegaConf.create({"baselines": ["mobilenet_v2", "preactresnet18"]}),
+        OmegaConf.create({}),
+        NetworkConfig(size=32),
+    )
+    mobile, preact = asked.networks
+    sides = [last_side(form, 32) for form in mobile.forms if isinstance(form, StageGenotype)]
+    assert sides == [4, 2] and len(preact.forms) == 1  # it is for 32 pixels
+    (tmp_path / mobile.forms[1].key).mkdir()
+    write_baseline(tmp_path / mobile.forms[1].key, BaselineRecord("mobilenet_v2"))
+    kept = list(distinct(asked.networks, [preact.forms[0].key], tmp_path))
+    assert kept == [Baseline("mobilenet_v2", mobile.forms[1:])]
+    assert "baseline preactresnet18 is a candidate of the search, not trained twice" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
