@@ -110,12 +110,8 @@ def build_stages(
     Args:
         genotype: its stages.
         classes: logits that come out.
-        channels: of the image.
-        height: of the image, pixels.
-        width: of the image, pixels.
-        width_multiplier: factor on channels, see `Scaling`.
-        depth_multiplier: factor on the depth of stages.
-        divisor: of scaled channels.
+        channels, height, width: of the image.
+        width_multiplier, depth_multiplier, divisor: see `Scaling`.
         drop_path: probability of dropping the last block's branch at the end of training; it grows with depth.
 
     Raises:

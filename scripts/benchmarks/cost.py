@@ -32,7 +32,8 @@ from torch import nn
 
 from nastk.deploy.cost.cost import static_cost
 from nastk.deploy.onnx.graph import INPUT
-from nastk.deploy.onnx.writer import exported_model, onnx_model, quick_model, serialise
+from nastk.deploy.onnx.torch_exporter import exported_model
+from nastk.deploy.onnx.writer import onnx_model, quick_model, serialise
 from nastk.deploy.precision.calibrate import BATCH, tensor_ranges
 from nastk.deploy.precision.fusion import int8_share
 from nastk.deploy.precision.quantize import assumed_ranges, quantize_int8, quantized_model

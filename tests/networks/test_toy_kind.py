@@ -21,7 +21,8 @@ from nastk.evaluators.training import TrainingEvaluator
 from nastk.genotype import Genotype
 from nastk.genotype.genotype import READERS, enter_kind
 from nastk.genotype.skeleton import SKELETONS, SizeName, Skeleton, enter_skeleton
-from nastk.jobs.transfer.sized import Sizing, sized_network
+from nastk.jobs.transfer.size_choice import Sizing
+from nastk.jobs.transfer.sized import sized_network
 from nastk.jobs.transfer.sizing import Limit
 from nastk.networks import NetworkConfig, build_network, count_parameters
 from nastk.networks.build import BUILDERS, enter_builder

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import io
 import logging
 import operator
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,8 +26,8 @@ from nastk.deploy.onnx import (  # noqa: F401  (they enter their emitters)
 from nastk.deploy.onnx.absorbed import absorbed, module_of
 from nastk.deploy.onnx.emitters import convolution
 from nastk.deploy.onnx.emitting import EMITTERS, SHAPED, Call, UnsupportedError, Value, emit
-from nastk.deploy.onnx.graph import INPUT, OPSET, OUTPUT, GraphBuilder
-from nastk.errors import UserError
+from nastk.deploy.onnx.graph import INPUT, GraphBuilder
+from nastk.deploy.onnx.torch_exporter import evaluating, exported_model
 from nastk.files import write_bytes
 from nastk.ops.merging import Mergeable, merged_network
 
@@ -123,7 +119,7 @@ def layers_by_node(network: nn.Module, example_shape: tuple[int, ...]) -> dict[s
 
 def _written(network: nn.Module, example_shape: tuple[int, ...]) -> tuple[GraphBuilder, dict[fx.Node, Any]]:
     """Returns the graph, and what each traced call became in it."""
-    with _evaluating(network):
+    with evaluating(network):
         try:
             traced = _Tracer().trace(network)
         except Exception as error:  # whatever a forward does with a proxy, the general exporter may still take it
@@ -187,83 +183,3 @@ def _refuse_shared_in_place(node: fx.Node, call: Call) -> None:
     in_place = in_place or (isinstance(node.target, str) and node.op == "call_method" and node.target.endswith("_"))
     if in_place and len(node.all_input_nodes[0].users) > 1:
         raise UnsupportedError(f"{node.name} overwrites a tensor that others read")
-
-
-def exported_model(
-    network: nn.Module, example_shape: tuple[int, ...], metadata: Mapping[str, str] | None = None
-) -> onnx.ModelProto:
-    """Writes the network with `torch.onnx.export` (dynamo), in the same form: names, free batch, pooling.
-
-    Raises:
-        UserError: torch's exporter cannot write this network either.
-    """
-    network = merged_network(network)
-    # Two images: an example of one would let the exporter take the batch for a constant.
-    example = torch.zeros((2, *example_shape[1:]))
-    with _evaluating(network), _silence():
-        try:
-            program = torch.onnx.export(
-                network,
-                (example,),
-                dynamo=True,
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                opset_version=OPSET,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
-                external_data=False,
-                verbose=False,
-            )
-        except Exception as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise UserError(f"{type(network).__name__}: cannot be written as ONNX ({first})") from error
-    assert program is not None
-    model = program.model_proto
-    _pool_globally(model)
-    model.producer_name, model.producer_version = "nastk", __version__
-    onnx.helper.set_model_props(model, dict(sorted((metadata or {}).items())))
-    return model
-
-
-def _pool_globally(model: onnx.ModelProto) -> None:
-    """Rewrites the mean over height and width as GlobalAveragePool, which ONNX Runtime's quantizer knows."""
-    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    nodes = []
-    for node in model.graph.node:
-        axes = constants.get(node.input[1]) if node.op_type == "ReduceMean" and len(node.input) == 2 else None
-        if axes is None or sorted(int(axis) for axis in axes.flat) not in ([2, 3], [-2, -1]):
-            nodes.append(node)
-        elif any(attribute.name == "keepdims" and not attribute.i for attribute in node.attribute):
-            pooled = f"{node.output[0]}.pooled"
-            nodes.append(onnx.helper.make_node("GlobalAveragePool", node.input[:1], [pooled], name=pooled))
-            nodes.append(onnx.helper.make_node("Flatten", [pooled], node.output, name=node.name, axis=1))
-        else:
-            nodes.append(onnx.helper.make_node("GlobalAveragePool", node.input[:1], node.output, name=node.name))
-    copies = copy.deepcopy(nodes)
-    del model.graph.node[:]
-    model.graph.node.extend(copies)
-
-
-@contextlib.contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Eval mode inside; afterwards every module's mode is what it was."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Keeps the exporter's progress, warnings and log lines from the user, who did not ask for them."""
-    level = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)

@@ -15,7 +15,8 @@ from nastk.config.build import jsonable, load_yaml, plain, shipped
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.genotype.small import for_images
-from nastk.jobs.transfer.sized import Sizing, counted_cost
+from nastk.jobs.transfer.size_choice import Sizing
+from nastk.jobs.transfer.sized import counted_cost
 from nastk.jobs.transfer.sizing import Limit
 from nastk.networks import NetworkConfig
 from nastk.runs.baselines import BegunBaselines, read_baseline, read_begun

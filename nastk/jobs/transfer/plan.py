@@ -23,7 +23,8 @@ from nastk.jobs.parts import (
     without_automatic,
 )
 from nastk.jobs.transfer.baselines import Baselines, asked_baselines
-from nastk.jobs.transfer.sized import COUNTED, Sizing
+from nastk.jobs.transfer.size_choice import Sizing
+from nastk.jobs.transfer.sized import COUNTED
 from nastk.jobs.transfer.sizing import Limit
 from nastk.networks import NetworkConfig
 from nastk.networks.stems import fitted_stem

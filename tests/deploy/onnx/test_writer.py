@@ -8,8 +8,9 @@ from onnx.reference import ReferenceEvaluator
 from torch import nn
 
 from nastk.deploy.onnx.emitting import UnsupportedError
+from nastk.deploy.onnx.torch_exporter import exported_model
 from nastk.deploy.onnx.validate import validate_model
-from nastk.deploy.onnx.writer import exported_model, onnx_model, quick_model, serialise, write_onnx
+from nastk.deploy.onnx.writer import onnx_model, quick_model, serialise, write_onnx
 from nastk.deploy.runtimes.session import open_session, predict
 from nastk.errors import UserError
 from tests.deploy.networks import SPACES, Small, enliven, images, network, small

@@ -10,7 +10,8 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from nastk.deploy.onnx.graph_index import described
-from nastk.deploy.onnx.writer import exported_model, onnx_model, quick_model
+from nastk.deploy.onnx.torch_exporter import exported_model
+from nastk.deploy.onnx.writer import onnx_model, quick_model
 from nastk.deploy.precision.lint import lint
 from nastk.deploy.precision.quantize import assumed_ranges, quantized_model
 from nastk.deploy.targets import ArmTarget, CpuTarget, Target, TensorrtTarget

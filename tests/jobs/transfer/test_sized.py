@@ -13,7 +13,8 @@ from nastk.deploy.targets import CpuTarget
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import FILTERS
-from nastk.jobs.transfer.sized import NoSizeFits, Sizing, counted_cost, sized_network
+from nastk.jobs.transfer.size_choice import Sizing
+from nastk.jobs.transfer.sized import NoSizeFits, counted_cost, sized_network
 from nastk.jobs.transfer.sizing import Limit
 from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
 from nastk.spaces import DartsSpace, NasBench201Space, NasnetSpace, Space, random_genotype
