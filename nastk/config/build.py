@@ -105,10 +105,9 @@ def build(node: Any, where: str, kind: Any = None, **given: Any) -> Any:
     """Builds the object that a node names with `_target_`, its fields checked against the target's annotations.
 
     Args:
-        node: a mapping with `_target_` and fields; nested mappings with a `_target_` are built first, where the
-            field's annotation names a class.
+        node: a mapping with `_target_` and fields; nested ones are built first, where the annotation names a class.
         where: the node's place in the configuration, for messages ("controller").
-        kind: what is expected there, as in `nastk.config.trust.trusted_class`; None for any class of nastk's.
+        kind: expected there, as in `nastk.config.trust.trusted_class`; None for any class of nastk's.
         given: fields that the caller knows and the configuration does not; those the target lacks are left out.
 
     Raises:
@@ -120,7 +119,7 @@ def build(node: Any, where: str, kind: Any = None, **given: Any) -> Any:
     target = trusted_class(fields.pop("_target_"), where, kind)
     signature = inspect.signature(target)
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
-    names = [name for name, parameter in signature.parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    names = [name for name, one in signature.parameters.items() if one.kind is not one.VAR_KEYWORD]
     hints = _hints(target)
     for name, value in fields.items():
         if name.startswith("_") or (name not in names and not takes_any):
@@ -132,11 +131,9 @@ def build(node: Any, where: str, kind: Any = None, **given: Any) -> Any:
             fields[name] = build(value, f"{where}.{name}", wanted)
         elif name in hints:
             check_type(value, hints[name], f"{where}.{name}")
-    for name, value in given.items():
-        if name in names or takes_any:
-            fields.setdefault(name, value)
-    for name, parameter in signature.parameters.items():
-        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD and name not in fields:
+    fields = {name: value for name, value in given.items() if name in names or takes_any} | fields
+    for name in names:
+        if name not in fields and signature.parameters[name].default is inspect.Parameter.empty:
             raise UserError(f"{where}.{name}: not given, expected {_spelled(hints.get(name, Any))}")
     try:
         return target(**fields)

@@ -78,6 +78,12 @@ class Scaling:
         """Returns the scaled number of blocks."""
         return max(1, math.ceil(round(depth * self.depth, 6)))
 
+    def depths(self, genotype: StageGenotype) -> list[tuple[Stage, int]]:
+        """Returns stem, stages and head with the depth of each."""
+        deep = [(stage, self.blocks(stage.depth)) for stage in genotype.stages]
+        stem, head = ([(stage, stage.depth) for stage in row] for row in (genotype.stem, genotype.head))
+        return [*stem, *deep, *head]
+
     def options(self, stage: Stage) -> Mapping[str, Value]:
         """Returns every option of a stage, those that are numbers of channels scaled."""
         options = dict(stage.every_option)
@@ -118,9 +124,7 @@ def build_stages(
         UserError: a stage that cannot be built on what comes before it, or that leaves no pixel.
     """
     scaling = Scaling(width_multiplier, depth_multiplier, divisor)
-    deep = [(stage, scaling.blocks(stage.depth)) for stage in genotype.stages]
-    stem, head = ([(stage, stage.depth) for stage in row] for row in (genotype.stem, genotype.head))
-    rows = [*stem, *deep, *head]
+    rows = scaling.depths(genotype)
     total = sum(depth for _, depth in rows)
     modules: list[nn.Module] = []
     size, done = (height, width), 0

@@ -101,28 +101,19 @@ def measure_ops(
     Args:
         draws: random genotypes, without end or at least ten times `networks`.
         config: depth, width and image.
-        target: precision, threads, batch, and the seconds for which each network is timed whole; half of them go into
-            timing its operations.
+        target: precision, threads, batch, and the seconds to time each network whole; half of them for its operations.
         networks: that are timed at least; one that has an operation not met before is timed beyond that number.
         tell: gets a line now and then.
         scheme: of int8.
 
     Raises:
-        UserError: most of the time cannot be told apart by operation here.
+        UserError: most of the time is of no known operation.
     """
     chosen = _chosen(draws, config, target.precision, networks, scheme)
     tell(f"{len(chosen)} networks with {len({op for one in chosen for op in ops_of(one.model)})} operations")
-    shape = target.batch, *config.shape
-    images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-    timings = [_NetworkTimes() for _ in chosen]
-    for turn in range(ROUNDS):
-        for one, timing in zip(chosen, timings, strict=True):
-            timing.add(*op_times(one.model, one.file, images, target.threads, target.seconds / 2))
-            timing.add_whole(_whole(one.file, images, target))
-        tell(f"round {turn + 1} of {ROUNDS}")
-    lost = np.mean([share for timing in timings for share in timing.lost])
-    if lost > UNATTRIBUTED:
-        raise UserError(f"bench ops=true: {lost:.0%} of the time is of no known operation; no table written")
+    images = np.random.default_rng(0).standard_normal((target.batch, *config.shape), dtype=np.float32)
+    timings = _timings(chosen, images, target, tell)
+    _check_attributed(timings)
     base, rows = timed_ops([timing.ops for timing in timings], [timing.latency for timing in timings])
     return OpTable(
         precision=target.precision,
@@ -136,6 +127,25 @@ def measure_ops(
         date=time.strftime("%Y-%m-%d"),
         unsteady=sum(not timing.steady for timing in timings),
     )
+
+
+def _check_attributed(timings: Sequence[_NetworkTimes]) -> None:
+    lost = np.mean([share for timing in timings for share in timing.lost])
+    if lost > UNATTRIBUTED:
+        raise UserError(f"bench ops=true: {lost:.0%} of the time is of no known operation; no table written")
+
+
+def _timings(
+    chosen: Sequence[Written], images: NDArray[np.float32], target: Conditions, tell: Callable[[str], None]
+) -> list[_NetworkTimes]:
+    """Times all networks in turn, so that a change of the machine hits all alike."""
+    timings = [_NetworkTimes() for _ in chosen]
+    for turn in range(ROUNDS):
+        for one, timing in zip(chosen, timings, strict=True):
+            timing.add(*op_times(one.model, one.file, images, target.threads, target.seconds / 2))
+            timing.add_whole(_whole(one.file, images, target))
+        tell(f"round {turn + 1} of {ROUNDS}")
+    return timings
 
 
 def _whole(file: bytes, images: NDArray[np.float32], target: Conditions) -> QuickTiming:

@@ -34,6 +34,9 @@ from nastk.runs.folder import git_commit
 
 RANKED = ("baseline", "standing")
 
+# What a folder is filled from: network, data, settings, targets, names of files, and what to try for int8.
+_Export = tuple[Trained, ImageSource, ExportSettings, Sequence[Target], Collection[str], Int8Wishes | None]
+
 
 def export_model(
     transfer_folder: Path,
@@ -57,11 +60,10 @@ def export_model(
         data: what the network was trained on: calibrated on training images, scored on test images.
         settings: default `ExportSettings()`.
         targets: that files are written for, of different names; one of the first's files is recommended.
-        tuned: folder of the same network fine-tuned for int8; int8 files are written from whichever weights score
-            better on `held_out`, float32 files never.
-        held_out: images to decide on what int8 is made of; None for the training images.
+        tuned: folder of the same network fine-tuned for int8, for int8 files where its weights score better.
+        held_out: images to decide that on; None for the training images.
         budget: what the network may cost.
-        standing: what the manifest says of how it was ranked: "standing", and "baseline" where it is one.
+        standing: what the manifest says of how it was ranked.
 
     Returns:
         The content of manifest.json.
@@ -82,22 +84,35 @@ def export_model(
     clear_left_over(out_folder)
     # The card has no hash in the manifest: it is for people, who may add to it.
     manifest = existing(out_folder, source, {*names, CARD})
-    budget = budget or Budget()
+    budget, added = budget or Budget(), {"source": source, **(standing or {})}
     if manifest is not None and renewable(manifest) and manifest["target"] == targets[0].name:
+        kept = {name: value for name, value in manifest.items() if name not in RANKED} | dict(standing or {})
         timed = {target.name: _timed(target, out_folder, settings.seconds) for target in targets}
-        known = {name: one for name, one in timed.items() if one.latencies}
-        kept_fields = {name: value for name, value in manifest.items() if name not in RANKED}
-        return renewed(out_folder, {**kept_fields, **(standing or {})}, known, budget, transfer_folder)
-    wishes = None
-    if tuned is not None or settings.sensitivity:
-        images = held_out or HeldOut(data.train(), unseen=False)
-        how = settings.sensitivity, settings.max_accuracy_drop, settings.method
-        wishes = Int8Wishes(images, tuned, *how, targets[0].scheme)
+        return renewed(
+            out_folder, kept, {name: one for name, one in timed.items() if one.latencies}, budget, transfer_folder
+        )
+    wishes = _wishes(settings, data, tuned, held_out, targets[0])
+    return _made(out_folder, transfer_folder, (trained, data, settings, targets, names, wishes), budget, added)
+
+
+def _wishes(
+    settings: ExportSettings, data: ImageSource, tuned: Path | None, held_out: HeldOut | None, target: Target
+) -> Int8Wishes | None:
+    """Returns what to try for int8 beside calibrating, None for nothing."""
+    if tuned is None and not settings.sensitivity:
+        return None
+    images = held_out or HeldOut(data.train(), unseen=False)
+    return Int8Wishes(images, tuned, settings.sensitivity, settings.max_accuracy_drop, settings.method, target.scheme)
+
+
+def _made(
+    out_folder: Path, transfer_folder: Path, export: _Export, budget: Budget, added: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Makes the folder anew and puts it in its place; returns the manifest, `added` in it."""
+    settings = export[2]
     partial = partial_folder(out_folder)
     try:
-        kept = out_folder / CALIBRATION
-        manifest = _fill(partial, trained, data, settings, targets, names, kept, wishes) | {"source": source}
-        manifest |= standing or {}
+        manifest = {**_fill(partial, out_folder / CALIBRATION, *export), **added}
         manifest = concluded(manifest, settings.max_accuracy_drop, budget)
         write_json(partial / MANIFEST, manifest)
         write_text(partial / CARD, model_card(manifest, transfer_folder, settings.licence))
@@ -124,12 +139,12 @@ def _source(
 
 def _fill(
     folder: Path,
+    kept: Path,
     trained: Trained,
     data: ImageSource,
     settings: ExportSettings,
     targets: Sequence[Target],
     names: Collection[str],
-    kept: Path,
     wishes: Int8Wishes | None,
 ) -> dict[str, Any]:
     config, facts = trained.config, trained.facts
@@ -137,9 +152,7 @@ def _fill(
     calibration = normalised(balanced(data.train(), settings.calibration), mean, std)
     calibrate = functools.partial(cached_ranges, method=settings.method, kept=kept, out=folder / CALIBRATION)
     source = emittable(trained.network, config, trained.genotype.key, calibration, calibrate)
-    int8 = None
-    if wishes is not None:
-        source, int8 = int8_source(source, wishes, mean, std)
+    source, int8 = (source, None) if wishes is None else int8_source(source, wishes, mean, std)
     for target in targets:
         target.emit(source, folder)
     evaluated, test_images = evaluate_files(targets, folder, trained, data, settings.seconds)
@@ -161,9 +174,7 @@ def _fill(
         "preprocessing": _preprocessing(trained),
         "classes": facts["classes"],
         "data": {**facts["data"], "test_images": test_images},
-        "versions": versions(),
-        "commit": git_commit(),
-        "machine": machine_facts(),
+        **{"versions": versions(), "commit": git_commit(), "machine": machine_facts()},
     }
 
 

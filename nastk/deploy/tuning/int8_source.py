@@ -94,17 +94,24 @@ def int8_source(
             found["weights"] = "fine_tuned"
     kept: frozenset[str] = frozenset()
     if wishes.sensitivity:
-
-        def accuracy(names: frozenset[str]) -> float:
-            return _score(dataclasses.replace(best, keep_float=names).quantized(wishes.scheme), x, y)[0]
-
         ranking = rank_layers(best, source.calibration, wishes.scheme)
-        kept, reached = keep_worst(ranking, accuracy, exact[0] - wishes.max_accuracy_drop - ROUNDING)
+        kept, reached = _kept(best, wishes, ranking, (x, y), exact[0])
         found["sensitivity"] = _ranked(ranking)
     found |= {"keep_float": sorted(kept), "int8": reached}
     if best is source:
         return dataclasses.replace(source, keep_float=kept), found
     return dataclasses.replace(source, tuned=dataclasses.replace(best, keep_float=kept)), found
+
+
+def _kept(
+    best: Emittable, wishes: Int8Wishes, ranking: Sequence[Sensitivity], images: tuple[Any, Any], exact: float
+) -> tuple[frozenset[str], float]:
+    """Returns the layers to keep in float32, and the accuracy that int8 then has."""
+
+    def accuracy(names: frozenset[str]) -> float:
+        return _score(dataclasses.replace(best, keep_float=names).quantized(wishes.scheme), *images)[0]
+
+    return keep_worst(ranking, accuracy, exact - wishes.max_accuracy_drop - ROUNDING)
 
 
 def _ranked(ranking: Sequence[Sensitivity]) -> list[dict[str, Any]]:

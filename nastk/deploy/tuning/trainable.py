@@ -136,19 +136,20 @@ class TrainableInt8(nn.Module):
         super().__init__()
         int8 = quantized_model(model, ranges, scheme, keep_float)
         forms = int8_forms(model, ranges, idle_nodes(model, keep_float)) if scheme.between else Forms(model, ranges)
-        self.layers = nn.ModuleDict()
-        self.quantizers = nn.ModuleList()
+        self.layers, self.quantizers = nn.ModuleDict(), nn.ModuleList()
         self._learned = ranges.keys() - forms.units.keys()
         self._quantizer_of: dict[str, int] = {}
         self._written_in = {name: written for name, (written, _) in forms.units.items()}
         self._follows = following(forms.model, forms.gates) if scheme.between else {}
-        self._steps: list[Step] = []
-        self._constants: list[str] = []
+        self._steps, self._constants = list[Step](), list[str]()
+        self._read_nodes(model, int8)
+
+    def _read_nodes(self, model: onnx.ModelProto, int8: onnx.ModelProto) -> None:
+        """Makes a step of each node of the int8 graph; weights are those of the float32 one."""
         floats = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
         constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in int8.graph.initializer}
         originals = {node.name: node for node in model.graph.node}
-        aliases: dict[str, str] = {}
-        written: dict[str, NDArray[Any]] = {}
+        aliases, written = dict[str, str](), dict[str, NDArray[Any]]()
         for node in int8.graph.node:
             names = [aliases.get(name, name) for name in node.input]
             if node.op_type == "QuantizeLinear":
