@@ -17,6 +17,7 @@ from nastk.deploy.runtimes.session import open_session, predict
 from nastk.genotype.stages import StageGenotype
 from nastk.networks.stages import StageNetwork, build_stages
 from tests.deploy.networks import enliven, images
+from tests.marks import mostly_slow
 
 # Parameters with the classes of the network's file, of the implementation that it names.
 PUBLISHED = {
@@ -93,7 +94,7 @@ def test_a_classic_has_its_published_operations(name: str, giga: float) -> None:
         assert round(macs(built(name), torch.empty(1, 3, 224, 224)) / 1e9, 2) == giga
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", mostly_slow(PUBLISHED, ("resnet18", "alexnet", "xception")))
 def test_a_classic_maps_its_own_images_to_logits_through_maps_of_the_published_size(name: str) -> None:
     content = classic(name)
     with torch.device("meta"):
@@ -118,7 +119,7 @@ def test_a_classic_of_a_quarter_width_and_half_depth_learns_on_small_images(name
     assert sum(parameter.numel() for parameter in network.parameters()) < whole / 8
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", mostly_slow(PUBLISHED, ("resnet18", "resnext50_32x4d", "densenet121")))
 def test_a_classic_can_have_any_width(name: str) -> None:
     with torch.device("meta"):
         sizes = []

@@ -8,6 +8,7 @@ from torch import nn
 
 from nastk.ops.merging import merged_network
 from tests.blocks.test_classics import built, classic, macs
+from tests.marks import mostly_slow
 
 # Parameters with the classes of the network's file, of the implementation that it names.
 PUBLISHED = {
@@ -70,7 +71,7 @@ def test_a_classic_of_branches_has_its_published_parameters_once_they_are_merged
     assert round(sum(parameter.numel() for parameter in network.parameters()) / 1e6, 1) == mega
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", mostly_slow(NAMES, ("mobilenet_v2", "shufflenet_v1", "fasternet_t0")))
 def test_a_classic_maps_its_own_images_to_logits_through_maps_of_a_thirty_second(name: str) -> None:
     content = classic(name)
     side = content["size"]

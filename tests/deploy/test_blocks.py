@@ -35,11 +35,12 @@ FLOAT_BYTES = 4
 TARGETS = {"cpu": CpuTarget(), "arm": ArmTarget(), "tensorrt": TensorrtTarget()}
 SCHEMES = {"cpu": X86, "arm": ARM, "tensorrt": TENSORRT}
 
+USUAL = ("conv", "inverted_residual", "rep_conv", "shuffle_v2")  # the others' activations: -m slow
 every_family = pytest.mark.parametrize("family", sorted(BLOCKS))
 every_activation = pytest.mark.parametrize(
     ("family", "act"),
     [
-        (name, act)
+        pytest.param(name, act, marks=[] if name in USUAL else pytest.mark.slow)
         for name, facts in sorted(BLOCKS.items())
         for act in ACTIVATIONS
         if "act" in facts.options and not facts.classifier and act != facts.options["act"].default

@@ -17,6 +17,7 @@ from nastk.deploy.precision.quantize import quantized_model
 from nastk.deploy.targets import CpuTarget
 from nastk.genotype.stages import KIND, StageGenotype
 from nastk.networks.stages import build_stages
+from tests.marks import mostly_slow
 from tests.networks.named import FOLDER
 
 SIZE, QUARTER, CLASSES = 64, 0.25, 10
@@ -33,7 +34,9 @@ def stage_networks() -> dict[str, StageGenotype]:
     }
 
 
-@pytest.mark.parametrize("name", sorted(stage_networks()))
+@pytest.mark.parametrize(
+    "name", mostly_slow(stage_networks(), ("resnet18", "mobilenet_v2", "shufflenet_v2_x1_0", "densenet121"))
+)
 def test_a_quarter_of_its_width_runs_in_int8(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     made = build_stages(

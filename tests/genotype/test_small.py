@@ -13,12 +13,14 @@ from nastk.genotype.small import for_images
 from nastk.genotype.stages import Stage, StageGenotype
 from nastk.networks.stages import StageNetwork, build_stages
 from tests.blocks.test_classics import classic
+from tests.marks import mostly_slow
 
 CLASSICS = sorted(
     path.stem
     for path in Path(str(shipped("conf") / "network")).glob("*.yaml")
     if "kind: stages" in path.read_text(encoding="utf-8")
 )
+USUAL = ("resnet18", "mobilenet_v2", "shufflenet_v2_x1_0", "densenet121")
 SIDES = (32, 48, 64, 96)
 
 
@@ -47,7 +49,7 @@ def test_for_its_own_images_a_network_stays_as_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("name", CLASSICS)
+@pytest.mark.parametrize("name", mostly_slow(CLASSICS, USUAL))
 def test_small_images_leave_enough_pixels_and_no_stride_is_taken_back_in_vain(name: str, side: int) -> None:
     small = stages_for(genotype(name), side, side + 5)
     with torch.device("meta"):
@@ -56,7 +58,7 @@ def test_small_images_leave_enough_pixels_and_no_stride_is_taken_back_in_vain(na
     assert small == genotype(name) or last_side(small, side // 2 - 1) < 4
 
 
-@pytest.mark.parametrize("name", CLASSICS)
+@pytest.mark.parametrize("name", mostly_slow(CLASSICS, USUAL))
 def test_the_small_form_learns(name: str) -> None:
     torch.manual_seed(0)
     network = built(stages_for(genotype(name), 32, 32), 32, width=0.125)
