@@ -38,6 +38,7 @@ class ArmTarget(CpuTarget):
     name: ClassVar[str] = "arm"
     files: ClassVar[Mapping[str, str]] = {"fp32": MODEL, "int8": MODEL_ARM_INT8}
     scheme: ClassVar[Scheme] = ARM
+    baselines: ClassVar[tuple[str, ...]] = ("mobilenet_v2", "mobilenet_v3_small", "mnasnet1_0")
     rules: ClassVar[tuple[Rule, ...]] = (zero_points_are_zero, *ONNX_RUNTIME)
 
     def cannot_time(self) -> str | None:

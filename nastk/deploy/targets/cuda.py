@@ -58,6 +58,7 @@ class CudaTarget(Target):
     name: ClassVar[str] = "cuda"
     files: ClassVar[Mapping[str, str]] = FILES
     scheme: ClassVar[Scheme] = X86
+    baselines: ClassVar[tuple[str, ...]] = ("resnet18", "mobilenet_v2", "efficientnet_b0")
     provider: ClassVar[str | None] = CUDA_PROVIDER
 
     batch: int = 1

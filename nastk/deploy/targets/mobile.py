@@ -64,6 +64,7 @@ class MobileTarget(Target):
 
     # Activations asymmetric and 8 bits wide are what their own quantizers make.
     scheme: ClassVar[Scheme] = X86
+    baselines: ClassVar[tuple[str, ...]] = ("mobilenet_v2", "mobilenet_v3_small", "mnasnet1_0")
 
     threads: int = 1
     batch: int = 1

@@ -32,6 +32,7 @@ class Target(ABC):
         quantizer: the package that writes its int8 files; None: nastk's own quantizer, in `scheme`.
         provider: of ONNX Runtime, that runs its files where they were copied to; None: another runtime does.
         over_network: whether using it reaches another machine.
+        baselines: networks of conf/network that suit it, which a transfer trains beside what was searched.
     """
 
     rules: ClassVar[tuple[Rule, ...]] = ()
@@ -39,6 +40,8 @@ class Target(ABC):
     quantizer: ClassVar[str | None] = None
     provider: ClassVar[str | None] = None
     over_network: ClassVar[bool] = False
+    # A desktop's processor runs dense and depthwise convolutions well in int8.
+    baselines: ClassVar[tuple[str, ...]] = ("mobilenet_v2", "resnet18", "mobilenet_v3_small")
 
     @property
     @abstractmethod

@@ -75,6 +75,7 @@ class TensorrtTarget(Target):
     name: ClassVar[str] = "tensorrt"
     files: ClassVar[Mapping[str, str]] = FILES
     scheme: ClassVar[Scheme] = TENSORRT
+    baselines: ClassVar[tuple[str, ...]] = ("resnet18", "mobilenet_v2", "efficientnet_b0")
     rules: ClassVar[tuple[Rule, ...]] = RULES
     operators: ClassVar[frozenset[str] | None] = OPERATORS
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from nastk.config.build import jsonable, load_yaml, plain, shipped
+from nastk.deploy.targets import Target
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.genotype.small import for_images
+from nastk.jobs.parts import make_target
 from nastk.jobs.transfer.size_choice import Sizing
 from nastk.jobs.transfer.sized import counted_cost
 from nastk.jobs.transfer.sizing import Limit
@@ -23,16 +25,6 @@ from nastk.runs.baselines import BegunBaselines, read_baseline, read_begun
 from nastk.training.record import RECORD
 
 AUTO = "auto"
-# Three families a target. A desktop's processor runs dense and depthwise convolutions well in int8, a phone's the
-# depthwise ones that these networks were made of for it, a GPU the dense ones first.
-USUAL = ("mobilenet_v2", "resnet18", "mobilenet_v3_small")
-BY_TARGET = {
-    "ArmTarget": ("mobilenet_v2", "mobilenet_v3_small", "mnasnet1_0"),
-    "LitertTarget": ("mobilenet_v2", "mobilenet_v3_small", "mnasnet1_0"),
-    "ExecutorchTarget": ("mobilenet_v2", "mobilenet_v3_small", "mnasnet1_0"),
-    "CudaTarget": ("resnet18", "mobilenet_v2", "efficientnet_b0"),
-    "TensorrtTarget": ("resnet18", "mobilenet_v2", "efficientnet_b0"),
-}
 LIKE = "parameters of the searched network"
 
 
@@ -77,8 +69,7 @@ def asked_baselines(config: DictConfig, searched: DictConfig, network: NetworkCo
         raise UserError(f"baselines={jsonable(value)!r}, expected auto or a list such as [mobilenet_v2,resnet18]")
     auto = names == (AUTO,)
     if auto:
-        target = str(OmegaConf.select(searched, "target._target_")).rpartition(".")[2]
-        names = BY_TARGET.get(target, USUAL)
+        names = (make_target(searched) if searched.get("target") is not None else Target).baselines
     return Baselines(made_for(names, network), auto)
 
 

@@ -17,8 +17,6 @@ from nastk.genotype.sides import last_side
 from nastk.genotype.stages import StageGenotype
 from nastk.jobs.find_export import find_export
 from nastk.jobs.transfer.baselines import (
-    BY_TARGET,
-    USUAL,
     Baseline,
     Baselines,
     asked_baselines,
@@ -42,6 +40,8 @@ SEARCH = (
 RECIPE = ("training.epochs=1", "training.threads=1")
 QUICK = ("export.calibration=16", "export.seconds=0.01", "bench.seconds=0.05")
 NAME, TOO_LARGE = "mobilenet_v2", "vgg16"
+
+USUAL = targets.Target.baselines
 
 
 @pytest.fixture(scope="module")
@@ -178,13 +178,9 @@ def test_an_unknown_name_is_one_line_before_anything_is_trained(
 
 
 def test_three_families_that_there_are_suit_every_target() -> None:
-    conf = shipped("conf") / "target"
-    classes = {path.stem: str(load_yaml(path)["_target_"]).rpartition(".")[2] for path in conf.glob("*.yaml")}
-    assert set(BY_TARGET) <= set(classes.values())
-    assert all(hasattr(targets, name) for name in BY_TARGET)
-    for names in (USUAL, *BY_TARGET.values()):
-        assert len(set(names)) == 3
-        assert all(named_network(name).kind == "stages" for name in names)
+    for target in (getattr(targets, name) for name in targets.__all__):
+        assert len(set(target.baselines)) == 3
+        assert all(named_network(name).kind == "stages" for name in target.baselines)
 
 
 def test_resnet18_for_small_images_is_the_public_one() -> None:
@@ -210,9 +206,7 @@ def test_a_baseline_has_a_faster_form_and_keeps_the_one_that_it_was_sized_in(tmp
     assert "baseline preactresnet18 is a candidate of the search, not trained twice" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("target", "names"), [("cpu", USUAL), ("tensorrt", BY_TARGET["TensorrtTarget"]), ("remote", USUAL)]
-)
+@pytest.mark.parametrize(("target", "names"), [("cpu", USUAL), ("tensorrt", targets.TensorrtTarget.baselines)])
 def test_the_entry_points_leave_them_to_nastk_which_takes_those_for_the_target(
     target: str, names: tuple[str, ...]
 ) -> None:
