@@ -93,5 +93,5 @@ def _drawings(run: Run) -> Iterator[tuple[int, str, bytes]]:
     ranked = sorted(run.trained, key=lambda trial: -trial.metrics["accuracy"])
     best: dict[int, Candidate] = {one.number: one for one in (*run.front, *ranked)}
     for number, candidate in list(best.items())[:MOST]:
-        for name, drawing in draw_genotype(candidate.genotype, f"trial {number}").items():
+        for name, drawing in draw_genotype(candidate.genotype, f"trial {number}: {candidate.key[:8]}").items():
             yield number, f"{name}.svg", drawing.encode()

@@ -10,6 +10,7 @@ from typing import Any
 from nastk.data.images import ImageSet
 from nastk.errors import UserError
 from nastk.files import cannot_write, write_json
+from nastk.networks import NetworkConfig
 from nastk.outside import read_json
 from nastk.runs.baselines import BASELINE
 from nastk.training.class_weights import BALANCED
@@ -34,9 +35,7 @@ def training_record(job: Job, train: ImageSet) -> dict[str, Any]:
     config, data, run = job.network, job.data, job.run
     expected = {"classes": len(data.classes), "channels": data.channels}
     if (config.height, config.width) != (data.size, data.size):
-        raise UserError(
-            f"network: {config.height}x{config.width} pixels, expected {data.size} a side as in the data {data.name}"
-        )
+        raise UserError(f"network: {_sides(config)}, expected {data.size} pixels a side as in the data {data.name}")
     for name, value in expected.items():
         if getattr(config, name) != value:
             raise UserError(f"network: {name}={getattr(config, name)}, expected {value} as in the data {data.name}")
@@ -48,6 +47,11 @@ def training_record(job: Job, train: ImageSet) -> dict[str, Any]:
         "settings": _recorded(job.settings),
         "run": {"devices": run.devices, "sync_batchnorm": run.sync_batchnorm and run.devices > 1},
     }
+
+
+def _sides(config: NetworkConfig) -> str:
+    square = config.height == config.width
+    return f"size={config.size}" if square else f"{config.height}x{config.width} pixels"
 
 
 def _recorded(settings: TransferSettings) -> dict[str, Any]:

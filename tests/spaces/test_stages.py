@@ -96,7 +96,7 @@ def test_the_resolution_of_the_images_themselves_is_no_choice_of_its_own() -> No
         ({"stages": [{**STAGE, "block": "residual_basik"}]}, "'residual_basik'.*residual_basic"),
         ({"stages": [{**STAGE, "kernle": 3}]}, "'kernle'"),
         ({"stages": [{**STAGE, "act": ["relu", "rellu"]}]}, "'rellu'.*relu"),
-        ({"stages": [{**STAGE, "depth": -1}]}, "depth=-1, expected a whole number of 0"),
+        ({"stages": [{**STAGE, "depth": -1}]}, "depth=-1, expected a whole number from 0"),
         ({"stages": [{**STAGE, "depth": [1, 1]}]}, "every one once"),
         ({"stages": [{"width": 8}]}, "expected a mapping with a block"),
         ({"stages": [{"block": {"block": "conv", "kernel": 99}, "width": 8}]}, "kernel=99"),
