@@ -64,10 +64,12 @@ def as_text(facts: dict[str, Any]) -> str:
     genotype = Genotype.from_dict(facts["genotype"])
     network, skeleton = facts["network"], skeleton_named(facts["skeleton"])
     stem = f"stem {network['stem']}, " if skeleton.cells else ""
+    with_head = facts["params_with_auxiliary"]
+    auxiliary = f" ({with_head:,} with the auxiliary head)" if with_head != facts["params"] else ""
     lines = [
         f"skeleton    {facts['skeleton']}, {stem}{skeleton.told(network)}",
         f"input       {'x'.join(map(str, facts['input']))}, {facts['classes']} classes",
-        f"parameters  {facts['params']:,} ({facts['params_with_auxiliary']:,} with the auxiliary head)",
+        f"parameters  {facts['params']:,}{auxiliary}",
         f"MACs        {facts['macs']:,}",
         f"key         {facts['key']}",
     ]

@@ -73,26 +73,40 @@ def export_model(
             hold it, the folder holds something else than an export, or files of another target, or cannot be written.
         ParityError: a float32 file does not compute what the network does.
     """
-    settings = settings or ExportSettings()
+    int8 = tuned, held_out
+    added = dict(standing or {})
+    return _exported(
+        transfer_folder, out_folder, data, settings or ExportSettings(), targets, int8, budget or Budget(), added
+    )
+
+
+def _exported(
+    transfer_folder: Path,
+    out_folder: Path,
+    data: ImageSource,
+    settings: ExportSettings,
+    targets: Sequence[Target],
+    int8: tuple[Path | None, HeldOut | None],
+    budget: Budget,
+    added: Mapping[str, Any],
+) -> dict[str, Any]:
     for target in targets:
         target.check()
     trained = load_trained(transfer_folder)
     check_source(data, trained.config, trained.facts["classes"])
     names = {LABELS, CALIBRATION, *(name for target in targets for name in (*target.files.values(), *target.extras))}
     names |= {PREDICT} if any(name.endswith(".onnx") for name in names) else set()
-    source = _source(transfer_folder, settings, targets, tuned, predict=PREDICT in names)
+    source = _source(transfer_folder, settings, targets, int8[0], predict=PREDICT in names)
     clear_left_over(out_folder)
     # The card has no hash in the manifest: it is for people, who may add to it.
     manifest = existing(out_folder, source, {*names, CARD})
-    budget, added = budget or Budget(), {"source": source, **(standing or {})}
     if manifest is not None and renewable(manifest) and manifest["target"] == targets[0].name:
-        kept = {name: value for name, value in manifest.items() if name not in RANKED} | dict(standing or {})
+        kept = {name: value for name, value in manifest.items() if name not in RANKED} | dict(added)
         timed = {target.name: _timed(target, out_folder, settings.seconds) for target in targets}
-        return renewed(
-            out_folder, kept, {name: one for name, one in timed.items() if one.latencies}, budget, transfer_folder
-        )
-    wishes = _wishes(settings, data, tuned, held_out, targets[0])
-    return _made(out_folder, transfer_folder, (trained, data, settings, targets, names, wishes), budget, added)
+        known = {name: one for name, one in timed.items() if one.latencies}
+        return renewed(out_folder, kept, known, budget, transfer_folder)
+    export = trained, data, settings, targets, names, _wishes(settings, data, *int8, targets[0])
+    return _made(out_folder, transfer_folder, export, budget, {"source": source, **added})
 
 
 def _wishes(
