@@ -40,7 +40,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("given", "moments"),  # a moment is a number of lines of the journal
     [
-        (("controller=random",), (3, 14, 40)),  # before, within and between trials
+        pytest.param(("controller=random",), (3, 14, 40), marks=pytest.mark.slow),  # before, within and between trials
         (("controller=random", *PARALLEL), (38, 80)),  # the first round is in training, and the second
     ],
     ids=["random", "processes"],

@@ -103,6 +103,7 @@ def test_a_sweep_without_a_job_is_one_line(capsys: Capture, tmp_path: Path) -> N
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow  # a minute of processes that start
 def test_sweeps_that_start_at_once_share_no_folder(tmp_path: Path, table: str) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")

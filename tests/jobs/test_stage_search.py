@@ -19,8 +19,8 @@ QUICK = (
     *("+space=mobile", "evaluator.epochs=1", "evaluator.threads=1", "target.seconds=0.02"),
     *("objective.max_params=200000", "data=digits", "data.subset=200"),
 )
-SLOW = ("tpe", "evolution", "local_search", "reinforce", "predictor")
-CONTROLLERS = ("random", "ppo", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW))
+SLOW = ("tpe", "evolution", "local_search", "ppo", "predictor")
+CONTROLLERS = ("reinforce", "random", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW))
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
