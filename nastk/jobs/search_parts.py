@@ -87,6 +87,11 @@ class SearchParts:
         return self.latency.costing(self.target)
 
 
+def sampler_node(controller: DictConfig) -> DictConfig:
+    """Returns a controller's configuration without what is the search's and not the sampler's: `start_from`."""
+    return OmegaConf.masked_copy(controller, [str(name) for name in controller if name != "start_from"])
+
+
 def search_parts(config: DictConfig) -> SearchParts:
     """Builds the parts that a configuration names.
 
@@ -99,8 +104,7 @@ def search_parts(config: DictConfig) -> SearchParts:
     def encode(choices: Mapping[str, Value]) -> list[float]:
         return replay(space, choices).encoding()
 
-    node, start_from = config.controller, config.controller.get("start_from")
-    node = OmegaConf.masked_copy(node, [name for name in node if name != "start_from"])
+    node, start_from = sampler_node(config.controller), config.controller.get("start_from")
     if start_from is not None:
         check_name("controller.start_from", start_from, STARTS)
     controller: BaseSampler = build(node, "controller", BaseSampler, seed=chosen.seed, encode=encode)

@@ -11,6 +11,7 @@ from optuna.trial import Trial, TrialState
 
 from nastk.config.build import build, load_yaml, shipped
 from nastk.controllers.controller import Controller
+from nastk.jobs.search_parts import sampler_node
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -25,7 +26,7 @@ Ask = Callable[[Trial], dict[str, Any]]
 
 def controller(name: str, seed: int = 0) -> BaseSampler:
     """Builds what `controller=<name>` means."""
-    sampler = build(load_yaml(shipped("conf") / "controller" / f"{name}.yaml"), "controller", seed=seed)
+    sampler = build(sampler_node(load_yaml(shipped("conf") / "controller" / f"{name}.yaml")), "controller", seed=seed)
     assert isinstance(sampler, BaseSampler)
     return sampler
 

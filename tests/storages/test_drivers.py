@@ -24,6 +24,7 @@ def _training(server: Server, database: Database, name: str) -> list[int]:
         return [number for (number,) in found.fetchall()]
 
 
+@pytest.mark.slow
 def test_a_driver_that_is_killed_costs_no_trial_and_its_command_goes_on(
     tmp_path: Path, database: Database, postgresql_server: Server
 ) -> None:
