@@ -64,6 +64,7 @@ def results(audit: Audit) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 def test_a_killed_audit_goes_on_to_the_results_of_an_unbroken_one(capsys: Capture, copy: Path) -> None:
     rows = [json.loads(line) for line in (copy / "trials.jsonl").read_text().splitlines()]
     accuracies = sorted((row["metrics"]["accuracy"] for row in rows if row["state"] == "complete"), reverse=True)

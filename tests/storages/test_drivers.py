@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.postgresql import Database, Server
 from tests.storages.drivers import Drivers, check_taken_over
 
