@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from nastk.errors import UserError, unknown
+from nastk.genotype.blocks import SAME
 from nastk.ops.strided import trained_on_pixels
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -14,7 +15,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "silu": nn.SiLU,
     "gelu": nn.GELU,
 }
-SAME = -1
 
 
 def activation(name: str) -> list[nn.Module]:

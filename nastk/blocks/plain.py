@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from nastk.blocks.layers import SAME, activation, conv, started_alive
+from nastk.blocks.layers import activation, conv, started_alive
 from nastk.blocks.register import Built, Row, block, whole_stage
 from nastk.errors import UserError
+from nastk.genotype.blocks import SAME
 
 
 @block("conv")

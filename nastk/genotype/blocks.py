@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nastk.checks import check_flag, check_name, check_number, check_whole
 from nastk.errors import UserError, unknown
 
 Value = str | int | float | bool | tuple[int, ...]
@@ -16,6 +17,7 @@ Same = tuple[str, Mapping[str, Value]]
 
 ACTIVATIONS = ("relu", "relu6", "hardswish", "silu", "gelu", "none")
 MOST_CHANNELS = 10**6
+SAME = -1  # padding that keeps ceil(size / stride) pixels
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,7 @@ class Names:
 
     def checked(self, where: str, value: object) -> Value:
         """Returns the value; raises UserError for another name."""
-        if not isinstance(value, str) or value not in self.names:
-            raise unknown(f"value of {where}", value, self.names)
-        return value
+        return check_name(f"value of {where}", value, self.names)
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,7 @@ class Whole:
 
     def checked(self, where: str, value: object) -> Value:
         """Returns the value; raises UserError for what is no whole number of the range."""
-        if isinstance(value, bool) or not isinstance(value, int) or not self.least <= value <= self.most:
-            raise UserError(f"{where}={value!r}, expected a whole number of {self.least} to {self.most}")
-        return value
+        return check_whole(where, value, self.least, self.most)
 
 
 @dataclass(frozen=True)
@@ -58,9 +56,7 @@ class Number:
 
     def checked(self, where: str, value: object) -> Value:
         """Returns the value; raises UserError for what is no number of the range."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not self.least <= value <= self.most:
-            raise UserError(f"{where}={value!r}, expected a number of {self.least} to {self.most}")
-        return float(value)
+        return float(check_number(where, value, self.least, self.most))
 
 
 @dataclass(frozen=True)
@@ -71,9 +67,8 @@ class Flag:
 
     def checked(self, where: str, value: object) -> Value:
         """Returns the value; raises UserError for what is neither."""
-        if not isinstance(value, bool):
-            raise UserError(f"{where}={value!r}, expected true or false")
-        return value
+        check_flag(where, value)
+        return bool(value)
 
 
 @dataclass(frozen=True)
@@ -93,9 +88,7 @@ class Wholes:
         found = tuple(value)
         if self.count is not None and len(found) != self.count:
             raise UserError(f"{where}: {len(found)} numbers, expected {self.count}")
-        for item in found:
-            Whole(self.least, self.least, self.most).checked(where, item)
-        return found
+        return tuple(check_whole(where, item, self.least, self.most) for item in found)
 
 
 Option = Names | Whole | Number | Flag | Wholes
@@ -189,9 +182,7 @@ def block_named(name: object, where: str = "block") -> Block:
     Raises:
         UserError: there is none of that name.
     """
-    if not isinstance(name, str) or name not in BLOCKS:
-        raise unknown(where, name, BLOCKS)
-    return BLOCKS[name]
+    return BLOCKS[check_name(where, name, BLOCKS)]
 
 
 def act(default: str = "relu") -> Names:

@@ -11,6 +11,7 @@ from nastk.errors import UserError, unknown
 from nastk.genotype.skeleton import Skeleton, skeleton_named
 from nastk.outside import parse_json
 
+KEY_DIGITS = 32
 CELLS = "cells"  # the kind of a file that names none
 
 READERS: dict[str, Callable[[object], Genotype]] = {}

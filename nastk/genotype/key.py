@@ -37,6 +37,7 @@ from dataclasses import dataclass, field
 
 from nastk.genotype.cell import Cell
 from nastk.genotype.cell_genotype import CellGenotype
+from nastk.genotype.genotype import KEY_DIGITS
 from nastk.genotype.graph_order import canonical_order
 from nastk.genotype.ops import IDENTITY_OPS, PARAMETERLESS_OPS, PROJECTED_OPS, ZERO_OPS
 from nastk.genotype.skeleton import skeleton_named
@@ -44,7 +45,6 @@ from nastk.genotype.skeleton import skeleton_named
 PROJECTION = "conv_1x1"
 REDUCTION = "factorized_reduction"
 
-KEY_DIGITS = 32
 
 # A sum of atoms, (atom, times) in ascending order, () for zero. Atoms are the cell's inputs, then the instances.
 Piece = tuple[tuple[int, int], ...]

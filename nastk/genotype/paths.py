@@ -32,7 +32,7 @@ def path_encoding(genotype: CellGenotype, width: int = WIDTH, longest: int = LON
     encoding = [0.0] * width
     for name, cell in genotype.cells:
         for path, count in _paths(cell, longest).items():
-            encoding[_place((name, *path), width)] += count
+            encoding[hashed_place((name, *path), width)] += count
     return encoding
 
 
@@ -54,5 +54,6 @@ def _paths(cell: Cell, longest: int) -> Counter[Path]:
 
 
 @lru_cache(maxsize=65536)
-def _place(path: Path, width: int) -> int:
+def hashed_place(path: Path, width: int) -> int:
+    """Returns the place of names among `width`, the same in every process."""
     return int.from_bytes(hashlib.blake2b("/".join(path).encode(), digest_size=8).digest(), "big") % width

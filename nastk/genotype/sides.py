@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from nastk.genotype.blocks import block_named
-from nastk.genotype.families.plain import SAME
+from nastk.genotype.blocks import SAME, block_named
 from nastk.genotype.stages import Stage, StageGenotype
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from nastk.genotype.families.plain import SAME
+from nastk.genotype.blocks import SAME
 from nastk.genotype.genotype import Genotype
 from nastk.genotype.sides import last_side
 from nastk.genotype.stages import Stage, StageGenotype

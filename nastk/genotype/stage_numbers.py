@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 from nastk.genotype.blocks import block_named
+from nastk.genotype.paths import hashed_place
 from nastk.genotype.stages import StageGenotype
 
 WIDTH = 256
@@ -63,9 +62,9 @@ def stage_encoding(genotype: StageGenotype, width: int = WIDTH) -> list[float]:
             (1.0, block.channels_out / 64, _number(options, "expansion"), _number(options, "kernel"))
         ):
             plain[at + place] += value
-        hashed[_place((str(block.level), block.block), len(hashed))] += 1
+        hashed[hashed_place((str(block.level), block.block), len(hashed))] += 1
         for name, chosen in block.options:
-            hashed[_place((str(block.level), name, str(chosen)), len(hashed))] += 1
+            hashed[hashed_place((str(block.level), name, str(chosen)), len(hashed))] += 1
     for level in range(LEVELS):
         at = 2 + PLAIN * level
         for place in range(1, PLAIN):
@@ -91,8 +90,3 @@ def stage_terms(genotype: StageGenotype) -> dict[str, float]:
 def _number(options: dict[str, object], name: str) -> float:
     value = options.get(name, 0.0)
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-@lru_cache(maxsize=65536)
-def _place(pair: tuple[str, ...], width: int) -> int:
-    return int.from_bytes(hashlib.blake2b("/".join(pair).encode(), digest_size=8).digest(), "big") % width

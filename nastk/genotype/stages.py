@@ -10,16 +10,16 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import nastk.genotype.families  # noqa: F401  (enters the families)
+from nastk.checks import check_whole
 from nastk.errors import UserError, unknown
-from nastk.genotype.blocks import MOST_CHANNELS, Value, Whole, block_named
-from nastk.genotype.genotype import Genotype, enter_kind
+from nastk.genotype.blocks import MOST_CHANNELS, Value, block_named
+from nastk.genotype.genotype import KEY_DIGITS, Genotype, enter_kind
 from nastk.genotype.skeleton import STAGES
 
 SCHEMA = 1
 KIND = "stages"
 MOST_DEPTH = 1000
 MOST_STAGES = 1000
-KEY_DIGITS = 32
 FIXED = ("block", "width", "depth", "stride")
 GROUPS = ("stem", "stages", "head")
 
@@ -50,9 +50,9 @@ class Stage:
         family = block_named(self.block)
         where = f"stage {self.block!r}"
         least = 0 if family.classifier or family.own_width else 1
-        Whole(1, least, MOST_CHANNELS).checked(f"{where}: width", self.width)
-        Whole(1, 1, MOST_DEPTH).checked(f"{where}: depth", self.depth)
-        Whole(1, 1, 64).checked(f"{where}: stride", self.stride)
+        check_whole(f"{where}: width", self.width, least, MOST_CHANNELS)
+        check_whole(f"{where}: depth", self.depth, 1, MOST_DEPTH)
+        check_whole(f"{where}: stride", self.stride, 1, 64)
         if self.stride > 1 and not family.strides:
             raise UserError(f"{where}: stride={self.stride}, expected 1: blocks of this family do not stride")
         if family.own_width:
@@ -135,7 +135,7 @@ class StageGenotype(Genotype):
                 raise UserError(f"genotype: {stage.block!r} in the body, expected it as the classifier")
         if not block_named(self.classifier.block).classifier:
             raise UserError(f"genotype: {self.classifier.block!r} as classifier, expected a family that gives logits")
-        Whole(0, 0, 10**5).checked("genotype: resolution", self.resolution)
+        check_whole("genotype: resolution", self.resolution, 0, 10**5)
 
     @property
     def body(self) -> tuple[Stage, ...]:

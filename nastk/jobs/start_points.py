@@ -73,8 +73,10 @@ def _points(parts: SearchParts, space: StageSpace, network: NetworkConfig) -> li
     costing = parts.costing if parts.objective.limits else None
     found: dict[str, Point] = {}
     for name in NAMES:
+        if len(found) == MOST:
+            break
         known = for_images(named_network(name), network.height, network.width, space.least)
-        point = _largest(space, known, network, parts.objective, costing) if len(found) < MOST else None
+        point = _largest(space, known, network, parts.objective, costing)
         if point is not None:
             found.setdefault(replay(space, point).key, point)
     return list(found.values())

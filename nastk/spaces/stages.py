@@ -13,8 +13,6 @@ from nastk.genotype.blocks import Block, Value, Wholes, block_named
 from nastk.genotype.stages import FIXED, MOST_DEPTH, Stage, StageGenotype
 from nastk.spaces.space import Choose, ask
 
-PRESET = ("block", "with")
-
 
 @dataclass(frozen=True)
 class Choice:

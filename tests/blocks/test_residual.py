@@ -76,8 +76,8 @@ def test_pre_activation_projects_the_activated_input(block: str) -> None:
     ("block", "options", "words"),
     [
         ("residual_bottleneck", {"groups": 32}, "unknown option of stage 'residual_bottleneck' .* 'group_width'"),
-        ("residual_bottleneck", {"group_width": -1}, "group_width=-1, expected a whole number of 0"),
-        ("residual_basic", {"se": 2}, "se=2, expected a number of 0.0 to 1.0"),
+        ("residual_bottleneck", {"group_width": -1}, "group_width=-1, expected a whole number from 0"),
+        ("residual_basic", {"se": 2}, "se=2, expected a number from 0 to 1"),
         ("preact_basic", {"act": "rellu"}, "unknown value of stage 'preact_basic': act 'rellu'; nearest is 'relu'"),
         ("conv", {"groups": 3}, "4 to 8 channels: not divisible by groups=3"),
         ("norm", {}, "stride=2, expected 1: blocks of this family do not stride"),

@@ -79,7 +79,7 @@ def test_stages_cut_anywhere_have_one_key_and_compute_the_same(seed: int) -> Non
         ({"kind": "stages", "stagess": []}, "'stagess'.*stages"),
         ({"kind": "stages", "stages": [{"block": "residual_bsic", "width": 8}]}, "stages 0.*'residual_bsic'.*residual"),
         ({"kind": "stages", "stages": [{**BASIC, "axt": "relu"}]}, "'axt'.*act"),
-        ({"kind": "stages", "stages": [{**BASIC, "depth": 0}]}, "depth=0, expected a whole number of 1"),
+        ({"kind": "stages", "stages": [{**BASIC, "depth": 0}]}, "depth=0, expected a whole number from 1"),
         ({"kind": "stages", "stages": [{**BASIC, "width": True}]}, "width=True"),
         ({"kind": "stages", "stages": {}}, "expected a list"),
         ({"kind": "stages", "stages": []}, "0 stages"),

@@ -1,8 +1,6 @@
 """Plain layers as blocks: convolution with normalisation and activation, and pooling."""
 
-from nastk.genotype.blocks import MOST_CHANNELS, Block, Flag, Value, Whole, act, enter, kernel
-
-SAME = -1  # as much padding as keeps ceil(size / stride) pixels
+from nastk.genotype.blocks import MOST_CHANNELS, SAME, Block, Flag, Value, Whole, act, enter, kernel
 
 
 def _tidy_padding(options: dict[str, Value]) -> None:
