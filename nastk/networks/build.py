@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from nastk.errors import unknown
+from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import DARTS, NASBENCH201, NASNET, STAGES, skeleton_named
 from nastk.genotype.stages import StageGenotype
@@ -22,6 +22,11 @@ Builder = Callable[[Any, NetworkConfig], nn.Module]
 
 
 def _stages(genotype: StageGenotype, config: NetworkConfig) -> nn.Module:
+    if genotype.resolution not in (0, config.size):
+        raise UserError(
+            f"genotype: resolution={genotype.resolution}, for images of {config.size} pixels: they are not brought to "
+            f"another size within a network; give data.resize={genotype.resolution}"
+        )
     return build_stages(
         genotype,
         classes=config.classes,

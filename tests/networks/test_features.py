@@ -8,6 +8,7 @@ from torch import fx
 
 from nastk.errors import UserError
 from nastk.genotype.stages import StageGenotype
+from nastk.networks import NetworkConfig, build_network
 from nastk.networks.features import FeatureInfo, FeatureNetwork
 from nastk.networks.stages import StageNetwork, build_stages
 from tests.blocks.test_classics import built
@@ -41,6 +42,14 @@ def test_a_backbone_can_be_traced_and_trained() -> None:
         torch.testing.assert_close(one, other)
     torch.stack([one.sum() for one in backbone.train()(images)]).sum().backward()  # type: ignore[no-untyped-call]
     assert all(weight.grad is not None for weight in backbone.parameters())
+
+
+def test_a_resolution_that_is_not_the_images_is_refused_for_no_network_resizes() -> None:
+    data = {"kind": "stages", "stages": [{"block": "conv", "width": 8}], "resolution": 16}
+    genotype = StageGenotype.from_dict(data)
+    assert build_network(genotype, NetworkConfig(size=16))(torch.zeros(1, 3, 16, 16)).shape == (1, 10)
+    with pytest.raises(UserError, match=r"resolution=16, for images of 32 pixels.*give data\.resize=16"):
+        build_network(genotype, NetworkConfig(size=32))
 
 
 def test_no_map_of_the_strides_is_said() -> None:
