@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from nastk.console import visible
+from nastk.errors import UserError
 from nastk.files import cannot_write, write_bytes, write_text
+from nastk.genotype import Genotype
+from nastk.outside import read_json
 from nastk.reports import sections
 from nastk.reports.audit_section import audit_section
 from nastk.reports.bench_section import bench
 from nastk.reports.charts import FEWEST_FOR_RANDOM, cost_axis, pareto_chart, search_chart
 from nastk.reports.drawings import draw_genotype
 from nastk.reports.figures import to_png, to_svg
-from nastk.reports.final_table import final_table
+from nastk.reports.final_table import FinalRow, final_table
 from nastk.reports.page import card, header, page, paragraph
 from nastk.reports.run_config import limits, parse_config
 from nastk.reports.table_text import SHOWN_KEY, share
@@ -44,36 +47,57 @@ def write_report(run: Path) -> Path:
     """
     found = read_run(run)
     config = parse_config(found.config_text, run / "config.yaml") if found.config_text is not None else {}
+    rows = final_table(found)
     drawings = {
-        f"{candidate.key}-{name}.svg": drawing
-        for place, candidate in enumerate(_best_candidates(found))
-        for name, drawing in draw_genotype(candidate.genotype, _title(candidate, place)).items()
+        f"{key}-{name}.svg": drawing
+        for key, genotype, title in (*_shipped_baseline(run, rows), *_titled_candidates(found))
+        for name, drawing in draw_genotype(genotype, title).items()
     }
     pareto = pareto_chart(found, limits(config))
     drawn = _charts(found, to_svg(pareto, "pareto")), _cells(list(drawings.values()))
-    html = page(f"{found.name}: nastk report", _sections(found, config, *drawn))
+    html = page(f"{found.name}: nastk report", _sections(found, config, rows, *drawn))
     write_bytes(run / "pareto.png", to_png(pareto))
     _write_drawings(run / "cells", drawings)
     write_text(run / "report.html", visible(html))
     return run / "report.html"
 
 
-def _sections(run: Run, config: Mapping[str, Any], charts: str, cells: str) -> list[str]:
+def _sections(run: Run, config: Mapping[str, Any], rows: Sequence[FinalRow], charts: str, drawings: str) -> list[str]:
     """Returns the page's parts from top to bottom; empty ones where the folder holds nothing of the kind."""
-    rows = final_table(run)
     return [
         header(run.name, sections.subtitle(run, config)),
         sections.headline(run, rows),
         sections.networks(rows),
         charts,
         audit_section(run.audit),
-        card("Best candidates", cells),
+        card("Best networks", drawings),
         sections.precisions(run, rows),
         sections.states(run),
         sections.next_steps(run, rows),
         bench(run),
         sections.machine(run, config),
         sections.configuration(run),
+    ]
+
+
+def _shipped_baseline(run: Path, rows: Sequence[FinalRow]) -> list[tuple[str, Genotype, str]]:
+    """Returns key, genotype and title of a known network that is the one to ship; nothing where a searched one is."""
+    if not rows or not rows[0].baseline:
+        return []
+    path = run / "transfer" / rows[0].key / "genotype.json"
+    if not path.exists():
+        return []
+    try:
+        genotype = Genotype.from_dict(read_json(path))
+    except UserError as error:
+        raise UserError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+    return [(rows[0].key, genotype, f"{rows[0].baseline} (baseline {rows[0].key[:SHOWN_KEY]}, the one to ship)")]
+
+
+def _titled_candidates(run: Run) -> list[tuple[str, Genotype, str]]:
+    return [
+        (candidate.key, candidate.genotype, _title(candidate, place))
+        for place, candidate in enumerate(_best_candidates(run))
     ]
 
 

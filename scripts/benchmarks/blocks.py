@@ -42,7 +42,7 @@ SIDES: dict[str, list[dict[str, Any]]] = {
     "conv": [{}, {"kernel": 1}],
     "residual_bottleneck": [{"expansion": 4.0}, {"expansion": 2.0}],
 }
-LEFT_OUT = ("max_pool", "skip")
+LEFT_OUT = ("max_pool", "skip", "global_pool", "norm")
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,13 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[32, 16, 8], help="pixels a side of the map")
     parser.add_argument("--families", nargs="+", default=[name for name in BLOCKS if name not in LEFT_OUT])
     parser.add_argument("--seconds", type=float, default=0.3, help="that each file is timed, in each of three rounds")
-    parser.add_argument("--out", type=Path, help="report to write; default: print it")
+    parser.add_argument("--out", type=Path, help="report to write, or to add a table to; default: print it")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     facts = machine()
+    before = [] if arguments.out is None or not arguments.out.exists() else [arguments.out.read_text()]
     lines = [
-        "# What a block costs\n",
+        *(before or ["# What a block costs\n"]),
         f"`{facts['command']}`, {facts['date']}, commit {facts['commit']}, {facts['processor']}, one thread, batch 1;",
         f"training: {BATCH} images a step, forward and backward. {facts['versions']}\n",
         "| family | options | width | map | MMACs | fp32 µs | int8 µs | fp32 µs/MMAC | int8 µs/MMAC | training "

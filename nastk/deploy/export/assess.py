@@ -119,7 +119,15 @@ def _compared(first: EvaluatedFile, other: EvaluatedFile, max_accuracy_drop: flo
         speed += " (decided by timings that are not trustworthy)"
     if after > before * (1 - LEAST_GAIN):
         losses.append(f"{name} is not faster here (by at least {100 * LEAST_GAIN:.0f} %): {speed}")
-    return f"{speed}, and it loses {100 * drop:.2f} points of accuracy", losses
+    return f"{speed}, and it {_changed(drop)}", losses
+
+
+def _changed(drop: float) -> str:
+    """Returns in words how much accuracy is lost, as a share; what rounds to nothing is nothing."""
+    points = round(100 * abs(drop), 2)
+    if not points:
+        return "loses no accuracy"
+    return f"{'loses' if drop > 0 else 'gains'} {points:.2f} points of accuracy"
 
 
 def _lost(first: EvaluatedFile, other: EvaluatedFile, max_accuracy_drop: float) -> str | None:

@@ -134,14 +134,14 @@ def baseline_sizing(sizing: Sizing, limits: Sequence[Limit]) -> Sizing:
     return dataclasses.replace(sizing, network=network, searched={}, limits=tuple(limits))
 
 
-def baseline_limits(sizing: Sizing, first: tuple[Genotype, NetworkConfig], place: Path) -> tuple[Limit, ...]:
+def baseline_limits(sizing: Sizing, first: tuple[Genotype, NetworkConfig] | None, place: Path) -> tuple[Limit, ...]:
     """Returns what a baseline is sized to: the limits there are, else the parameters of the first searched network.
 
     Parameters are the same on every machine and every time. A baseline that was sized before keeps its limit.
 
     Args:
         sizing: of the searched networks.
-        first: the search's best, with its size.
+        first: the search's best, with its size; None where it fits in no size, which only limits bring about.
         place: of the baseline.
     """
     if sizing.limits:
@@ -149,6 +149,7 @@ def baseline_limits(sizing: Sizing, first: tuple[Genotype, NetworkConfig], place
     record = read_baseline(place)
     if record is not None and record.limits:
         return tuple(Limit(metric, value, LIKE) for metric, value in record.limits.items())
+    assert first is not None, "without limits every size fits"
     return (Limit("params", float(counted_cost(*first)["params"]), LIKE),)
 
 

@@ -65,8 +65,10 @@ def run_transfer(config: DictConfig) -> list[Path]:
     plan = transfer_plan(config, searched)
     logger = make_logger(config)
     with held(folder):
-        networks = _sized(folder, plan)
+        networks, nothing = _sized(folder, plan)
         networks += _baselines(folder, plan, networks)
+        if not networks:
+            raise nothing[0]
         ranks = plan.top > 1 or any(one.baseline for one in networks)
         recipe = dataclasses.replace(plan.recipe, holdout=True) if ranks else plan.recipe
         recipes = [fitted_recipe(plan, recipe, one.place) for one in networks]
@@ -96,8 +98,8 @@ def _epoch(progress: TransferProgress, log: Log, epoch: int, epochs: int, loss: 
     log({"transfer/train_loss": loss}, epoch)
 
 
-def _sized(folder: Path, plan: TransferPlan) -> list[Sized]:
-    """Returns the networks to train, all sized before the first is trained; cells that fit in no size are left out."""
+def _sized(folder: Path, plan: TransferPlan) -> tuple[list[Sized], list[NoSizeFits]]:
+    """Returns the networks to train, all sized before the first is trained, and why others fit in no size."""
     networks: list[Sized] = []
     left_out: list[NoSizeFits] = []
     for key, genotype in transfer_candidates(folder, plan.top):
@@ -107,11 +109,9 @@ def _sized(folder: Path, plan: TransferPlan) -> list[Sized]:
             networks.append(Sized(genotype, network, place))
         except NoSizeFits as nothing:
             left_out.append(nothing)
-    if not networks:
-        raise left_out[0]
     for one in left_out:
         print(f"transfer: left out: {one}", file=sys.stderr)
-    return networks
+    return networks, left_out
 
 
 def _baselines(folder: Path, plan: TransferPlan, searched: Sequence[Sized]) -> list[Sized]:
@@ -125,7 +125,7 @@ def _baselines(folder: Path, plan: TransferPlan, searched: Sequence[Sized]) -> l
     for one in distinct(asked, [one.genotype.key for one in searched], folder / "transfer"):
         if one.name not in left_out:
             try:
-                networks.append(_baseline(folder, plan, one, searched[0]))
+                networks.append(_baseline(folder, plan, one, searched[0] if searched else None))
             except UserError as nothing:
                 if any((folder / "transfer" / form.key / RECORD).exists() for form in one.forms):
                     raise  # it was sized otherwise, and its training has begun
@@ -137,12 +137,12 @@ def _baselines(folder: Path, plan: TransferPlan, searched: Sequence[Sized]) -> l
     return networks
 
 
-def _baseline(folder: Path, plan: TransferPlan, one: Baseline, first: Sized) -> Sized:
+def _baseline(folder: Path, plan: TransferPlan, one: Baseline, first: Sized | None) -> Sized:
     """Returns a baseline in the first of its forms that fits in some size; raises UserError where none does."""
     for place, genotype in enumerate(one.forms, start=1):
         home = folder / "transfer" / genotype.key
         print(f"transfer: {genotype.key[:8]} is the baseline {one.name}", file=sys.stderr)
-        limits = baseline_limits(plan.sizing, first[:2], home)
+        limits = baseline_limits(plan.sizing, None if first is None else first[:2], home)
         try:
             network = sized_network(genotype, baseline_sizing(plan.sizing, limits), home)
         except NoSizeFits:

@@ -32,6 +32,19 @@ def test_int8_is_recommended_where_it_is_faster_and_as_good() -> None:
 
 
 @pytest.mark.parametrize(
+    ("drop", "told"),
+    [
+        (0.0028, "it loses 0.28 points of accuracy"),
+        (-0.0028, "it gains 0.28 points of accuracy"),
+        (0.0, "it loses no accuracy"),
+        (-1e-9, "it loses no accuracy"),
+    ],
+)
+def test_what_int8_does_to_accuracy_is_said_as_one_would(drop: float, told: str) -> None:
+    assert choose(drop, 2.0, 1.0)[1].endswith(told)
+
+
+@pytest.mark.parametrize(
     ("drop", "int8_ms", "warned"),
     [
         (0.006, 1.0, ["loses 0.60 points"]),

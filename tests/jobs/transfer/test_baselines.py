@@ -142,6 +142,24 @@ def test_the_better_one_on_held_out_images_is_shipped_whichever_it_is(copy: Path
     assert find_export(str(copy), None, "runs") == copy / "export" / first
     assert run(capsys, "report", f"run={copy}").code == 0
     assert (f"The baseline {NAME} is the one to ship" in (copy / "report.html").read_text()) == wins
+    assert (f"{NAME} (baseline {baseline[:10]}, the one to ship)" in (copy / "report.html").read_text()) == wins
+    assert (copy / "cells" / f"{baseline}-network.svg").exists() == wins
+
+
+def test_where_no_searched_network_fits_the_baseline_that_does_is_shipped(copy: Path, capsys: Capture) -> None:
+    searched, baseline = keys(copy)
+    shutil.rmtree(copy / "transfer")
+    shutil.rmtree(copy / "export")
+    large = ("transfer.cells=3", "transfer.filters=64", "transfer.max_params=40000")
+    alone = run(capsys, "transfer", f"run={copy}", *RECIPE, *large, "baselines=[]")
+    assert alone.code == 2 and f"{searched[:8]}: the given size" in alone.line
+    said = run(capsys, "transfer", f"run={copy}", *RECIPE, *large, f"baselines=[{NAME}]")
+    assert said.code == 0, said.err
+    assert f"left out: transfer.max_params=40000: {searched[:8]}: the given size" in said.err
+    assert said.out.splitlines()[0].startswith(f"Trained network: {copy / 'transfer' / baseline}")
+    told = run(capsys, "export", f"run={copy}", "export.calibration=16", "export.seconds=0.01")
+    assert f"of the baseline {NAME} ({baseline[:8]})" in told.err
+    assert [row.key for row in final_table(copy)] == [baseline]
 
 
 def test_a_transfer_goes_on_as_it_was_begun_with_baselines_or_without(copy: Path, capsys: Capture) -> None:

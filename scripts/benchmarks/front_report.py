@@ -1,0 +1,186 @@
+"""The table and the plot of the front benchmark, from what its searches and trainings left."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from front_points import Point
+from machine import machine
+from scipy.stats import ttest_ind, ttest_rel
+
+WORST = 0.0  # accuracy that hypervolumes are counted from
+FOUND = "search-"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A network at a point, its numbers a seed each.
+
+    Attributes:
+        name: of the network; those that a search found begin with `FOUND`.
+        held_out: accuracy on held-out images, of the first seed.
+        accuracy: on the test images, of the exported file in the point's precision.
+        latency_ms: p50 of that file.
+        seconds: of the trainings.
+        used: share of the limit that the sized network was measured at.
+    """
+
+    name: str
+    held_out: float
+    accuracy: tuple[float, ...]
+    latency_ms: tuple[float, ...]
+    seconds: tuple[float, ...]
+    used: float | None
+
+    @property
+    def found(self) -> bool:
+        """Whether a search found it."""
+        return self.name.startswith(FOUND)
+
+    @property
+    def mean(self) -> float:
+        """Mean accuracy over the seeds."""
+        return statistics.fmean(self.accuracy)
+
+
+def write_report(work: Path, points: Sequence[Point], out: Path | None) -> None:
+    """Writes the table to `out` and the plot beside it; prints the table where `out` is None."""
+    found = {point: lines for point in points if (lines := read_lines(work / point.name, point))}
+    facts = machine()
+    told = [
+        "# Found networks and those made by hand, at equal measured latency\n",
+        f"`{facts['command']}`, {facts['date']}, commit {facts['commit']}, {facts['processor']},",
+        f"{facts['cores']} cores, batch 1, one thread. {facts['versions']}\n",
+        "Accuracy: of the exported file on the test images, mean and standard deviation over seeds. Chosen by held-out",
+        "images of the first seed. p: of Student's t-test against the best rival, paired by seed where both have the",
+        "same number of them. Used: share of the limit that the network was measured at when it was sized.\n",
+    ]
+    won = []
+    for point, lines in found.items():
+        told += _table(point, lines, _seconds(work / point.name))
+        won.append(_verdict(lines))
+    told += ["", *(f"- {point.name}: {verdict}" for point, verdict in zip(found, won, strict=True))]
+    text = "\n".join(told) + "\n"
+    if out is None:
+        print(text)
+        return
+    out.write_text(text)
+    _plot(found, out.with_suffix(".png"))
+
+
+def read_lines(place: Path, point: Point) -> list[Line]:
+    """Returns the networks of a point that were trained, the best found one and the best rivals first."""
+    lines = [_line(path.parent, point) for path in sorted(place.glob("*/name.json"))]
+    return sorted((one for one in lines if one is not None), key=lambda one: (-len(one.accuracy), -one.held_out))
+
+
+def _line(folder: Path, point: Point) -> Line | None:
+    metrics = [_read(path) for path in sorted(folder.glob("transfer/seed*/metrics.json"))]
+    if not metrics:
+        return None
+    files = [
+        _read(path)["targets"]["cpu"]["precisions"][point.precision]
+        for path in sorted(folder.glob("export/seed*/manifest.json"))
+    ]
+    shape = _read(folder / "shape.json")
+    return Line(
+        _read(folder / "name.json")["name"],
+        metrics[0]["validation_accuracy"],
+        tuple(file["accuracy"] for file in files),
+        tuple(file["latency_ms"]["p50"] for file in files),
+        tuple(one["seconds"] for one in metrics),
+        shape["cost"].get("latency_ms", 0.0) / point.limit_ms or None,
+    )
+
+
+def best(lines: Sequence[Line], found: bool) -> Line | None:
+    """Returns the best of the found networks or of the rivals: by held-out images one found, by mean the rival.
+
+    A rival may be chosen by its test accuracy, which a found network never is: what is claimed holds against the best.
+    """
+    own = [one for one in lines if one.found == found and one.accuracy]
+    if not own:
+        return None
+    return max(own, key=lambda one: one.held_out if found else one.mean)
+
+
+def _verdict(lines: Sequence[Line]) -> str:
+    ours, rival = best(lines, True), best(lines, False)
+    if ours is None or rival is None:
+        return "not whole yet"
+    lead, p = 100 * (ours.mean - rival.mean), p_value(ours, rival)
+    word = "won" if lead >= 0 else "lost"
+    told = "too few seeds for a test" if p is None else f"p = {p:.3f}"
+    return f"**{word}** by {abs(lead):.2f} points against {rival.name} ({told})"
+
+
+def p_value(one: Line, other: Line) -> float | None:
+    """Returns the two-sided p of a t-test of two networks' accuracies; None with fewer than two seeds."""
+    if min(len(one.accuracy), len(other.accuracy)) < 2:
+        return None
+    test = ttest_rel if len(one.accuracy) == len(other.accuracy) else ttest_ind
+    return float(test(one.accuracy, other.accuracy).pvalue)
+
+
+def hypervolume(points: Sequence[tuple[float, float]], latest_ms: float) -> float:
+    """Returns the area between accuracy `WORST` and the front of (latency, accuracy), up to a latency."""
+    area, best_so_far, before = 0.0, WORST, 0.0
+    for latency, accuracy in sorted(points):
+        if latency >= latest_ms:
+            break
+        area += (latency - before) * (best_so_far - WORST)
+        before, best_so_far = latency, max(best_so_far, accuracy)
+    return area + (latest_ms - before) * (best_so_far - WORST)
+
+
+def _table(point: Point, lines: Sequence[Line], seconds: dict[str, float]) -> list[str]:
+    rows = [
+        f"\n## {point.images}: {point.limit_ms:g} ms in {point.precision}\n",
+        "| network | held out | test | ms | used | seeds | training (s) |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in lines:
+        spread = f" ± {100 * statistics.stdev(one.accuracy):.2f}" if len(one.accuracy) > 1 else ""
+        test = f"{100 * one.mean:.2f}{spread}" if one.accuracy else "not chosen"
+        latency = f"{statistics.fmean(one.latency_ms):.3f}" if one.latency_ms else ""
+        used = f"{100 * one.used:.0f} %" if one.used else ""
+        took = f"{sum(one.seconds):.0f}"
+        rows.append(
+            f"| {one.name} | {100 * one.held_out:.2f} | {test} | {latency} | {used} | {len(one.accuracy)} | {took} |"
+        )
+    trained = sum(sum(one.seconds) for one in lines if not one.found)
+    rows += [f"\n{name}: {took:.0f} s; the rivals' trainings {trained:.0f} s." for name, took in seconds.items()]
+    return rows
+
+
+def _seconds(place: Path) -> dict[str, float]:
+    return {path.stem: _read(path)["seconds"] for path in sorted(place.glob(f"{FOUND}*.json"))}
+
+
+def _plot(found: dict[Point, list[Line]], path: Path) -> None:
+    figure, axes = plt.subplots(1, len(found), figsize=(5 * len(found), 4), squeeze=False)
+    for axis, (point, lines) in zip(axes[0], found.items(), strict=True):
+        for one in lines:
+            if not one.accuracy:
+                continue
+            mean = statistics.fmean(one.latency_ms), 100 * one.mean
+            spread = 100 * statistics.stdev(one.accuracy) if len(one.accuracy) > 1 else 0
+            marker, colour = ("s", "#0072b2") if one.found else ("o", "#d55e00")
+            axis.errorbar(*mean, yerr=spread, fmt=marker, color=colour, capsize=3)
+            axis.annotate(one.name.removeprefix(FOUND), mean, textcoords="offset points", xytext=(6, 4), fontsize=8)
+        axis.set(title=point.name, xlabel=f"p50, {point.precision} (ms)", ylabel="test accuracy (%)")
+        axis.margins(0.25)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
