@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from nastk.blocks.layers import activation, divisible
+from nastk.blocks.layers import activation
 from nastk.errors import unknown
+from nastk.genotype.scaling import divisible
 
 GATES: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "hardsigmoid": nn.Hardsigmoid}
 

@@ -7,9 +7,10 @@ from typing import Any
 from torch import nn
 
 from nastk.blocks.attention import squeezed
-from nastk.blocks.layers import conv_norm_act, divisible
+from nastk.blocks.layers import conv_norm_act
 from nastk.blocks.register import block
 from nastk.blocks.shortcut import with_shortcut
+from nastk.genotype.scaling import divisible
 
 
 def widened(channels: int, expansion: float) -> int:

@@ -96,12 +96,3 @@ def in_groups(channels: float, width: int) -> tuple[int, int]:
         return max(round(channels), 1), 1
     groups = max(round(channels / width), 1)
     return groups * width, groups
-
-
-def divisible(channels: float, divisor: int = 8) -> int:
-    """Returns the multiple of `divisor` nearest to `channels`, but not below nine tenths of it, at least one divisor.
-
-    The rule of MobileNetV2's reference (Sandler et al., CVPR 2018).
-    """
-    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * channels else rounded

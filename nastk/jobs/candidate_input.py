@@ -19,7 +19,9 @@ from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed
 from nastk.free_memory import free_memory
 from nastk.genotype import Genotype
+from nastk.genotype.scaling import Scaling
 from nastk.genotype.skeleton import SKELETONS, Number
+from nastk.genotype.stages import StageGenotype
 from nastk.jobs.parts import make_space
 from nastk.jobs.search_parts import SearchParts
 from nastk.networks import NetworkConfig
@@ -34,6 +36,8 @@ SIDE = "space.size"  # of a space that asks for it
 # What batches, images and everything else in the process take of the memory is left out of a step's share.
 SHARE = 0.7
 DRAWN = 3
+# Of the width of candidates that are brought to the budget: where most must be narrower still, images are smaller.
+HALF = 0.5
 
 
 class Input(NamedTuple):
@@ -120,7 +124,11 @@ class FitCheck:
     def _genotypes(self, size: int) -> list[Genotype]:
         rng, config = random.Random(self.config.seed), self.config
         space = make_space(with_values(config, {SIDE: size})) if is_open(config, SIDE) else self.parts.space
-        return [random_genotype(space, rng) for _ in range(DRAWN)]
+        drawn = [random_genotype(space, rng) for _ in range(DRAWN)]
+        if not config.get("at_budget"):
+            return drawn
+        half = Scaling(width=HALF)
+        return [half.genotype(one) if isinstance(one, StageGenotype) else one for one in drawn]
 
     @cached_property
     def _free(self) -> float | None:

@@ -88,7 +88,7 @@ def _inputs(config: DictConfig, names: list[str], data: DataSource, skeleton: Sk
     """Returns what candidates may be built for, the one to take where nothing speaks against it first.
 
     Networks of cells differ in the image size and the stem; networks of stages, whose stems are the space's, in the
-    image size, and at the least size in the width.
+    image size, and at the least size in the width, where each is not brought to the budget by itself.
     """
     resizable = RESIZE in names and isinstance(data, DecodedSource)
     given = {name: OmegaConf.select(config, setting) for name, setting in SIZES.items()}
@@ -102,7 +102,7 @@ def _inputs(config: DictConfig, names: list[str], data: DataSource, skeleton: Sk
         Input(size, plain_stem, tuple(sizes.items())) for size, _ in smaller_inputs(data.size, plain_stem, resizable)
     ]
     width = skeleton.width.name
-    if given[width] is None:
+    if given[width] is None and not config.get("at_budget"):
         narrower = [{**sizes, width: factor} for factor in NARROWER]
         found += [Input(found[-1].size, plain_stem, tuple(one.items())) for one in narrower]
     return found

@@ -15,6 +15,7 @@ from nastk.executors import Executor
 from nastk.free_memory import GIGABYTE
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import skeleton_named
+from nastk.jobs.at_budget import BudgetFit
 from nastk.jobs.candidate_input import free_bytes
 from nastk.networks import NetworkConfig
 from nastk.objective import STEADY
@@ -28,23 +29,28 @@ from nastk.training.step_memory import step_bytes
 SCORING = 1 / 3
 
 
-def check_memory(config: DictConfig, executor: Executor, space: Space) -> None:
-    """Raises UserError where a step of the search's candidates takes more memory than is free."""
+def typical_candidate(config: DictConfig, space: Space, fit: BudgetFit | None) -> Genotype:
+    """Returns a candidate such as the search will train: a random one, brought to the limits where all are."""
+    genotype = random_genotype(space, random.Random(config.seed))
+    return genotype if fit is None else fit.fitted(genotype)
+
+
+def check_memory(executor: Executor, candidate: Genotype) -> None:
+    """Raises UserError where a step of a candidate, side by side with as many as there are, takes more than is free."""
     evaluator = executor.evaluator
     if not isinstance(evaluator, TrainingEvaluator):
         return
-    needed, free = _needed(config, executor, evaluator, space), free_bytes(evaluator.device)
+    needed, free = _needed(executor, evaluator, candidate), free_bytes(evaluator.device)
     if free is not None and needed > free:
         raise UserError(_no_memory(evaluator, executor.parallel, needed, free))
 
 
-def tell_outlook(config: DictConfig, executor: Executor, space: Space, trials: int) -> None:
+def tell_outlook(executor: Executor, candidate: Genotype, trials: int) -> None:
     """Prints on stderr what the search will take, from a timed first step; nothing where nothing is left to train.
 
     Args:
-        config: of the search, every setting chosen.
         executor: that will train.
-        space: a candidate of it is timed.
+        candidate: is timed.
         trials: that are left.
 
     Raises:
@@ -58,18 +64,18 @@ def tell_outlook(config: DictConfig, executor: Executor, space: Space, trials: i
     steps = evaluator.epochs * (images // evaluator.batch)
     said = [
         f"{images:,} images of {network.classes} classes to train on, {held:,} to score on",
-        f"{network.width}x{network.height} pixels, {_network_told(network, space, config)}",
+        f"{network.width}x{network.height} pixels, {_network_told(network, candidate)}",
         f"batch {evaluator.batch}, {evaluator.epochs} epochs of {images // evaluator.batch} steps",
     ]
     try:
-        cost = evaluator.first_step(_timed(config, space), threads=None if parallel == 1 else 1)
+        cost = evaluator.first_step(candidate, threads=None if parallel == 1 else 1)
     except TrainingError as error:
         raise UserError(
             f"search: a first step with batch={evaluator.batch}: {error.reason}; {_smaller(evaluator)}"
         ) from None
     scored = evaluator.epochs * held / evaluator.batch * SCORING
     seconds = cost.seconds * (steps + scored)
-    needed = max(_needed(config, executor, evaluator, space), cost.bytes * parallel)
+    needed = max(_needed(executor, evaluator, candidate), cost.bytes * parallel)
     memory = f"about {needed / GIGABYTE:.2g} GB" + (f" of {free / GIGABYTE:.3g} GB free" if free is not None else "")
     side = f", {parallel} at once" if parallel > 1 else ""
     said += [
@@ -79,18 +85,14 @@ def tell_outlook(config: DictConfig, executor: Executor, space: Space, trials: i
     print(f"search: {'; '.join(said)}", file=sys.stderr, flush=True)
 
 
-def _network_told(network: NetworkConfig, space: Space, config: DictConfig) -> str:
+def _network_told(network: NetworkConfig, candidate: Genotype) -> str:
     """Returns the stem of networks of cells, the sizes of others."""
-    skeleton = skeleton_named(_timed(config, space).skeleton)
+    skeleton = skeleton_named(candidate.skeleton)
     return f"stem {network.stem}" if skeleton.cells else skeleton.told(network.sizes)
 
 
-def _timed(config: DictConfig, space: Space) -> Genotype:
-    return random_genotype(space, random.Random(config.seed))
-
-
-def _needed(config: DictConfig, executor: Executor, evaluator: TrainingEvaluator, space: Space) -> int:
-    return step_bytes(_timed(config, space), evaluator.network_config, evaluator.batch) * executor.parallel
+def _needed(executor: Executor, evaluator: TrainingEvaluator, candidate: Genotype) -> int:
+    return step_bytes(candidate, evaluator.network_config, evaluator.batch) * executor.parallel
 
 
 def guessed(evaluator: Evaluator, rows: Sequence[Row], best: Row) -> str | None:

@@ -20,11 +20,14 @@ from nastk.deploy.cost.sources import MeasuredLatency
 from nastk.errors import UserError
 from nastk.executors import Executor
 from nastk.files import cannot_write
+from nastk.genotype import Genotype
+from nastk.jobs.at_budget import BudgetFit, at_budget
 from nastk.jobs.candidate_cost import candidate_cost
+from nastk.jobs.candidate_input import with_values
 from nastk.jobs.data_record import check_data, record_data, record_skipped
 from nastk.jobs.fitting import fitted_search
 from nastk.jobs.given import going_on, named_folder, recorded_run
-from nastk.jobs.outlook import check_memory, doubtful_timings, guessed, tell_outlook
+from nastk.jobs.outlook import check_memory, doubtful_timings, guessed, tell_outlook, typical_candidate
 from nastk.jobs.parts import make_executor
 from nastk.jobs.search_parts import RECORDED_SETTINGS, SearchParts, search_parts
 from nastk.jobs.search_progress import SearchProgress
@@ -58,7 +61,7 @@ class Sitting:
         config: every setting, those that the search chose too.
         parts: built from it.
         executor: entered.
-        cost: measures an untrained candidate.
+        cost: measures an untrained candidate; a `BudgetFit` brings it to the limits before.
         folder: the run's, held.
         recorded: what of the configuration the run folder holds.
         size: how many candidates make a round.
@@ -97,24 +100,27 @@ def searched(config: DictConfig) -> Searched:
     before = recorded_run(config)
     config = going_on(config, RECORDED_SETTINGS, before)
     parts = search_parts(config)
+    config = with_values(config, {"at_budget": at_budget(config, parts, before)})
     asked, config = config, fitted_search(config, parts, before)
     if config.space != asked.space:  # its image size was left to be chosen
         parts = search_parts(config)
     with make_executor(config) as executor:
         cost = candidate_cost(parts, executor.evaluator)
+        fit = BudgetFit(cost, parts.objective) if config.at_budget else None
         said = executor.evaluator.data_lines()
-        check_memory(config, executor, parts.space)
+        typical = typical_candidate(config, parts.space, fit)
+        check_memory(executor, typical)
         opening = parts.storage.connect()
         folder = _folder(parts, config)
         if not sweeping():  # a sweep goes on as a whole, a single search with its folder
             goes_on_with(run=folder)
         with held(folder):
-            sitting = _recorded(folder, config, parts, executor, cost)
+            sitting = _recorded(folder, config, parts, executor, fit or cost)
             with opened_study(folder, sitting.recorded, parts, opening) as study:
                 check_rows(folder, study.rows_with_outcome)
                 write_rows(folder, study.rows)
-                _tell_begin(sitting, study, said)
-                study.ask_first(start_points(folder, parts, executor.evaluator.network_config, study.is_new))
+                _tell_begin(sitting, study, said, typical)
+                study.ask_first(start_points(folder, parts, executor.evaluator.network_config, study.is_new, fit))
                 executor.prepare(folder / PREPARED)
                 ending = _searched(sitting, study)
     return _told_end(sitting, study, ending)
@@ -150,7 +156,7 @@ def _searched(sitting: Sitting, study: SearchStudy) -> Ending:
 
         try:
             given = (executor, sitting.cost, parts.budget, finished, progress.show, sitting.size, watching(folder))
-            early = search(study, *given)
+            early = search(study, *given, sitting.cost.fitted if isinstance(sitting.cost, BudgetFit) else None)
             for row in study.ended():
                 finished(row)
         finally:
@@ -160,12 +166,12 @@ def _searched(sitting: Sitting, study: SearchStudy) -> Ending:
     return Ending(early, best, slow)
 
 
-def _tell_begin(sitting: Sitting, study: SearchStudy, said: Sequence[str]) -> None:
+def _tell_begin(sitting: Sitting, study: SearchStudy, said: Sequence[str], typical: Genotype) -> None:
     """Tells what the images are, what is there and what is to come."""
     sys.stderr.writelines(f"{line}\n" for line in said)
     if study.rows:
         print(f"{sitting.folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr)
-    tell_outlook(sitting.config, sitting.executor, study.space, sitting.parts.budget.trials - study.trained)
+    tell_outlook(sitting.executor, typical, sitting.parts.budget.trials - study.trained)
 
 
 def _told_end(sitting: Sitting, study: SearchStudy, ending: Ending) -> Searched:
@@ -187,6 +193,8 @@ def _recordable(config: DictConfig, parts: SearchParts, size: int) -> DictConfig
     recorded = OmegaConf.masked_copy(config, [name for name in RECORDED_SETTINGS if name in config])
     if "parallel" in recorded.executor:
         recorded.executor.parallel = size
+    if not config.at_budget:
+        recorded.pop("at_budget")  # as in runs of before there was the setting
     if isinstance(parts.latency, MeasuredLatency):
         recorded.pop("latency", None)  # what runs of before there was a choice did: they can be gone on with
     return recorded

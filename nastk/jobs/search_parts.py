@@ -27,7 +27,7 @@ from nastk.study.study import SearchStudy
 STARTS = ("classics",)  # what `controller.start_from` may be
 RECORDED_SETTINGS = (
     *("space", "controller", "evaluator", "objective", "pruner", "target", "latency", "data", "executor", "storage"),
-    *("run", "runs", "seed", "trials", "max_duplicates", "max_rejections", "max_failures"),
+    *("at_budget", "run", "runs", "seed", "trials", "max_duplicates", "max_rejections", "max_failures"),
 )
 """Names of the settings that stand in a run's config.yaml."""
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from nastk.deploy.cost.sources import Costing
 from nastk.errors import UserError
+from nastk.evaluators import EvaluationFailed
 from nastk.files import write_json
 from nastk.genotype import Genotype
 from nastk.genotype.small import for_images
 from nastk.genotype.stages import StageGenotype
+from nastk.jobs.at_budget import BudgetFit
 from nastk.jobs.search_parts import SearchParts
 from nastk.jobs.transfer.baselines import named_network
 from nastk.networks import NetworkConfig
@@ -35,7 +37,9 @@ NAMES = (
 )
 
 
-def start_points(folder: Path, parts: SearchParts, network: NetworkConfig | None, new: bool) -> list[Point]:
+def start_points(
+    folder: Path, parts: SearchParts, network: NetworkConfig | None, new: bool, fit: BudgetFit | None = None
+) -> list[Point]:
     """Returns the choices that the search is to ask for first, none where the space has no known networks.
 
     Args:
@@ -43,6 +47,7 @@ def start_points(folder: Path, parts: SearchParts, network: NetworkConfig | None
         parts: of the search.
         network: what candidates are built as; None where none are built.
         new: whether nothing was asked for yet; a search that was begun without such points goes on without.
+        fit: what brings candidates to the limits, where something does.
 
     Raises:
         UserError: the file in the folder is damaged.
@@ -55,7 +60,7 @@ def start_points(folder: Path, parts: SearchParts, network: NetworkConfig | None
         return _read(path, space)
     if not new:
         return []
-    points = _points(parts, space, network)
+    points = _points(parts, space, network, fit)
     write_json(path, {"schema": SCHEMA, "points": points})
     return points
 
@@ -69,14 +74,17 @@ def _read(path: Path, space: Space) -> list[Point]:
     return points
 
 
-def _points(parts: SearchParts, space: StageSpace, network: NetworkConfig) -> list[Point]:
+def _points(parts: SearchParts, space: StageSpace, network: NetworkConfig, fit: BudgetFit | None) -> list[Point]:
     costing = parts.costing if parts.objective.limits else None
     found: dict[str, Point] = {}
     for name in NAMES:
         if len(found) == MOST:
             break
         known = for_images(named_network(name), network.height, network.width, space.least)
-        point = _largest(space, known, network, parts.objective, costing)
+        if fit is None:
+            point = _largest(space, known, network, parts.objective, costing)
+        else:
+            point = _fitting(space, known, parts.objective, fit)
         if point is not None:
             found.setdefault(replay(space, point).key, point)
     return list(found.values())
@@ -100,6 +108,18 @@ def _largest(
             return point
         tried.add(genotype.key)
     return None
+
+
+def _fitting(space: StageSpace, known: Genotype, objective: Objective, fit: BudgetFit) -> Point | None:
+    """Returns the nearest point to a network; None where there is none, or it meets the limits in no width."""
+    point = nearest_choices(space, known) if isinstance(known, StageGenotype) else None
+    if point is None:
+        return None
+    try:
+        fits = objective.violation(fit(fit.fitted(replay(space, point)))) is None
+    except (UserError, EvaluationFailed):
+        return None
+    return point if fits else None
 
 
 def _fits(genotype: Genotype, network: NetworkConfig, objective: Objective, costing: Costing) -> bool:

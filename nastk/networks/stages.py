@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
-from nastk.blocks.layers import divisible
 from nastk.blocks.register import Row, build_stage
 from nastk.errors import UserError
-from nastk.genotype.blocks import Value, Whole, Wholes, block_named
+from nastk.genotype.scaling import Scaling
 from nastk.genotype.sides import side_after
 from nastk.genotype.stages import Stage, StageGenotype
 from nastk.ops.drop_path import DropPath
@@ -48,55 +45,6 @@ class StageNetwork(nn.Module):
             latest = stage(latest)
         logits: Tensor = self.classifier(latest)
         return logits
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """How a genotype's numbers become a network's: compound scaling's width and depth (Tan, Le, ICML 2019).
-
-    Attributes:
-        width: factor on every number of channels; 1 leaves them as they are written.
-        depth: factor on the blocks of each stage, rounded up; stem and head keep theirs.
-        divisor: scaled channels are multiples of it, so that the kernels of a processor run full.
-    """
-
-    width: float = 1.0
-    depth: float = 1.0
-    divisor: int = 8
-
-    def channels(self, channels: int) -> int:
-        """Returns the scaled number of channels."""
-        return channels if self.width == 1 else divisible(channels * self.width, self.divisor)
-
-    def width_of(self, stage: Stage) -> int:
-        """Returns the scaled channels of a stage; those of grouped convolutions remain a multiple of their groups."""
-        groups = stage.every_option.get("groups", 1)
-        divisor = math.lcm(self.divisor, groups if isinstance(groups, int) else 1)
-        return stage.width if self.width == 1 or not stage.width else divisible(stage.width * self.width, divisor)
-
-    def blocks(self, depth: int) -> int:
-        """Returns the scaled number of blocks."""
-        return max(1, math.ceil(round(depth * self.depth, 6)))
-
-    def depths(self, genotype: StageGenotype) -> list[tuple[Stage, int]]:
-        """Returns stem, stages and head with the depth of each."""
-        deep = [(stage, self.blocks(stage.depth)) for stage in genotype.stages]
-        stem, head = ([(stage, stage.depth) for stage in row] for row in (genotype.stem, genotype.head))
-        return [*stem, *deep, *head]
-
-    def options(self, stage: Stage) -> Mapping[str, Value]:
-        """Returns every option of a stage, those that are numbers of channels scaled."""
-        options = dict(stage.every_option)
-        for name, option in block_named(stage.block).options.items():
-            if isinstance(option, Whole | Wholes) and option.channels:
-                options[name] = self._scaled(options[name])
-        return options
-
-    def _scaled(self, value: Value) -> Value:
-        """Returns the scaled numbers of channels; 0 stands for none, and stays."""
-        if isinstance(value, tuple):
-            return tuple(self.channels(item) if item else 0 for item in value)
-        return self.channels(int(value)) if value else value
 
 
 def build_stages(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nastk.executors import Executor
 from nastk.study.budget import Budget
 from nastk.study.deaths import Watched, unwatched
-from nastk.study.stream import CandidateStream, CostModel, OnRow, SearchSetup
+from nastk.study.stream import CandidateStream, CostModel, Fit, OnRow, SearchSetup
 from nastk.study.study import SearchStudy
 
 
@@ -18,6 +18,7 @@ def search(
     trained: OnRow = lambda row: None,
     size: int | None = None,
     watched: Watched = unwatched,
+    fit: Fit | None = None,
 ) -> str | None:
     """Runs the search until `budget.trials` candidates are trained.
 
@@ -29,14 +30,14 @@ def search(
     Args:
         study: with what has been learnt so far.
         executor: trains candidates; entered.
-        cost, budget, finished, trained, watched: see `SearchSetup`.
+        cost, budget, finished, trained, watched, fit: see `SearchSetup`.
         size: how many candidates make a round; by default as many as the executor trains at once.
 
     Returns:
         None when the budget is spent, else one line that says why the search ended before.
     """
     most = size if size and executor.rounds else executor.parallel
-    setup = SearchSetup(study, executor, cost, budget, finished, trained, most, watched)
+    setup = SearchSetup(study, executor, cost, budget, finished, trained, most, watched, fit)
     for row in study.unfinished():
         finished(row)
     while study.trained < budget.trials or study.has_untold_results:

@@ -20,6 +20,9 @@ from nastk.study.study import SearchStudy
 CostModel = Callable[[Genotype], Mapping[str, float]]
 """Says what an untrained genotype costs where it will run."""
 
+Fit = Callable[[Genotype], Genotype]
+"""Makes the candidate of a genotype that was proposed: the same network as wide as the limits allow, say."""
+
 OnRow = Callable[[Row], None]
 """Is called with a trial's row."""
 
@@ -37,6 +40,7 @@ class SearchSetup:
         trained: is called with a trained candidate's row as soon as it has one.
         size: how many candidates are in flight at most.
         watched: in which a candidate is measured, and trained where this process does so, see `nastk.study.deaths`.
+        fit: makes the candidate of what was proposed; None: it is the candidate.
     """
 
     study: SearchStudy
@@ -47,6 +51,7 @@ class SearchSetup:
     trained: OnRow
     size: int
     watched: Watched
+    fit: Fit | None = None
 
 
 class CandidateStream:
@@ -137,7 +142,11 @@ class CandidateStream:
         Returns:
             the row of one that needs no training: a repeated one, one over a limit, one without a cost.
         """
-        study, candidate = self._study, InFlight(proposal, row=proposal.row)
+        study = self._study
+        if self._setup.fit is not None and proposal.cost is None:
+            with self._setup.watched(proposal.number):
+                proposal = study.candidates.fitted(proposal, self._setup.fit)
+        candidate = InFlight(proposal, row=proposal.row)
         if proposal.cost is not None:
             candidate.metrics |= proposal.cost
             self._accept(candidate)

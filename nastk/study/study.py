@@ -19,6 +19,7 @@ from nastk.objective import Objective, Violation, is_finite
 from nastk.runs.trial_record import COST, OUTCOME, VIOLATION, lost_row, record_row, row_of, told_state
 from nastk.runs.trials import Row, State
 from nastk.spaces import Space, Value
+from nastk.study.fitted import FittedCandidates
 from nastk.study.proposal import Outcome, Proposal
 from nastk.study.pruning import EarlyStopping, Pruner
 
@@ -81,6 +82,7 @@ class SearchStudy:
         self._seen: dict[str, Row] = {}
         for row in self.rows:
             self._remember(row)
+        self.candidates = FittedCandidates(trials)
         self._open = [trial for trial in trials if trial.state == TrialState.RUNNING and self._mine(trial)]
 
     def close(self) -> None:
@@ -134,7 +136,7 @@ class SearchStudy:
         else:
             trial = self._new_trial()
 
-        genotype = self._proposed(trial)
+        genotype = self.candidates.of(trial, self._proposed(trial))
         known = trial.user_attrs
         row = row_of(trial.storage.get_trial(trial._trial_id)) if OUTCOME in known else None
         return Proposal(trial, genotype, known.get(COST), row)

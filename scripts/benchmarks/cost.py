@@ -30,6 +30,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nastk.config.build import build, load_yaml, shipped
 from nastk.deploy.cost.cost import static_cost
 from nastk.deploy.onnx.graph import INPUT
 from nastk.deploy.onnx.torch_exporter import exported_model
@@ -43,7 +44,7 @@ from nastk.deploy.runtimes.session import open_session, predict
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
 from nastk.runs.folder import git_commit
-from nastk.spaces import NasnetSpace, random_genotype
+from nastk.spaces import NasnetSpace, Space, random_genotype
 
 Subject = tuple[str, Genotype, NetworkConfig]
 CALIBRATION = 256
@@ -51,7 +52,7 @@ CALIBRATION = 256
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--candidates", type=int, default=6, help="random candidates of the NASNet space")
+    parser.add_argument("--candidates", type=int, default=6, help="random candidates of two spaces")
     parser.add_argument("--seconds", type=float, default=3.0, help="latency measurement a file")
     parser.add_argument("--pairs", type=int, default=5, help="of runs of both quantizers, a network")
     parser.add_argument("--out", type=Path, help="report to write; default: print it")
@@ -63,11 +64,16 @@ def main() -> None:
         (f"candidate {seed}", random_genotype(NasnetSpace(), random.Random(seed)), NetworkConfig())
         for seed in range(arguments.candidates)
     ]
+    space = build(load_yaml(shipped("search_spaces") / "mobile.yaml"), "space", Space)
+    mobile: list[Subject] = [
+        (f"mobile {seed}", random_genotype(space, random.Random(seed)), NetworkConfig(size=64))
+        for seed in range(arguments.candidates)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         parts = [
             _heading(),
             exporters([candidates[0], candidates[1], _nasnet_a()], Path(folder), arguments.seconds),
-            candidate_split(candidates),
+            candidate_split([*candidates, *mobile]),
             int8(candidates, Path(folder), arguments.seconds),
             quantizers(candidates, Path(folder), arguments.pairs),
         ]
@@ -159,8 +165,8 @@ def candidate_split(candidates: list[Subject]) -> str:
     _say("candidates done")
     return (
         "## Seconds for a candidate\n\n"
-        "NASNet space, N = 2, F = 16, 32 x 32 x 3. What a process does once (torch's counter imports its tables) is\n"
-        "left out.\n\n"
+        "NASNet space, N = 2, F = 16, 32 x 32 x 3; mobile space, 64 x 64 x 3. What a process does once (torch's\n"
+        "counter imports its tables) is left out.\n\n"
         "| network | build | count | export | session | measure | fp32 in all | quantize | session | measure | "
         "int8 in all | fp32 ms | int8 ms |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n" + "\n".join(rows)
     )

@@ -79,7 +79,9 @@ def test_an_unknown_start_is_named(tmp_path: Path, capsys: Capture) -> None:
 
 
 def test_image_size_and_width_are_chosen_and_recorded(tmp_path: Path, capsys: Capture) -> None:
-    told = searched(capsys, tmp_path / "run", "controller=random", "objective.max_params=5000", "trials=1")
+    told = searched(
+        capsys, tmp_path / "run", "controller=random", "objective.max_params=5000", "at_budget=false", "trials=1"
+    )
     config = load_yaml(tmp_path / "run" / "config.yaml")
     assert config.space.size == 8
     assert config.evaluator.network.width_multiplier < 1

@@ -1,0 +1,108 @@
+"""Bringing candidates to the budget: each as large as the limits allow before it is judged, so that all cost alike.
+
+What is compared is then the architecture, not who happened to be larger; and the candidate that wins is the network
+that will be shipped, not one that is scaled afterwards. Known networks that it is compared with are sized to the same
+limits (scaling by factors of depth and width: Tan, Le, "EfficientNet", ICML 2019, https://arxiv.org/abs/1905.11946).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from omegaconf import DictConfig
+
+from nastk.checks import check_flag
+from nastk.evaluators import EvaluationFailed
+from nastk.genotype import Genotype
+from nastk.genotype.scaling import Scaling
+from nastk.genotype.stages import StageGenotype
+from nastk.jobs.search_parts import SearchParts
+from nastk.jobs.transfer.sizing import DOUBT, LATENCY, MARGIN, last_that_fits
+from nastk.objective import Objective
+from nastk.spaces import StageSpace
+from nastk.study.stream import CostModel
+
+AUTO = "auto"
+STEPS_AN_OCTAVE = 8
+
+
+def _scaling(step: int) -> Scaling:
+    """Returns the step's scaling: what has room is made wider, what is too slow narrower and shallower alike."""
+    factor = 2 ** (step / STEPS_AN_OCTAVE)
+    return Scaling(width=factor, depth=min(factor, 1.0))
+
+
+# From an eighth of a candidate, as it was proposed, to eight times its width, each step a twelfth above the one before.
+SCALINGS = tuple(_scaling(step) for step in range(-3 * STEPS_AN_OCTAVE, 3 * STEPS_AN_OCTAVE + 1))
+
+
+def at_budget(config: DictConfig, parts: SearchParts, recorded: DictConfig | None) -> bool:
+    """Says whether candidates are brought to the budget: by the setting, `auto` where there are stages and limits.
+
+    Args:
+        config: of the search.
+        parts: of it.
+        recorded: what the run folder holds; a search that was begun without goes on without, left to nastk.
+
+    Raises:
+        UserError: the setting is none of auto, true and false.
+    """
+    value = config.get("at_budget", False)
+    check_flag("at_budget", value, AUTO)
+    if value == AUTO and recorded is not None and "at_budget" not in recorded:
+        return False
+    fits = isinstance(parts.space, StageSpace) and bool(parts.objective.limits)
+    return fits and bool(value)
+
+
+class BudgetFit:
+    """Brings a candidate to the limits, and says what a candidate costs; nothing is measured twice.
+
+    Args:
+        cost: measures an untrained genotype.
+        objective: has the limits.
+    """
+
+    def __init__(self, cost: CostModel, objective: Objective) -> None:
+        self._cost = cost
+        self._objective = objective
+        self._known: dict[str, Mapping[str, float]] = {}
+        self._chosen: dict[str, Genotype] = {}
+
+    def __call__(self, genotype: Genotype) -> Mapping[str, float]:
+        """Returns what a genotype costs, as it was measured when it was fitted."""
+        if genotype.key not in self._known:
+            self._known[genotype.key] = self._measured(genotype)
+        return self._known[genotype.key]
+
+    def fitted(self, genotype: Genotype) -> Genotype:
+        """Returns the largest form of the genotype, by `SCALINGS`, that meets the limits; the least where none does.
+
+        A latency stays a little below its limit, for it will be measured again. Cells, whose size is no part of their
+        genotype, are returned as they are.
+        """
+        if isinstance(genotype, StageGenotype) and genotype.key not in self._chosen:
+            self._chosen[genotype.key] = self._largest(genotype)
+        return self._chosen.get(genotype.key, genotype)
+
+    def _largest(self, genotype: StageGenotype) -> Genotype:
+        forms = [scaling.genotype(genotype) for scaling in SCALINGS]
+        place = last_that_fits(lambda index: self._fits(forms[index]), len(forms), SCALINGS.index(Scaling()))
+        return forms[max(place, 0)]
+
+    def _fits(self, genotype: Genotype) -> bool:
+        try:
+            return self._objective.violation(self._with_margin(self(genotype))) is None
+        except EvaluationFailed:
+            return False  # no memory for it; what cannot be measured at all is said of the one that is chosen
+
+    def _measured(self, genotype: Genotype) -> Mapping[str, float]:
+        """Measures, and once more where a latency is too long: a busy machine makes a network slow, nothing fast."""
+        cost, limit = self._cost(genotype), self._objective.max_latency_ms
+        if limit is None or not 1 - MARGIN < cost.get(LATENCY, 0.0) / limit < DOUBT:
+            return cost
+        again = self._cost(genotype)
+        return min(cost, again, key=lambda one: one[LATENCY])
+
+    def _with_margin(self, cost: Mapping[str, float]) -> dict[str, float]:
+        return {name: value / (1 - MARGIN) if name == LATENCY else value for name, value in cost.items()}
