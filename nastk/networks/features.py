@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
@@ -11,13 +12,16 @@ from torch import Tensor, nn
 from nastk.errors import UserError
 
 STRIDES = (4, 8, 16, 32)
+GROWTH = 128  # pixels, a multiple of every stride that there is
 
 
 class FeatureInfo(NamedTuple):
-    """What is known of a feature map: its channels, and how many pixels of the image one of it is."""
+    """What is known of a feature map: its channels, how many pixels of the image one of it is, and its own size."""
 
     channels: int
     stride: int
+    height: int
+    width: int
 
 
 class Walks(Protocol):
@@ -29,7 +33,8 @@ class Walks(Protocol):
 class FeatureNetwork(nn.Module):
     """The feature maps of a network at some strides: the last map of each stride before head and classifier.
 
-    That is timm's convention of `features_only`; strides that the network does not reach are left out, see `info`.
+    That is timm's convention of `features_only`; strides that the network does not reach are left out, see `info`. A
+    stride is that of the network's windows: where these are not padded, a map is a little smaller than it says.
 
     Args:
         network: a network of stages or of cells. Its head and classifier, which compute nothing here, are taken off.
@@ -38,26 +43,29 @@ class FeatureNetwork(nn.Module):
         width: of the image, pixels.
         strides: that are wanted, in ascending order.
 
-    Shapes: (N, channels, height, width) to one (N, `info[i].channels`, height / stride, width / stride) each, the
-    sizes rounded up.
+    Shapes: (N, channels, height, width) to one (N, `info[i].channels`, `info[i].height`, `info[i].width`) each.
 
     Raises:
-        UserError: the network has no map of any of the strides.
+        UserError: the network has no map of any of the strides, or the images have fewer pixels than one is made of.
     """
 
     def __init__(
         self, network: nn.Module, channels: int, height: int, width: int, strides: Sequence[int] = STRIDES
     ) -> None:
         super().__init__()
-        found = {}
-        for place, (map_channels, side) in enumerate(_maps(network, channels, height, width)):
-            stride = next((one for one in strides if -(-height // one) == side), None)
-            if stride is not None:
-                found[stride] = (place, map_channels)
+        if not hasattr(network, "walk"):
+            raise UserError(f"features: {type(network).__name__} has no feature maps")
+        found = {one.stride: (place, one) for place, one in enumerate(_maps(network, channels, height, width))}
+        found = {stride: found[stride] for stride in strides if stride in found}
         if not found:
             raise UserError(f"features: no map of stride {', '.join(map(str, strides))} for {height}x{width} pixels")
-        self.info = tuple(FeatureInfo(found[stride][1], stride) for stride in sorted(found))
-        self._places = tuple(found[stride][0] for stride in sorted(found))
+        if min(height, width) < max(found):
+            raise UserError(
+                f"features: images of {height}x{width} pixels, expected at least {max(found)} a side: so many pixels "
+                "one of the last map stands for"
+            )
+        self.info = tuple(info for _, info in found.values())
+        self._places = tuple(place for place, _ in found.values())
         for name in ("head", "classifier", "auxiliary"):
             if getattr(network, name, None) is not None:
                 setattr(network, name, nn.Identity() if name != "auxiliary" else None)
@@ -69,18 +77,22 @@ class FeatureNetwork(nn.Module):
         return tuple(maps[place] for place in self._places)
 
 
-def _maps(network: nn.Module, channels: int, height: int, width: int) -> list[tuple[int, int]]:
-    """Returns channels and height of the map that each stage gives, by running one image."""
-    walked: Walks = network  # type: ignore[assignment]
-    training = [part for part in network.modules() if part.training]
-    device = next(network.parameters()).device
-    network.eval()
+def _maps(network: nn.Module, channels: int, height: int, width: int) -> list[FeatureInfo]:
+    """Returns what is known of the map that each stage gives, from two images without content.
+
+    A map grows by one pixel where the image grows by its stride, whatever is lost at the borders.
+    """
+    shadow: nn.Module = copy.deepcopy(network).to("meta").eval()
+    walked: Walks = shadow  # type: ignore[assignment]
+    sizes = []
     try:
         with torch.no_grad():
-            return [
-                (one.shape[1], one.shape[2])
-                for one in walked.walk(torch.zeros(1, channels, height, width, device=device))
-            ]
-    finally:
-        for part in training:
-            part.training = True
+            for more in (0, GROWTH):
+                image = torch.empty(1, channels, height + more, width + more, device="meta")
+                sizes.append([one.shape[1:] for one in walked.walk(image)])
+    except RuntimeError as error:
+        raise UserError(f"features: images of {height}x{width} pixels do not go through it ({error})") from None
+    return [
+        FeatureInfo(small[0], GROWTH // (large[1] - small[1]) if large[1] > small[1] else 0, small[1], small[2])
+        for small, large in zip(*sizes, strict=True)
+    ]

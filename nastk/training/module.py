@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from nastk.seeds import derive_seed
-from nastk.training.batches import Batches
 from nastk.training.class_weights import weighted_loss
 from nastk.training.failure import TrainingError
 from nastk.training.recipe import Recipe
 from nastk.training.scoring import score
 from nastk.training.seeds import seed_step
+from nastk.training.stream import BatchStream
 
 __all__ = ["AfterEpoch", "Classifier", "clip_norm", "score"]
 
@@ -39,7 +39,7 @@ class Classifier(pl.LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        batches: Batches,
+        batches: BatchStream,
         recipe: Recipe,
         *,
         seed: int,
@@ -73,7 +73,7 @@ class Classifier(pl.LightningModule):
         self.train_loss = math.nan
         self._progress: Callable[[float], None] | None = getattr(network, "set_drop_path_progress", None)
 
-    def train_dataloader(self) -> Batches:
+    def train_dataloader(self) -> BatchStream:
         """Returns the batches; they are on the device already."""
         return self.batches
 

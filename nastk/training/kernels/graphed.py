@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from nastk.ops.drop_path import DropPath
-from nastk.training.batches import Batches
 from nastk.training.share import Share
+from nastk.training.stream import BatchStream
 
 # Capturing costs several steps; a shorter training is over before that pays.
 LEAST_STEPS = 50
@@ -30,7 +30,7 @@ def why_not(network: nn.Module, device: torch.device, share: Share) -> str | Non
 
 @contextmanager
 def graphed(
-    network: nn.Module, batches: Batches, device: torch.device, *, wanted: bool | str, steps: int, bf16: bool
+    network: nn.Module, batches: BatchStream, device: torch.device, *, wanted: bool | str, steps: int, bf16: bool
 ) -> Iterator[bool]:
     """Lets `network` replay captured graphs in training mode for the block; in eval mode it runs as ever.
 
@@ -62,7 +62,7 @@ def graphed(
     yield False
 
 
-def _capture(network: nn.Module, batches: Batches, device: torch.device, bf16: bool) -> str | None:
+def _capture(network: nn.Module, batches: BatchStream, device: torch.device, bf16: bool) -> str | None:
     """Captures, and returns None, or why that failed."""
     example = torch.zeros(batches.shape, device=device).contiguous(memory_format=torch.channels_last)
     buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
