@@ -22,7 +22,7 @@ class Segmentation(DenseTask):
 
     name: ClassVar[str] = "segmentation"
     score: ClassVar[str] = "miou"
-    outputs: ClassVar[tuple[str, ...]] = ("logits",)
+    outputs: ClassVar[tuple[str, ...]] = ("mask_logits",)
 
     def __init__(self) -> None:
         self._classes = 0

@@ -61,7 +61,7 @@ class DenseTask(ABC):
     Attributes:
         name: on the command line, task=<name>, and in the set's format.
         score: which of the metric's numbers says how good the network is, from 0 to 1, more is better.
-        outputs: names of what comes out of the head, in its order; the ONNX file's outputs.
+        outputs: names of what comes out of the head, in its order: the ONNX file's outputs. "logits" is a classifier's.
     """
 
     name: ClassVar[str]

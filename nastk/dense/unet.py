@@ -73,6 +73,6 @@ class UNetDecoder(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         *others, latest = maps
         for step in self.steps:
-            latest = step(latest, others.pop()) if step.beside else step(latest)  # type: ignore[operator]
+            latest = step(latest, others.pop()) if step.beside else step(latest)
         logits: Tensor = self.classify(latest)
         return logits

@@ -103,7 +103,7 @@ class Classifier(pl.LightningModule):
         if self._progress is not None:
             self._progress(step / self.steps)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Returns the loss of a batch."""
         x, y = batch
         output = self.network(x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,13 @@ INPUT, OUTPUT = "image", "logits"
 
 
 class GraphBuilder:
-    """An ONNX graph under construction, from one input `image` to one output `logits`, with a free batch size."""
+    """An ONNX graph under construction, from one input `image` to outputs of given names, with a free batch size."""
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: Sequence[str] = (OUTPUT,)) -> None:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, NDArray[Any]] = {}
         self._known: dict[tuple[object, ...], str] = {}
-        self._names: set[str] = {INPUT, OUTPUT}
+        self._names: set[str] = {INPUT, *outputs}
         self._rectified: set[str] = set()
 
     def constant(self, value: NDArray[Any], name: str) -> str:
@@ -55,26 +55,32 @@ class GraphBuilder:
             self._rectified.add(output)
         return output
 
-    def model(self, output: str, shape: Sequence[int], metadata: Mapping[str, str], producer: str) -> onnx.ModelProto:
+    def model(
+        self, outputs: Mapping[str, tuple[str, int]], shape: Sequence[int], metadata: Mapping[str, str], producer: str
+    ) -> onnx.ModelProto:
         """Closes the graph.
 
         Args:
-            output: the name that `add` gave for what becomes `logits`.
+            outputs: by its public name, the name that `add` gave for what becomes it, each once, and its dimensions.
             shape: of one image, (C, H, W).
             metadata: goes into the file as text pairs.
             producer: version of nastk.
         """
-        nodes = self._reachable(output)
+        public = {made: name for name, (made, _) in outputs.items()}
+        nodes = self._reachable(public)
         for node in nodes:
             # The last node carries the public name, so that no Identity is needed only to rename.
-            node.output[:] = [OUTPUT if name == output else name for name in node.output]
-            node.input[:] = [OUTPUT if name == output else name for name in node.input]
+            node.output[:] = [public.get(name, name) for name in node.output]
+            node.input[:] = [public.get(name, name) for name in node.input]
         read = {name for node in nodes for name in node.input}
         graph = helper.make_graph(
             nodes,
             "nastk",
             [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", *shape])],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", None])],
+            [
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *[None] * (rank - 1)])
+                for name, (_, rank) in outputs.items()
+            ],
             [numpy_helper.from_array(value, name) for name, value in self._constants.items() if name in read],
         )
         model = helper.make_model(
@@ -86,11 +92,12 @@ class GraphBuilder:
         )
         helper.set_model_props(model, dict(sorted(metadata.items())))
         inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
-        model.graph.output[0].CopyFrom(inferred.graph.output[0])
+        for output, known in zip(model.graph.output, inferred.graph.output, strict=True):
+            output.CopyFrom(known)
         return model
 
-    def _reachable(self, output: str) -> list[onnx.NodeProto]:
-        needed, kept = {output}, []
+    def _reachable(self, outputs: Iterable[str]) -> list[onnx.NodeProto]:
+        needed, kept = set(outputs), []
         for node in reversed(self._nodes):
             if node.output[0] in needed:
                 needed.update(node.input)

@@ -7,7 +7,7 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import onnx
 import torch
@@ -20,7 +20,10 @@ from nastk.ops.merging import merged_network
 
 
 def exported_model(
-    network: nn.Module, example_shape: tuple[int, ...], metadata: Mapping[str, str] | None = None
+    network: nn.Module,
+    example_shape: tuple[int, ...],
+    metadata: Mapping[str, str] | None = None,
+    outputs: Sequence[str] = (OUTPUT,),
 ) -> onnx.ModelProto:
     """Writes the network with `torch.onnx.export` (dynamo), in the same form: names, free batch, pooling.
 
@@ -39,7 +42,7 @@ def exported_model(
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 opset_version=OPSET,
                 input_names=[INPUT],
-                output_names=[OUTPUT],
+                output_names=list(outputs),
                 external_data=False,
                 verbose=False,
             )

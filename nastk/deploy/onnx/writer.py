@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,10 +26,12 @@ from nastk.deploy.onnx import (  # noqa: F401  (they enter their emitters)
 from nastk.deploy.onnx.absorbed import absorbed, module_of
 from nastk.deploy.onnx.emitters import convolution
 from nastk.deploy.onnx.emitting import EMITTERS, SHAPED, Call, UnsupportedError, Value, emit
-from nastk.deploy.onnx.graph import INPUT, GraphBuilder
+from nastk.deploy.onnx.graph import INPUT, OUTPUT, GraphBuilder
 from nastk.deploy.onnx.torch_exporter import evaluating, exported_model
 from nastk.files import write_bytes
 from nastk.ops.merging import Mergeable, merged_network
+
+CLASSIFIER = (OUTPUT,)
 
 
 def write_onnx(
@@ -59,29 +61,45 @@ def serialise(model: onnx.ModelProto) -> bytes:
 
 
 def onnx_model(
-    network: nn.Module, example_shape: tuple[int, ...], metadata: Mapping[str, str] | None = None
+    network: nn.Module,
+    example_shape: tuple[int, ...],
+    metadata: Mapping[str, str] | None = None,
+    outputs: Sequence[str] = CLASSIFIER,
 ) -> onnx.ModelProto:
-    """Returns the model that `write_onnx` writes, by the quick writer or, where that gives up, by torch's exporter."""
+    """Returns the model that `write_onnx` writes, by the quick writer or, where that gives up, by torch's exporter.
+
+    Args:
+        network, example_shape, metadata: as `write_onnx` takes them.
+        outputs: names of what comes out, where it is not a classifier's logits: float32, the batch first.
+    """
     try:
-        return quick_model(network, example_shape, metadata)
+        return quick_model(network, example_shape, metadata, outputs)
     except UnsupportedError as reason:
         logging.getLogger(__name__).info("torch.onnx.export instead of the quick writer: %s", reason)
-        return exported_model(network, example_shape, metadata)
+        return exported_model(network, example_shape, metadata, outputs)
 
 
 def quick_model(
-    network: nn.Module, example_shape: tuple[int, ...], metadata: Mapping[str, str] | None = None
+    network: nn.Module,
+    example_shape: tuple[int, ...],
+    metadata: Mapping[str, str] | None = None,
+    outputs: Sequence[str] = CLASSIFIER,
 ) -> onnx.ModelProto:
     """Traces the network symbolically and writes each call by the table of emitters.
 
     Raises:
         UnsupportedError: a call that the table cannot say exactly, or control flow that depends on data.
     """
-    graph, values = _written(merged_network(network), example_shape)
-    logits = next(value for node, value in values.items() if node.op == "output")
-    if not isinstance(logits, Value) or logits.rank != 2 or logits.name == INPUT:
+    graph, values = _written(merged_network(network), example_shape, outputs)
+    result = next(value for node, value in values.items() if node.op == "output")
+    found = result if isinstance(result, tuple | list) else [result]
+    names = {value.name for value in found if isinstance(value, Value)} - {INPUT}
+    if not len(found) == len(names) == len(outputs):
+        raise UnsupportedError(f"the network's result is not a tensor each for {', '.join(outputs)}")
+    if outputs == CLASSIFIER and found[0].rank != 2:
         raise UnsupportedError("the network's result is not one tensor (N, classes)")
-    return graph.model(logits.name, example_shape[1:], metadata or {}, __version__)
+    made = {name: (value.name, value.rank) for name, value in zip(outputs, found, strict=True)}
+    return graph.model(made, example_shape[1:], metadata or {}, __version__)
 
 
 class _Tracer(fx.Tracer):
@@ -117,7 +135,9 @@ def layers_by_node(network: nn.Module, example_shape: tuple[int, ...]) -> dict[s
     return found
 
 
-def _written(network: nn.Module, example_shape: tuple[int, ...]) -> tuple[GraphBuilder, dict[fx.Node, Any]]:
+def _written(
+    network: nn.Module, example_shape: tuple[int, ...], outputs: Sequence[str] = CLASSIFIER
+) -> tuple[GraphBuilder, dict[fx.Node, Any]]:
     """Returns the graph, and what each traced call became in it."""
     with evaluating(network):
         try:
@@ -125,7 +145,7 @@ def _written(network: nn.Module, example_shape: tuple[int, ...]) -> tuple[GraphB
         except Exception as error:  # whatever a forward does with a proxy, the general exporter may still take it
             raise UnsupportedError(f"tracing: {type(error).__name__}: {error}") from error
         _tell_shapes(traced, network, example_shape)
-        graph, values = GraphBuilder(), dict[fx.Node, Any]()
+        graph, values = GraphBuilder(outputs), dict[fx.Node, Any]()
         for node in traced.nodes:
             values[node] = _write(node, graph, values, network, len(example_shape))
     return graph, values
