@@ -60,11 +60,11 @@ def quality(logits: NDArray[np.float32], reference: NDArray[np.float32], labels:
 
 
 def check_parity(file: str, logits: NDArray[np.float32], reference: NDArray[np.float32]) -> None:
-    """Raises ParityError where a logit of the float32 file is further from torch's than rounding explains."""
+    """Raises ParityError where a number of the float32 file is further from torch's than rounding explains."""
     difference = float(np.abs(logits - reference).max())
     allowed = PARITY_TOLERANCE * max(1.0, float(np.abs(reference).max()))
     if not difference <= allowed:
-        raise ParityError(f"{file}: a logit differs from torch's by {difference:.3g}, allowed is {allowed:.3g}")
+        raise ParityError(f"{file}: an output differs from torch's by {difference:.3g}, allowed is {allowed:.3g}")
 
 
 @dataclass(frozen=True)
