@@ -19,6 +19,8 @@ def export(config: DictConfig) -> None:
     folders = run_export(config)
     for folder in folders:
         print(f"Exported files: {folder}")
+    if config.network.features:
+        return  # there is no accuracy to measure
     if config.run is not None:
         say_next("bench", run=folders[0].parent.parent)
     else:

@@ -128,7 +128,8 @@ def _understood(argument: str, swept: bool = False) -> str:
     if argument.startswith("space="):
         return f"+{argument}"
     name, _, value = argument.partition("=")
-    if name not in PATHS or not value or value == "null" or any(sign in value for sign in "'\"${\\"):
+    is_path = name in PATHS or (name == "data" and value.endswith(".npz"))  # elsewhere data names a source
+    if not is_path or not value or value == "null" or any(sign in value for sign in "'\"${\\"):
         return argument
     if ("(" if swept else ",") in value:
         return argument

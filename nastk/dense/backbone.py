@@ -38,10 +38,8 @@ class Backbone:
     def of_trained(folder: Path) -> Backbone:
         """Returns the backbone of a transfer folder; raises UserError where that is missing or damaged."""
         found = load_trained(folder)
-        values = found.facts["normalisation"]
-        return Backbone(
-            found.genotype, found.config, folder, Normalisation(tuple(values["mean"]), tuple(values["std"]))
-        )
+        mean, std = (tuple(found.facts["normalisation"][name]) for name in ("mean", "std"))
+        return Backbone(found.genotype, found.config, folder, Normalisation(mean, std))
 
     def build(self, height: int, width: int) -> FeatureNetwork:
         """Returns the network for images of another size than it was made for, perhaps; random weights are torch's.

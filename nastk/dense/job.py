@@ -46,6 +46,15 @@ class DenseJob:
         backbone = self.backbone.build(height, width)
         return DenseNetwork(backbone, self.task.head(backbone.info, len(self.data.classes), height, width))
 
+    def check(self) -> None:
+        """Raises UserError where the network cannot be built for these images."""
+        self.untrained()
+
+    def untrained(self) -> DenseNetwork:
+        """Returns the same without a trace in torch's generator, for weights that are read."""
+        with torch.random.fork_rng(devices=[]):
+            return self.network()
+
     def normalisation(self) -> Normalisation:
         """Returns what the weights were trained with, of random ones the training images' own mean and deviation."""
         if self.backbone.normalisation is not None:

@@ -56,7 +56,7 @@ def train_dense(job: DenseJob, folder: Path, progress: Progress | None = None) -
             written, or the training diverged or ran out of memory.
     """
     device, settings = choose_device(job.settings.device), job.settings
-    _untrained(job)  # what does not fit is said before the folder is made
+    job.check()  # what does not fit is said before the folder is made
     claim_folder(folder, job.record())
     if not (folder / METRICS).exists():
         seed = derive_seed(settings.seed, job.backbone.genotype.key, job.task.name)
@@ -72,14 +72,9 @@ def train_dense(job: DenseJob, folder: Path, progress: Progress | None = None) -
 
 def trained_network(job: DenseJob, folder: Path) -> DenseNetwork:
     """Returns the network that `train_dense` left in `folder`, in eval mode; raises UserError where it is damaged."""
-    network = _untrained(job)
+    network = job.untrained()
     load_weights(folder / MODEL, network)
     return network.eval()
-
-
-def _untrained(job: DenseJob) -> DenseNetwork:
-    with torch.random.fork_rng(devices=[]):
-        return job.network()
 
 
 def _train(job: DenseJob, folder: Path, device: torch.device, seed: int, progress: Progress | None) -> None:

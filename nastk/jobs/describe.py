@@ -6,14 +6,18 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
+from torch import nn
 
+from nastk.checks import check_flag
 from nastk.config.build import jsonable, plain, shipped
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import skeleton_named
 from nastk.networks import NetworkConfig, build_network
 from nastk.networks.count import count_macs, count_parameters
+from nastk.networks.features import FeatureNetwork, map_facts
 from nastk.outside import read_json
 
 SCHEMA = 1
@@ -22,15 +26,17 @@ SCHEMA = 1
 def description(config: DictConfig) -> dict[str, Any]:
     """Returns the facts that `nastk.describe format=json` prints.
 
+    With `network.features=true` there are "features" too: parameters and MACs without head and classifier, and maps.
+
     `params` counts the network that is deployed, without the auxiliary head; `params_with_auxiliary` what is trained
     with one. `macs` are those of convolutions and linear layers on one image.
 
     Raises:
-        UserError: no genotype was given, or the file holds none.
+        UserError: no genotype was given, or the file holds none; the network has no feature maps that were asked for.
     """
-    import torch
-
     fields = jsonable(plain(config.network))
+    features = fields.pop("features", False)
+    check_flag("network.features", features)
     stored = fields.pop("genotype", None)
     if config.genotype is not None:
         stored = _genotype_in(Path(str(config.genotype)))
@@ -45,17 +51,19 @@ def description(config: DictConfig) -> dict[str, Any]:
         network = build_network(genotype, deployed)
         with_auxiliary = count_parameters(build_network(genotype, trained), auxiliary=True)
     shape = list(deployed.shape)
+    counts = {"params": count_parameters(network, auxiliary=False), "macs": count_macs(network, deployed)}
     return {
         "schema": SCHEMA,
-        "params": count_parameters(network, auxiliary=False),
+        "params": counts["params"],
         "params_with_auxiliary": with_auxiliary,
-        "macs": count_macs(network, deployed),
+        "macs": counts["macs"],
         "input": shape,
         "classes": deployed.classes,
         "skeleton": genotype.skeleton,
         "key": genotype.key,
         "network": deployed.to_dict(),
         "genotype": genotype.to_dict(),
+        **({"features": _features(network, deployed)} if features else {}),
     }
 
 
@@ -73,8 +81,26 @@ def as_text(facts: dict[str, Any]) -> str:
         f"MACs        {facts['macs']:,}",
         f"key         {facts['key']}",
     ]
+    if "features" in facts:
+        lines += _features_told(facts["features"])
     lines += genotype.lines()
     return "\n".join(lines)
+
+
+def _features(network: nn.Module, config: NetworkConfig) -> dict[str, Any]:
+    """Returns what the network is as a backbone; its head and classifier are taken off it."""
+    backbone = FeatureNetwork(network, *config.shape)
+    return {
+        "params": count_parameters(backbone, auxiliary=False),
+        "macs": count_macs(backbone, config),
+        "maps": map_facts(backbone.info),
+    }
+
+
+def _features_told(features: dict[str, Any]) -> list[str]:
+    maps = [f"{one['name']}: {one['channels']} channels, {one['height']}x{one['width']}" for one in features["maps"]]
+    first = f"backbone    {features['params']:,} parameters, {features['macs']:,} MACs, {len(maps)} feature maps"
+    return [first, *(f"  {line}" for line in maps)]
 
 
 def _genotype_in(path: Path) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +75,16 @@ class FeatureNetwork(nn.Module):
         walked: Walks = self.network  # type: ignore[assignment]
         maps = list(walked.walk(image))
         return tuple(maps[place] for place in self._places)
+
+
+def map_names(info: Sequence[FeatureInfo]) -> tuple[str, ...]:
+    """Returns the names of the maps, as the ONNX files' outputs have them."""
+    return tuple(f"stride{one.stride}" for one in info)
+
+
+def map_facts(info: Sequence[FeatureInfo]) -> list[dict[str, Any]]:
+    """Returns the maps as plain values."""
+    return [{"name": name, **one._asdict()} for name, one in zip(map_names(info), info, strict=True)]
 
 
 def _maps(network: nn.Module, channels: int, height: int, width: int) -> list[FeatureInfo]:
