@@ -64,7 +64,7 @@ def export_backbone(transfer_folder: Path, out_folder: Path, data: ImageSource, 
 def _put(
     folder: Path, content: Mapping[str, bytes], known: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Writes the files and what is known of them into a folder that appears at once; returns the content of its JSON."""
+    """Writes the files and what is known of them into a folder that appears at once; returns its JSON."""
     clear_left_over(folder)
     strange = sorted({path.name for path in folder.iterdir()} - {*content, FACTS}) if folder.is_dir() else []
     if strange:

@@ -11,9 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from nastk.checks import check_flag
 from nastk.config.build import build, plain, settings
-from nastk.dense.backbone_export import ONNX, ONNX_INT8, export_backbone
 from nastk.deploy.export.export import export_model
 from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.export.renewal import card_note
@@ -21,6 +19,7 @@ from nastk.deploy.export.timings import timed_now
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.jobs.bench_record import refresh_bench
+from nastk.jobs.export_backbones import check_features, export_backbones
 from nastk.jobs.export_targets import also_targets, earlier_targets, export_targets
 from nastk.jobs.given import run_settings
 from nastk.jobs.int8_lines import int8_lines
@@ -33,8 +32,6 @@ from nastk.runs.folder import held
 from nastk.runs.ranking import Ranked, read_ranking, read_ranks, standing
 from nastk.stats.steadiness import untrusted
 
-BACKBONE = "backbone"  # beside a run's export/
-
 
 def run_export(config: DictConfig) -> list[Path]:
     """Exports the trained networks of `config.run`, or the one in `config.model`; returns the folders of the exports.
@@ -43,8 +40,7 @@ def run_export(config: DictConfig) -> list[Path]:
         UserError: nothing is trained there yet, or one of `export_model`'s.
     """
     how, qat = export_plan(config), qat_plan(config)
-    as_backbone = config.network.features
-    check_flag("network.features", as_backbone)
+    as_backbone = check_features(config)
     with contextlib.ExitStack() as stack:
         if config.model is not None:
             run, models = _run_of(Path(config.model)), [Path(config.model)]
@@ -61,25 +57,9 @@ def run_export(config: DictConfig) -> list[Path]:
             stack.enter_context(held(run))
         data = _data(config, run)
         if as_backbone:
-            return [_export_backbone(model, data, how) for model in models]
+            return export_backbones(models, data, how)
         targets = export_targets(config, run)
         return [_export(config, run, model, data, targets, how, qat) for model in models]
-
-
-def _export_backbone(model: Path, data: Any, how: ExportSettings) -> Path:
-    """Writes a network without its head, and says how its files compare; returns their folder."""
-    out = model.parent.parent / BACKBONE / model.name
-    facts = export_backbone(model, out, data, how.calibration)
-    exact, int8 = facts["files"][ONNX]["against_torch"], facts["files"][ONNX_INT8]["against_fp32"]
-    for one in facts["maps"]:
-        name = one["name"]
-        print(
-            f"backbone {model.name[:8]}: {name}, {one['channels']} channels, {one['height']}x{one['width']}: {ONNX} "
-            f"differs from torch by at most {exact[name]['max_difference']:.2g}, {ONNX_INT8} has a signal of "
-            f"{int8[name]['snr_db']:.1f} dB above its error",
-            file=sys.stderr,
-        )
-    return out
 
 
 def _export(

@@ -15,6 +15,10 @@ STRIDES = (4, 8, 16, 32)
 GROWTH = 128  # pixels, a multiple of every stride that there is
 
 
+class NoMapsError(UserError):
+    """A network that is no backbone for images of this size."""
+
+
 class FeatureInfo(NamedTuple):
     """What is known of a feature map: its channels, how many pixels of the image one of it is, and its own size."""
 
@@ -46,7 +50,7 @@ class FeatureNetwork(nn.Module):
     Shapes: (N, channels, height, width) to one (N, `info[i].channels`, `info[i].height`, `info[i].width`) each.
 
     Raises:
-        UserError: the network has no map of any of the strides, or the images have fewer pixels than one is made of.
+        NoMapsError: the network has no map of any of the strides, or the images have fewer pixels than one is made of.
     """
 
     def __init__(
@@ -54,13 +58,13 @@ class FeatureNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if not hasattr(network, "walk"):
-            raise UserError(f"features: {type(network).__name__} has no feature maps")
+            raise NoMapsError(f"features: {type(network).__name__} has no feature maps")
         found = {one.stride: (place, one) for place, one in enumerate(_maps(network, channels, height, width))}
         found = {stride: found[stride] for stride in strides if stride in found}
         if not found:
-            raise UserError(f"features: no map of stride {', '.join(map(str, strides))} for {height}x{width} pixels")
+            raise NoMapsError(f"features: no map of stride {', '.join(map(str, strides))} for {height}x{width} pixels")
         if min(height, width) < max(found):
-            raise UserError(
+            raise NoMapsError(
                 f"features: images of {height}x{width} pixels, expected at least {max(found)} a side: so many pixels "
                 "one of the last map stands for"
             )
@@ -101,7 +105,7 @@ def _maps(network: nn.Module, channels: int, height: int, width: int) -> list[Fe
                 image = torch.empty(1, channels, height + more, width + more, device="meta")
                 sizes.append([one.shape[1:] for one in walked.walk(image)])
     except RuntimeError as error:
-        raise UserError(f"features: images of {height}x{width} pixels do not go through it ({error})") from None
+        raise NoMapsError(f"features: images of {height}x{width} pixels do not go through it ({error})") from None
     return [
         FeatureInfo(small[0], GROWTH // (large[1] - small[1]) if large[1] > small[1] else 0, small[1], small[2])
         for small, large in zip(*sizes, strict=True)
