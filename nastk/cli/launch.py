@@ -80,7 +80,13 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
 
 def _words(given: list[str], config_name: str) -> list[str]:
     swept = any(word in ("-m", "--multirun") for word in given)
-    return words_for_run([_understood(word, swept) for word in given], config_name)
+    meant = [f"data.root={word.removeprefix('data=')}" if _is_set(word, config_name) else word for word in given]
+    return words_for_run([_understood(word, swept) for word in meant], config_name)
+
+
+def _is_set(word: str, config_name: str) -> bool:
+    """Says whether a word names the file of a set, where there is no choice of sources; to Hydra it names a source."""
+    return config_name == "backbone" and word.startswith("data=")
 
 
 def _run(entry: Callable[[], Any], sweep: Sweep | None, config_name: str) -> None:
@@ -128,8 +134,7 @@ def _understood(argument: str, swept: bool = False) -> str:
     if argument.startswith("space="):
         return f"+{argument}"
     name, _, value = argument.partition("=")
-    is_path = name in PATHS or (name == "data" and value.endswith(".npz"))  # elsewhere data names a source
-    if not is_path or not value or value == "null" or any(sign in value for sign in "'\"${\\"):
+    if name not in PATHS or not value or value == "null" or any(sign in value for sign in "'\"${\\"):
         return argument
     if ("(" if swept else ",") in value:
         return argument

@@ -39,9 +39,9 @@ def run_backbone(config: DictConfig) -> Path:
     task = make_task(config.task)
     settings: DenseSettings = build(config.training, "training", DenseSettings)
     backbone, name = _backbone(config)
-    if config.data is None:
+    if config.data.root is None:
         raise UserError("data: not given, expected data=<an .npz file of images with targets>")
-    path = Path(check_path("data", config.data)).expanduser()
+    path = Path(check_path("data", config.data.root)).expanduser()
     job = DenseJob(backbone, task, read_set(path, task.name), settings)
     job.check()
     out = Path(config.runs) / f"{task.name}-{path.stem}-{name}" if config.out is None else Path(str(config.out))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import fx
+from torch import fx, nn
 
 from nastk.errors import UserError
 from nastk.genotype.stages import StageGenotype
 from nastk.networks import NetworkConfig, build_network
-from nastk.networks.features import FeatureInfo, FeatureNetwork
+from nastk.networks.features import STRIDES, FeatureInfo, FeatureNetwork
 from nastk.networks.stages import StageNetwork, build_stages
-from tests.blocks.test_classics import built
+from tests.networks.named import FOLDER, named
 
 
 def small() -> StageNetwork:
@@ -21,17 +21,59 @@ def small() -> StageNetwork:
     return build_stages(StageGenotype.from_dict(data), classes=3, channels=3, height=32, width=48)
 
 
-def test_resnet50_has_the_maps_that_timm_tells() -> None:
+# Channels at strides 4, 8, 16 and 32, as `timm.create_model(..., features_only=True).feature_info.channels()` has them.
+TIMM = {
+    "resnet18": (64, 128, 256, 512),
+    "resnet50": (256, 512, 1024, 2048),
+    "mobilenet_v2": (24, 32, 96, 320),
+    "efficientnet_b0": (24, 40, 112, 320),
+    "densenet121": (256, 512, 1024, 1024),
+    "vgg16": (256, 512, 512, 512),
+}
+# What is not padded loses pixels at the borders; what is for small images keeps their size longer.
+SOME_STRIDES = {
+    "squeezenet1_0": (4, 8, 16),
+    "squeezenet1_1": (4, 8, 16),
+    "preactresnet18": (4, 8),
+    "nasnet_a_cifar": (4,),
+    "darts_v2": (4,),
+}
+CLASSICS = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "default")
+
+
+def backbone_of(name: str, side: int) -> FeatureNetwork:
+    genotype, config = named(name)
     with torch.device("meta"):
-        backbone = FeatureNetwork(built("resnet50"), 3, 224, 224)
-        maps = backbone(torch.zeros(1, 3, 224, 224))
-    assert backbone.info == tuple(map(FeatureInfo, (256, 512, 1024, 2048), (4, 8, 16, 32)))
-    assert [tuple(one.shape[1:]) for one in maps] == [(256, 56, 56), (512, 28, 28), (1024, 14, 14), (2048, 7, 7)]
+        return FeatureNetwork(build_network(genotype, config), 3, side, side)
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_the_maps_are_those_that_timm_tells(name: str) -> None:
+    backbone = backbone_of(name, 224)
+    assert backbone.info == tuple(
+        FeatureInfo(channels, stride, 224 // stride, 224 // stride)
+        for channels, stride in zip(TIMM[name], STRIDES, strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", CLASSICS)
+def test_every_known_network_is_a_backbone(name: str) -> None:
+    backbone = backbone_of(name, 64)
+    assert tuple(one.stride for one in backbone.info) == SOME_STRIDES.get(name, STRIDES)
+    with torch.device("meta"), torch.no_grad():
+        maps = backbone.eval()(torch.zeros(1, 3, 64, 64))
+    assert [tuple(one.shape[1:]) for one in maps] == [(one.channels, one.height, one.width) for one in backbone.info]
+
+
+def test_strides_are_the_windows_where_no_size_tells_them() -> None:
+    """AlexNet's windows are not padded: of 224 pixels it leaves 55, 27, 13 and 6."""
+    info = backbone_of("alexnet", 224).info
+    assert [(one.stride, one.height) for one in info] == [(4, 55), (8, 27), (16, 13), (32, 6)]
 
 
 def test_strides_that_are_not_reached_are_left_out_and_a_head_is_no_feature() -> None:
     backbone = FeatureNetwork(small(), 3, 32, 48)
-    assert backbone.info == (FeatureInfo(16, 4), FeatureInfo(24, 8))
+    assert backbone.info == (FeatureInfo(16, 4, 8, 12), FeatureInfo(24, 8, 4, 6))
     assert [tuple(one.shape) for one in backbone(torch.zeros(2, 3, 32, 48))] == [(2, 16, 8, 12), (2, 24, 4, 6)]
 
 
@@ -55,3 +97,26 @@ def test_a_resolution_that_is_not_the_images_is_refused_for_no_network_resizes()
 def test_no_map_of_the_strides_is_said() -> None:
     with pytest.raises(UserError, match="no map of stride 16, 32 for 32x48 pixels"):
         FeatureNetwork(small(), 3, 32, 48, (16, 32))
+
+
+def test_images_with_fewer_pixels_than_one_of_the_last_map_are_refused() -> None:
+    backbone = FeatureNetwork(small(), 3, 8, 16)
+    assert [one.stride for one in backbone.info] == [4, 8]
+    with pytest.raises(UserError, match="images of 7x16 pixels, expected at least 8 a side"):
+        FeatureNetwork(small(), 3, 7, 16)
+    with pytest.raises(UserError, match="images of 20x20 pixels do not go through"):
+        backbone_of("xception", 20)
+
+
+def test_a_network_without_stages_has_no_feature_maps() -> None:
+    with pytest.raises(UserError, match="features: Linear has no feature maps"):
+        FeatureNetwork(nn.Linear(3, 3), 3, 32, 32)
+
+
+def test_looking_for_the_maps_leaves_weights_statistics_and_mode_as_they_were() -> None:
+    network = small()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    backbone = FeatureNetwork(network, 3, 32, 48)
+    assert backbone.training
+    after = backbone.network.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in after)
