@@ -38,6 +38,7 @@ SOME_STRIDES = {
     "nasnet_a_cifar": (4,),
     "darts_v2": (4,),
 }
+LONG = ("nasnet_a_cifar", "nasnet_a_large", "darts_v2")  # to build
 CLASSICS = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "default")
 
 
@@ -47,22 +48,13 @@ def backbone_of(name: str, side: int) -> FeatureNetwork:
         return FeatureNetwork(build_network(genotype, config), 3, side, side)
 
 
-@pytest.mark.parametrize("name", TIMM)
-def test_the_maps_are_those_that_timm_tells(name: str) -> None:
-    backbone = backbone_of(name, 224)
-    assert backbone.info == tuple(
-        FeatureInfo(channels, stride, 224 // stride, 224 // stride)
-        for channels, stride in zip(TIMM[name], STRIDES, strict=True)
-    )
-
-
-@pytest.mark.parametrize("name", CLASSICS)
-def test_every_known_network_is_a_backbone(name: str) -> None:
-    backbone = backbone_of(name, 64)
-    assert tuple(one.stride for one in backbone.info) == SOME_STRIDES.get(name, STRIDES)
-    with torch.device("meta"), torch.no_grad():
-        maps = backbone.eval()(torch.zeros(1, 3, 64, 64))
-    assert [tuple(one.shape[1:]) for one in maps] == [(one.channels, one.height, one.width) for one in backbone.info]
+@pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.slow] * (one in LONG)) for one in CLASSICS])
+def test_every_known_network_is_a_backbone_with_the_channels_that_timm_tells(name: str) -> None:
+    info = backbone_of(name, 64).info
+    assert tuple(one.stride for one in info) == SOME_STRIDES.get(name, STRIDES)
+    if name in TIMM:
+        assert tuple(one.channels for one in info) == TIMM[name]
+        assert all(one.height == one.width == 64 // one.stride for one in info)
 
 
 def test_strides_are_the_windows_where_no_size_tells_them() -> None:
@@ -104,8 +96,8 @@ def test_images_with_fewer_pixels_than_one_of_the_last_map_are_refused() -> None
     assert [one.stride for one in backbone.info] == [4, 8]
     with pytest.raises(UserError, match="images of 7x16 pixels, expected at least 8 a side"):
         FeatureNetwork(small(), 3, 7, 16)
-    with pytest.raises(UserError, match="images of 20x20 pixels do not go through"):
-        backbone_of("xception", 20)
+    with pytest.raises(UserError, match="images of 4x4 pixels do not go through"):
+        backbone_of("xception", 4)
 
 
 def test_a_network_without_stages_has_no_feature_maps() -> None:
