@@ -9,7 +9,6 @@ from torch import Tensor
 
 from nastk.data.normalisation import Normalisation
 from nastk.dense.task import DenseImages, DenseTask, Target
-from nastk.errors import UserError
 from nastk.seeds import derive_seed
 from nastk.training.share import Share
 
@@ -46,10 +45,8 @@ class DenseBatches:
         seed: int,
         device: torch.device,
     ) -> None:
-        """Prepares; raises UserError where there are fewer images than `batch`."""
-        count, height, width, _ = images.images.shape
-        if batch > count:
-            raise UserError(f"batch={batch}, expected at most {count}: that many training images there are")
+        """Prepares batches of `batch` images, of which there are as many at least."""
+        _, height, width, _ = images.images.shape
         self.epoch = 0
         self.skip = 0
         self.seed = seed

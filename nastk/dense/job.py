@@ -16,6 +16,7 @@ from nastk.dense.batches import as_read
 from nastk.dense.network import DenseNetwork
 from nastk.dense.settings import DenseSettings
 from nastk.dense.task import SPLITS, DenseImages, DenseSet, DenseTask
+from nastk.errors import UserError
 from nastk.training.record import ELSEWHERE
 
 SCHEMA = 1
@@ -47,7 +48,12 @@ class DenseJob:
         return DenseNetwork(backbone, self.task.head(backbone.info, len(self.data.classes), height, width))
 
     def check(self) -> None:
-        """Raises UserError where the network cannot be built for these images."""
+        """Raises UserError where the images are too few, or the network cannot be built for them."""
+        count = len(self.data.split("train").targets)
+        if self.settings.batch > count:
+            raise UserError(
+                f"batch={self.settings.batch}, expected at most {count}: that many training images there are"
+            )
         self.untrained()
 
     def untrained(self) -> DenseNetwork:

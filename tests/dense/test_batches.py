@@ -13,7 +13,6 @@ from nastk.data.normalisation import Normalisation
 from nastk.dense.batches import DenseBatches, as_read, in_order
 from nastk.dense.segmentation import Segmentation
 from nastk.dense.task import DenseImages
-from nastk.errors import UserError
 
 CPU = torch.device("cpu")
 AS_IT_IS = Normalisation((0.0,) * 3, (1 / 255,) * 3)  # pixels stay what they are, 0..255
@@ -76,8 +75,3 @@ def test_a_backbone_of_grey_images_sees_them_as_pillow_makes_them_grey() -> None
 def test_all_of_a_split_comes_in_its_order() -> None:
     images = [image for found, _ in in_order(numbered(37), AS_IT_IS, CPU) for image in found]
     assert [int(image[0, 0, 0].round()) for image in images] == [8 * place % 256 for place in range(37)]
-
-
-def test_fewer_images_than_a_batch_are_refused() -> None:
-    with pytest.raises(UserError, match="batch=8, expected at most 7: that many training images there are"):
-        batches(batch=8)

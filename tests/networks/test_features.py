@@ -38,7 +38,7 @@ SOME_STRIDES = {
     "nasnet_a_cifar": (4,),
     "darts_v2": (4,),
 }
-LONG = ("nasnet_a_cifar", "nasnet_a_large", "darts_v2")  # to build
+LONG = ("nasnet_a_cifar", "nasnet_a_large", "darts_v2", "senet154", "mobileone_s0", "efficientnet_v2_s")  # to build
 CLASSICS = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "default")
 
 
