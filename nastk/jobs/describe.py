@@ -99,7 +99,8 @@ def _features(network: nn.Module, config: NetworkConfig) -> dict[str, Any]:
 
 def _features_told(features: dict[str, Any]) -> list[str]:
     maps = [f"{one['name']}: {one['channels']} channels, {one['height']}x{one['width']}" for one in features["maps"]]
-    first = f"backbone    {features['params']:,} parameters, {features['macs']:,} MACs, {len(maps)} feature maps"
+    many = "1 feature map" if len(maps) == 1 else f"{len(maps)} feature maps"
+    first = f"backbone    {features['params']:,} parameters, {features['macs']:,} MACs, {many}"
     return [first, *(f"  {line}" for line in maps)]
 
 
