@@ -19,11 +19,13 @@ BACKBONE = "backbone"  # beside a run's export/
 
 
 def check_features(config: DictConfig) -> bool:
-    """Returns whether `network.features` asks for a backbone.
+    """Returns whether `network.features` asks for a backbone; without such a setting nothing does.
 
     Raises:
         UserError: it is neither true nor false, or a network without weights is named.
     """
+    if "network" not in config:  # a pipeline has no such setting
+        return False
     if "genotype" in config.network:
         raise UserError("network: has no weights to export, expected run=<name of a run> or model=<a trained network>")
     features: bool = config.network.features
