@@ -44,13 +44,16 @@ def export_dense(job: DenseJob, folder: Path) -> dict[str, Any]:
         network, outputs, images.contiguous().numpy(), {"task": job.task.name, "key": metrics["key"]}, ONNX
     )
     write_bytes(folder / ONNX, serialise(model))
+    beside = job.task.files()
+    for name, content in beside.items():
+        write_json(folder / name, content)
     named = ("task", "key", "classes", "maps", "preprocessing")
     facts = {
         "schema": SCHEMA,
         **{name: metrics[name] for name in named},
         "outputs": list(outputs),
         "against_torch": parity,
-        "files": describe_files(folder, (ONNX, MODEL)),
+        "files": describe_files(folder, (ONNX, MODEL, *beside)),
         "versions": versions(),
     }
     write_json(folder / MANIFEST, facts)

@@ -61,11 +61,13 @@ class DenseTask(ABC):
     Attributes:
         name: on the command line, task=<name>, and in the set's format.
         score: which of the metric's numbers says how good the network is, from 0 to 1, more is better.
+        also: other numbers of the metric that are told beside it.
         outputs: names of what comes out of the head, in its order: the ONNX file's outputs. "logits" is a classifier's.
     """
 
     name: ClassVar[str]
     score: ClassVar[str]
+    also: ClassVar[tuple[str, ...]] = ()
     outputs: ClassVar[tuple[str, ...]]
 
     @abstractmethod
@@ -94,3 +96,7 @@ class DenseTask(ABC):
     @abstractmethod
     def mirrored(self, target: Target, width: int) -> Target:
         """Returns what is true of an image once its left is its right; the argument stays as it is."""
+
+    def files(self) -> dict[str, Any]:
+        """Returns what lies beside the ONNX file, by the file's name: JSON that its outputs are read with."""
+        return {}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from nastk.checks import check_name
+from nastk.dense.detection import Detection
 from nastk.dense.segmentation import Segmentation
 from nastk.dense.task import DenseTask
 
-TASKS: Mapping[str, Callable[[], DenseTask]] = {Segmentation.name: Segmentation}
+TASKS: Mapping[str, Callable[[], DenseTask]] = {one.name: one for one in (Segmentation, Detection)}
 
 
 def make_task(name: object) -> DenseTask:

@@ -97,10 +97,11 @@ def _backbone(config: DictConfig) -> tuple[Backbone, str]:
 
 def _tell(job: DenseJob, metrics: Mapping[str, Any], parity: Mapping[str, Any], before: str) -> None:
     score = job.task.score
+    others = "".join(f", {name} {metrics[name]:.4f}" for name in job.task.also)
     maps = ", ".join(f"stride {one['stride']}: {one['channels']}" for one in metrics["maps"])
     lines = (
         f"backbone {metrics['key'][:8]}, {metrics['weights']} weights; channels of its maps: {maps}",
-        f"test {score} {metrics[score]:.4f} on {metrics['test_images']} images with the weights of epoch "
+        f"test {score} {metrics[score]:.4f}{others} on {metrics['test_images']} images with the weights of epoch "
         f"{metrics['best_epoch']} of {metrics['epochs']} (validation {metrics[f'validation_{score}']:.4f}), "
         f"{metrics['params']:,} parameters{before}",
         f"{ONNX}: differs from torch by at most {max(one['max_difference'] for one in parity.values()):.2g}",

@@ -136,6 +136,13 @@ def _flatten(call: Call, input: Value, start_dim: int = 0, end_dim: int = -1) ->
     return call.node("Flatten", input, rank=2, axis=1)
 
 
+@emits(torch.unflatten, "unflatten")
+def _unflatten(call: Call, input: Value, dim: int, sizes: Sequence[int]) -> Value:
+    if input.rank != 2 or dim not in (1, -1) or not all(isinstance(size, int) for size in sizes):
+        raise UnsupportedError(f"unflatten dimension {dim} to {sizes!r}")
+    return call.node("Reshape", input, call.integers([0, *sizes], "shape"), rank=1 + len(sizes))
+
+
 def _operand(call: Call, value: Any) -> Value:
     if isinstance(value, Value):
         return value
