@@ -168,11 +168,11 @@ def _boxed(where: str, part: Arrays, classes: tuple[str, ...]) -> list[dict[str,
         raise UserError(
             f"{where}_boxes: box {place} is ({shown}), expected x0 < x1 and y0 < y1 within {width}x{height} pixels"
         )
-    for name, values, end, what in (("labels", labels, len(classes), "class"), ("image", owners, count, "image")):
+    for name, values, end, what in (("labels", labels, len(classes), "a class"), ("image", owners, count, "an image")):
         strange = (values < 0) | (values >= end)
         if strange.any():
             place = int(np.argmax(strange))
-            raise UserError(f"{where}_{name}: {values[place]} of box {place}, expected a {what} from 0 to {end - 1}")
+            raise UserError(f"{where}_{name}: {values[place]} of box {place}, expected {what} from 0 to {end - 1}")
     order = np.argsort(owners, kind="stable")
     ends = np.searchsorted(owners[order], np.arange(count + 1))
     parts = [order[start:end] for start, end in pairwise(ends)]
