@@ -59,6 +59,7 @@ EXACT = {
     "parts of given sizes": lambda x: torch.cat(torch.split(x, [1, 3, 2], 1)[::-1], 1),
     "parts of equal size": lambda x: torch.cat(x.chunk(4, 1)[::-1], 1),
     "permutation": lambda x: x.permute(0, 1, 3, 2),
+    "rows cut up": lambda x: torch.unflatten(x.flatten(1), 1, (6, 11, -1)),
     "group normalisation": nn.GroupNorm(2, 6, affine=False),
     "instance normalisation without weights": nn.InstanceNorm2d(6),
     "nearest up-sampling to a size": lambda x: F.interpolate(x, (13, 20)),
@@ -96,6 +97,7 @@ REFUSED = {
     "weighted sum": lambda x: torch.add(x, x, alpha=2),
     "linear on maps": nn.Linear(11, 11),
     "mean over channels": lambda x: x.mean((1, 2), keepdim=True).expand(-1, 6, -1, -1),
+    "maps cut up": lambda x: torch.unflatten(x, 1, (2, 3)).flatten(1, 2),
     "unknown function": torch.erf,
     "control flow": lambda x: x if x.sum() > 0 else -x,
 }
