@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nastk.dense.task import NOT_COUNTED
+
 MOST_ITEMS = 4
 SCALES = (0.25, 0.55)  # side of an item, share of the image's
 SEEN = 0.5  # of an item's pixels at least, or nothing is pasted over it any more
 EDGE = (0.25, 0.75)  # how opaque a pixel is that is neither item nor background: it is not counted
-NOT_COUNTED = 255
 
 Pixels = NDArray[np.uint8]
 

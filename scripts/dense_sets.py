@@ -1,6 +1,6 @@
 """Makes a small segmentation set and a small detection set of real items on real backgrounds, for nastk.backbone.
 
-    python scripts/dense_sets.py --out sets [--size 64] [--images 400] [--seed 0] [--items trouser,bag,...]
+    python scripts/dense_sets.py --out sets [--size 64] [--images 2000] [--seed 0] [--items trouser,bag,...]
 
 Items of Fashion-MNIST (where its files are, else scikit-learn's handwritten digits) are pasted at a random place,
 scale, tint and brightness, some over others, on backgrounds cut from photographs (where these are, else CIFAR-10, else
@@ -28,12 +28,12 @@ from PIL import Image
 from nastk.checks import MOST, check_whole
 from nastk.data.images import ImageSet
 from nastk.data.sources import load_data
+from nastk.dense.task import SPLITS
 from nastk.errors import UserError, unknown
 from nastk.files import cannot_write, write_bytes
 from nastk.outside.npz import RefusedNpz, opened_npz
 from nastk.seeds import derive_seed
 
-SPLITS = ("train", "val", "test")
 USUAL = {"fashion_mnist": ("Trouser", "Dress", "Sneaker", "Bag"), "digits": ("0", "1", "4", "7")}
 PHOTOS = "photos/sign_digits_100px.npz"
 VAL_SHARE = 0.2  # of the training items and photographs, held out before anything is drawn
@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="folder for segmentation.npz and detection.npz")
     parser.add_argument("--size", type=int, default=64, help="pixels a side, 32 to 512")
-    parser.add_argument("--images", type=int, default=400, help="of train; val and test have a quarter each")
+    parser.add_argument("--images", type=int, default=2000, help="of train; val and test have a quarter each")
     parser.add_argument("--seed", type=int, default=0, help="what is drawn follows from it")
     parser.add_argument("--items", help="classes by name with commas between, default: four that differ")
     parser.add_argument(

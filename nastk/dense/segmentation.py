@@ -10,11 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
-from nastk.dense.task import DenseTask
+from nastk.dense.task import NOT_COUNTED, DenseTask
 from nastk.dense.unet import UNetDecoder
 from nastk.networks.features import FeatureInfo
-
-NOT_COUNTED = 255
 
 
 class Segmentation(DenseTask):

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nastk.checks import check_name, check_path
-from nastk.dense.task import SPLITS, DenseImages
+from nastk.dense.task import NOT_COUNTED, SPLITS, DenseImages
 from nastk.errors import UserError, shortened
 from nastk.outside.npz import NpzFile, RefusedNpz, opened_npz
 
-NOT_COUNTED = 255
 MOST_SIDE = 4096  # pixels
 MOST_CLASSES = 255  # a mask has one byte a pixel, of which one value is not counted
 

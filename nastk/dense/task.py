@@ -17,6 +17,7 @@ Target = Any
 Outputs = Any
 
 SPLITS = ("train", "val", "test")
+NOT_COUNTED = 255  # in a mask
 
 
 class DenseImages(NamedTuple):
@@ -43,7 +44,7 @@ class DenseSet(Protocol):
 
 
 class DenseMetric(Protocol):
-    """Counts over batches, by torchmetrics."""
+    """Counts over batches, by torchmetrics or another reference implementation."""
 
     def update(self, outputs: Outputs, targets: Sequence[Target]) -> None:
         """Takes in what the network said in eval mode of some images, and what is true of them."""

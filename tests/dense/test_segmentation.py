@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import fx
 
-from nastk.dense.segmentation import NOT_COUNTED, MeanIou, Segmentation
+from nastk.dense.segmentation import MeanIou, Segmentation
+from nastk.dense.task import NOT_COUNTED
 from nastk.dense.tasks import make_task
 from nastk.dense.unet import UNetDecoder
 from nastk.errors import UserError

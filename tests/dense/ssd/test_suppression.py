@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nastk.dense.ssd.suppression import unsuppressed
-from tests.dense.ssd.test_boxes import corners
+from tests.dense.ssd.test_boxes import BOXES
 
 
 def textbook(boxes: list[list[float]], most: float) -> list[bool]:
@@ -41,7 +41,7 @@ def test_a_box_that_is_removed_removes_none() -> None:
     assert unsuppressed(boxes, 0.4).tolist() == [True, False, True]
 
 
-@given(corners(), corners())
+@given(BOXES, BOXES)
 def test_classes_do_not_remove_each_other_s(one: Tensor, other: Tensor) -> None:
     n = min(len(one), len(other))
     both = torch.stack([one[:n], other[:n]])
