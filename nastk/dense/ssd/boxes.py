@@ -28,9 +28,13 @@ def iou(boxes: Tensor, others: Tensor) -> Tensor:
     Returns:
         (..., n, m); 0 where both are empty.
     """
-    one, other = boxes[..., :, None, :], others[..., None, :, :]
-    low, high = torch.maximum(one[..., :2], other[..., :2]), torch.minimum(one[..., 2:], other[..., 2:])
-    shared = (high - low).clamp(min=0).prod(-1)
-    areas = [(of[..., 2:] - of[..., :2]).clamp(min=0).prod(-1) for of in (one, other)]
-    union = areas[0] + areas[1] - shared
+    # A coordinate at a time: that is several times as fast as over the last dimension.
+    x0, y0, x1, y1 = boxes.movedim(-1, 0).contiguous()[..., :, None].unbind()
+    u0, v0, u1, v1 = others.movedim(-1, 0).contiguous()[..., None, :].unbind()
+    shared = _area(torch.maximum(x0, u0), torch.maximum(y0, v0), torch.minimum(x1, u1), torch.minimum(y1, v1))
+    union = _area(x0, y0, x1, y1) + _area(u0, v0, u1, v1) - shared
     return shared / union.clamp(min=torch.finfo(union.dtype).tiny)
+
+
+def _area(x0: Tensor, y0: Tensor, x1: Tensor, y1: Tensor) -> Tensor:
+    return (x1 - x0).clamp(min=0) * (y1 - y0).clamp(min=0)

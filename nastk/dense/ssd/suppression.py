@@ -21,10 +21,11 @@ def unsuppressed(boxes: Tensor, most: float) -> Tensor:
     Returns:
         bool (..., n).
     """
-    removes = (iou(boxes, boxes) > most).triu(1)
+    removes = (iou(boxes, boxes) > most).triu(1).float()
     kept = torch.ones(boxes.shape[:-1], dtype=torch.bool, device=boxes.device)
     while True:
-        again = ~(removes & kept[..., None]).any(-2)
+        removed_by = kept.float()[..., None, :] @ removes  # so many
+        again = removed_by[..., 0, :] == 0
         if torch.equal(again, kept):
             return kept
         kept = again
