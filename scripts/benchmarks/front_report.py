@@ -14,6 +14,10 @@ from front_points import Point
 from machine import machine
 from scipy.stats import ttest_ind, ttest_rel
 
+from nastk.deploy.targets import CpuTarget
+from nastk.jobs.transfer.baselines import named_network
+from nastk.networks import NetworkConfig
+
 WORST = 0.0  # accuracy that hypervolumes are counted from
 FOUND = "search-"
 
@@ -60,12 +64,13 @@ def write_report(work: Path, points: Sequence[Point], out: Path | None) -> None:
         "Accuracy: of the exported file on the test images, mean and standard deviation over seeds. Chosen by held-out",
         "images of the first seed. p: of Student's t-test against the best rival, paired by seed where both have the",
         "same number of them. Used: share of the limit that the network was measured at when it was sized.\n",
+        _reference(),
     ]
     won = []
     for point, lines in found.items():
         told += _table(point, lines, _seconds(work / point.name))
         won.append(_verdict(lines))
-    told += ["", *(f"- {point.name}: {verdict}" for point, verdict in zip(found, won, strict=True))]
+    told += ["", *(f"- {point.name}: {verdict}" for point, verdict in zip(found, won, strict=True)), *_volumes(found)]
     text = "\n".join(told) + "\n"
     if out is None:
         print(text)
@@ -137,6 +142,30 @@ def hypervolume(points: Sequence[tuple[float, float]], latest_ms: float) -> floa
         area += (latency - before) * (best_so_far - WORST)
         before, best_so_far = latency, max(best_so_far, accuracy)
     return area + (latest_ms - before) * (best_so_far - WORST)
+
+
+def _volumes(found: dict[Point, list[Line]]) -> list[str]:
+    """Returns the hypervolume of what was found and of all rivals together, for each set of images and precision."""
+    told = []
+    for images, precision in dict.fromkeys((point.images, point.precision) for point in found):
+        points = {one: lines for one, lines in found.items() if (one.images, one.precision) == (images, precision)}
+        latest = max(point.limit_ms for point in points)
+        every = [line for lines in points.values() for line in lines if line.accuracy]
+        ours, theirs = (
+            hypervolume([(statistics.fmean(one.latency_ms), one.mean) for one in every if one.found == mine], latest)
+            for mine in (True, False)
+        )
+        told.append(
+            f"- hypervolume, {images} in {precision} up to {latest:g} ms: found {ours:.5f}, all rivals {theirs:.5f}"
+        )
+    return told
+
+
+def _reference() -> str:
+    """Returns what one known network takes here, since machines differ."""
+    network = NetworkConfig(size=64, sizes={"width_multiplier": 0.25})
+    cost = CpuTarget(seconds=1.0).cost(named_network("mobilenet_v2"), network)
+    return f"mobilenet_v2 at width 0.25, 64 x 64 pixels, takes {cost['latency_ms']:.3f} ms in fp32 here.\n"
 
 
 def _table(point: Point, lines: Sequence[Line], seconds: dict[str, float]) -> list[str]:
