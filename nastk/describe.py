@@ -1,4 +1,4 @@
-"""`python -m nastk.describe network=nasnet_a_mobile`: parameters, MACs, input and cells of a network."""
+"""`python -m nastk.describe`: lists networks and spaces; with `network=NAME` parameters, MACs, layers and a drawing."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ def main() -> None:
 
 
 def describe(config: DictConfig) -> None:
-    """Prints the description as text or JSON."""
+    """Prints the description, or the list of what can be described, as text or JSON."""
     import json
 
-    from nastk.errors import unknown
+    from nastk.checks import check_name
+    from nastk.jobs.describe_list import listing, listing_text, names_nothing
+
+    check_name("format", config.format, ("text", "json"))
+    if names_nothing(config):
+        listed = listing()
+        print(json.dumps(listed, indent=2) if config.format == "json" else listing_text(listed))
+        return
     from nastk.jobs.describe import as_text, description
 
-    if config.format not in ("text", "json"):
-        raise unknown("format", config.format, ("text", "json"))
     facts = description(config)
     print(json.dumps(facts, indent=2) if config.format == "json" else as_text(facts))
 

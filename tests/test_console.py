@@ -13,7 +13,7 @@ from tqdm import tqdm
 from nastk.console import Visible, visible
 from tests.commands import run
 
-DESCRIBE = ("describe", "network=nasnet_a_mobile")
+DESCRIBE = ("describe", "network=nasnet_a_mobile", "layers=none")
 HELP = ("predict", "--help")
 TITLE, CLEAR = "\x1b]0;owned\x07", "\x1b[2J"
 

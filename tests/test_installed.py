@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-DESCRIBE = ("-m", "nastk.describe", "network=nasnet_a_cifar", "format=json")
+DESCRIBE = ("-m", "nastk.describe", "network=nasnet_a_cifar", "format=json", "layers=none")
 SEARCH = (
     *("-m", "nastk.search", "+space=nasnet", "space.blocks=1", "trials=1", "run=small"),
     *("evaluator.epochs=1", "data.subset=200", "evaluator.network.filters=4"),

@@ -65,7 +65,7 @@ class CellModule(nn.Module):
         self.drop = DropPath(drop_path)
         self._output = cell.output
         self._filters = filters
-        self._stride = stride
+        self.stride = stride
         self._channels = list(channels)
         self._zero = [False] * cell.inputs
         plan = tuple(self._add(node) for node in cell.nodes)
@@ -80,14 +80,14 @@ class CellModule(nn.Module):
         for edge in node.edges:
             is_zero = edge.op == "zero" or self._zero[edge.state]
             name = "zero" if concat and is_zero else edge.op
-            stride = self._stride if edge.state < len(self.inputs) else 1
+            stride = self.stride if edge.state < len(self.inputs) else 1
             droppable = self.drop.at_end > 0 and name not in UNDROPPED
             if concat or not is_zero:
                 steps.append(Step(len(self.edges), edge.state, droppable))
             self.edges.append(build_op(name, self._channels[edge.state], self._filters, stride))
         if not steps:
             steps = [Step(len(self.edges), 0, False)]
-            self.edges.append(build_op("zero", self._channels[0], self._filters, self._stride))
+            self.edges.append(build_op("zero", self._channels[0], self._filters, self.stride))
         self._zero.append(all(edge.op == "zero" or self._zero[edge.state] for edge in node.edges))
         self._channels.append(self._filters * (len(node.edges) if concat else 1))
         return len(self._channels) - 1, concat, tuple(steps)
@@ -95,7 +95,7 @@ class CellModule(nn.Module):
     def _reduce_outputs(self) -> None:
         """In a reduction cell, brings cell inputs that go into the output to its resolution, as the reference does."""
         for state in self._output:
-            if state < len(self.inputs) and self._stride == 2:
+            if state < len(self.inputs) and self.stride == 2:
                 self.outputs[str(state)] = FactorizedReduction(self._channels[state], self._filters)
                 self._channels[state] = self._filters
 

@@ -31,7 +31,7 @@ from nastk.errors import UserError
 from nastk.runs.folder import held
 
 PATHS = (
-    *("run", "runs", "model", "sweep", "genotype", "data.root", "data.path", "evaluator.table"),
+    *("run", "runs", "model", "sweep", "genotype", "picture", "data.root", "data.path", "evaluator.table"),
     *("latency.path", "learn", "out", "storage.url", "storage.study"),
 )
 

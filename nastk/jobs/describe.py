@@ -1,30 +1,26 @@
-"""What there is to say of a network before it has weights: parameters, MACs, input, classes and cells."""
+"""What there is to say of a network before it is trained: parameters, MACs, input, classes, cells and layers."""
 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+import sys
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from nastk.checks import check_flag
-from nastk.config.build import jsonable, plain, shipped
-from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import skeleton_named
+from nastk.jobs.describe_asked import ALL, NONE, Asked, asked
 from nastk.networks import NetworkConfig, build_network
-from nastk.networks.count import count_macs, count_parameters
+from nastk.networks.count import count_macs, count_parameters, without_content
 from nastk.networks.features import FeatureNetwork, map_facts
-from nastk.outside import read_json
 
 SCHEMA = 1
 
 
 def description(config: DictConfig) -> dict[str, Any]:
-    """Returns the facts that `nastk.describe format=json` prints.
+    """Returns the facts that `nastk.describe format=json` prints, and draws the picture where one is asked for.
 
     With `network.features=true` there are "features" too: parameters and MACs without head and classifier, and maps.
 
@@ -32,39 +28,48 @@ def description(config: DictConfig) -> dict[str, Any]:
     with one. `macs` are those of convolutions and linear layers on one image.
 
     Raises:
-        UserError: no genotype was given, or the file holds none; the network has no feature maps that were asked for.
+        UserError: as `asked`; the network has no feature maps that were asked for.
     """
-    fields = jsonable(plain(config.network))
-    features = fields.pop("features", False)
-    check_flag("network.features", features)
-    stored = fields.pop("genotype", None)
-    if config.genotype is not None:
-        stored = _genotype_in(Path(str(config.genotype)))
-    if stored is None:
-        names = sorted(path.stem for path in (shipped("conf") / "network").glob("*.yaml") if path.stem != "default")
-        raise UserError(f"nothing to describe: give network=NAME ({', '.join(names)}) or genotype=FILE")
-    genotype = Genotype.from_dict(stored)
-    network_config = NetworkConfig.from_dict(fields).complete(skeleton_named(genotype.skeleton))
-    deployed = dataclasses.replace(network_config, auxiliary=False)
-    trained = dataclasses.replace(network_config, auxiliary=True)
-    with torch.device("meta"):
+    what = asked(config)
+    genotype = what.genotype
+    deployed, trained = (dataclasses.replace(what.config, auxiliary=auxiliary) for auxiliary in (False, True))
+    with without_content():
         network = build_network(genotype, deployed)
         with_auxiliary = count_parameters(build_network(genotype, trained), auxiliary=True)
-    shape = list(deployed.shape)
-    counts = {"params": count_parameters(network, auxiliary=False), "macs": count_macs(network, deployed)}
-    return {
+    facts = {
         "schema": SCHEMA,
-        "params": counts["params"],
+        "params": count_parameters(network, auxiliary=False),
         "params_with_auxiliary": with_auxiliary,
-        "macs": counts["macs"],
-        "input": shape,
+        "macs": count_macs(network, deployed),
+        "input": list(deployed.shape),
         "classes": deployed.classes,
         "skeleton": genotype.skeleton,
         "key": genotype.key,
         "network": deployed.to_dict(),
         "genotype": genotype.to_dict(),
-        **({"features": _features(network, deployed)} if features else {}),
     }
+    facts |= _drawn_and_measured(what, deployed, network, facts)
+    if what.features:
+        facts["features"] = _features(network, deployed)
+    return facts
+
+
+def _drawn_and_measured(
+    what: Asked, deployed: NetworkConfig, network: nn.Module, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Draws the picture and returns the facts of the layers, as far as they are asked for: both load more libraries."""
+    if what.picture is not None:
+        from nastk.jobs.describe_picture import write_picture
+
+        counts = f"{facts['params'] / 1e6:.2f} M parameters, {facts['macs'] / 1e6:,.0f} M MACs"
+        title = f"{what.name} for {'x'.join(map(str, deployed.shape[1:]))} px, {counts}"
+        write_picture(what.picture, what.genotype, deployed, network, title)
+        print(f"describe: drawn in {what.picture}", file=sys.stderr)
+    if what.rows == NONE:
+        return {}
+    from nastk.jobs.describe_layers import layer_facts
+
+    return layer_facts(what.genotype, deployed, network, what.rows == ALL, what.measure)
 
 
 def as_text(facts: dict[str, Any]) -> str:
@@ -84,6 +89,10 @@ def as_text(facts: dict[str, Any]) -> str:
     if "features" in facts:
         lines += _features_told(facts["features"])
     lines += genotype.lines()
+    if "layers" in facts:
+        from nastk.jobs.describe_layers import layer_lines
+
+        lines += ["", *layer_lines(facts)]
     return "\n".join(lines)
 
 
@@ -102,8 +111,3 @@ def _features_told(features: dict[str, Any]) -> list[str]:
     many = "1 feature map" if len(maps) == 1 else f"{len(maps)} feature maps"
     first = f"backbone    {features['params']:,} parameters, {features['macs']:,} MACs, {many}"
     return [first, *(f"  {line}" for line in maps)]
-
-
-def _genotype_in(path: Path) -> Any:
-    data = read_json(path)
-    return data["genotype"] if isinstance(data, dict) and "genotype" in data else data

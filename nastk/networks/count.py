@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.func import functional_call
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
@@ -14,6 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nastk.networks.config import NetworkConfig
 from nastk.ops.merging import merged_network
+
+FILLING = {
+    *(Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, nn.init.normal_, nn.init.uniform_),
+    *(nn.init.constant_, nn.init.kaiming_uniform_, nn.init.kaiming_normal_),
+}
 
 
 class _SkipUncounted(TorchFunctionMode):
@@ -29,6 +35,28 @@ class _SkipUncounted(TorchFunctionMode):
         if func in (functional.batch_norm, functional.relu, torch.sigmoid):
             return args[0]
         return func(*args, **(kwargs or {}))
+
+
+class _SkipFilling(TorchFunctionMode):
+    """Leaves out what fills tensors: those without content take no numbers, but torch takes seconds to find out."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func in FILLING:
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def without_content() -> Iterator[None]:
+    """Makes the networks that are built within the context of weights that have shapes alone, quickly."""
+    with torch.device("meta"), _SkipFilling():
+        yield
 
 
 def count_parameters(module: nn.Module, auxiliary: bool) -> int:
@@ -64,3 +92,40 @@ def count_macs(module: nn.Module, config: NetworkConfig) -> int:
         for part in training:
             part.training = True
     return int(counter.get_total_flops()) // 2
+
+
+class CallCount(NamedTuple):
+    """What comes of a call of a traced network: shape of one image's result, empty where it is no tensor, and MACs."""
+
+    shape: tuple[int, ...]
+    macs: int
+
+
+def count_calls(network: nn.Module, traced: fx.Graph, config: NetworkConfig) -> dict[str, CallCount]:
+    """Returns, by its name, the shape and the multiply-accumulates of each call; these add up to `count_macs`.
+
+    Args:
+        network: on the meta device, in eval mode.
+        traced: its calls.
+        config: of it, for the image.
+    """
+    counting = _CountingInterpreter(fx.GraphModule(network, traced))
+    with torch.no_grad(), _SkipUncounted(), counting.counter:
+        counting.run(torch.empty(1, *config.shape, device="meta"))
+    return counting.counts
+
+
+class _CountingInterpreter(fx.Interpreter):
+    """Runs the calls one after the other and notes what each adds to torch's counter."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.counter = FlopCounterMode(display=False)
+        self.counts: dict[str, CallCount] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        before = self.counter.get_total_flops()
+        result = super().run_node(n)
+        shape = tuple(result.shape[1:]) if isinstance(result, Tensor) else ()
+        self.counts[n.name] = CallCount(shape, int(self.counter.get_total_flops() - before) // 2)
+        return result

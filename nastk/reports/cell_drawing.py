@@ -12,6 +12,7 @@ MARGIN = 14.0
 TITLE = 30.0
 LEGEND = 34.0
 LETTER = 6.6  # width of a character of 12 px sans-serif text, a little more than the usual average
+TITLE_LETTER = 9.2  # of the title, 14 px and bold
 INPUT = 62.0
 JOIN = 40.0  # from an operation's box to the middle of the circle
 RADIUS = 11.0
@@ -49,7 +50,7 @@ def draw_cell(cell: Cell, title: str) -> str:
     box = max(len(label(op)) for op in ops) * LETTER + 18
     xs = _column_starts(placed, box)
     used = [kind for kind in FAMILIES if kind in {family(op) for op in ops}]
-    width = max(xs[-1] + BAR + OUT, MARGIN * 2 + len(title) * LETTER * 1.2, _legend_width(used) + MARGIN)
+    width = max(xs[-1] + BAR + OUT, MARGIN * 2 + len(title) * TITLE_LETTER, _legend_width(used) + MARGIN)
     bottom = max(item.y + item.item.height / 2 for column in placed for item in column)
     height = MARGIN + TITLE + bottom + LEGEND + MARGIN
     parts = _lines(cell, placed, xs, box)

@@ -10,8 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import NamedTuple
 
 from nastk.genotype.blocks import block_named
+from nastk.genotype.sides import side_after
 from nastk.genotype.stages import Stage, StageGenotype
 
 MARGIN = 14.0
@@ -20,7 +22,8 @@ TALLEST, LOWEST = 130.0, 12.0
 THINNEST, WIDEST = 7.0, 26.0
 GAP, STAGE_GAP = 3.0, 18.0
 LINE = 15.0
-LETTER = 6.0  # width of a character of 11 px sans-serif text
+LETTER = 6.4  # width of a character of 11 px sans-serif text
+TITLE_LETTER = 9.2  # of the title, 14 px and bold
 MOST_DRAWN = 8  # blocks of a stage; of a deeper one a number says how many there are
 MOST_WIDTH = 940.0  # where the next stage would go beyond it, a new row begins
 # Text on each of them is dark: Okabe and Ito's palette, told apart without seeing red or green.
@@ -33,6 +36,13 @@ STYLE = """
 @media (prefers-color-scheme:dark){
 .nastk-stages .ink{fill:#e6eaf0}.nastk-stages .dim{fill:#9aa5b2}.nastk-stages rect{stroke:#aab4c0}}
 """
+
+
+class Map(NamedTuple):
+    """What a stage gives: channels, 0 where they are not known, and pixels of the longer side."""
+
+    channels: int
+    side: int
 
 
 @dataclass(frozen=True)
@@ -51,27 +61,30 @@ class Drawn:
         return max(bars, max(len(word) for word in self.words) * LETTER)
 
 
-def draw_stages(genotype: StageGenotype, title: str, side: int | None = None) -> str:
+def draw_stages(genotype: StageGenotype, title: str, side: int | None = None, maps: Sequence[Map] | None = None) -> str:
     """Returns the SVG text of a network of stages; it needs no other file, and follows a dark colour scheme.
 
     Args:
         genotype: the stages.
         title: shown above the drawing and read out by screen readers.
         side: of the image, pixels; None where only how often a map is halved is known.
+        maps: that the stages give, where the network was built; else they are told by the genotype.
     """
     image = genotype.resolution or side
-    stages = drawn_stages(genotype, image)
+    stages = drawn_stages(genotype, image, maps)
     families = list(dict.fromkeys(stage.family for stage in stages))
     parts: list[str] = []
-    x, y, right = MARGIN, MARGIN + TITLE, 0.0
-    for stage in stages:
-        if x > MARGIN and x + stage.width > MOST_WIDTH:
-            x, y = MARGIN, y + _row_height(stages) + STAGE_GAP
-        parts += _stage(stage, x, y, FILLS[families.index(stage.family) % len(FILLS)], image)
-        x += stage.width + STAGE_GAP
+    y, right = MARGIN + TITLE, 0.0
+    for row in _rows(stages):
+        x, tallest = MARGIN, max(_high(stage.blocks[0][1], image) for stage in row)
+        for stage in row:
+            fill = FILLS[families.index(stage.family) % len(FILLS)]
+            parts += _stage(stage, x, y + tallest, fill, image)
+            x += stage.width + STAGE_GAP
         right = max(right, x)
-    width = max(right - STAGE_GAP, len(title) * 8.0 + MARGIN) + MARGIN
-    height = y + _row_height(stages) + MARGIN
+        y += tallest + LINE * max(len(stage.words) for stage in row) + STAGE_GAP + LINE
+    width = max(right - STAGE_GAP, len(title) * TITLE_LETTER + MARGIN) + MARGIN
+    height = y - STAGE_GAP
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="nastk-stages" role="img" aria-label="{escape(title)}" '
         f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"><style>{STYLE}</style>'
@@ -80,25 +93,49 @@ def draw_stages(genotype: StageGenotype, title: str, side: int | None = None) ->
     )
 
 
-def drawn_stages(genotype: StageGenotype, side: int | None = None) -> list[Drawn]:
+def drawn_stages(genotype: StageGenotype, side: int | None = None, maps: Sequence[Map] | None = None) -> list[Drawn]:
     """Returns the stages to draw, the classifier last; without a side maps are counted from 256 pixels."""
-    left, channels = side or 256, 0
+    maps = _told_maps(genotype, side or 256) if maps is None else maps
     found: list[Drawn] = []
-    for stage in genotype.body:
-        left = -(-left // stage.stride)
-        channels = channels if block_named(stage.block).keeps else stage.width
+    for stage, (channels, left) in zip(genotype.body, maps, strict=True):
         blocks = ((channels, left),) * min(stage.depth, MOST_DRAWN)
-        found.append(Drawn(_words(stage, channels, left if side else None), stage.block, blocks, stage.depth))
+        words = _words(stage, channels, left if side else None)
+        found.append(Drawn(words, stage.block, blocks, stage.depth))
     end = genotype.classifier
-    found.append(Drawn((_name(end.block), *_options(end)), end.block, ((channels, 1),), 1))
+    found.append(Drawn((_name(end.block), *_options(end)), end.block, ((maps[-1].channels, 1),), 1))
     return found
 
 
+def _told_maps(genotype: StageGenotype, side: int) -> list[Map]:
+    """Returns the maps as far as a genotype tells them: not the channels that follow from what comes in."""
+    channels, found = 0, []
+    for stage in genotype.body:
+        family = block_named(stage.block)
+        side = max(side_after(stage, stage.depth, side), 1)
+        channels = channels if family.keeps else stage.width
+        found.append(Map(channels, side))
+    return found
+
+
+def _rows(stages: Sequence[Drawn]) -> list[list[Drawn]]:
+    """Returns the stages in rows that are no wider than MOST_WIDTH."""
+    rows: list[list[Drawn]] = [[]]
+    x = MARGIN
+    for stage in stages:
+        if rows[-1] and x + stage.width > MOST_WIDTH:
+            rows.append([])
+            x = MARGIN
+        rows[-1].append(stage)
+        x += stage.width + STAGE_GAP
+    return rows
+
+
 def _words(stage: Stage, channels: int, left: int | None) -> tuple[str, ...]:
-    size = f"{channels}, {left}x{left} px" if left else f"{channels} channels"
+    told = [str(channels)] if channels and left else [f"{channels} channels"] if channels else []
+    size = [", ".join(told + ([f"{left}x{left} px"] if left else []))] if channels or left else []
     repeated = [f"{stage.depth} blocks"] if stage.depth > MOST_DRAWN else []
     stride = [f"stride {stage.stride}"] if stage.stride > 1 else []
-    return (_name(stage.block), size, *repeated, *stride, *_options(stage))
+    return (_name(stage.block), *size, *repeated, *stride, *_options(stage))
 
 
 def _name(block: str) -> str:
@@ -123,22 +160,17 @@ def _high(side: int, image: int | None) -> float:
     return max(TALLEST * math.sqrt(side / (image or 256)), LOWEST)
 
 
-def _row_height(stages: Sequence[Drawn]) -> float:
-    return TALLEST + LINE * (max(len(stage.words) for stage in stages) + 1)
-
-
 def _stage(stage: Drawn, x: float, y: float, fill: str, image: int | None) -> list[str]:
+    """Draws a stage whose bars stand on `y`."""
     parts, at = [], x
     for channels, side in stage.blocks:
         height = _high(side, image)
         parts.append(
-            f'<rect x="{at:.1f}" y="{y + TALLEST - height:.1f}" width="{_thick(channels):.1f}" height="{height:.1f}" '
+            f'<rect x="{at:.1f}" y="{y - height:.1f}" width="{_thick(channels):.1f}" height="{height:.1f}" '
             f'rx="2" fill="{fill}"><title>{escape("; ".join(stage.words))}</title></rect>'
         )
         at += _thick(channels) + GAP
     for line, word in enumerate(stage.words):
         kind = "dim" if line else "ink"
-        parts.append(
-            f'<text class="{kind}" x="{x:.1f}" y="{y + TALLEST + LINE * (line + 1):.1f}">{escape(word)}</text>'
-        )
+        parts.append(f'<text class="{kind}" x="{x:.1f}" y="{y + LINE * (line + 1):.1f}">{escape(word)}</text>')
     return parts

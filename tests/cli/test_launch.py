@@ -98,7 +98,7 @@ def test_a_step_without_its_run_says_what_it_wants(capsys: Capture, tmp_path: Pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "nothing to describe: give network=NAME (alexnet, darts_v2, densenet121, dpn68"),
+        (["network=default"], "nothing to describe: give network=NAME (alexnet, darts_v2, densenet121, dpn68"),
         (["network=nasnet_a_mobil"], "nearest is 'nasnet_a_mobile'"),
         (["network=nasnet_a_mobile", "format=xml"], "unknown format 'xml'"),
         (["network=nasnet_a_mobile", "network.filters=0"], "filters=0"),
@@ -136,7 +136,7 @@ def test_a_malformed_genotype_file_is_one_line(capsys: Capture, tmp_path: Path, 
 def test_describe_prints_the_published_counts_as_json(capsys: Capture) -> None:
     import json
 
-    facts = json.loads(run(capsys, "describe", "network=nasnet_a_mobile", "format=json").out)
+    facts = json.loads(run(capsys, "describe", "network=nasnet_a_mobile", "format=json", "measure=false").out)
     assert (round(facts["params"] / 1e6, 1), round(facts["macs"] / 1e6)) == (5.3, 564)
     assert facts["params_with_auxiliary"] > facts["params"]
     assert (facts["input"], facts["classes"]) == ([3, 224, 224], 1000)
@@ -145,9 +145,11 @@ def test_describe_prints_the_published_counts_as_json(capsys: Capture) -> None:
 def test_describe_reads_a_genotype_file_at_any_size(capsys: Capture, tmp_path: Path) -> None:
     import json
 
-    large = json.loads(run(capsys, "describe", "network=nasnet_a_cifar", "format=json").out)
+    large = json.loads(run(capsys, "describe", "network=nasnet_a_cifar", "format=json", "layers=none").out)
     path = tmp_path / "best.json"
     path.write_text(json.dumps({"schema": 1, "genotype": large["genotype"]}))
-    again = run(capsys, "describe", f"genotype={path}", "network.cells=6", "network.filters=32", "format=json")
+    again = run(
+        capsys, "describe", f"genotype={path}", "network.cells=6", "network.filters=32", "format=json", "layers=none"
+    )
     assert json.loads(again.out)["params"] == large["params"]
-    assert "sep_conv_5x5(0) + sep_conv_3x3(0)" in run(capsys, "describe", f"genotype={path}").out
+    assert "sep_conv_5x5(0) + sep_conv_3x3(0)" in run(capsys, "describe", f"genotype={path}", "layers=none").out

@@ -7,30 +7,22 @@ node count as the node's.
 
 from __future__ import annotations
 
-import json
 import re
-import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 
 from nastk.deploy.cost.op_rows import Op, named_ops
-from nastk.deploy.onnx.graph import INPUT
-from nastk.deploy.runtimes.session import PROVIDER, denormals_flushed, usable_cores
-from nastk.deploy.runtimes.session_options import session_options
+from nastk.deploy.runtimes.profiler import profiled_kernels
 
 WARM, LEAST_RUNS, MOST_RUNS = 10, 30, 500
 # The shorter half of a node's times counts: what makes the others longer is another process.
 KEPT = 0.5
 # What ONNX Runtime and nastk's quantizer put behind the name of a node.
 BEHIND = re.compile(r"(_nchwc|_token_\d+|/duplicated|\.(dequantized|uint8|int8|quantized).*|\.(weight|bias)\..*)+$")
-KERNEL = "_kernel_time"
 
 
 def op_times(
@@ -49,7 +41,12 @@ def op_times(
         for each operation the milliseconds of every place in the network, and the share of the time that was of no
         operation of `model`.
     """
-    times, runs = _profiled(shipped, images, threads, seconds)
+    kernels, runs = profiled_kernels(
+        shipped, images, threads=threads, seconds=seconds, least=WARM + LEAST_RUNS, most=WARM + MOST_RUNS
+    )
+    times: dict[str, list[float]] = defaultdict(list)
+    for kernel in kernels:
+        times[kernel.node].append(kernel.ms)
     ops = dict(named_ops(model))
     by_node: dict[str, float] = dict.fromkeys(ops, 0.0)
     unknown = 0.0
@@ -66,26 +63,3 @@ def op_times(
     for name, milliseconds in by_node.items():
         found[ops[name]].append(milliseconds)
     return found, unknown / max(unknown + sum(by_node.values()), 1e-9)
-
-
-def _profiled(
-    file: bytes, images: NDArray[np.float32], threads: int, seconds: float
-) -> tuple[Mapping[str, Sequence[float]], int]:
-    """Returns each node's milliseconds, a number a call of its kernel, and the number of runs."""
-    with tempfile.TemporaryDirectory() as folder:
-        options = session_options(threads or usable_cores())
-        options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder) / "profile")
-        runs = 0
-        with denormals_flushed():
-            session = onnxruntime.InferenceSession(file, options, providers=[PROVIDER])
-            begin = time.perf_counter()
-            while runs < WARM + LEAST_RUNS or (runs < WARM + MOST_RUNS and time.perf_counter() - begin < seconds):
-                session.run(None, {INPUT: images})
-                runs += 1
-        events = json.loads(Path(session.end_profiling()).read_text())
-    times: dict[str, list[float]] = defaultdict(list)
-    for event in events:
-        if event.get("cat") == "Node" and event["name"].endswith(KERNEL):
-            times[event["name"].removesuffix(KERNEL)].append(event["dur"] / 1000)
-    return times, runs

@@ -17,9 +17,16 @@ INPUT, OUTPUT = "image", "logits"
 
 
 class GraphBuilder:
-    """An ONNX graph under construction, from one input `image` to outputs of given names, with a free batch size."""
+    """An ONNX graph under construction, from one input `image` to outputs of given names, with a free batch size.
+
+    Attributes:
+        call: what is being written, for `calls`.
+        calls: what was being written as each node was added, by the node's name.
+    """
 
     def __init__(self, outputs: Sequence[str] = (OUTPUT,)) -> None:
+        self.call = ""
+        self.calls: dict[str, str] = {}
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, NDArray[Any]] = {}
         self._known: dict[tuple[object, ...], str] = {}
@@ -50,6 +57,7 @@ class GraphBuilder:
             return self._known[key]
         output = self._unique(name)
         self._nodes.append(helper.make_node(op, list(inputs), [output], name=output, **attributes))
+        self.calls[output] = self.call
         self._known[key] = output
         if op == "Relu":
             self._rectified.add(output)

@@ -135,18 +135,37 @@ def layers_by_node(network: nn.Module, example_shape: tuple[int, ...]) -> dict[s
     return found
 
 
+def calls_by_node(network: nn.Module, example_shape: tuple[int, ...]) -> dict[str, str]:
+    """Returns, by the name of each node that `quick_model` writes, the call of `traced_network` that it is written for.
+
+    Raises:
+        UnsupportedError: as `quick_model`.
+    """
+    return _written(merged_network(network), example_shape)[0].calls
+
+
+def traced_network(network: nn.Module) -> fx.Graph:
+    """Returns the calls that a network in eval mode is made of, in their order; it has no `Mergeable` in it.
+
+    Raises:
+        UnsupportedError: control flow that depends on data.
+    """
+    try:
+        return _Tracer().trace(network)
+    except Exception as error:  # whatever a forward does with a proxy, the general exporter may still take it
+        raise UnsupportedError(f"tracing: {type(error).__name__}: {error}") from error
+
+
 def _written(
     network: nn.Module, example_shape: tuple[int, ...], outputs: Sequence[str] = CLASSIFIER
 ) -> tuple[GraphBuilder, dict[fx.Node, Any]]:
     """Returns the graph, and what each traced call became in it."""
     with evaluating(network):
-        try:
-            traced = _Tracer().trace(network)
-        except Exception as error:  # whatever a forward does with a proxy, the general exporter may still take it
-            raise UnsupportedError(f"tracing: {type(error).__name__}: {error}") from error
+        traced = traced_network(network)
         _tell_shapes(traced, network, example_shape)
         graph, values = GraphBuilder(outputs), dict[fx.Node, Any]()
         for node in traced.nodes:
+            graph.call = node.name
             values[node] = _write(node, graph, values, network, len(example_shape))
     return graph, values
 
