@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from nastk.data.images import DataSource, Images, ImageSet
+from nastk.data.resize import resized
 from nastk.data.stored import Skipped
 from nastk.errors import UserError
 
@@ -29,6 +31,7 @@ class CarriedImages:
         x, y: uint8 (n, channels, size, size) and int64 (n,), what is trained on.
         validation_x, validation_y: what is validated on.
         name, classes, channels, size, flip, crop, resize, resized, memory_gb, workers: the other source's.
+        others: `x` and `validation_x` at further image sizes, by pixels a side; the labels are the same.
     """
 
     x: NDArray[np.uint8]
@@ -48,16 +51,34 @@ class CarriedImages:
     subset: float = 1.0
     validation: float = 0.2
     skipped: Skipped = dataclasses.field(default_factory=Skipped)
+    others: Mapping[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = dataclasses.field(default_factory=dict)
 
     @staticmethod
-    def of(data: DataSource, train: Images, validation: Images) -> CarriedImages:
+    def of(
+        data: DataSource,
+        train: Images,
+        validation: Images,
+        others: Mapping[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]] | None = None,
+    ) -> CarriedImages:
         """Returns the source of these two parts of `data`."""
         return CarriedImages(
             x=train.x.cpu().numpy(),
             y=train.y.cpu().numpy(),
             validation_x=validation.x.cpu().numpy(),
             validation_y=validation.y.cpu().numpy(),
+            others=dict(others or {}),
             **{name: getattr(data, name) for name in FROM_SOURCE},
+        )
+
+    def at(self, size: int) -> CarriedImages:
+        """Returns the same images with `size` pixels a side: those that came along, else brought to it from these."""
+        if size in self.others:
+            x, validation_x = self.others[size]
+        else:
+            made = (resized(torch.tensor(one), size).numpy() for one in (self.x, self.validation_x))
+            x, validation_x = made
+        return dataclasses.replace(
+            self, x=x, validation_x=validation_x, size=size, resize=size, resized=True, others={}
         )
 
     def train(self) -> ImageSet:

@@ -17,7 +17,8 @@ from nastk.data.carried import CarriedImages
 from nastk.data.images import DataSource, Images
 from nastk.data.normalisation import Normalisation, statistics
 from nastk.data.search_record import search_record
-from nastk.data.subsets import Drawn, draw_parts
+from nastk.data.sized import PartsBySize, SizedParts, drawn_on
+from nastk.data.subsets import Drawn
 from nastk.data.summary import data_lines
 from nastk.deploy.targets import Target
 from nastk.errors import UserError, unknown
@@ -59,6 +60,7 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
         repeat: 0 in a search; another number trains from other weights and with other batches, on the same images.
         int8_images: training images that a trained candidate is calibrated on, where its int8 accuracy is wanted.
         int8_target: for which it is quantized then; None: it is not.
+        resolutions: image sizes that candidates may choose, pixels a side; follows from the space.
         and those of `TrainingSettings`; `seed` is also of the subset and of the split.
     """
 
@@ -68,6 +70,7 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
     repeat: int = 0
     int8_images: int = 256
     int8_target: Target | None = None
+    resolutions: tuple[int, ...] = ()
     epochs: int = 4
     learning_rate: float = 0.2
     auxiliary: float = 0.0
@@ -87,6 +90,11 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
                 f"trained on (data.subset={self.data.subset}, data.validation={self.data.validation})"
             )
         check_count(self.class_weights, len(self.data.classes))
+        if max(self.resolutions, default=0) > self.data.size:
+            raise UserError(
+                f"space: resolution={max(self.resolutions)}, expected at most {self.data.size}: the images have no more "
+                "pixels a side"
+            )
         _ = self.network_config, self._device
 
     def __getstate__(self) -> dict[str, Any]:
@@ -137,10 +145,19 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
         train, held = self._drawn.train, self._drawn.validation
         data: DataSource = self.data
         if isinstance(train, Images) and isinstance(held, Images):
-            data = CarriedImages.of(data, train, held)
+            data = CarriedImages.of(data, train, held, self._carried_sizes())
         evaluator = copy.copy(self)  # the fields alone, unchecked: a device that is there need not be here
         vars(evaluator).update(data=data, device=device or self.device)
         return evaluator
+
+    def _carried_sizes(self) -> dict[int, tuple[Any, Any]]:
+        """Returns pixels of the training and of the validation part at each size that candidates may choose."""
+        found = {}
+        for size in self.resolutions:
+            drawn = self._by_size.at(size).drawn if size != self.data.size else None
+            if drawn is not None and isinstance(drawn.train, Images) and isinstance(drawn.validation, Images):
+                found[size] = drawn.train.x.cpu().numpy(), drawn.validation.x.cpu().numpy()
+        return found
 
     def data_record(self) -> dict[str, Any]:
         """Returns which images candidates are trained and scored on, for data.json; see `search_record`."""
@@ -171,30 +188,31 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
         """
         of_key = derive_seed(self.seed, genotype.key)
         seed = derive_seed(of_key, self.repeat) if self.repeat else of_key
+        network = self.network_config.of(genotype)
         try:
-            with threads_set(self.threads, self.data.size), isolated_rng(seed, self._device), memory_errors_named():
-                return self._train(genotype, report, seed)
+            with threads_set(self.threads, network.size), isolated_rng(seed, self._device), memory_errors_named():
+                return self._train(genotype, network, report, seed)
         except TrainingError as error:
             raise EvaluationFailed(error.reason) from None
 
-    def _train(self, genotype: Genotype, report: Report, seed: int) -> dict[str, float]:
-        images, held = self._drawn.train, self._drawn.validation
-        network = build_network(genotype, self.network_config)
+    def _train(self, genotype: Genotype, config: NetworkConfig, report: Report, seed: int) -> dict[str, float]:
+        data, drawn, normalisation = self._parts(config.size)
+        network = build_network(genotype, config)
         place(network, self._device)
         batches = Batches(
-            images,
-            self._normalisation,
+            drawn.train,
+            normalisation,
             batch=self.batch,
-            augmentation=self.augmentation(self.data.crop, self.data.flip),
+            augmentation=self.augmentation(data.crop, data.flip),
             seed=seed,
             device=self._device,
-            mixing=self.mixing(len(self.data.classes)),
+            mixing=self.mixing(len(data.classes)),
         )
         metrics: dict[str, float] = {}
         start = time.perf_counter()
 
         def after_epoch(epoch: int, loss: float) -> None:
-            found = scores(module.result, in_order(held, self._normalisation, self._device), len(self.data.classes))
+            found = scores(module.result, in_order(drawn.validation, normalisation, self._device), len(data.classes))
             if not math.isfinite(found.loss):
                 raise TrainingError(f"diverged: the validation loss is {found.loss} in epoch {epoch}")
             seconds = time.perf_counter() - start
@@ -209,31 +227,41 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
             after_epoch=after_epoch,
             max_seconds=self.max_seconds,
             average=self.average,
-            weights=class_weights(self.class_weights, images.y, len(self.data.classes)),
+            weights=class_weights(self.class_weights, drawn.train.y, len(data.classes)),
         )
         fit(module, self._device)
         if self.int8_target is not None:
-            metrics[INT8_ACCURACY] = self._int8_accuracy(module.result, genotype)
+            metrics[INT8_ACCURACY] = self._int8_accuracy(module.result, genotype, config)
         return metrics
 
-    def _int8_accuracy(self, network: torch.nn.Module, genotype: Genotype) -> float:
+    def _int8_accuracy(self, network: torch.nn.Module, genotype: Genotype, config: NetworkConfig) -> float:
         assert self.int8_target is not None
-        count = min(self.int8_images, len(self._drawn.train))
-        images, labels = zip(*in_order(self._drawn.validation, self._normalisation, CPU), strict=True)
+        _, drawn, normalisation = self._parts(config.size)
+        count = min(self.int8_images, len(drawn.train))
+        images, labels = zip(*in_order(drawn.validation, normalisation, CPU), strict=True)
         return int8_accuracy(
             network,
-            self.network_config,
+            config,
             genotype.key,
-            calibration=next(iter(in_order(self._drawn.train, self._normalisation, CPU, count)))[0],
+            calibration=next(iter(in_order(drawn.train, normalisation, CPU, count)))[0],
             images=torch.cat(images),
             labels=torch.cat(labels),
             target=self.int8_target,
         )
 
+    def _parts(self, size: int) -> SizedParts:
+        """Returns the images that candidates of a size are trained and scored on."""
+        if size == self.data.size:
+            return SizedParts(self.data, self._drawn, self._normalisation)
+        return self._by_size.at(size)
+
+    @cached_property
+    def _by_size(self) -> PartsBySize:
+        return PartsBySize(self.data, self.seed, self._device)
+
     @cached_property
     def _drawn(self) -> Drawn:
-        drawn = draw_parts(self.data, self.seed)
-        return drawn._replace(train=drawn.train.to(self._device), validation=drawn.validation.to(self._device))
+        return drawn_on(self.data, self.seed, self._device)
 
     @cached_property
     def _normalisation(self) -> Normalisation:
@@ -246,5 +274,6 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
     def first_step(self, genotype: Genotype, threads: int | None = None) -> StepCost:
         """Returns what a step of this training takes, timed on images without content; see `first_step`."""
         seed = derive_seed(self.seed, "first step")
-        with threads_set(threads or self.threads, self.data.size), isolated_rng(seed, self._device):
-            return first_step(genotype, self.network_config, self, self._device)
+        network = self.network_config.of(genotype)
+        with threads_set(threads or self.threads, network.size), isolated_rng(seed, self._device):
+            return first_step(genotype, network, self, self._device)

@@ -68,6 +68,11 @@ class Genotype(ABC):
         """Returns what it is made of, for a person to read, a line each."""
 
     @property
+    def own_network(self) -> Mapping[str, Any]:
+        """Fields of its network that the genotype chooses itself, whatever those of other candidates are."""
+        return {}
+
+    @property
     def plan(self) -> Skeleton:
         """Its skeleton."""
         return skeleton_named(self.skeleton)

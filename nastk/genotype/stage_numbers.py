@@ -53,7 +53,7 @@ def stage_encoding(genotype: StageGenotype, width: int = WIDTH) -> list[float]:
     """
     plain = [0.0] * (2 + PLAIN * LEVELS)
     hashed = [0.0] * (width - len(plain))
-    plain[0] = genotype.resolution / 32
+    plain[0] = 8 / genotype.resolution if genotype.resolution else 0.0  # grows as images shrink, from the data's own
     for block in placed_blocks(genotype):
         plain[1] += 1
         options = dict(block.options)
@@ -76,11 +76,13 @@ def stage_terms(genotype: StageGenotype) -> dict[str, float]:
     """Returns the terms of a latency that is a sum over blocks.
 
     Terms are "family/level", how many blocks of a family have their output at a level, and "family/level/work", the
-    products of their channels in and out, times the expansion where there is one.
+    products of their channels in and out, times the expansion where there is one. Those of a genotype with a resolution
+    of its own have it in the level, as in "conv/2@24": a block costs something else there.
     """
     terms: defaultdict[str, float] = defaultdict(float)
+    side = f"@{genotype.resolution}" if genotype.resolution else ""
     for block in placed_blocks(genotype):
-        at = f"{block.block}/{block.level}"
+        at = f"{block.block}/{block.level}{side}"
         expansion = _number(dict(block.options), "expansion") or 1.0
         terms[at] += 1.0
         terms[f"{at}/work"] += block.channels_in * block.channels_out * expansion / WORK

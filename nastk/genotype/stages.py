@@ -112,7 +112,7 @@ class StageGenotype(Genotype):
         stages: the body; a network's depth multiplier changes the depth of these only.
         stem: what comes before, head: what comes after, each of depth as given.
         classifier: of a family that ends in logits.
-        resolution: pixels a side that the image is brought to; 0 for the data's own.
+        resolution: pixels a side that images are brought to before they come in; 0 for the data's own.
 
     Raises:
         UserError: a classifier in the body, none at the end, no stage or too many.
@@ -141,6 +141,11 @@ class StageGenotype(Genotype):
     def body(self) -> tuple[Stage, ...]:
         """Stem, stages and head in the order in which an image goes through them."""
         return (*self.stem, *self.stages, *self.head)
+
+    @property
+    def own_network(self) -> dict[str, Any]:
+        """The image size, where that is a choice: its network is of no other, and images are brought to it."""
+        return {"size": self.resolution} if self.resolution else {}
 
     @property
     def ops(self) -> frozenset[str]:

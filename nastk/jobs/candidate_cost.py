@@ -42,7 +42,7 @@ def candidate_cost(parts: SearchParts, evaluator: Evaluator) -> CostModel:
     def cost(genotype: Genotype) -> Mapping[str, float]:
         try:
             with memory_errors_named():
-                return dict(costing.cost(genotype, network))
+                return dict(costing.cost(genotype, network.of(genotype)))
         except TrainingError as error:
             raise EvaluationFailed(error.reason) from None
         except UserError as error:
@@ -80,7 +80,8 @@ def _check_predicts(costing: Costing, space: Space, network: NetworkConfig) -> N
     failed: list[UserError] = []
     for _ in range(3):
         try:
-            costing.cost(random_genotype(space, rng), network)
+            genotype = random_genotype(space, rng)
+            costing.cost(genotype, network.of(genotype))
         except UserError as error:
             failed.append(error)
     if len(failed) == 3:

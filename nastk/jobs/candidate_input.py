@@ -103,7 +103,7 @@ class FitCheck:
         if free is None:
             return True
         network = self._network(given)
-        return max(step_bytes(one, network, self.batch) for one in self._genotypes(given.size)) <= SHARE * free
+        return max(step_bytes(one, network.of(one), self.batch) for one in self._genotypes(given.size)) <= SHARE * free
 
     def _meets_limits(self, given: Input) -> bool:
         objective = self.parts.objective
@@ -114,7 +114,7 @@ class FitCheck:
         for genotype in self._genotypes(given.size):
             try:
                 with memory_errors_named():
-                    broken += objective.violation(costing.cost(genotype, network)) is not None
+                    broken += objective.violation(costing.cost(genotype, network.of(genotype))) is not None
             except (UserError, TrainingError, EvaluationFailed):
                 return True  # what cannot be measured is said where the search measures it
             if broken > DRAWN // 2:

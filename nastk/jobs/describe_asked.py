@@ -68,7 +68,7 @@ def asked(config: DictConfig) -> Asked:
     skeleton = skeleton_named(genotype.skeleton)
     if config.genotype is not None:
         fields = _of_skeleton(fields, skeleton)
-    network = NetworkConfig.from_dict(fields).complete(skeleton)
+    network = NetworkConfig.from_dict(fields).of(genotype).complete(skeleton)
     if small:
         genotype, network = small_form(genotype, network)
     return Asked(name, genotype, network, features, rows, config.measure, picture)

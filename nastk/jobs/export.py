@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nastk.config.build import build, plain, settings
+from nastk.data.sized import data_at
 from nastk.deploy.export.export import export_model
 from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.export.renewal import card_note
@@ -26,7 +27,7 @@ from nastk.jobs.int8_lines import int8_lines
 from nastk.jobs.network_budget import network_budget
 from nastk.jobs.parts import make_data, run_config
 from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images
-from nastk.networks.stored import WEIGHTS
+from nastk.networks.stored import WEIGHTS, own_size
 from nastk.runs.baselines import read_baseline, read_baselines
 from nastk.runs.folder import held
 from nastk.runs.ranking import Ranked, read_ranking, read_ranks, standing
@@ -72,6 +73,7 @@ def _export(
     qat: QatSettings,
 ) -> Path:
     out = model.parent.parent / "export" / model.name
+    data = data_at(data, own_size(model))
     targets = [*targets, *earlier_targets(out, [target.name for target in targets])]
     tuned = held_out = None
     if qat.epochs or how.sensitivity:

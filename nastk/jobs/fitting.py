@@ -10,12 +10,13 @@ from omegaconf import DictConfig, OmegaConf
 from nastk.data.images import DataSource
 from nastk.data.sources.decoded import DecodedSource
 from nastk.data.subsets import draw_parts
+from nastk.errors import UserError
 from nastk.genotype.skeleton import Skeleton, skeleton_named
 from nastk.jobs.candidate_input import SIDE, SIZES, FitCheck, Input, first_that_fits, is_open, with_values
 from nastk.jobs.parts import make_data
 from nastk.jobs.search_parts import SearchParts
 from nastk.networks.stems import smaller_inputs
-from nastk.spaces import random_genotype
+from nastk.spaces import Space, StageSpace, random_genotype
 from nastk.training.fitted import LEAST_BATCH, SEARCH, fitted_batch, fitted_epochs, fitted_rate
 
 RESIZE, STEM = "data.resize", "evaluator.network.stem"
@@ -51,6 +52,15 @@ def fitted_search(config: DictConfig, parts: SearchParts, recorded: DictConfig |
         if not open_settings:
             return config
     return _chosen(config, parts, open_settings)
+
+
+def check_sized(space: Space) -> None:
+    """Raises UserError where a space speaks of shares of an image size that nobody has told it."""
+    if isinstance(space, StageSpace) and space.resolution and not space.resolutions:
+        raise UserError(
+            f"space: resolution={list(space.resolution)}: shares of the images' size, which the space is not told; "
+            "give space.size=null for the data's, or whole pixels"
+        )
 
 
 def _chosen(config: DictConfig, parts: SearchParts, names: list[str]) -> DictConfig:

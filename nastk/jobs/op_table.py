@@ -17,6 +17,7 @@ from nastk.deploy.cost.table import OpTable, write_table
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.errors import UserError
 from nastk.genotype import Genotype
+from nastk.jobs.candidate_input import SIDE, is_open, with_values
 from nastk.jobs.parts import make_evaluator, make_space, make_target, run_config
 from nastk.networks import NetworkConfig
 from nastk.spaces import Space, random_genotype
@@ -79,7 +80,9 @@ def _asked(config: DictConfig) -> tuple[Any, Space, NetworkConfig, Path]:
         fields = jsonable(plain(config.network))
         fields.pop("genotype", None)
         given = config if config.get("target") is not None else OmegaConf.create({"target": {"_target_": CPU}})
-        return make_target(given), make_space(config), NetworkConfig.from_dict(fields), Path()
+        network = NetworkConfig.from_dict(fields)
+        sized = with_values(config, {SIDE: network.size}) if is_open(config, SIDE) else config
+        return make_target(given), make_space(sized), network, Path()
     place, searched = run_config(config)
     evaluator = make_evaluator(searched)
     network = evaluator.network_config

@@ -92,7 +92,7 @@ def _network_told(network: NetworkConfig, candidate: Genotype) -> str:
 
 
 def _needed(executor: Executor, evaluator: TrainingEvaluator, candidate: Genotype) -> int:
-    return step_bytes(candidate, evaluator.network_config, evaluator.batch) * executor.parallel
+    return step_bytes(candidate, evaluator.network_config.of(candidate), evaluator.batch) * executor.parallel
 
 
 def guessed(evaluator: Evaluator, rows: Sequence[Row], best: Row) -> str | None:

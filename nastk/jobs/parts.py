@@ -20,6 +20,7 @@ from nastk.jobs.loggers import Logger, NoLogger
 from nastk.objective import INT8_ACCURACY, Objective
 from nastk.runs.folder import existing_run
 from nastk.spaces import Space
+from nastk.spaces.resolutions import resolutions
 from nastk.storages import Storage
 from nastk.storages.journal import JournalFile
 
@@ -75,9 +76,9 @@ def make_evaluator(config: DictConfig, device: str | None = None) -> Evaluator:
     data = make_data(config) if "data" in config else None
     chosen, _ = without_automatic(config.evaluator)  # where no search has chosen: the class's defaults
     node = chosen if device is None else OmegaConf.merge(chosen, {"device": device})
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = {} if config.get("space") is None else {"resolutions": resolutions(make_space(config))}
     if config.get("objective") is not None and INT8_ACCURACY in make_objective(config).names:
-        given = {"int8_target": make_target(config)}
+        given["int8_target"] = make_target(config)
     evaluator: Evaluator = build(node, "evaluator", Evaluator, data=data, seed=config.seed, **given)
     return evaluator
 

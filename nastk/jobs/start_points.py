@@ -125,6 +125,6 @@ def _fitting(space: StageSpace, known: Genotype, objective: Objective, fit: Budg
 def _fits(genotype: Genotype, network: NetworkConfig, objective: Objective, costing: Costing) -> bool:
     try:
         with memory_errors_named():
-            return objective.violation(costing.cost(genotype, network)) is None
+            return objective.violation(costing.cost(genotype, network.of(genotype))) is None
     except (UserError, TrainingError):
         return False

@@ -22,11 +22,6 @@ Builder = Callable[[Any, NetworkConfig], nn.Module]
 
 
 def _stages(genotype: StageGenotype, config: NetworkConfig) -> nn.Module:
-    if genotype.resolution not in (0, config.size):
-        raise UserError(
-            f"genotype: resolution={genotype.resolution}, for images of {config.size} pixels: they are not brought to "
-            f"another size within a network; give data.resize={genotype.resolution}"
-        )
     return build_stages(
         genotype,
         classes=config.classes,
@@ -64,8 +59,15 @@ def build_network(genotype: Genotype, config: NetworkConfig) -> nn.Module:
     The network has `auxiliary`, a head for training or None, and `set_drop_path_progress(fraction)`.
 
     Raises:
-        UserError: an unknown op or skeleton, or a configuration that the skeleton cannot work with.
+        UserError: an unknown op or skeleton, a configuration that the skeleton cannot work with, or one for images of
+            another size than the genotype's own, see `NetworkConfig.of`.
     """
     if genotype.skeleton not in BUILDERS:
         raise unknown("skeleton", genotype.skeleton, BUILDERS)
-    return BUILDERS[genotype.skeleton](genotype, config.complete(skeleton_named(genotype.skeleton)))
+    own = config.of(genotype)
+    if own.shape != config.shape:
+        raise UserError(
+            f"genotype: resolution={own.size}, for images of {config.size} pixels: they are not brought to "
+            f"another size within a network; give data.resize={own.size}"
+        )
+    return BUILDERS[genotype.skeleton](genotype, own.complete(skeleton_named(genotype.skeleton)))

@@ -8,6 +8,7 @@ from typing import Any
 
 from nastk.checks import check_flag, check_probability, check_whole
 from nastk.errors import UserError, unknown
+from nastk.genotype import Genotype
 from nastk.genotype.skeleton import SKELETONS, Number, Skeleton
 
 SCHEMA = 1
@@ -103,6 +104,11 @@ class NetworkConfig:
     def size(self) -> int:
         """Pixels a side of a square image; of another, those of the longer side."""
         return max(self.height, self.width)
+
+    def of(self, genotype: Genotype) -> NetworkConfig:
+        """Returns the configuration with what a genotype chooses itself, its image size for one, see `own_network`."""
+        own = genotype.own_network
+        return replace(self, **own) if own else self
 
     def complete(self, skeleton: Skeleton, searched: bool = False) -> NetworkConfig:
         """Returns the configuration with every size of a skeleton, those that are not given at their defaults.

@@ -77,6 +77,15 @@ def load_trained(folder: Path) -> Trained:
     return Trained(network.eval(), config, genotype, facts)
 
 
+def own_size(folder: Path) -> int:
+    """Returns the image size that the genotype of a trained network chooses itself, pixels a side; 0 for none.
+
+    Raises:
+        UserError: the genotype is missing or damaged.
+    """
+    return int(Genotype.from_dict(read_json(folder / GENOTYPE)).own_network.get("size", 0))
+
+
 def _read_weights(path: Path, digest: object) -> dict[str, torch.Tensor]:
     data = read_bytes(path, MAX_BYTES)
     try:

@@ -34,10 +34,9 @@ def nearest_choices(space: StageSpace, genotype: StageGenotype, width: float = 1
         width: factor on the network's channels.
     """
     chosen: dict[str, Value] = {}
-    if len(space.resolution) > 1:
-        chosen["resolution"] = min(
-            space.resolution, key=lambda side: abs(side - (genotype.resolution or space.size or 0))
-        )
+    if len(space.resolutions) > 1:
+        side = genotype.resolution or space.size or max(space.resolutions)
+        chosen["resolution"] = _closest(space.resolutions, side)
     known, level, met = _levels(genotype), 0, 0
     for part in ("stem", "stages", "head"):
         rows = [one for one in known if one.stage in getattr(genotype, part)]

@@ -11,6 +11,7 @@ from nastk.checks import check_whole, is_whole
 from nastk.errors import UserError, unknown
 from nastk.genotype.blocks import Block, Value, Wholes, block_named
 from nastk.genotype.stages import FIXED, MOST_DEPTH, Stage, StageGenotype
+from nastk.spaces.resolutions import pixels_of
 from nastk.spaces.space import Choose, ask
 
 
@@ -80,7 +81,8 @@ class StageSpace:
         stages: of the body.
         stem, head: before and after it.
         classifier: its family and options.
-        resolution: pixels a side to bring the images to; empty for the data's own.
+        resolution: pixels a side to bring the images to (whole numbers), or shares of theirs (up to 1.0), each a
+            candidate's own choice; empty for the data's own. See `resolutions`.
         divisor: every width is a multiple of it, so that a target's kernels run full.
         size: pixels a side of the images; where known, strides that would leave less than `least` become 1.
         least: pixels a side to leave to the last stage.
@@ -93,13 +95,19 @@ class StageSpace:
     stem: Sequence[Mapping[str, Any]] = ()
     head: Sequence[Mapping[str, Any]] = ()
     classifier: Mapping[str, Any] = field(default_factory=lambda: {"block": "pooled_classifier"})
-    resolution: Sequence[int] = ()
+    resolution: Sequence[int | float] = ()
     divisor: int = 8
     size: int | None = None
     least: int = 4
 
     def __post_init__(self) -> None:
-        _ = self.parts, self.end  # checked at once, before anything is trained
+        _ = self.parts, self.end, self.resolutions  # checked at once, before anything is trained
+
+    @cached_property
+    def resolutions(self) -> tuple[int, ...]:
+        """Pixels a side to choose from; empty for the data's own, or where shares are given and `size` is not known."""
+        check_whole("space: least", self.least, 1)
+        return pixels_of(self.resolution, self.size, self.least)
 
     @cached_property
     def parts(self) -> dict[str, tuple[StageChoices, ...]]:
@@ -121,7 +129,7 @@ class StageSpace:
 
     def genotype(self, choose: Choose) -> StageGenotype:
         """Returns the genotype that the answers of `choose` make."""
-        resolution = int(_asked(choose, "resolution", tuple(self.resolution))) if self.resolution else 0
+        resolution = int(ask(choose, "resolution", self.resolutions)) if self.resolutions else 0
         rows = {
             name: tuple(stage for choices in part if (stage := choices.stage(choose)) is not None)
             for name, part in self.parts.items()

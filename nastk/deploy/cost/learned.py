@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,11 +68,16 @@ class LearnedLatency:
                 return self.costs_ms[known]
         raise unknown(f"operation for the latency predictor of {self.device['name']}", term, self.costs_ms)
 
-    def check_network(self, config: NetworkConfig) -> None:
-        """Raises UserError where networks of this size are not what it was learned from."""
+    def check_network(self, config: NetworkConfig, own: Collection[str] = ()) -> None:
+        """Raises UserError where networks of this size are not what it was learned from.
+
+        Args:
+            config: of the network.
+            own: fields that the genotype chooses itself: its terms name them.
+        """
         asked = config.complete(skeleton_named(self.skeleton)).to_dict()
         for name in ("stem", *skeleton_named(self.skeleton).names, "channels", "size", "classes"):
-            if name in self.network and self.network[name] != asked.get(name):
+            if name not in own and name in self.network and self.network[name] != asked.get(name):
                 raise UserError(
                     f"latency: learned on networks of {name}={self.network[name]}, "
                     f"this search's have {name}={asked[name]}; measure pairs of that size and learn anew"

@@ -37,10 +37,11 @@ UNATTRIBUTED = 0.25
 
 @dataclass(frozen=True)
 class Written:
-    """A network of a space: its float32 graph and the file that runs."""
+    """A network of a space: its float32 graph, the file that runs, and the image that it takes: C, H, W."""
 
     model: onnx.ModelProto
     file: bytes
+    shape: tuple[int, int, int]
 
 
 def writer(
@@ -58,8 +59,9 @@ def writer(
 def written(genotype: Genotype, config: NetworkConfig, precision: str, scheme: Scheme = X86) -> Written:
     """Writes an untrained network in a precision; int8 as the scheme has it."""
     kept: list[onnx.ModelProto] = []
-    file = static_cost(genotype, config, write=writer(precision, kept, scheme)).file
-    return Written(kept[0], file)
+    own = config.of(genotype)
+    file = static_cost(genotype, own, write=writer(precision, kept, scheme)).file
+    return Written(kept[0], file, own.shape)
 
 
 @dataclass
@@ -111,8 +113,7 @@ def measure_ops(
     """
     chosen = _chosen(draws, config, target.precision, networks, scheme)
     tell(f"{len(chosen)} networks with {len({op for one in chosen for op in ops_of(one.model)})} operations")
-    images = np.random.default_rng(0).standard_normal((target.batch, *config.shape), dtype=np.float32)
-    timings = _timings(chosen, images, target, tell)
+    timings = _timings(chosen, target, tell)
     _check_attributed(timings)
     base, rows = timed_ops([timing.ops for timing in timings], [timing.latency for timing in timings])
     return OpTable(
@@ -135,15 +136,16 @@ def _check_attributed(timings: Sequence[_NetworkTimes]) -> None:
         raise UserError(f"bench ops=true: {lost:.0%} of the time is of no known operation; no table written")
 
 
-def _timings(
-    chosen: Sequence[Written], images: NDArray[np.float32], target: Conditions, tell: Callable[[str], None]
-) -> list[_NetworkTimes]:
+def _timings(chosen: Sequence[Written], target: Conditions, tell: Callable[[str], None]) -> list[_NetworkTimes]:
     """Times all networks in turn, so that a change of the machine hits all alike."""
     timings = [_NetworkTimes() for _ in chosen]
+    rng = np.random.default_rng(0)
+    shapes = {one.shape for one in chosen}
+    images = {shape: rng.standard_normal((target.batch, *shape), dtype=np.float32) for shape in sorted(shapes)}
     for turn in range(ROUNDS):
         for one, timing in zip(chosen, timings, strict=True):
-            timing.add(*op_times(one.model, one.file, images, target.threads, target.seconds / 2))
-            timing.add_whole(_whole(one.file, images, target))
+            timing.add(*op_times(one.model, one.file, images[one.shape], target.threads, target.seconds / 2))
+            timing.add_whole(_whole(one.file, images[one.shape], target))
         tell(f"round {turn + 1} of {ROUNDS}")
     return timings
 

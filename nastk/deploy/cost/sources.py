@@ -126,7 +126,7 @@ class _Predicted:
     precision: str
 
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
-        self.predictor.check_network(config)
+        self.predictor.check_network(config, own=genotype.own_network)
         latency = self.predictor.predict(genotype)
         return static_cost(genotype, config, write=writer(self.precision, [])).with_latency(latency)
 
