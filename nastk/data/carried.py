@@ -75,8 +75,7 @@ class CarriedImages:
         if size in self.others:
             x, validation_x = self.others[size]
         else:
-            made = (resized(torch.tensor(one), size).numpy() for one in (self.x, self.validation_x))
-            x, validation_x = made
+            x, validation_x = (resized(torch.tensor(one), size).numpy() for one in (self.x, self.validation_x))
         return dataclasses.replace(
             self, x=x, validation_x=validation_x, size=size, resize=size, resized=True, others={}
         )

@@ -29,6 +29,7 @@ from nastk.networks import NetworkConfig, build_network
 from nastk.networks.config import field_names
 from nastk.objective import INT8_ACCURACY
 from nastk.seeds import derive_seed
+from nastk.spaces.resolutions import check_most
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches, in_order
 from nastk.training.class_weights import check_count, class_weights
@@ -90,11 +91,7 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
                 f"trained on (data.subset={self.data.subset}, data.validation={self.data.validation})"
             )
         check_count(self.class_weights, len(self.data.classes))
-        if max(self.resolutions, default=0) > self.data.size:
-            raise UserError(
-                f"space: resolution={max(self.resolutions)}, expected at most {self.data.size}: the images have no more "
-                "pixels a side"
-            )
+        check_most(max(self.resolutions, default=0), self.data.size)
         _ = self.network_config, self._device
 
     def __getstate__(self) -> dict[str, Any]:

@@ -20,6 +20,9 @@ from nastk.runs.folder import PLACE, named_run
 
 Setting = tuple[str, Any]
 
+# What options said before they said something else: a run that has it recorded goes on with it.
+SAID_BEFORE: dict[str, Any] = {"resolution": []}
+
 USUAL_SPACE = "mobile"
 OWN_IMAGES = ("ImageFolder", "HuggingFace", "Npz")  # sources of images of one's own
 
@@ -118,6 +121,9 @@ def _stated(group: str, option: str, composed: DictConfig, recorded: Any) -> lis
         return [group]
     own = alike[option]
     names = dict.fromkeys(str(name) for node in alike.values() for name in node)
+    for name, before in SAID_BEFORE.items():
+        if recorded.get(name) == before:
+            names.pop(name, None)
     return [f"{group}.{name}" for name in names if any(node.get(name) != own.get(name) for node in alike.values())]
 
 

@@ -80,9 +80,9 @@ def _asked(config: DictConfig) -> tuple[Any, Space, NetworkConfig, Path]:
         fields = jsonable(plain(config.network))
         fields.pop("genotype", None)
         given = config if config.get("target") is not None else OmegaConf.create({"target": {"_target_": CPU}})
-        network = NetworkConfig.from_dict(fields)
-        sized = with_values(config, {SIDE: network.size}) if is_open(config, SIDE) else config
-        return make_target(given), make_space(sized), network, Path()
+        asked = NetworkConfig.from_dict(fields)
+        sized = with_values(config, {SIDE: asked.size}) if is_open(config, SIDE) else config
+        return make_target(given), make_space(sized), asked, Path()
     place, searched = run_config(config)
     evaluator = make_evaluator(searched)
     network = evaluator.network_config

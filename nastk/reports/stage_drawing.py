@@ -66,11 +66,12 @@ def draw_stages(genotype: StageGenotype, title: str, side: int | None = None, ma
 
     Args:
         genotype: the stages.
-        title: shown above the drawing and read out by screen readers.
+        title: shown above the drawing and read out by screen readers; a resolution of the network's own is added.
         side: of the image, pixels; None where only how often a map is halved is known.
         maps: that the stages give, where the network was built; else they are told by the genotype.
     """
     image = genotype.resolution or side
+    title += f", images of {image}x{image} px" if genotype.resolution else ""
     stages = drawn_stages(genotype, image, maps)
     families = list(dict.fromkeys(stage.family for stage in stages))
     parts: list[str] = []

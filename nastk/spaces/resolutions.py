@@ -45,14 +45,19 @@ def share_of(size: int, share: float, least: int = GRAIN) -> int:
     return min(max(grains * GRAIN, GRAIN, least), size)
 
 
+def check_most(resolution: int, size: int) -> None:
+    """Raises UserError for more pixels a side than the images have."""
+    if resolution > size:
+        raise UserError(f"space: resolution={resolution}, expected at most {size} pixels a side, as the images have")
+
+
 def _checked(item: object, size: int | None, least: int) -> int | float:
     if is_whole(item):
         if item < least:
             raise UserError(
                 f"space: resolution={item}, expected at least {least}: so many pixels its last map is to have"
             )
-        if size is not None and item > size:
-            raise UserError(f"space: resolution={item}, expected at most {size}: the images have no more pixels a side")
+        check_most(item, item if size is None else size)
         return item
     if isinstance(item, float) and 0 < item <= 1:
         return item

@@ -22,6 +22,7 @@ from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Pruned
 from nastk.evaluators.training import TrainingEvaluator
 from nastk.genotype import Genotype
+from nastk.genotype.stages import StageGenotype
 from nastk.jobs.parts import without_automatic
 from nastk.seeds import derive_seed
 from tests.training.small import genotype
@@ -281,3 +282,17 @@ def test_a_pickled_evaluator_gives_the_same_result_and_takes_no_images_along() -
     assert len(stored) < 2000
     assert pickle.loads(stored) == made
     assert result(pickle.loads(stored)) == expected
+
+
+def test_a_candidate_with_a_resolution_of_its_own_sees_images_of_that_size() -> None:
+    plain = {"kind": "stages", "stages": [{"block": "conv", "width": 16, "stride": 2}]}
+    own, small = (StageGenotype.from_dict({**plain, "resolution": side}) for side in (0, 8))
+    made = evaluator(data=Digits(subset=240, resize=16), network={}, resolutions=(16, 8))
+    expected = evaluator(network={}).evaluate(dataclasses.replace(own, resolution=8), ignore)
+    assert result(made, small) == {name: value for name, value in expected.items() if name != "train_seconds"}
+    assert result(made, own) != result(made, small)
+    assert made.first_step(small).seconds > 0
+    there = pickle.loads(pickle.dumps(made.carried("cpu")))
+    assert result(there, small) == result(made, small)
+    with pytest.raises(UserError, match="resolution=24, expected at most 16 pixels a side, as the images have"):
+        evaluator(data=Digits(resize=16), resolutions=(24,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import pytest
@@ -34,6 +35,14 @@ def test_terms_are_blocks_and_products_of_channels() -> None:
         "residual_basic/2": 2,
         "residual_basic/2/work": pytest.approx(8 * 16 / 1000 + 16 * 16 / 1000),
     }
+
+
+def test_a_resolution_of_its_own_is_in_every_number_that_depends_on_it() -> None:
+    own, small, smaller = (dataclasses.replace(genotype(BASIC), resolution=side) for side in (0, 24, 16))
+    assert stage_encoding(own)[0] < stage_encoding(small)[0] < stage_encoding(smaller)[0]
+    assert len({one.key for one in (own, small, smaller)}) == 3
+    assert set(stage_terms(small)) == {"conv/1@24", "conv/1@24/work", "residual_basic/1@24", "residual_basic/1@24/work"}
+    assert stage_terms(small)["conv/1@24/work"] == stage_terms(own)["conv/1/work"]
 
 
 def test_equal_keys_have_equal_numbers() -> None:

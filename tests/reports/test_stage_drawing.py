@@ -37,6 +37,13 @@ def test_nothing_is_drawn_outside_the_picture() -> None:
         assert float(text.attrib["x"]) + 5 * len(text.text or "") <= width
 
 
+def test_a_resolution_of_its_own_is_told() -> None:
+    made = StageGenotype.from_dict({"kind": "stages", "stages": [{"block": "conv", "width": 8}], "resolution": 24})
+    drawing = draw_stages(made, "Small")
+    assert "Small, images of 24x24 px" in drawing
+    assert "8, 24x24 px" in drawing
+
+
 def test_a_deep_stage_says_how_deep_it_is() -> None:
     stage = {"block": "residual_basic", "width": 16, "depth": MOST_DRAWN + 4}
     deep = drawn_stages(StageGenotype.from_dict({"kind": "stages", "stages": [stage]}))[0]

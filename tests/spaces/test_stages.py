@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
@@ -89,6 +90,37 @@ def test_the_resolution_of_the_images_themselves_is_no_choice_of_its_own() -> No
 
 
 @pytest.mark.parametrize(
+    ("size", "wanted", "expected"),
+    [
+        (224, [1.0, 0.75, 0.5], (224, 168, 112)),
+        (28, [1.0, 0.75, 0.5], (28, 24, 16)),
+        (8, [1.0, 0.75, 0.5], (8,)),
+        (6, [0.5], (6,)),
+        (32, [20, 1.0], (20, 32)),
+        (32, 0.5, (16,)),
+        (None, [0.5, 16], ()),
+        (None, [24, 16], (24, 16)),
+        (32, [], ()),
+    ],
+)
+def test_shares_of_the_image_size_are_multiples_of_8_and_no_more_than_it(
+    size: int | None, wanted: Any, expected: tuple[int, ...]
+) -> None:
+    assert space(size=size, resolution=wanted).resolutions == expected
+
+
+def test_a_choice_of_resolution_is_one_of_pixels_and_strides_follow_it() -> None:
+    of = space(size=32, least=8, resolution=[1.0, 0.5])
+    asked = [drawn(of, seed) for seed in range(20)]
+    assert {options["resolution"] for _, options, _ in asked} == {(32, 16)}
+    assert {(made.resolution, answers["resolution"]) for made, _, answers in asked} == {(0, 32), (16, 16)}
+    for made, _, answers in asked:
+        strides = math.prod(stage.stride for stage in made.body)
+        assert answers["resolution"] // strides >= 8
+        assert replay(of, answers).key == made.key
+
+
+@pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"stages": []}, "stages=\\[\\], expected at least one"),
@@ -102,6 +134,12 @@ def test_the_resolution_of_the_images_themselves_is_no_choice_of_its_own() -> No
         ({"stages": [{"block": {"block": "conv", "kernel": 99}, "width": 8}]}, "kernel=99"),
         ({"classifier": {"block": "conv"}}, "width=0"),
         ({"stages": "conv"}, "expected a list of stages"),
+        ({"resolution": [3]}, "resolution=3, expected at least 4"),
+        ({"resolution": [48], "size": 32}, "resolution=48, expected at most 32 pixels"),
+        ({"resolution": [24.5]}, "resolution=24.5, expected whole pixels a side, or a share"),
+        ({"resolution": ["small"]}, "resolution='small', expected whole pixels"),
+        ({"resolution": [True]}, "resolution=True, expected whole pixels"),
+        ({"resolution": [16, 16]}, "every one once"),
     ],
 )
 def test_what_cannot_be_is_said_at_once(changed: dict[str, Any], message: str) -> None:
