@@ -17,7 +17,7 @@ from nastk.spaces import StageSpace
 from tests.commands import run
 
 Capture = pytest.CaptureFixture[str]
-STAGES = "space.stages=[{block:conv,width:[8,16],stride:2}]"
+STAGES = "space.stages=[{block:conv,width:[8,16,24,32],stride:2}]"
 QUICK = (
     *("+space=mobile", STAGES, "space.head=[]", "space.stem=[]", "controller=random", "controller.start_from=null"),
     *("evaluator.epochs=1", "evaluator.threads=1", "target.seconds=0.02", "trials=2"),
@@ -105,6 +105,6 @@ def test_shares_of_a_size_that_a_space_is_not_told_are_refused() -> None:
     check_sized(StageSpace(stages, resolution=[0.5, 1.0], size=32))
     check_sized(StageSpace(stages))
     with pytest.raises(
-        UserError, match="shares of the images' size, which the space is not told; give space.size=null"
+        UserError, match="the space is not told; give space.size=null"
     ):
         check_sized(StageSpace(stages, resolution=[0.5, 1.0]))
