@@ -58,15 +58,17 @@ class CarriedImages:
         data: DataSource,
         train: Images,
         validation: Images,
-        others: Mapping[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]] | None = None,
+        others: Mapping[int, tuple[Images, Images]] | None = None,
     ) -> CarriedImages:
-        """Returns the source of these two parts of `data`."""
+        """Returns the source of these two parts of `data`, and of the same at other sizes."""
         return CarriedImages(
             x=train.x.cpu().numpy(),
             y=train.y.cpu().numpy(),
             validation_x=validation.x.cpu().numpy(),
             validation_y=validation.y.cpu().numpy(),
-            others=dict(others or {}),
+            others={
+                size: (one.x.cpu().numpy(), other.x.cpu().numpy()) for size, (one, other) in (others or {}).items()
+            },
             **{name: getattr(data, name) for name in FROM_SOURCE},
         )
 

@@ -13,11 +13,9 @@ from typing import Any
 import torch
 
 from nastk.checks import MOST, check_number, check_whole
-from nastk.data.carried import CarriedImages
-from nastk.data.images import DataSource, Images
-from nastk.data.normalisation import Normalisation, statistics
+from nastk.data.images import DataSource
 from nastk.data.search_record import search_record
-from nastk.data.sized import PartsBySize, SizedParts, drawn_on
+from nastk.data.sized import PartsBySize
 from nastk.data.subsets import Drawn
 from nastk.data.summary import data_lines
 from nastk.deploy.targets import Target
@@ -139,26 +137,14 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
         Args:
             device: that it trains on there; None for the one that is set.
         """
-        train, held = self._drawn.train, self._drawn.validation
-        data: DataSource = self.data
-        if isinstance(train, Images) and isinstance(held, Images):
-            data = CarriedImages.of(data, train, held, self._carried_sizes())
+        data = self._images.carried(self.resolutions)
         evaluator = copy.copy(self)  # the fields alone, unchecked: a device that is there need not be here
         vars(evaluator).update(data=data, device=device or self.device)
         return evaluator
 
-    def _carried_sizes(self) -> dict[int, tuple[Any, Any]]:
-        """Returns pixels of the training and of the validation part at each size that candidates may choose."""
-        found = {}
-        for size in self.resolutions:
-            drawn = self._by_size.at(size).drawn if size != self.data.size else None
-            if drawn is not None and isinstance(drawn.train, Images) and isinstance(drawn.validation, Images):
-                found[size] = drawn.train.x.cpu().numpy(), drawn.validation.x.cpu().numpy()
-        return found
-
     def data_record(self) -> dict[str, Any]:
         """Returns which images candidates are trained and scored on, for data.json; see `search_record`."""
-        return search_record(self.data, self.seed, self._drawn, self._normalisation)
+        return search_record(self.data, self.seed, self._drawn, self._images.own.normalisation)
 
     def data_lines(self) -> list[str]:
         """Returns what a user is told of the images; raises UserError where the test part is not what it should be."""
@@ -193,23 +179,24 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
             raise EvaluationFailed(error.reason) from None
 
     def _train(self, genotype: Genotype, config: NetworkConfig, report: Report, seed: int) -> dict[str, float]:
-        data, drawn, normalisation = self._parts(config.size)
+        images = self._images.at(config.size)
+        train, held, normalisation, classes = *images.drawn[:2], images.normalisation, config.classes
         network = build_network(genotype, config)
         place(network, self._device)
         batches = Batches(
-            drawn.train,
+            train,
             normalisation,
             batch=self.batch,
-            augmentation=self.augmentation(data.crop, data.flip),
+            augmentation=self.augmentation(self.data.crop, self.data.flip),
             seed=seed,
             device=self._device,
-            mixing=self.mixing(len(data.classes)),
+            mixing=self.mixing(classes),
         )
         metrics: dict[str, float] = {}
         start = time.perf_counter()
 
         def after_epoch(epoch: int, loss: float) -> None:
-            found = scores(module.result, in_order(drawn.validation, normalisation, self._device), len(data.classes))
+            found = scores(module.result, in_order(held, normalisation, self._device), classes)
             if not math.isfinite(found.loss):
                 raise TrainingError(f"diverged: the validation loss is {found.loss} in epoch {epoch}")
             seconds = time.perf_counter() - start
@@ -224,45 +211,36 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
             after_epoch=after_epoch,
             max_seconds=self.max_seconds,
             average=self.average,
-            weights=class_weights(self.class_weights, drawn.train.y, len(data.classes)),
+            weights=class_weights(self.class_weights, train.y, classes),
         )
         fit(module, self._device)
         if self.int8_target is not None:
-            metrics[INT8_ACCURACY] = self._int8_accuracy(module.result, genotype, config)
+            metrics[INT8_ACCURACY] = self._int8_accuracy(module.result, genotype.key, config)
         return metrics
 
-    def _int8_accuracy(self, network: torch.nn.Module, genotype: Genotype, config: NetworkConfig) -> float:
+    def _int8_accuracy(self, network: torch.nn.Module, key: str, config: NetworkConfig) -> float:
         assert self.int8_target is not None
-        _, drawn, normalisation = self._parts(config.size)
-        count = min(self.int8_images, len(drawn.train))
-        images, labels = zip(*in_order(drawn.validation, normalisation, CPU), strict=True)
+        images = self._images.at(config.size)
+        train, held, normalisation = *images.drawn[:2], images.normalisation
+        count = min(self.int8_images, len(train))
+        tested, labels = zip(*in_order(held, normalisation, CPU), strict=True)
         return int8_accuracy(
             network,
             config,
-            genotype.key,
-            calibration=next(iter(in_order(drawn.train, normalisation, CPU, count)))[0],
-            images=torch.cat(images),
+            key,
+            calibration=next(iter(in_order(train, normalisation, CPU, count)))[0],
+            images=torch.cat(tested),
             labels=torch.cat(labels),
             target=self.int8_target,
         )
 
-    def _parts(self, size: int) -> SizedParts:
-        """Returns the images that candidates of a size are trained and scored on."""
-        if size == self.data.size:
-            return SizedParts(self.data, self._drawn, self._normalisation)
-        return self._by_size.at(size)
-
     @cached_property
-    def _by_size(self) -> PartsBySize:
+    def _images(self) -> PartsBySize:
         return PartsBySize(self.data, self.seed, self._device)
 
-    @cached_property
+    @property
     def _drawn(self) -> Drawn:
-        return drawn_on(self.data, self.seed, self._device)
-
-    @cached_property
-    def _normalisation(self) -> Normalisation:
-        return statistics(self._drawn.train)
+        return self._images.own.drawn
 
     @cached_property
     def _device(self) -> torch.device:

@@ -10,8 +10,10 @@ from nastk.errors import UserError
 from nastk.genotype.cell import Cell, mapping_in, read_cell
 from nastk.genotype.genotype import CELLS, Genotype, check_cells, enter_kind
 from nastk.genotype.skeleton import SKELETONS
+from nastk.genotype.stems import check_first_cells, check_stem
 
 SCHEMA = 1
+OWN = ("stem", "first_cells")  # what a file may have beside the cells
 
 
 @dataclass(frozen=True)
@@ -21,14 +23,21 @@ class CellGenotype(Genotype):
     Attributes:
         skeleton: one that is made of cells, e.g. "nasnet", "darts" or "nasbench201".
         cells: (name, cell) pairs in the skeleton's order: "normal" and, but for nasbench201, "reduction".
+        stem: what stands before the cells, a name in `STEMS`, where that is a choice; "" for the network's.
+        first_cells: normal cells before the first reduction, where that is a choice; None for the network's.
     """
 
     kind: ClassVar[str] = CELLS
 
     skeleton: str
     cells: tuple[tuple[str, Cell], ...]
+    stem: str = ""
+    first_cells: int | None = None
 
     def __post_init__(self) -> None:
+        if self.stem != "":
+            check_stem(self.stem)
+        check_first_cells("genotype", self.first_cells)
         check_cells(self.skeleton, [(name, cell.inputs) for name, cell in self.cells])
 
     def __getitem__(self, name: str) -> Cell:
@@ -42,6 +51,12 @@ class CellGenotype(Genotype):
         return genotype_key(self)
 
     @property
+    def own_network(self) -> dict[str, Any]:
+        """Stem and cells before the first reduction, where they are choices."""
+        stem = {"stem": self.stem} if self.stem else {}
+        return stem if self.first_cells is None else {**stem, "first_cells": self.first_cells}
+
+    @property
     def ops(self) -> frozenset[str]:
         """Names of the operations it uses."""
         return frozenset(edge.op for _, cell in self.cells for node in cell.nodes for edge in node.edges)
@@ -49,7 +64,7 @@ class CellGenotype(Genotype):
     def to_dict(self) -> dict[str, Any]:
         """Returns plain lists, dicts and numbers, the JSON form."""
         cells = {name: cell.to_dict() for name, cell in self.cells}
-        return {"schema": SCHEMA, "skeleton": self.skeleton, "cells": cells}
+        return {"schema": SCHEMA, "skeleton": self.skeleton, "cells": cells, **self.own_network}
 
     def encoding(self) -> list[float]:
         """Returns the path encoding, see `nastk.genotype.paths`."""
@@ -71,8 +86,8 @@ class CellGenotype(Genotype):
         return tuple(READINGS)
 
     def lines(self) -> list[str]:
-        """Returns the states of each cell and what they are computed of."""
-        found = []
+        """Returns the states of each cell and what they are computed of, after what stands before them."""
+        found = [f"{name.replace('_', ' ')} {value}" for name, value in self.own_network.items()]
         for name, cell in self.cells:
             found.append(f"{name} cell (states 0 to {cell.inputs - 1} are its inputs)")
             for index, node in enumerate(cell.nodes, start=cell.inputs):
@@ -91,6 +106,7 @@ class CellGenotype(Genotype):
         known = dict(data) if isinstance(data, dict) else data
         if isinstance(known, dict):
             known.pop("kind", None)
+        own = {name: known.pop(name) for name in OWN if name in known} if isinstance(known, dict) else {}
         top = mapping_in(known, "genotype", ("schema", "skeleton", "cells"))
         if top["schema"] != SCHEMA:
             raise UserError(f"genotype: schema {top['schema']!r}, expected {SCHEMA}")
@@ -100,7 +116,7 @@ class CellGenotype(Genotype):
         plan = SKELETONS.get(top["skeleton"])
         order = [place.name for place in plan.cells] if plan else []
         names = sorted(cells, key=lambda name: order.index(name) if name in order else len(order))
-        return CellGenotype(top["skeleton"], tuple((name, read_cell(cells[name], name)) for name in names))
+        return CellGenotype(top["skeleton"], tuple((name, read_cell(cells[name], name)) for name in names), **own)
 
 
 enter_kind(CELLS, CellGenotype.from_dict)

@@ -88,10 +88,14 @@ class CanonicalCell:
 
 
 def genotype_key(genotype: CellGenotype) -> str:
-    """Returns the key, 32 hexadecimal digits: the first half of the SHA-256 of skeleton and canonical cells."""
+    """Returns the key, 32 hexadecimal digits: the first half of the SHA-256 of skeleton and canonical cells.
+
+    Where stem or cells before the first reduction are the genotype's own choice, they are in it too.
+    """
     skeleton = skeleton_named(genotype.skeleton)
     cells = [[name, canonical_cell(cell, skeleton.stride(name)).text] for name, cell in genotype.cells]
-    return hashlib.sha256(json.dumps([genotype.skeleton, cells]).encode()).hexdigest()[:KEY_DIGITS]
+    own = [genotype.own_network] if genotype.own_network else []
+    return hashlib.sha256(json.dumps([genotype.skeleton, cells, *own]).encode()).hexdigest()[:KEY_DIGITS]
 
 
 def canonical_cell(cell: Cell, stride: int = 1, merge_parameterless: bool = False) -> CanonicalCell:

@@ -22,7 +22,8 @@ def path_encoding(genotype: CellGenotype, width: int = WIDTH, longest: int = LON
 
     Counted are the sequences of operations on the paths from each input of a cell to its output; an identity adds
     nothing to a path, and a zero ends it. So that the length does not depend on the space, paths are counted in
-    `width` places by a hash of theirs, and of long ones the last operations alone.
+    `width` places by a hash of theirs, and of long ones the last operations alone. What the genotype chooses beside its
+    cells counts once, in a place of its own.
 
     Args:
         genotype: of any skeleton.
@@ -33,6 +34,8 @@ def path_encoding(genotype: CellGenotype, width: int = WIDTH, longest: int = LON
     for name, cell in genotype.cells:
         for path, count in _paths(cell, longest).items():
             encoding[hashed_place((name, *path), width)] += count
+    for field, value in genotype.own_network.items():
+        encoding[hashed_place((field, str(value)), width)] += 1
     return encoding
 
 

@@ -15,7 +15,7 @@ Number = int | float
 # What `network.json` says of every network; a size needs another name.
 NETWORK_FIELDS = (
     *("schema", "stem", "classes", "channels", "size", "sizes", "height", "width", "stem_multiplier", "stem_filters"),
-    *("auxiliary", "drop_path", "auxiliary_width"),
+    *("auxiliary", "drop_path", "auxiliary_width", "first_cells"),
 )
 
 

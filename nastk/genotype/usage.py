@@ -34,7 +34,9 @@ def term_counts(genotype: CellGenotype, reading: str) -> dict[str, float]:
 
     Terms are "cell/op", with "/2" behind it for edges of a reduction cell that read the cell's inputs, "cell/output",
     how many pieces of F channels the cell hands on, "cell/wide", by how many pieces more than one its edges read, and
-    for all readings but "every" a "connected" of 1 where the output depends on the input; all others are 0 else.
+    for all readings but "every" a "connected" of 1 where the output depends on the input; all others are 0 else. Where
+    stem or first stack are the genotype's own choice, terms have them in their names, as in "normal/identity@stride2",
+    and there is a "stem@stride2" of 1: everything costs something else there.
 
     Args:
         genotype: of any skeleton.
@@ -42,7 +44,9 @@ def term_counts(genotype: CellGenotype, reading: str) -> dict[str, float]:
             or every one under a name of its own by what becomes of it ("apart").
     """
     counts: Counter[str] = Counter()
-    connected = True
+    connected, at = True, _own(genotype)
+    if at:
+        counts[f"stem{at}"] = 1
     for name, cell in genotype.cells:
         stride = skeleton_named(genotype.skeleton).stride(name)
         pieces = _pieces(cell)
@@ -50,14 +54,20 @@ def term_counts(genotype: CellGenotype, reading: str) -> dict[str, float]:
             if usage not in READINGS[reading]:
                 continue
             strided = f"/{stride}" if stride > 1 and state < cell.inputs else ""
-            counts[f"{name}/{op}{strided}{f':{usage}' if reading == 'apart' else ''}"] += 1
-            counts[f"{name}/wide"] += pieces[state] - 1
-        counts[f"{name}/output"] += sum(pieces[state] for state in cell.output)
+            counts[f"{name}/{op}{strided}{at}{f':{usage}' if reading == 'apart' else ''}"] += 1
+            counts[f"{name}/wide{at}"] += pieces[state] - 1
+        counts[f"{name}/output{at}"] += sum(pieces[state] for state in cell.output)
         carrying = _carrying(cell)
         connected = connected and any(carrying[state] for state in cell.output)
     if reading == "every":
         return {term: float(count) for term, count in counts.items() if count}
     return {CONNECTED: 1.0, **{term: float(count) for term, count in counts.items() if count}} if connected else {}
+
+
+def _own(genotype: CellGenotype) -> str:
+    """Returns what a genotype chooses beside its cells, as terms have it: "@stride2", "@0" or "@stride2,0"."""
+    own = ",".join(map(str, genotype.own_network.values()))
+    return f"@{own}" if own else ""
 
 
 def edge_usages(cell: Cell) -> Iterator[tuple[int, str, str]]:

@@ -55,6 +55,13 @@ def is_open(config: DictConfig, name: str) -> bool:
     return isinstance(node, DictConfig) and field in node and node.get(field) is None
 
 
+def own_stems(config: DictConfig) -> list[str]:
+    """Returns the stems that candidates of cells choose from, none where they all have the search's."""
+    wanted = OmegaConf.select(config, "space.stem")
+    names = [wanted] if isinstance(wanted, str) else list(wanted or [])
+    return [name for name in names if isinstance(name, str)]  # a space of stages has a row of stages there
+
+
 def with_values(config: DictConfig, values: Mapping[str, Any]) -> DictConfig:
     """Returns the configuration with other values of some settings."""
     changed = OmegaConf.masked_copy(config, list(config))

@@ -88,6 +88,8 @@ def tell_outlook(executor: Executor, candidate: Genotype, trials: int) -> None:
 def _network_told(network: NetworkConfig, candidate: Genotype) -> str:
     """Returns the stem of networks of cells, the sizes of others."""
     skeleton = skeleton_named(candidate.skeleton)
+    if "stem" in candidate.own_network:
+        return "each candidate's own stem"
     return f"stem {network.stem}" if skeleton.cells else skeleton.told(network.sizes)
 
 

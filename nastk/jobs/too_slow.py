@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
-from nastk.networks.config import STRIDES
+from nastk.genotype.stems import STRIDES
+from nastk.jobs.candidate_input import own_stems
 from nastk.objective import Objective
 from nastk.runs.trials import Row
 
@@ -71,7 +72,7 @@ class TooSlow:
         stages = OmegaConf.select(self._config, "evaluator.network.width_multiplier") is not None
         stem = None if stages else OmegaConf.select(self._config, "evaluator.network.stem")
         stems = list(STRIDES)
-        if stem in stems[:-1]:
+        if stem in stems[:-1] and not own_stems(self._config):
             ways.append(f"evaluator.network.stem={stems[stems.index(stem) + 1]} (now {stem})")
         return ways
 

@@ -10,10 +10,9 @@ from nastk.checks import check_flag, check_probability, check_whole
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import SKELETONS, Number, Skeleton
+from nastk.genotype.stems import check_first_cells, check_stem
 
 SCHEMA = 1
-STRIDES = {"cifar": 1, "stride2": 2, "stride4": 4, "stride8": 8}
-STEMS = (*STRIDES, "imagenet")
 AUXILIARY_WIDTH = 768
 
 # The least and the most of each. What is too large for this machine's memory is found as it is built.
@@ -44,6 +43,7 @@ class NetworkConfig:
         auxiliary: a second classifier at two thirds of the depth, for training.
         drop_path: probability of dropping an edge or a block's branch at the end of training in the last one.
         auxiliary_width: channels of the auxiliary head's last layer; NASNet's has 768, whatever the network's size.
+        first_cells: normal cells before the first reduction, of a network of cells; None for N, as in the other stacks.
         sizes: depth and width by the names of the skeleton, e.g. {"cells": 2, "filters": 16}, also given as keyword
             arguments of their own; one that is not given has the skeleton's default, see `complete`.
 
@@ -61,6 +61,7 @@ class NetworkConfig:
     auxiliary: bool
     drop_path: float
     auxiliary_width: int
+    first_cells: int | None
     sizes: Mapping[str, Number] = field(hash=False)
 
     def __init__(
@@ -75,6 +76,7 @@ class NetworkConfig:
         auxiliary: bool = False,
         drop_path: float = 0.0,
         auxiliary_width: int = AUXILIARY_WIDTH,
+        first_cells: int | None = None,
         sizes: Mapping[str, Number] | None = None,
         size: int | None = None,
         **named: Number,
@@ -88,8 +90,8 @@ class NetworkConfig:
         self._check()
 
     def _check(self) -> None:
-        if self.stem not in STEMS:
-            raise unknown("stem", self.stem, STEMS)
+        check_stem(self.stem)
+        check_first_cells("network", self.first_cells)
         for name, (least, most) in _RANGES.items():
             check_whole(f"network: {name}", getattr(self, name), least, most)
         check_flag("network: auxiliary", self.auxiliary)
@@ -128,6 +130,8 @@ class NetworkConfig:
         sides = {"size": self.height} if self.height == self.width else {"height": self.height, "width": self.width}
         if self.auxiliary_width == AUXILIARY_WIDTH:
             del values["auxiliary_width"]  # as in the files of before there was a choice
+        if self.first_cells is None:
+            del values["first_cells"]
         rest = {name: value for name, value in values.items() if name not in ("stem", "sizes", "height", "width")}
         return {"schema": SCHEMA, "stem": self.stem, **self.sizes, **rest, **sides}
 

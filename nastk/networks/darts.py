@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch import nn
 
 from nastk.genotype import CellGenotype
-from nastk.networks.config import STRIDES, NetworkConfig
+from nastk.genotype.stems import STRIDES
+from nastk.networks.config import NetworkConfig
 from nastk.networks.heads import head
 from nastk.networks.network import Network, Stem
-from nastk.networks.skeleton import Stacking, after_stem, depth_of, halved, plain_stem, plan, width_of
+from nastk.networks.skeleton import Stacking, after_stem, halved, plain_stem, plan, width_of
 from nastk.ops.conv import conv_bn
 
 
@@ -20,7 +21,7 @@ def build_darts(genotype: CellGenotype, config: NetworkConfig) -> Network:
     1x1 convolution and batch normalisation, or a factorized reduction where its resolution differs. The ImageNet stem
     is three 3x3 convolutions of stride 2; `stem_filters` has no part in it.
     """
-    total = len(plan(depth_of(config)))
+    total = len(plan(config))
     if config.stem in STRIDES:
         filters = config.stem_multiplier * width_of(config)
         stem = plain_stem(config, filters)

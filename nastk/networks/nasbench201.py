@@ -7,10 +7,11 @@ from torch import Tensor, nn
 from nastk.blocks.cell import CellModule
 from nastk.errors import UserError
 from nastk.genotype import CellGenotype
-from nastk.networks.config import STRIDES, NetworkConfig
+from nastk.genotype.stems import STRIDES
+from nastk.networks.config import NetworkConfig
 from nastk.networks.heads import auxiliary_head, head
 from nastk.networks.network import Network
-from nastk.networks.skeleton import STACKS, Sides, after_stem, depth_of, halved, plain_stem, plan, width_of
+from nastk.networks.skeleton import STACKS, Sides, after_stem, halved, plain_stem, plan, width_of
 from nastk.ops.conv import batch_norm, convolution, relu_conv_bn
 
 
@@ -57,7 +58,7 @@ def build_nasbench201(genotype: CellGenotype, config: NetworkConfig) -> Network:
     filters = first
     stages: list[nn.Module] = []
     auxiliary, auxiliary_after = None, -1
-    kinds = plan(depth_of(config))
+    kinds = plan(config)
     for is_reduction in kinds:
         if is_reduction:
             if filters == first * 2 ** (STACKS - 2) and config.auxiliary:

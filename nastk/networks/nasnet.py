@@ -6,10 +6,11 @@ from torch import nn
 
 from nastk.errors import UserError
 from nastk.genotype import CellGenotype
-from nastk.networks.config import STRIDES, NetworkConfig
+from nastk.genotype.stems import STRIDES
+from nastk.networks.config import NetworkConfig
 from nastk.networks.heads import head
 from nastk.networks.network import Network, Stem
-from nastk.networks.skeleton import Stacking, after_stem, depth_of, plain_stem, plan, width_of
+from nastk.networks.skeleton import Stacking, after_stem, plain_stem, plan, width_of
 from nastk.ops.conv import batch_norm
 
 STEM_KERNEL = 3
@@ -37,7 +38,7 @@ def build_nasnet(genotype: CellGenotype, config: NetworkConfig) -> Network:
     if config.stem in STRIDES:
         filters = config.stem_multiplier * width_of(config)
         stem = plain_stem(config, filters)
-        stacking = Stacking(genotype, config, (filters, filters), after_stem(config), len(plan(depth_of(config))))
+        stacking = Stacking(genotype, config, (filters, filters), after_stem(config), len(plan(config)))
     else:
         stem, stacking = _imagenet(genotype, config)
     stacking.add_stacks()
@@ -55,7 +56,7 @@ def _imagenet(genotype: CellGenotype, config: NetworkConfig) -> tuple[Stem, Stac
     width = config.stem_filters
     conv = nn.Conv2d(config.channels, width, STEM_KERNEL, stride=2, bias=False)
     sides = (config.height - STEM_KERNEL) // 2 + 1, (config.width - STEM_KERNEL) // 2 + 1
-    stacking = Stacking(genotype, config, (width, width), sides, len(plan(depth_of(config))) + STEM_CELLS)
+    stacking = Stacking(genotype, config, (width, width), sides, len(plan(config)) + STEM_CELLS)
     stacking.add(quarter, is_reduction=True, raw_previous=True)
     stacking.add(2 * quarter, is_reduction=True)
     return Stem(nn.Sequential(conv, batch_norm(width))), stacking

@@ -8,7 +8,8 @@ from torch import nn
 
 from nastk.blocks.cell import CellModule
 from nastk.genotype import CellGenotype
-from nastk.networks.config import STRIDES, NetworkConfig
+from nastk.genotype.stems import STRIDES
+from nastk.networks.config import NetworkConfig
 from nastk.networks.heads import auxiliary_head
 from nastk.networks.network import Network, Stem
 from nastk.ops.conv import conv_bn, relu_conv_bn
@@ -27,9 +28,14 @@ def halved(sides: Sides, times: int = 1) -> Sides:
     return sides
 
 
-def plan(cells: int) -> list[bool]:
-    """Returns whether each stage is a reduction: N normal cells, a reduction, N, a reduction, N."""
-    return ([False] * cells + [True]) * (STACKS - 1) + [False] * cells
+def plan(config: NetworkConfig) -> list[bool]:
+    """Returns whether each stage is a reduction: N normal cells, a reduction, N, a reduction, N.
+
+    Before the first reduction there may be another number of cells, `first_cells`.
+    """
+    cells = depth_of(config)
+    first = cells if config.first_cells is None else config.first_cells
+    return [False] * first + [True] + ([False] * cells + [True]) * (STACKS - 2) + [False] * cells
 
 
 def projection(channels_in: int, channels_out: int) -> nn.Module:
@@ -128,7 +134,7 @@ class Stacking:
     def add_stacks(self) -> None:
         """Adds the three stacks; filters double at each reduction."""
         reductions = 0
-        for is_reduction in plan(depth_of(self.config)):
+        for is_reduction in plan(self.config):
             if is_reduction:
                 reductions += 1
                 if reductions == STACKS - 1:

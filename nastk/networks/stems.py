@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nastk.networks.config import STRIDES
+from nastk.genotype.stems import IMAGENET_STRIDE, STRIDES
 
 # Cells work at a resolution, whatever the photograph's; the published CIFAR networks begin at 32, ImageNet's at 28.
 MOST_PIXELS = 40
@@ -14,8 +14,8 @@ def fitted_stem(size: int) -> str:
 
 
 def left(size: int, stem: str) -> int:
-    """Returns the pixels a side that a stem of `STRIDES` leaves of an image's, rounded up."""
-    return -(-size // STRIDES[stem])
+    """Returns the pixels a side that a stem leaves of an image's, rounded up."""
+    return -(-size // STRIDES.get(stem, IMAGENET_STRIDE))
 
 
 def smaller_inputs(size: int, stem: str | None, resizable: bool, least: int = 8) -> list[tuple[int, str]]:

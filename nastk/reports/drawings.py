@@ -15,6 +15,10 @@ Drawer = Callable[[Any, str], dict[str, str]]
 
 
 def _cells(genotype: CellGenotype, told: str) -> dict[str, str]:
+    first = genotype.first_cells
+    own = [f"stem {genotype.stem}"] * bool(genotype.stem)
+    own += [f"{first or 'no'} cell{'' if first == 1 else 's'} before the first reduction"] * (first is not None)
+    told = ", ".join([told, *own])
     return {name: draw_cell(cell, f"{name} cell of {told}") for name, cell in genotype.cells}
 
 

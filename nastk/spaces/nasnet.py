@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from nastk.checks import check_names, check_whole
 from nastk.genotype import COMBINES, MAX_NODES, Cell, CellGenotype, Combine, Edge, Node
 from nastk.genotype.ops import KNOWN_OPS
 from nastk.genotype.skeleton import NASNET
+from nastk.genotype.stems import AS_OTHERS, first_cells_choices, stem_choices
 from nastk.spaces.space import Choose, ask_name, ask_state
 
 INPUTS = 2
@@ -41,12 +44,15 @@ class NasnetSpace:
     form that this space does not propose.
 
     Choices, in order, for each cell and block b: "normal/b/left_state", "left_op", "right_state", "right_op",
-    "combine"; 5 blocks make 2 x 5 x 5 = 50.
+    "combine"; 5 blocks make 2 x 5 x 5 = 50. Before them "stem" and "first_cells", where those are choices.
 
     Attributes:
         blocks: B, blocks a cell; the paper's 5 by default.
         ops: names of operations; the paper's 13 by default.
         combine: ways to combine the two results of a block, of "add" and "concat".
+        stem: names of stems to choose from, a stride of 1 to 8 before the cells; None for the search's own.
+        first_cells: numbers of normal cells before the first reduction to choose from, 0 for a reduction at once, "N"
+            for as many as in the other stacks; None for N.
 
     Raises:
         UserError: a field that cannot be.
@@ -55,17 +61,32 @@ class NasnetSpace:
     blocks: int = 5
     ops: tuple[str, ...] = NASNET_OPS
     combine: tuple[str, ...] = COMBINES
+    stem: str | Sequence[str] | None = None
+    first_cells: int | str | Sequence[int | str] | None = None
 
     def __post_init__(self) -> None:
         check_whole("space: blocks", self.blocks, 1, MAX_NODES)
         object.__setattr__(self, "ops", check_names("space: ops", self.ops, "op", KNOWN_OPS))
         combine = check_names("space: combine", self.combine, "way to combine", COMBINES)
         object.__setattr__(self, "combine", combine)
+        _ = self.stems, self.first
+
+    @cached_property
+    def stems(self) -> tuple[str, ...]:
+        """The stems to choose from, empty for no choice."""
+        return stem_choices(self.stem)
+
+    @cached_property
+    def first(self) -> tuple[str, ...]:
+        """The numbers of cells before the first reduction to choose from, as words; empty for no choice."""
+        return first_cells_choices(self.first_cells)
 
     def genotype(self, choose: Choose) -> CellGenotype:
         """Returns the genotype that the answers of `choose` make."""
+        stem = ask_name(choose, "stem", self.stems) if self.stems else ""
+        first = ask_name(choose, "first_cells", self.first) if self.first else AS_OTHERS
         cells = tuple((place.name, self._cell(choose, place.name)) for place in NASNET.cells)
-        return CellGenotype(NASNET.name, cells)
+        return CellGenotype(NASNET.name, cells, stem, None if first == AS_OTHERS else int(first))
 
     def _cell(self, choose: Choose, cell: str) -> Cell:
         nodes = tuple(self._block(choose, f"{cell}/{block}", INPUTS + block) for block in range(self.blocks))

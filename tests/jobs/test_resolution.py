@@ -104,7 +104,5 @@ def test_shares_of_a_size_that_a_space_is_not_told_are_refused() -> None:
     stages = [{"block": "conv", "width": 8}]
     check_sized(StageSpace(stages, resolution=[0.5, 1.0], size=32))
     check_sized(StageSpace(stages))
-    with pytest.raises(
-        UserError, match="the space is not told; give space.size=null"
-    ):
+    with pytest.raises(UserError, match="the space is not told; give space.size=null"):
         check_sized(StageSpace(stages, resolution=[0.5, 1.0]))

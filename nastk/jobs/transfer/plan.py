@@ -74,7 +74,7 @@ class TransferPlan(NamedTuple):
     """What `run_transfer` does: how many candidates, how large, trained how, on which data, run how, measured where.
 
     Of the recipe's settings those in `automatic` follow from the number of images. With baselines images are held out,
-    as with several candidates.
+    as with several candidates. `stem` is the one that the user names, None for none.
     """
 
     top: int
@@ -85,6 +85,7 @@ class TransferPlan(NamedTuple):
     target: Costing | None
     automatic: tuple[str, ...] = ()
     baselines: Baselines = Baselines()
+    stem: str | None = None
 
 
 def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
@@ -99,6 +100,7 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     stem = asked.stem or _searched_stem(searched) or fitted_stem(data.size)
     network = NetworkConfig(
         stem=stem,
+        first_cells=_searched_first_cells(searched),
         sizes={name: getattr(asked, name) for name in SIZES if getattr(asked, name) is not None},
         classes=len(data.classes),
         channels=data.channels,
@@ -116,7 +118,7 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     target: Costing | None = costing(searched) if timed or ranks else None
     facts = plain(searched.target) if timed else None
     sizing = Sizing(network, limits, _searched_sizes(searched), target, facts)
-    return TransferPlan(asked.top, sizing, recipe, data, run, target, automatic, baselines)
+    return TransferPlan(asked.top, sizing, recipe, data, run, target, automatic, baselines, asked.stem)
 
 
 def inherited_limits(searched: DictConfig) -> dict[str, float]:
@@ -160,3 +162,8 @@ def _searched_stem(searched: DictConfig) -> str | None:
 def _searched_network(searched: DictConfig) -> DictConfig | None:
     evaluator = searched.evaluator
     return evaluator.get("network") if isinstance(evaluator, DictConfig) else None
+
+
+def _searched_first_cells(searched: DictConfig) -> Any:
+    network = _searched_network(searched)
+    return None if network is None else network.get("first_cells")

@@ -84,10 +84,11 @@ class SkeletonSizing:
         """Returns, as plain values, all that the choice of a size depends on beside the genotype and the clock."""
         image = ("stem", "classes", "channels", "size")
         network = self.sizing.network
+        first = {} if network.first_cells is None else {"first_cells": network.first_cells}
         return {
             "limits": {f"max_{limit.metric}": limit.value for limit in self.sizing.limits},
             "given": {size.name: network.sizes.get(size.name) for size in self.skeleton.sizes},
             "start": self.sizes(self.free.start),
-            "network": {name: getattr(network, name) for name in image},
+            "network": {name: getattr(network, name) for name in image} | first,
             "target": jsonable(self.sizing.target_facts),
         }

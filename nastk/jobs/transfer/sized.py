@@ -50,12 +50,13 @@ def sized_network(genotype: Genotype, sizing: Sizing, folder: Path) -> NetworkCo
         UserError: the folder holds a network that was sized otherwise, or the target does not measure what is limited.
     """
     skeleton = skeleton_named(genotype.skeleton)
+    sizing = dataclasses.replace(sizing, network=sizing.network.of(genotype))
     if not sizing.limits:
-        return sizing.network.of(genotype).complete(skeleton)
+        return sizing.network.complete(skeleton)
     own = sizing.of(skeleton)
     recorded = _recorded(folder, own)
     if recorded is not None:
-        return own.config(recorded).of(genotype)
+        return own.config(recorded)
     picked = _picked(genotype, own)
     record = {
         "schema": SCHEMA,
@@ -71,7 +72,7 @@ def sized_network(genotype: Genotype, sizing: Sizing, folder: Path) -> NetworkCo
         raise cannot_write(folder, error) from None
     write_json(folder / SHAPE, record)
     _tell(genotype, own, picked)
-    return own.config(picked.shape).of(genotype)
+    return own.config(picked.shape)
 
 
 def recorded_cost(folder: Path) -> Mapping[str, float] | None:
@@ -105,7 +106,7 @@ def _picked(genotype: Genotype, own: SkeletonSizing) -> Picked:
     target = sizing.target if any(limit.metric not in COUNTED for limit in sizing.limits) else None
 
     def measure(size: NetworkSize) -> Mapping[str, float]:
-        config = own.config(size).of(genotype)
+        config = own.config(size)
         cost = counted_cost(genotype, config) if target is None else measured_cost(genotype, config, target)
         for limit in sizing.limits:
             if limit.metric not in cost:

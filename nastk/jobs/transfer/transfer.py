@@ -106,6 +106,9 @@ def _sized(folder: Path, plan: TransferPlan) -> tuple[list[Sized], list[NoSizeFi
     left_out: list[NoSizeFits] = []
     for key, genotype in transfer_candidates(folder, plan.top):
         place = folder / "transfer" / key
+        own = genotype.own_network.get("stem", plan.stem)
+        if plan.stem not in (None, own):
+            raise UserError(f"transfer.stem={plan.stem}: {key[:8]} was searched with stem {own}, which it chose itself")
         try:
             network = with_head(genotype, sized_network(genotype, plan.sizing, place), place)
             networks.append(Sized(genotype, network, place))
