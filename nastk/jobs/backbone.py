@@ -92,7 +92,7 @@ def _backbone(config: DictConfig) -> tuple[Backbone, str]:
     if "genotype" not in fields:
         raise UserError(f"network={name}: has no genotype, expected a known network, such as network=mobilenet_v2")
     genotype = Genotype.from_dict(fields.pop("genotype"))
-    return Backbone(genotype, NetworkConfig.from_dict(fields)), name
+    return Backbone(genotype, NetworkConfig.from_dict(fields).of(genotype)), name
 
 
 def _tell(job: DenseJob, metrics: Mapping[str, Any], parity: Mapping[str, Any], before: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from random import Random
 from typing import Any
 
@@ -33,6 +33,35 @@ def test_json_gives_back_an_equal_genotype(space: Space, seed: int) -> None:
     assert again == genotype
     assert hash(again) == hash(genotype)
     assert again.key == genotype.key
+
+
+def test_stem_and_first_cells_are_part_of_it_where_they_are_chosen() -> None:
+    plain = small()
+    assert isinstance(plain, CellGenotype)
+    made = [plain, replace(plain, stem="cifar"), replace(plain, stem="stride2"), replace(plain, first_cells=0)]
+    made.append(replace(plain, stem="stride2", first_cells=0))
+    assert len({one.key for one in made}) == len({tuple(one.encoding()) for one in made}) == len(made)
+    assert len({len(one.encoding()) for one in made}) == 1
+    for one in made:
+        assert Genotype.from_json(one.to_json()) == one
+    assert json.loads(made[-1].to_json())["first_cells"] == 0
+    assert made[-1].lines()[:2] == ["stem stride2", "first cells 0"]
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"stem": "strid2"}, "unknown stem 'strid2'; nearest is 'stride2'"),
+        ({"stem": 2}, "unknown stem 2"),
+        ({"stem": ["stride2"]}, "unknown stem"),
+        ({"first_cells": -1}, "first_cells=-1, expected 0 to 1000"),
+        ({"first_cells": "0"}, "first_cells='0', expected 0 to 1000"),
+        ({"first_cell": 0}, "first_cell"),
+    ],
+)
+def test_a_stem_or_first_stack_that_cannot_be_is_named(own: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Genotype.from_dict({**small().to_dict(), **own})
 
 
 def test_json_has_the_documented_form() -> None:

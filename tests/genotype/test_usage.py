@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from nastk.genotype import Cell, CellGenotype, Edge, Node
 from nastk.genotype.usage import ALONE, CONSTANT, IDLE, LIVE, edge_usages, term_counts
 from nastk.spaces.nasbench201 import from_arch_string
@@ -55,3 +57,14 @@ def test_stride_and_width_are_told_apart():
     assert counts["reduction/conv_1x1"] == 1
     assert counts["normal/wide"] == 1
     assert counts["normal/output"] == 3
+
+
+def test_what_a_genotype_chooses_beside_its_cells_is_in_every_term():
+    cell = Cell(2, (Node((Edge(0, "conv_1x1"), Edge(1, "identity"))),), (2,))
+    plain = CellGenotype("nasnet", (("normal", cell), ("reduction", cell)))
+    counts = term_counts(plain, "apart")
+    own = term_counts(dataclasses.replace(plain, stem="stride2", first_cells=0), "apart")
+    assert own["normal/conv_1x1@stride2,0:live"] == counts["normal/conv_1x1:live"] == 1
+    assert own["stem@stride2,0"] == own["connected"] == 1
+    assert len(own) == len(counts) + 1
+    assert not {name for name in own if "@" not in name} - {"connected"}

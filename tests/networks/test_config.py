@@ -23,6 +23,7 @@ OTHER = {
     "auxiliary": True,
     "drop_path": 0.3,
     "auxiliary_width": 96,
+    "first_cells": 0,
 }
 
 
@@ -36,6 +37,7 @@ def test_json_gives_back_an_equal_configuration() -> None:
 
 def test_a_file_of_before_the_auxiliary_head_had_a_width_is_written_as_it_was() -> None:
     assert "auxiliary_width" not in NetworkConfig(auxiliary=True).to_dict()
+    assert "first_cells" not in NetworkConfig().to_dict()
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,8 @@ def test_a_file_of_before_the_auxiliary_head_had_a_width_is_written_as_it_was() 
         ("stem_multiplier", None, "stem_multiplier=None, expected"),
         ("stem_filters", 0, "stem_filters=0, expected"),
         ("auxiliary_width", 4, "auxiliary_width=4, expected a whole number from 8 to"),
+        ("first_cells", -1, "first_cells=-1, expected 0 to 1000 cells before the first reduction"),
+        ("first_cells", 1.0, "first_cells=1.0, expected 0 to 1000"),
         ("auxiliary", 1, "auxiliary=1, expected true or false"),
         ("drop_path", 1.0, "drop_path=1.0, expected a probability"),
         ("drop_path", float("nan"), "drop_path=nan, expected a probability"),

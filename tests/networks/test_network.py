@@ -143,6 +143,22 @@ def test_a_stem_with_a_stride_takes_the_resolution_down_before_the_first_cell(
     assert sum(isinstance(part, nn.Conv2d) for part in network.stem.modules()) == convolutions
 
 
+@every_skeleton
+@pytest.mark.parametrize(("first", "expected"), [(0, [8, 8, 8, 4, 4, 4]), (1, [16, 8, 8, 8, 4, 4, 4])])
+def test_another_number_of_cells_may_come_before_the_first_reduction(
+    skeleton: str, first: int, expected: list[int]
+) -> None:
+    config = replace(SMALL, size=16, cells=2, first_cells=first)
+    network = network_of(skeleton, config).eval()
+    seen: list[int] = []
+    for stage in network.stages:
+        stage.register_forward_hook(lambda *arguments: seen.append(arguments[2].shape[-1]))
+    assert network(images(config)).shape == (len(images(config)), config.classes)
+    assert seen == expected
+    usual = network_of(skeleton, replace(config, first_cells=2)).state_dict()
+    assert usual.keys() == network_of(skeleton, replace(config, first_cells=None)).state_dict().keys()
+
+
 @pytest.mark.parametrize(
     ("size", "stem"), [(8, "cifar"), (40, "cifar"), (41, "stride2"), (64, "stride2"), (96, "stride4"), (224, "stride8")]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from pathlib import Path
@@ -117,3 +118,18 @@ def test_networks_of_another_size_are_refused(learned: LearnedLatency):
 def test_pairs_that_cannot_be_are_refused(count: int, latencies: list[float], message: str):
     with pytest.raises(UserError, match=message):
         learn_latency(cells(count), latencies, DEVICE)
+
+
+def test_what_candidates_choose_themselves_is_learnt_apart_and_is_no_other_size() -> None:
+    rng = random.Random(0)
+    space = NasnetSpace(blocks=1, ops=("conv_1x1", "identity"), stem=["cifar", "stride2"])
+    pairs = [random_genotype(space, rng) for _ in range(200)]
+    latencies = [eager(one) / (4 if one.own_network["stem"] == "stride2" else 1) for one in pairs]
+    predictor = learn_latency(pairs, latencies, DEVICE, NetworkConfig().to_dict())
+    for one, latency in zip(pairs[:20], latencies, strict=False):
+        predictor.check_network(NetworkConfig().of(one), own=one.own_network)
+        assert predictor.predict(one) == pytest.approx(latency, rel=0.05)
+    with pytest.raises(UserError, match="learned on networks of stem=cifar"):
+        predictor.check_network(NetworkConfig(stem="stride2"))
+    with pytest.raises(UserError, match="unknown operation for the latency predictor"):
+        predictor.predict(dataclasses.replace(pairs[0], stem="stride8"))  # type: ignore[type-var]

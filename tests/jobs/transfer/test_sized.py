@@ -13,6 +13,7 @@ from nastk.deploy.targets import CpuTarget
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import FILTERS
+from nastk.genotype.stages import Stage, StageGenotype
 from nastk.jobs.transfer.size_choice import Sizing
 from nastk.jobs.transfer.sized import NoSizeFits, counted_cost, sized_network
 from nastk.jobs.transfer.sizing import Limit
@@ -182,3 +183,23 @@ def test_weights_beyond_what_a_file_holds_count_as_too_large(tmp_path: Path) -> 
 
     config = sized_network(cells(), sizing(Limit("latency_ms", 1e6, "x"), target=Full()), tmp_path)
     assert shape(config) == (20, 8)
+
+
+def test_a_candidates_own_stem_and_first_stack_stay_at_every_size(tmp_path: Path) -> None:
+    space = NasnetSpace(blocks=1, stem=["stride2"], first_cells=[0])
+    genotype = random_genotype(space, random.Random(0))
+    found = sized_network(genotype, sizing(Limit("macs", 400_000.0, "transfer.max_macs")), tmp_path / "a")
+    assert (found.stem, found.first_cells) == ("stride2", 0)
+    assert counted_cost(genotype, found)["macs"] <= 400_000
+    record = json.loads((tmp_path / "a" / "shape.json").read_text())
+    assert (record["network"]["stem"], record["network"]["first_cells"]) == ("stride2", 0)
+    assert counted_cost(genotype, found) == record["cost"]
+    free = sized_network(genotype, sizing(), tmp_path / "b")
+    assert (free.stem, free.first_cells) == ("stride2", 0)
+
+
+def test_a_resolution_of_its_own_is_the_networks_at_every_size(tmp_path: Path) -> None:
+    genotype = StageGenotype((Stage("conv", 8, 1, 2),), resolution=6)
+    found = sized_network(genotype, sizing(Limit("macs", 20_000.0, "transfer.max_macs")), tmp_path / "a")
+    assert (found.size, found.shape) == (6, (1, 6, 6))
+    assert count_macs(build_network(genotype, found), found) == counted_cost(genotype, found)["macs"] <= 20_000
