@@ -27,7 +27,6 @@ from nastk.networks import NetworkConfig, build_network
 from nastk.networks.config import field_names
 from nastk.objective import INT8_ACCURACY
 from nastk.seeds import derive_seed
-from nastk.spaces.resolutions import check_most
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches, in_order
 from nastk.training.class_weights import check_count, class_weights
@@ -89,7 +88,6 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
                 f"trained on (data.subset={self.data.subset}, data.validation={self.data.validation})"
             )
         check_count(self.class_weights, len(self.data.classes))
-        check_most(max(self.resolutions, default=0), self.data.size)
         _ = self.network_config, self._device
 
     def __getstate__(self) -> dict[str, Any]:
@@ -215,23 +213,21 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
         )
         fit(module, self._device)
         if self.int8_target is not None:
-            metrics[INT8_ACCURACY] = self._int8_accuracy(module.result, genotype.key, config)
+            metrics[INT8_ACCURACY] = self._int8_accuracy(module.result, genotype.key, config, self.int8_target)
         return metrics
 
-    def _int8_accuracy(self, network: torch.nn.Module, key: str, config: NetworkConfig) -> float:
-        assert self.int8_target is not None
+    def _int8_accuracy(self, network: torch.nn.Module, key: str, config: NetworkConfig, target: Target) -> float:
         images = self._images.at(config.size)
         train, held, normalisation = *images.drawn[:2], images.normalisation
-        count = min(self.int8_images, len(train))
         tested, labels = zip(*in_order(held, normalisation, CPU), strict=True)
         return int8_accuracy(
             network,
             config,
             key,
-            calibration=next(iter(in_order(train, normalisation, CPU, count)))[0],
+            calibration=next(iter(in_order(train, normalisation, CPU, min(self.int8_images, len(train)))))[0],
             images=torch.cat(tested),
             labels=torch.cat(labels),
-            target=self.int8_target,
+            target=target,
         )
 
     @cached_property

@@ -10,6 +10,7 @@ from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator
 from nastk.genotype import Genotype
+from nastk.jobs.choices import check_choices
 from nastk.jobs.search_parts import SearchParts
 from nastk.networks import NetworkConfig
 from nastk.spaces import Space, random_genotype
@@ -23,7 +24,7 @@ def candidate_cost(parts: SearchParts, evaluator: Evaluator) -> CostModel:
     With `latency=table` or `latency=learned` the latency is predicted.
 
     Raises:
-        UserError: the latency of none of three random cells of the space can be predicted.
+        UserError: the latency of none of three random cells of the space can be predicted, or one of `check_choices`'s.
     """
     latency = parts.latency
     known = evaluator.cost
@@ -32,6 +33,7 @@ def candidate_cost(parts: SearchParts, evaluator: Evaluator) -> CostModel:
     network = evaluator.network_config
     if network is None:
         raise UserError(f"evaluator {type(evaluator).__name__}: tells neither the cost nor the network of a genotype")
+    check_choices(parts.space, network)
     costing = parts.costing
     measured = isinstance(latency, MeasuredLatency)
     if measured:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -22,11 +22,12 @@ from nastk.genotype import Genotype
 from nastk.genotype.scaling import Scaling
 from nastk.genotype.skeleton import SKELETONS, Number
 from nastk.genotype.stages import StageGenotype
+from nastk.genotype.stems import STEMS
 from nastk.jobs.parts import make_space
 from nastk.jobs.search_parts import SearchParts
 from nastk.networks import NetworkConfig
 from nastk.networks.config import field_names
-from nastk.spaces import random_genotype
+from nastk.spaces import Space, Value, random_genotype
 from nastk.training.device import choose_device
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.step_memory import step_bytes
@@ -53,6 +54,19 @@ def is_open(config: DictConfig, name: str) -> bool:
     group, _, field = name.rpartition(".")
     node = OmegaConf.select(config, group)
     return isinstance(node, DictConfig) and field in node and node.get(field) is None
+
+
+def largest_genotype(space: Space, rng: random.Random) -> Genotype:
+    """Returns a random genotype with the largest maps there are: the highest resolution, the stem of least stride."""
+
+    def choose(name: str, options: Sequence[Value]) -> Value:
+        if name == "resolution":
+            return max(options)
+        if name == "stem":
+            return min(options, key=STEMS.index)
+        return rng.choice(options)
+
+    return space.genotype(choose)
 
 
 def own_stems(config: DictConfig) -> list[str]:
@@ -110,7 +124,8 @@ class FitCheck:
         if free is None:
             return True
         network = self._network(given)
-        return max(step_bytes(one, network.of(one), self.batch) for one in self._genotypes(given.size)) <= SHARE * free
+        drawn = self._genotypes(given.size, largest_genotype)
+        return max(step_bytes(one, network.of(one), self.batch) for one in drawn) <= SHARE * free
 
     def _meets_limits(self, given: Input) -> bool:
         objective = self.parts.objective
@@ -128,10 +143,12 @@ class FitCheck:
                 return False
         return True
 
-    def _genotypes(self, size: int) -> list[Genotype]:
+    def _genotypes(
+        self, size: int, draw: Callable[[Space, random.Random], Genotype] = random_genotype
+    ) -> list[Genotype]:
         rng, config = random.Random(self.config.seed), self.config
         space = make_space(with_values(config, {SIDE: size})) if is_open(config, SIDE) else self.parts.space
-        drawn = [random_genotype(space, rng) for _ in range(DRAWN)]
+        drawn = [draw(space, rng) for _ in range(DRAWN)]
         if not config.get("at_budget"):
             return drawn
         half = Scaling(width=HALF)

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from typing import Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from nastk.data.images import DataSource
 from nastk.data.sources.decoded import DecodedSource
 from nastk.data.subsets import draw_parts
-from nastk.errors import UserError
 from nastk.genotype.skeleton import Skeleton, skeleton_named
 from nastk.jobs.candidate_input import SIDE, SIZES, FitCheck, Input, first_that_fits, is_open, own_stems, with_values
 from nastk.jobs.parts import make_data
 from nastk.jobs.search_parts import SearchParts
-from nastk.networks import NetworkConfig, build_network
-from nastk.networks.stems import fitted_stem, left, smaller_inputs
-from nastk.spaces import NasnetSpace, Space, StageSpace, random_genotype
+from nastk.networks.stems import fitted_stem, smaller_inputs
+from nastk.spaces import random_genotype
 from nastk.training.fitted import LEAST_BATCH, SEARCH, fitted_batch, fitted_epochs, fitted_rate
 
-LEAST_PIXELS = 4  # a side that a stem leaves to the cells
 RESIZE, STEM = "data.resize", "evaluator.network.stem"
 BATCH, EPOCHS, RATE = "evaluator.batch", "evaluator.epochs", "evaluator.learning_rate"
 # Widths of candidates of stages to try where most of them would break a limit at the least image size.
@@ -56,32 +51,6 @@ def fitted_search(config: DictConfig, parts: SearchParts, recorded: DictConfig |
         if not open_settings:
             return config
     return _chosen(config, parts, open_settings)
-
-
-def check_sized(space: Space) -> None:
-    """Raises UserError where a space speaks of shares of an image size that nobody has told it."""
-    if isinstance(space, StageSpace) and space.resolution and not space.resolutions:
-        raise UserError(
-            f"space: resolution={list(space.resolution)}: shares of the images' size, which the space is not told; "
-            "give space.size=null for the data's, or whole pixels"
-        )
-
-
-def check_built(space: Space, network: NetworkConfig | None) -> None:
-    """Raises UserError where a stem or first stack that a space of cells chooses cannot be built on its images."""
-    if not isinstance(space, NasnetSpace) or network is None:
-        return
-    genotype = space.genotype(lambda _, options: options[0])
-    for stem in space.stems:
-        pixels = left(network.size, stem)
-        if pixels < LEAST_PIXELS:
-            raise UserError(
-                f"space: stem={stem} leaves {pixels}x{pixels} of {network.size}x{network.size} pixels to the cells, "
-                f"expected at least {LEAST_PIXELS}, which two reductions halve"
-            )
-        own = dataclasses.replace(genotype, stem=stem)
-        with torch.device("meta"):
-            build_network(own, network.of(own))
 
 
 def _chosen(config: DictConfig, parts: SearchParts, names: list[str]) -> DictConfig:

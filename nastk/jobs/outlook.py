@@ -16,11 +16,11 @@ from nastk.free_memory import GIGABYTE
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import skeleton_named
 from nastk.jobs.at_budget import BudgetFit
-from nastk.jobs.candidate_input import free_bytes
+from nastk.jobs.candidate_input import free_bytes, largest_genotype
 from nastk.networks import NetworkConfig
 from nastk.objective import STEADY
 from nastk.runs.trials import Row
-from nastk.spaces import Space, random_genotype
+from nastk.spaces import Space
 from nastk.stats.chance import best_guess
 from nastk.training.failure import TrainingError
 from nastk.training.step_memory import step_bytes
@@ -30,8 +30,11 @@ SCORING = 1 / 3
 
 
 def typical_candidate(config: DictConfig, space: Space, fit: BudgetFit | None) -> Genotype:
-    """Returns a candidate such as the search will train: a random one, brought to the limits where all are."""
-    genotype = random_genotype(space, random.Random(config.seed))
+    """Returns a candidate such as the search will train, brought to the limits where all are.
+
+    It is random, but for maps that are as large as they may be: time and memory are to suffice.
+    """
+    genotype = largest_genotype(space, random.Random(config.seed))
     return genotype if fit is None else fit.fitted(genotype)
 
 

@@ -25,7 +25,7 @@ from nastk.jobs.at_budget import BudgetFit, at_budget
 from nastk.jobs.candidate_cost import candidate_cost
 from nastk.jobs.candidate_input import with_values
 from nastk.jobs.data_record import check_data, record_data, record_skipped
-from nastk.jobs.fitting import check_built, check_sized, fitted_search
+from nastk.jobs.fitting import fitted_search
 from nastk.jobs.given import going_on, named_folder, recorded_run
 from nastk.jobs.outlook import check_memory, doubtful_timings, guessed, tell_outlook, typical_candidate
 from nastk.jobs.parts import make_executor
@@ -104,9 +104,7 @@ def searched(config: DictConfig) -> Searched:
     asked, config = config, fitted_search(config, parts, before)
     if config.space != asked.space:  # its image size was left to be chosen
         parts = search_parts(config)
-    check_sized(parts.space)
     with make_executor(config) as executor:
-        check_built(parts.space, executor.evaluator.network_config)
         cost = candidate_cost(parts, executor.evaluator)
         fit = BudgetFit(cost, parts.objective) if config.at_budget else None
         said = executor.evaluator.data_lines()

@@ -14,6 +14,7 @@ from torch import nn
 from nastk.data.images import DataSource, ImageSet
 from nastk.data.normalisation import Normalisation, statistics
 from nastk.data.search_record import image_facts
+from nastk.data.sized import data_at
 from nastk.data.summary import empty_classes
 from nastk.errors import UserError
 from nastk.files import write_json
@@ -65,7 +66,8 @@ def train_final(
 
     Args:
         genotype: the cells.
-        network_config: depth, width, auxiliary head, drop path; classes, channels and size must be the data's.
+        network_config: depth, width, auxiliary head, drop path; classes, channels and size must be the data's, but for
+            a size that the genotype chooses itself: images are brought to that.
         data: trained on all of its training images, or on those that `settings.holdout` leaves.
         settings: how.
         folder: is made; it belongs to this training alone.
@@ -80,7 +82,8 @@ def train_final(
         UserError: the data are not what they should be, the folder holds another training or cannot be written, the
             devices are not there, or the training diverged, ran out of memory or lost a process.
     """
-    job = Job(genotype, network_config, data, settings, run or RunSettings())
+    own = data_at(data, int(genotype.own_network.get("size", 0)))
+    job = Job(genotype, network_config, own, settings, run or RunSettings())
     job.run.check(settings.device, settings.batch)
     _train_in_full(job, folder, progress)
     remove_checkpoints(folder)

@@ -294,5 +294,3 @@ def test_a_candidate_with_a_resolution_of_its_own_sees_images_of_that_size() -> 
     assert made.first_step(small).seconds > 0
     there = pickle.loads(pickle.dumps(made.carried("cpu")))
     assert result(there, small) == result(made, small)
-    with pytest.raises(UserError, match="resolution=24, expected at most 16 pixels a side, as the images have"):
-        evaluator(data=Digits(resize=16), resolutions=(24,))

@@ -12,7 +12,8 @@ from PIL import Image
 
 from nastk.config.build import load_yaml
 from nastk.errors import UserError
-from nastk.jobs.fitting import check_sized
+from nastk.jobs.choices import check_choices
+from nastk.networks import NetworkConfig
 from nastk.spaces import StageSpace
 from tests.commands import run
 
@@ -100,9 +101,11 @@ def test_a_resolution_that_cannot_be_is_said_before_there_is_a_run(
     assert not (tmp_path / "run").exists()
 
 
-def test_shares_of_a_size_that_a_space_is_not_told_are_refused() -> None:
-    stages = [{"block": "conv", "width": 8}]
-    check_sized(StageSpace(stages, resolution=[0.5, 1.0], size=32))
-    check_sized(StageSpace(stages))
+def test_what_a_space_says_of_resolutions_is_held_against_the_images() -> None:
+    stages, images = [{"block": "conv", "width": 8}], NetworkConfig(size=32)
+    check_choices(StageSpace(stages, resolution=[0.5, 1.0], size=32), images)
+    check_choices(StageSpace(stages), images)
     with pytest.raises(UserError, match="the space is not told; give space.size=null"):
-        check_sized(StageSpace(stages, resolution=[0.5, 1.0]))
+        check_choices(StageSpace(stages, resolution=[0.5, 1.0]), images)
+    with pytest.raises(UserError, match="resolution=48, expected at most 32 pixels a side, as the images have"):
+        check_choices(StageSpace(stages, resolution=[16, 48]), images)

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
-from nastk.data.sized import data_at
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.jobs.loggers import Log, NoLogger
@@ -82,8 +81,7 @@ def run_transfer(config: DictConfig) -> list[Path]:
                 opened = (NoLogger() if place in known else logger).opened
                 with opened(folder, f"transfer-{genotype.key[:8]}", network.to_dict()) as log:
                     shown = functools.partial(_epoch, progress, log)
-                    data = data_at(plan.data, network.size)
-                    found = train_final(genotype, network, data, recipe, place, shown, plan.run)
+                    found = train_final(genotype, network, plan.data, recipe, place, shown, plan.run)
                     names = [name for name in LOGGED if name in found]
                     log({f"transfer/{name}": found[name] for name in names}, recipe.epochs)
                 metrics.append(found)
