@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from nastk.genotype import Genotype
 from nastk.genotype.small import LEAST_PIXELS, for_images
+from nastk.genotype.stems import STRIDES
 from nastk.networks import NetworkConfig
-from nastk.networks.config import STRIDES
 from nastk.networks.stems import fitted_stem
 
 IMAGENET_STRIDE = 8
