@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from omegaconf import DictConfig
 
 from nastk.checks import check_flag
+from nastk.deploy.cost.sources import PredictorLatency
+from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed
 from nastk.genotype import Genotype
 from nastk.genotype.scaling import Scaling
@@ -45,14 +47,27 @@ def at_budget(config: DictConfig, parts: SearchParts, recorded: DictConfig | Non
         recorded: what the run folder holds; a search that was begun without goes on without, left to nastk.
 
     Raises:
-        UserError: the setting is none of auto, true and false.
+        UserError: the setting is none of auto, true and false, or true where that cannot be.
     """
     value = config.get("at_budget", False)
     check_flag("at_budget", value, AUTO)
     if value == AUTO and recorded is not None and "at_budget" not in recorded:
         return False
-    fits = isinstance(parts.space, StageSpace) and bool(parts.objective.limits)
-    return fits and bool(value)
+    why_not = _why_not(parts)
+    if value is True and why_not is not None:
+        raise UserError(f"at_budget=true: {why_not}; at_budget=auto leaves it out where that is so")
+    return bool(value) and why_not is None
+
+
+def _why_not(parts: SearchParts) -> str | None:
+    """Returns why candidates cannot be brought to the budget, None where they can."""
+    if not isinstance(parts.space, StageSpace):
+        return "expected a space of stages, such as +space=mobile: the width of cells is no part of their genotype"
+    if not parts.objective.limits:
+        return "expected a limit, such as objective.max_latency_ms=0.5"
+    if isinstance(parts.latency, PredictorLatency):
+        return "latency=learned knows networks of the size that it was learned from, not larger and smaller ones"
+    return None
 
 
 class BudgetFit:

@@ -16,6 +16,7 @@ from front_points import Point, data_words
 from omegaconf import DictConfig
 
 from nastk.config.build import load_yaml, shipped
+from nastk.data.sized import data_at
 from nastk.errors import UserError
 from nastk.files import write_json
 from nastk.genotype import Genotype
@@ -122,7 +123,8 @@ class Front:
         held = dataclasses.replace(plan.recipe, holdout=True, seed=seed)
         recipe = fitted_recipe(plan, held, place)
         known = (place / METRICS).exists()
-        found = train_final(network.genotype, network.network, plan.data, recipe, place, None, plan.run)
+        data = data_at(plan.data, network.network.size)
+        found = train_final(network.genotype, network.network, data, recipe, place, None, plan.run)
         if not known:
             told = f"held out {found[HELD_OUT]:.4f}, test {found['accuracy']:.4f}, {found['seconds']:.0f} s"
             print(f"{self.point.name} {network.name} seed {seed}: {told}", file=sys.stderr, flush=True)

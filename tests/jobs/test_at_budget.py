@@ -126,3 +126,15 @@ def test_a_run_that_was_begun_without_goes_on_without(tmp_path: Path, capsys: Ca
 def test_another_value_is_one_line(tmp_path: Path, capsys: Capture) -> None:
     told = run(capsys, "search", *QUICK, f"run={tmp_path / 'run'}", "at_budget=maybe")
     assert told.code == 2 and "at_budget='maybe'" in told.line and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["+space=nasnet", "objective.max_params=1e5"], "expected a space of stages"),
+        (["+space=mobile"], "expected a limit"),
+    ],
+)
+def test_where_it_cannot_be_it_is_said(words: list[str], told: str, tmp_path: Path, capsys: Capture) -> None:
+    outcome = run(capsys, "search", *words, "data=digits", f"run={tmp_path / 'run'}", "at_budget=true")
+    assert outcome.code == 2 and told in outcome.line and not (tmp_path / "run").exists()
