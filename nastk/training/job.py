@@ -13,6 +13,7 @@ from nastk.files import write_json
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 from nastk.outside import read_json
+from nastk.training.initial import Initial, initial_node, initial_of
 from nastk.training.run_settings import RunSettings
 from nastk.training.transfer_settings import TransferSettings
 
@@ -22,13 +23,14 @@ BUILT = {"data": DataSource, "settings": TransferSettings, "run": RunSettings}
 
 
 class Job(NamedTuple):
-    """What is trained, on what, how, and on how many devices."""
+    """What is trained, on what, how, on how many devices, and from which weights where not from random ones."""
 
     genotype: Genotype
     network: NetworkConfig
     data: DataSource
     settings: TransferSettings
     run: RunSettings
+    initial: Initial | None = None
 
 
 def write_job(folder: Path, job: Job) -> None:
@@ -40,6 +42,7 @@ def write_job(folder: Path, job: Job) -> None:
             "genotype": job.genotype.to_dict(),
             "network": job.network.to_dict(),
             **{name: _node(getattr(job, name)) for name in BUILT},
+            "initial": initial_node(job.initial),
         },
     )
 
@@ -55,7 +58,8 @@ def read_job(folder: Path) -> Job:
     if not isinstance(found, dict) or found.get("schema") != SCHEMA or {"genotype", "network", *BUILT} - found.keys():
         raise UserError(f"{path}: expected an object with schema {SCHEMA}, genotype, network, {', '.join(BUILT)}")
     made = [build(found[name], name, kind) for name, kind in BUILT.items()]
-    return Job(Genotype.from_dict(found["genotype"]), NetworkConfig.from_dict(found["network"]), *made)
+    initial = initial_of(found.get("initial"), str(path))
+    return Job(Genotype.from_dict(found["genotype"]), NetworkConfig.from_dict(found["network"]), *made, initial)
 
 
 def _node(value: Any) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def training_record(job: Job, train: ImageSet) -> dict[str, Any]:
         "data": {"name": data.name, "train_sha256": train.fingerprint(), "crop": data.crop, "flip": data.flip},
         "settings": _recorded(job.settings),
         "run": {"devices": run.devices, "sync_batchnorm": run.sync_batchnorm and run.devices > 1},
+        **({} if job.initial is None else {"initial_sha256": job.initial.sha256}),
     }
 
 
@@ -91,6 +92,8 @@ def _difference(found: Any, wanted: Any, where: str = "") -> str:
         for name in [*wanted, *found]:
             if found.get(name) != wanted.get(name):
                 return _difference(found.get(name), wanted.get(name), f"{where}.{name}" if where else name)
+    if where == "initial_sha256":
+        return "other weights to begin with, transfer.init"
     if where.startswith("genotype") or where.endswith("sha256"):
         return "another genotype" if where.startswith("genotype") else "other training images"
     return f"{where} is {found!r} there and {wanted!r} here"

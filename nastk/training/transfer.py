@@ -32,6 +32,7 @@ from nastk.training.device import choose_device, place
 from nastk.training.distributed import EndAtOnce, SameStatistics
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
+from nastk.training.initial import Initial, begin_with
 from nastk.training.job import Job
 from nastk.training.launcher import remove_job, train_in_ranks
 from nastk.training.run_settings import RunSettings
@@ -58,6 +59,7 @@ def train_final(
     folder: Path,
     progress: Progress | None = None,
     run: RunSettings | None = None,
+    initial: Initial | None = None,
 ) -> dict[str, Any]:
     """Trains a network and writes model.safetensors, genotype.json, network.json and metrics.json into `folder`.
 
@@ -73,6 +75,7 @@ def train_final(
         folder: is made; it belongs to this training alone.
         progress: is called after each epoch with epochs done, epochs in all and the mean training loss.
         run: on how many devices; None for one.
+        initial: weights to begin with; what of the network they do not have is drawn as without them.
 
     Returns:
         The content of metrics.json: accuracy (0..1) and loss on the test images, params, epochs, seconds, ...; with
@@ -80,10 +83,11 @@ def train_final(
 
     Raises:
         UserError: the data are not what they should be, the folder holds another training or cannot be written, the
-            devices are not there, or the training diverged, ran out of memory or lost a process.
+            devices are not there, the weights do not fit, or the training diverged, ran out of memory or lost a
+            process.
     """
     own = data_at(data, int(genotype.own_network.get("size", 0)))
-    job = Job(genotype, network_config, own, settings, run or RunSettings())
+    job = Job(genotype, network_config, own, settings, run or RunSettings(), initial)
     job.run.check(settings.device, settings.batch)
     _train_in_full(job, folder, progress)
     remove_checkpoints(folder)
@@ -116,13 +120,15 @@ def _train_in_full(job: Job, folder: Path, progress: Progress | None) -> None:
 def _train_parts(
     job: Job, parts: TransferParts, folder: Path, share: Share, device: torch.device, progress: Progress | None
 ) -> nn.Module:
-    genotype, network_config, data, settings, run = job
+    genotype, network_config, data, settings, run, initial = job
     parts = parts.in_memory()
     normalisation = statistics(parts.train)
     seed = derive_seed(settings.seed, genotype.key, "transfer")
     try:
         with threads_set(settings.threads, data.size), isolated_rng(seed, device), memory_errors_named():
             network = build_network(genotype, network_config)
+            if initial is not None:
+                begin_with(initial, network, data.channels)
             place(network, device)
             batches = Batches(
                 parts.train,

@@ -23,6 +23,7 @@ from nastk.jobs.parts import (
     without_automatic,
 )
 from nastk.jobs.transfer.baselines import Baselines, asked_baselines
+from nastk.jobs.transfer.initial import Asked, Beginnings, asked_beginnings
 from nastk.jobs.transfer.size_choice import Sizing
 from nastk.jobs.transfer.sized import COUNTED
 from nastk.jobs.transfer.sizing import Limit
@@ -48,6 +49,8 @@ class TransferShape:
         stem: see `NetworkConfig`, None for the search's; auxiliary head and drop path are the recipe's.
         max_latency_ms, max_params, max_macs, max_memory_mb: what the network must not exceed, as in `Objective`; None
             for the search's own limit.
+        init: weights to begin with: a trained network's folder or a safetensors file, for every network that they fit;
+            or a mapping of baselines' names, and "searched" for the candidates, to such paths. None for random ones.
     """
 
     top: int = 1
@@ -60,6 +63,7 @@ class TransferShape:
     max_params: float | None = None
     max_macs: float | None = None
     max_memory_mb: float | None = None
+    init: Asked = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.top <= MOST_NETWORKS:
@@ -86,6 +90,7 @@ class TransferPlan(NamedTuple):
     automatic: tuple[str, ...] = ()
     baselines: Baselines = Baselines()
     stem: str | None = None
+    init: Beginnings = Beginnings()
 
 
 def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
@@ -118,7 +123,8 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     target: Costing | None = costing(searched) if timed or ranks else None
     facts = plain(searched.target) if timed else None
     sizing = Sizing(network, limits, _searched_sizes(searched), target, facts)
-    return TransferPlan(asked.top, sizing, recipe, data, run, target, automatic, baselines, asked.stem)
+    init = asked_beginnings(asked.init, [one.name for one in baselines.networks])
+    return TransferPlan(asked.top, sizing, recipe, data, run, target, automatic, baselines, asked.stem, init)
 
 
 def inherited_limits(searched: DictConfig) -> dict[str, float]:

@@ -18,8 +18,10 @@ from nastk.jobs.parts import make_logger, run_config
 from nastk.jobs.transfer.baselines import Baseline, baseline_limits, baseline_sizing, begun_with, distinct
 from nastk.jobs.transfer.candidates import transfer_candidates
 from nastk.jobs.transfer.fitting import fitted_recipe, with_head
+from nastk.jobs.transfer.initial import begun, own_size
 from nastk.jobs.transfer.plan import TransferPlan, transfer_plan
 from nastk.jobs.transfer.progress import TransferProgress
+from nastk.jobs.transfer.size_choice import Sizing
 from nastk.jobs.transfer.sized import NoSizeFits, measured_cost, recorded_cost, sized_network
 from nastk.jobs.transfer.sizing import LATENCY, TooLarge
 from nastk.networks import NetworkConfig
@@ -72,16 +74,17 @@ def run_transfer(config: DictConfig) -> list[Path]:
         ranks = plan.top > 1 or any(one.baseline for one in networks)
         recipe = dataclasses.replace(plan.recipe, holdout=True) if ranks else plan.recipe
         recipes = [fitted_recipe(plan, recipe, one.place) for one in networks]
+        initials = begun([(one.told, one.genotype, one.network, one.baseline) for one in networks], plan.init)
         known = {one.place for one in networks if (one.place / METRICS).exists()}
         metrics: list[Mapping[str, Any]] = []
         with TransferProgress(len(networks), recipes[0].epochs, quiet=len(known) == len(networks)) as progress:
-            for one, recipe in zip(networks, recipes, strict=True):
+            for one, recipe, initial in zip(networks, recipes, initials, strict=True):
                 genotype, network, place, baseline = one
                 progress.begin(baseline or genotype.key)
                 opened = (NoLogger() if place in known else logger).opened
                 with opened(folder, f"transfer-{genotype.key[:8]}", network.to_dict()) as log:
                     shown = functools.partial(_epoch, progress, log)
-                    found = train_final(genotype, network, plan.data, recipe, place, shown, plan.run)
+                    found = train_final(genotype, network, plan.data, recipe, place, shown, plan.run, initial)
                     names = [name for name in LOGGED if name in found]
                     log({f"transfer/{name}": found[name] for name in names}, recipe.epochs)
                 metrics.append(found)
@@ -145,16 +148,25 @@ def _baseline(folder: Path, plan: TransferPlan, one: Baseline, first: Sized | No
     for place, genotype in enumerate(one.forms, start=1):
         home = folder / "transfer" / genotype.key
         print(f"transfer: {genotype.key[:8]} is the baseline {one.name}", file=sys.stderr)
-        limits = baseline_limits(plan.sizing, None if first is None else first[:2], home)
+        sizing = _baseline_sizing(plan, one.name, genotype, first, home)
         try:
-            network = sized_network(genotype, baseline_sizing(plan.sizing, limits), home)
+            network = sized_network(genotype, sizing, home)
         except NoSizeFits:
             if place == len(one.forms):
                 raise
             continue
-        write_baseline(home, BaselineRecord(one.name, {limit.metric: limit.value for limit in limits}))
+        write_baseline(home, BaselineRecord(one.name, {limit.metric: limit.value for limit in sizing.limits}))
         return Sized(genotype, with_head(genotype, network, home), home, one.name)
     raise AssertionError("a baseline has a form")
+
+
+def _baseline_sizing(plan: TransferPlan, name: str, genotype: Genotype, first: Sized | None, home: Path) -> Sizing:
+    """Returns how a baseline gets its size: to limits, or as it is published where weights for it are named."""
+    if name not in plan.init.named:
+        limits = baseline_limits(plan.sizing, None if first is None else first[:2], home)
+        return baseline_sizing(plan.sizing, limits)
+    sizing = baseline_sizing(plan.sizing, plan.sizing.limits)
+    return dataclasses.replace(sizing, network=dataclasses.replace(sizing.network, sizes=own_size(genotype)))
 
 
 def _rank(
