@@ -141,6 +141,10 @@ def test_a_damaged_run_is_refused_in_one_line_and_left_as_it_is(
         ("search", (*SEARCH, "seed=1"), "holds a run with seed=0, this command has 1"),
         ("transfer", (*TRANSFER, "transfer.filters=6"), "network.filters is 4 there and 6 here"),
         ("transfer", (*TRANSFER, "training.epochs=2"), "epochs is 1 there and 2 here"),
+        ("transfer", (*TRANSFER, "transfer.init=resnet18.pth"), "resnet18.pth: a pickled file, which can run code"),
+        ("transfer", (*TRANSFER, "transfer.init=none.safetensors"), "none.safetensors: no such file"),
+        ("transfer", (*TRANSFER, "transfer.init={resnet19: a}"), "unknown network in transfer.init 'resnet19'"),
+        ("transfer", (*TRANSFER, "transfer.init=[a]"), "transfer.init=('a',): tuple, expected"),
         ("export", ("data=npz",), "no root given"),
         ("bench", ("bench.batch=1",), "bench.batch=1: int, expected a list [...] of int"),
         ("bench", ("bench.threads=[100000]",), "threads=100000"),
@@ -157,7 +161,13 @@ def test_other_settings_than_the_runs_are_refused(
 @pytest.mark.parametrize(
     "argument",
     [
-        *("transfer.cells=-1", "transfer.cells=two", "training.epochs=0", "training.device=abacus"),
+        *(
+            "transfer.cells=-1",
+            "transfer.cells=two",
+            "transfer.init=a.pth",
+            "training.epochs=0",
+            "training.device=abacus",
+        ),
         *("export.calibration=0", "export.max_accuracy_drop=2", "bench.runs=3", "bench.batch=[0]", "bench.seconds=nan"),
     ],
 )

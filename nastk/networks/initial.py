@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from nastk.networks.foreign import translated
 
-AUXILIARY, CLASSIFIER = "auxiliary", "classifier"
+AUXILIARY = "auxiliary"
+LONGEST = 80
 NAMED = 3  # so many names of what did not fit are told
 LEAST = 0.5  # of a network's parameters; with fewer it is another network's file
 
@@ -87,21 +88,25 @@ def _recoloured(tensors: dict[str, Tensor], expected: Mapping[str, Tensor], chan
 def _left(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], taken: Mapping[str, Tensor]) -> list[str]:
     """Returns what did not fit, a group a text: another head, other shapes, what one of the two sides lacks."""
     told = []
-    last = [name for name, one in expected.items() if name.startswith(CLASSIFIER) and one.ndim > 1][-1:]
+    last = [name for name, one in expected.items() if not name.startswith(AUXILIARY) and one.ndim > 1][-1:]
     head = {name.rpartition(".")[0] for name in last}
     names = [name for name in expected if name not in taken and not name.endswith("num_batches_tracked")]
     for name in last:
-        if name in names and name in tensors:
+        if name in names and name in tensors and tensors[name].shape[1:] == expected[name].shape[1:] != ():
             told.append(f"classifier: {len(tensors[name])} classes there, {len(expected[name])} here, drawn anew")
-        elif name in names:
+        elif name in names and name not in tensors:
             told.append("classifier: not there, drawn anew")
-    names = [name for name in names if name.rpartition(".")[0] not in head]
+        elif name in names:
+            head.clear()
+    if any(name.startswith(AUXILIARY) for name in names):
+        told.append("auxiliary head: drawn anew")
+    names = [name for name in names if name.rpartition(".")[0] not in head and not name.startswith(AUXILIARY)]
     other = [name for name in names if name in tensors]
     told += _listed(
         "of another shape", [f"{name} {_shape(tensors[name])} for {_shape(expected[name])}" for name in other]
     )
     told += _listed("not there", [name for name in names if name not in tensors])
-    told += _listed("there and not here", [name for name in tensors if name not in expected])
+    told += _listed("there and not here", sorted(name for name in tensors if name not in expected))
     return told
 
 
@@ -109,7 +114,12 @@ def _listed(what: str, names: Sequence[str]) -> list[str]:
     if not names:
         return []
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return [f"{len(names)} {what}: {', '.join(names[:NAMED])}{more}"]
+    return [f"{len(names)} {what}: {', '.join(map(_shown, names[:NAMED]))}{more}"]
+
+
+def _shown(name: str) -> str:
+    """Returns a name out of a file, which may be any text, for a line."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:LONGEST])
 
 
 def _shape(tensor: Tensor) -> str:
@@ -118,5 +128,5 @@ def _shape(tensor: Tensor) -> str:
 
 def unusable(tensors: Mapping[str, Tensor]) -> str:
     """Returns the name of the first tensor that holds a number which is not finite, "" where there is none."""
-    broken = (name for name, one in tensors.items() if one.is_floating_point() and not bool(torch.isfinite(one).all()))
-    return next(broken, "")
+    floats = ((name, one) for name, one in tensors.items() if one.is_floating_point())
+    return next((_shown(name) for name, one in floats if not bool(torch.isfinite(one.float()).all())), "")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nastk.errors import UserError
-from nastk.files import write_json
+from nastk.files import cannot_write, write_json
 from nastk.outside import as_object, number_in
 from nastk.runs.schema import SCHEMA, read_object
 
@@ -44,7 +45,7 @@ class BegunBaselines:
 def write_baseline(folder: Path, record: BaselineRecord) -> None:
     """Marks a network's folder as a baseline's; raises UserError where it cannot be written."""
     limits = {f"max_{name}": value for name, value in record.limits.items()}
-    write_json(folder / BASELINE, {"schema": SCHEMA, "baseline": record.name, "limits": limits})
+    _write(folder / BASELINE, {"schema": SCHEMA, "baseline": record.name, "limits": limits})
 
 
 def read_baseline(folder: Path) -> BaselineRecord | None:
@@ -70,7 +71,7 @@ def read_baselines(run: Path) -> dict[str, str]:
 def write_begun(run: Path, begun: BegunBaselines) -> None:
     """Writes transfer/baselines.json into a run folder; raises UserError where it cannot be written."""
     data = {"schema": SCHEMA, "baselines": list(begun.names), "left_out": dict(begun.left_out)}
-    write_json(run / "transfer" / BASELINES, data)
+    _write(run / "transfer" / BASELINES, data)
 
 
 def read_begun(run: Path) -> BegunBaselines | None:
@@ -86,6 +87,15 @@ def read_begun(run: Path) -> BegunBaselines | None:
         tuple(_text(name, f"{path}: baselines") for name in names),
         {name: str(reason) for name, reason in left_out.items()},
     )
+
+
+def _write(path: Path, data: Mapping[str, Any]) -> None:
+    """Writes a record into its folder, which is made: nothing lies there yet where a network is not sized to limits."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    write_json(path, data)
 
 
 def _text(value: object, where: str) -> str:

@@ -17,7 +17,7 @@ from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 from nastk.networks.initial import Fit, fitting, unusable
 from nastk.networks.stored import GENOTYPE, MAX_BYTES, NETWORK, WEIGHTS
-from nastk.outside import read_bytes, read_json, read_object
+from nastk.outside import as_object, read_bytes, read_json, read_object
 
 PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl")
 
@@ -56,17 +56,10 @@ def read_weights(path: Path) -> Weights:
             f'import torch, safetensors.torch as s; s.save_file(torch.load("{path.name}", weights_only=True), '
             f'"{path.stem}.safetensors")'
         )
-    genotype, config, digest = None, None, None
-    file = path
-    if path.is_dir():
-        if not (path / WEIGHTS).is_file():
-            raise UserError(f"{path}: has no {WEIGHTS}, expected a folder as RUN/transfer/KEY, or a .safetensors file")
-        facts = read_object(path / NETWORK)
-        genotype, digest = Genotype.from_dict(read_json(path / GENOTYPE)), facts.get("weights_sha256")
-        config, file = NetworkConfig.from_dict(facts.get("config")), path / WEIGHTS
+    file, digest, genotype, config = _of_folder(path) if path.is_dir() else (path, None, None, None)
     data = read_bytes(file, MAX_BYTES)
     found = hashlib.sha256(data).hexdigest()
-    if path.is_dir() and found != digest:
+    if genotype is not None and found != digest:
         raise UserError(f"{file}: its SHA-256 is not the one in {NETWORK}; the file was changed or is cut short")
     try:
         tensors = safetensors.torch.load(data)
@@ -76,6 +69,15 @@ def read_weights(path: Path) -> Weights:
     if broken:
         raise UserError(f"{file}: {broken} holds a number that is not finite")
     return Weights(Initial(str(path), found), tensors, genotype, config)
+
+
+def _of_folder(path: Path) -> tuple[Path, object, Genotype, NetworkConfig]:
+    """Returns the file of weights in a trained network's folder, its hash there, and of which network it is."""
+    if not (path / WEIGHTS).is_file():
+        raise UserError(f"{path}: has no {WEIGHTS}, expected a folder as RUN/transfer/KEY, or a .safetensors file")
+    facts = read_object(path / NETWORK)
+    config = NetworkConfig.from_dict(as_object(facts.get("config"), f"{path / NETWORK}: config"))
+    return path / WEIGHTS, facts.get("weights_sha256"), Genotype.from_dict(read_json(path / GENOTYPE)), config
 
 
 def begin_with(initial: Initial, network: nn.Module, channels: int) -> Fit:
@@ -108,5 +110,5 @@ def initial_of(node: Any, where: str) -> Initial | None:
         or node.keys() != {"path", "sha256"}
         or not all(isinstance(v, str) for v in node.values())
     ):
-        raise UserError(f"{where}: init is {str(node)[:60]}, expected path and sha256")
+        raise UserError(f"{where}: initial is {str(node)[:60]}, expected path and sha256")
     return Initial(**node)

@@ -54,7 +54,10 @@ def asked_beginnings(asked: Asked, baselines: Sequence[str]) -> Beginnings:
         if name not in (SEARCHED, *baselines):
             raise unknown("network in transfer.init", name, [SEARCHED, *baselines])
     for path in [asked] if isinstance(asked, str) else named.values():
-        read_weights(Path(path))
+        try:
+            read_weights(Path(path))
+        except UserError as error:
+            raise UserError(f"transfer.init: {error}") from None
     return Beginnings(asked if isinstance(asked, str) else None, named)
 
 
@@ -77,7 +80,7 @@ def begun(
     """
     read: dict[str, Weights] = {}
     found: list[Initial | None] = []
-    refused = []
+    lines, refused = [], []
     for told, genotype, network, baseline in networks:
         path = asked.of(baseline)
         if path is None:
@@ -89,26 +92,26 @@ def begun(
         with torch.device("meta"):
             built = build_network(genotype, network)
         fit = fitting(weights.tensors, built, network.channels)
-        line = f"{path}: {fit.told}{_otherwise(weights, genotype, network)}"
-        if not fit.enough:
-            line = _too_little(line, told, path, baseline)
-            if path != asked.everywhere:
-                raise UserError(line)
-            refused.append(line)
+        what = f"{fit.told}{_otherwise(weights, genotype, network)}"
         found.append(weights.initial if fit.enough else None)
-        print(
-            f"transfer {told}: begins with {line}" if fit.enough else f"transfer: from scratch: {line}", file=sys.stderr
+        if fit.enough:
+            lines.append(f"transfer {told}: begins with {path}: {what}")
+            continue
+        refused.append(
+            f"{path}: does not fit {told}, expected at least half of its parameters: {what}{_advice(baseline)}"
         )
+        lines.append(f"transfer {told}: from scratch: {refused[-1]}")
+        if path != asked.everywhere:
+            raise UserError(refused[-1])
     if refused and not any(found):
         raise UserError(refused[0])
+    for line in lines:
+        print(line, file=sys.stderr)
     return found
 
 
-def _too_little(line: str, told: str, path: str, baseline: str | None) -> str:
-    advice = (
-        f"; the published size of {baseline} is trained with transfer.init={{{baseline}: {path}}}" if baseline else ""
-    )
-    return f"{line}; expected at least half of the parameters of {told}{advice}"
+def _advice(baseline: str | None) -> str:
+    return f"; transfer.init={{{baseline}: FILE}} trains {baseline} in the size that is published" if baseline else ""
 
 
 def _otherwise(weights: Weights, genotype: Genotype, network: NetworkConfig) -> str:

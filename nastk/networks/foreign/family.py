@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-NUMBERED = re.compile(r"([a-z_]+?)(\d+)")
+NUMBERED = re.compile(r"([a-z_]+?)([0-9]{1,4})")
+NUMBER = re.compile(r"[0-9]{1,4}")
+DEEPEST = 16  # modules within modules, of a file that may hold any names
 TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 T = TypeVar("T")
 
@@ -39,7 +41,7 @@ class Family:
     def modules(self, names: Iterable[str]) -> list[str] | None:
         """Returns the modules that have tensors in the order in which they compute; None where they are of others."""
         kept = [name for name in names if name.partition(".")[0] not in self.left_out]
-        if not any(re.fullmatch(self.sign, name) for name in kept):
+        if not any(re.fullmatch(self.sign, name) for name in kept) or max(map(_depth, kept)) > DEEPEST:
             return None
         return self._ordered([tuple(name.split(".")) for name in kept])
 
@@ -62,7 +64,7 @@ class Family:
 
     def _row(self, siblings: Sequence[str]) -> list[str] | None:
         """Returns the modules of one parent in order, None where no row of the family has them all."""
-        if all(name.isdigit() for name in siblings):
+        if all(NUMBER.fullmatch(name) for name in siblings):
             return sorted(siblings, key=int)
         for order in self.orders:
             places = [_place(name, order) for name in siblings]
@@ -70,6 +72,10 @@ class Family:
             if len(known) == len(siblings):
                 return [name for _, name in sorted(zip(known, siblings, strict=True))]
         return None
+
+
+def _depth(name: str) -> int:
+    return name.count(".") + 1
 
 
 def _place(name: str, order: Sequence[str]) -> tuple[int, int] | None:

@@ -171,3 +171,26 @@ def test_a_pipeline_keeps_the_searchs_latency_in_the_network_that_ships(
     (shape,) = [json.loads(path.read_text()) for path in folder.glob("transfer/*/shape.json")]
     assert shape["cost"]["latency_ms"] <= 0.5
     assert "0.5 ms" in outcome.out
+
+
+def test_a_transfer_begins_with_the_weights_that_fit_and_says_of_the_others_why_not(
+    whole: Path, copy: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    first, *others = (network["key"] for network in ranking(whole))
+    shutil.rmtree(copy / "transfer")
+    init = f"transfer.init={whole / 'transfer' / first}"
+    refused = run(capsys, "transfer", f"run={copy}", *TRANSFER, "transfer.filters=64", "transfer.max_params=1e9", init)
+    assert "does not fit" in refused.line and "expected at least half of its parameters" in refused.line
+    assert "64 here (transfer.filters=" in refused.line
+    shutil.rmtree(copy / "transfer", ignore_errors=True)
+    said = run(capsys, "transfer", f"run={copy}", *TRANSFER, init).err
+    assert f"transfer {first[:8]}: begins with {whole / 'transfer' / first}: " in said
+    assert "tensors, 100% of the parameters" in said
+    weights = json.loads((whole / "transfer" / first / "network.json").read_text())["weights_sha256"]
+    for key in (first, *others):
+        begun = f"transfer {key[:8]}: begins with" in said
+        assert begun != (f"transfer {key[:8]}: from scratch: " in said)
+        record = json.loads((copy / "transfer" / key / "training.json").read_text())
+        assert record.get("initial_sha256") == (weights if begun else None)
+    line = run(capsys, "transfer", f"run={copy}", *TRANSFER).line
+    assert "other weights to begin with, transfer.init" in line
