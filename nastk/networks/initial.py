@@ -47,8 +47,7 @@ def fitting(found: Mapping[str, Tensor], network: nn.Module, channels: int) -> F
         channels: of its images.
     """
     expected = network.state_dict()
-    own = any(name in expected for name in found)
-    foreign = None if own else translated(found, network)
+    foreign = translated(found, network)
     tensors = foreign.tensors if foreign is not None else dict(found)
     before = _recoloured(tensors, expected, channels)
     taken = {

@@ -46,6 +46,8 @@ def test_every_tensor_has_one_place_and_every_place_is_filled(library: str, name
     assert len(found.tensors) == len(shapes)
     expected = {key: tensor.shape for key, tensor in built.state_dict().items()}
     assert {key: tensor.shape for key, tensor in found.tensors.items()} == expected
+    assert len(fitting(meta(shapes), built, 3).taken) == len(expected)
+    assert translated(built.state_dict(), built) is None, "our own names are another library's"
 
 
 def _without(shapes: dict[str, tuple[int, ...]], word: str) -> dict[str, tuple[int, ...]]:
