@@ -17,6 +17,7 @@ PARAMETERS = {
     "alexnet": 61_100_840,
     "densenet121": 7_978_856,
     "efficientnet_b0": 5_288_548,
+    "efficientnet_v2_s": 21_458_488,
     "googlenet": 6_624_904,
     "mnasnet1_0": 4_383_312,
     "mobilenet_v2": 3_504_872,
@@ -24,6 +25,7 @@ PARAMETERS = {
     "mobilenet_v3_small": 2_542_856,
     "resnet18": 11_689_512,
     "resnet50": 25_557_032,
+    "resnext50_32x4d": 25_028_904,
     "shufflenet_v2_x1_0": 2_278_604,
     "squeezenet1_0": 1_248_424,
     "squeezenet1_1": 1_235_496,
@@ -83,18 +85,19 @@ def pair(name: str, out: int, into: int, kernel: int, names: tuple[str, str] = (
     yield from norm(f"{name}.{names[1]}", out)
 
 
-def resnet(depths: tuple[int, ...], bottleneck: bool) -> Named:
+def resnet(depths: tuple[int, ...], bottleneck: bool, groups: int = 1) -> Named:
     yield from pair("", 64, 3, 7, ("conv1", "bn1"))
     into = 64
     for stage, depth in enumerate(depths):
-        width = 64 * 2**stage
-        out = width * (4 if bottleneck else 1)
+        out = 64 * 2**stage * (4 if bottleneck else 1)
+        width = 64 * 2**stage if groups == 1 else groups * 4 * 2**stage
         kernels = (1, 3, 1) if bottleneck else (3, 3)
         for place in range(depth):
             block, channels = f"layer{stage + 1}.{place}", into
             for index, kernel in enumerate(kernels, start=1):
                 wide = out if index == len(kernels) else width
-                yield from pair(block, wide, channels, kernel, (f"conv{index}", f"bn{index}"))
+                split = groups if kernel == 3 else 1
+                yield from pair(block, wide, channels // split, kernel, (f"conv{index}", f"bn{index}"))
                 channels = wide
             if into != out:
                 yield from pair(f"{block}.downsample", out, into, 1)
@@ -275,6 +278,28 @@ def efficientnet_b0() -> Named:
     yield from linear("classifier.1", 1000, 1280)
 
 
+def efficientnet_v2_s() -> Named:
+    yield from pair("features.0", 24, 3, 3)
+    into = 24
+    rows = [(1, 24, 2), (4, 48, 4), (4, 64, 4), (4, 128, 6), (6, 160, 9), (6, 256, 15)]
+    for stage, (expansion, out, depth) in enumerate(rows, start=1):
+        for index in range(depth):
+            block, hidden = f"features.{stage}.{index}.block", into * expansion
+            if stage == 1:
+                yield from pair(f"{block}.0", out, into, 3)
+            elif stage < 4:
+                yield from pair(f"{block}.0", hidden, into, 3)
+                yield from pair(f"{block}.1", out, hidden, 1)
+            else:
+                yield from pair(f"{block}.0", hidden, into, 1)
+                yield from pair(f"{block}.1", hidden, 1, 3)
+                yield from _squeeze(f"{block}.2", hidden, into // 4, ("fc1", "fc2"))
+                yield from pair(f"{block}.3", out, hidden, 1)
+            into = out
+    yield from pair("features.7", 1280, into, 1)
+    yield from linear("classifier.1", 1000, 1280)
+
+
 def _timm_block(block: str, into: int, hidden: int, out: int, kernel: int, squeezed: int) -> Named:
     """DepthwiseSeparableConv where nothing is expanded in the first stage, else InvertedResidual."""
     separable = block.startswith("blocks.0.")
@@ -314,6 +339,7 @@ TORCHVISION: dict[str, Callable[[], Named]] = {
     "alexnet": alexnet,
     "densenet121": densenet,
     "efficientnet_b0": efficientnet_b0,
+    "efficientnet_v2_s": efficientnet_v2_s,
     "googlenet": googlenet,
     "mnasnet1_0": mnasnet,
     "mobilenet_v2": mobilenet_v2,
@@ -321,6 +347,7 @@ TORCHVISION: dict[str, Callable[[], Named]] = {
     "mobilenet_v3_small": lambda: mobilenet_v3(SMALL, 1024),
     "resnet18": lambda: resnet((2, 2, 2, 2), False),
     "resnet50": lambda: resnet((3, 4, 6, 3), True),
+    "resnext50_32x4d": lambda: resnet((3, 4, 6, 3), True, groups=32),
     "shufflenet_v2_x1_0": shufflenet,
     "squeezenet1_0": lambda: squeezenet((3, 4, 5, 7, 8, 9, 10, 12), (96, 7)),
     "squeezenet1_1": lambda: squeezenet((3, 4, 6, 7, 9, 10, 11, 12), (64, 3)),
