@@ -59,7 +59,9 @@ def read_job(folder: Path) -> Job:
         raise UserError(f"{path}: expected an object with schema {SCHEMA}, genotype, network, {', '.join(BUILT)}")
     made = [build(found[name], name, kind) for name, kind in BUILT.items()]
     initial = initial_of(found.get("initial"), str(path))
-    return Job(Genotype.from_dict(found["genotype"]), NetworkConfig.from_dict(found["network"]), *made, initial=initial)
+    return Job(Genotype.from_dict(found["genotype"]), NetworkConfig.from_dict(found["network"]), *made)._replace(
+        initial=initial
+    )
 
 
 def _node(value: Any) -> dict[str, Any]:
