@@ -39,7 +39,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
 def plan(init: Beginnings, *limits: Limit) -> TransferPlan:
     sizing = Sizing(IMAGES, limits, {}, None, None)
     baselines: tuple[Baseline, ...] = made_for([NAME], IMAGES)
-    return TransferPlan(1, sizing, TransferSettings(), Digits(), RunSettings(), None, (), Baselines(baselines), init)
+    training = (TransferSettings(), Digits(), RunSettings(), None)
+    return TransferPlan(1, sizing, *training, baselines=Baselines(baselines), init=init)
 
 
 def test_a_baseline_with_weights_of_its_own_has_its_published_size_and_gets_them(
