@@ -1,9 +1,10 @@
 """Names and shapes that torchvision's and timm's classifiers have in their state dicts, as short as their own rules.
 
-Written from the module definitions in `torchvision/models/*.py` (https://github.com/pytorch/vision: `resnet.py` at
-054e54c, `mobilenetv2.py` at 0256d65, `mobilenetv3.py` at 00542d9, `efficientnet.py` at 07a929e, `densenet.py` at 01db3ba,
-`googlenet.py` at 0413037, `mnasnet.py` at 05b387b, `shufflenetv2.py` at 0248e36, `squeezenet.py` at 03ecb91, `alexnet.py`
-at 00658a2, `vgg.py` at 02196ff) and in timm 1.0.29.dev0 (https://github.com/huggingface/pytorch-image-models at aa4b585).
+Written from the module definitions in `torchvision/models/*.py` (https://github.com/pytorch/vision: `resnet.py`
+at 054e54c, `mobilenetv2.py` at 0256d65, `mobilenetv3.py` at 00542d9, `efficientnet.py` at 07a929e,
+`densenet.py` at 01db3ba, `googlenet.py` at 0413037, `mnasnet.py` at 05b387b, `shufflenetv2.py` at 0248e36,
+`squeezenet.py` at 03ecb91, `alexnet.py` at 00658a2, `vgg.py` at 02196ff) and in timm 1.0.29.dev0
+(https://github.com/huggingface/pytorch-image-models at aa4b585).
 `PARAMETERS` are the counts that torchvision publishes with its weights ("num_params"), which the shapes have to add up
 to; timm's networks are the same ones.
 """
