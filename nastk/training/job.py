@@ -14,6 +14,7 @@ from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 from nastk.outside import read_json
 from nastk.training.run_settings import RunSettings
+from nastk.training.teacher import Teacher, trained_teacher
 from nastk.training.transfer_settings import TransferSettings
 
 SCHEMA = 1
@@ -22,13 +23,26 @@ BUILT = {"data": DataSource, "settings": TransferSettings, "run": RunSettings}
 
 
 class Job(NamedTuple):
-    """What is trained, on what, how, and on how many devices."""
+    """What is trained, on what, how, on how many devices, and by whom taught.
+
+    A teacher is not written down: each process opens the one that the settings name.
+    """
 
     genotype: Genotype
     network: NetworkConfig
     data: DataSource
     settings: TransferSettings
     run: RunSettings
+    teacher: Teacher | None = None
+
+    def taught(self) -> Job:
+        """Returns the job with the teacher that its settings name, where it is a trained network; raises UserError."""
+        path = self.settings.teacher
+        if self.teacher is not None or path is None:
+            return self
+        teacher = trained_teacher(Path(path))
+        teacher.check(self.data)
+        return self._replace(teacher=teacher)
 
 
 def write_job(folder: Path, job: Job) -> None:

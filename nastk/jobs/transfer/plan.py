@@ -22,6 +22,7 @@ from nastk.jobs.parts import (
     make_target,
     without_automatic,
 )
+from nastk.jobs.teacher import asked_teacher
 from nastk.jobs.transfer.baselines import Baselines, asked_baselines
 from nastk.jobs.transfer.size_choice import Sizing
 from nastk.jobs.transfer.sized import COUNTED
@@ -30,6 +31,7 @@ from nastk.networks import NetworkConfig
 from nastk.networks.stems import fitted_stem
 from nastk.objective import LIMITED
 from nastk.training.class_weights import check_count
+from nastk.training.teacher import Teacher
 from nastk.training.transfer import RunSettings, TransferSettings
 
 MOST_NETWORKS = 1000
@@ -74,7 +76,7 @@ class TransferPlan(NamedTuple):
     """What `run_transfer` does: how many candidates, how large, trained how, on which data, run how, measured where.
 
     Of the recipe's settings those in `automatic` follow from the number of images. With baselines images are held out,
-    as with several candidates. `stem` is the one that the user names, None for none.
+    as with several candidates; they have the same teacher. `stem` is the one that the user names, None for none.
     """
 
     top: int
@@ -86,6 +88,7 @@ class TransferPlan(NamedTuple):
     automatic: tuple[str, ...] = ()
     baselines: Baselines = Baselines()
     stem: str | None = None
+    teacher: Teacher | None = None
 
 
 def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
@@ -118,7 +121,8 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     target: Costing | None = costing(searched) if timed or ranks else None
     facts = plain(searched.target) if timed else None
     sizing = Sizing(network, limits, _searched_sizes(searched), target, facts)
-    return TransferPlan(asked.top, sizing, recipe, data, run, target, automatic, baselines, asked.stem)
+    teacher = asked_teacher(recipe, data, run)
+    return TransferPlan(asked.top, sizing, recipe, data, run, target, automatic, baselines, asked.stem, teacher)
 
 
 def inherited_limits(searched: DictConfig) -> dict[str, float]:
