@@ -27,6 +27,7 @@ from nastk.jobs.int8_lines import int8_lines
 from nastk.jobs.network_budget import network_budget
 from nastk.jobs.parts import make_data, run_config
 from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images
+from nastk.jobs.teacher import tuning_teacher
 from nastk.networks.stored import WEIGHTS, own_size
 from nastk.runs.baselines import read_baseline, read_baselines
 from nastk.runs.folder import held
@@ -119,6 +120,8 @@ def qat_plan(config: DictConfig) -> QatSettings:
     if not isinstance(node, dict):
         raise UserError(f"export.qat={node!r}, expected settings of its own, such as export.qat.epochs=3")
     how: QatSettings = settings(QatSettings, node, "export.qat.")
+    if how.epochs and how.teacher is not None and config.get("data") is not None:
+        tuning_teacher(how.teacher, make_data(config), None)
     return how
 
 

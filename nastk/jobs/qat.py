@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from nastk.checks import MOST, check_number, check_whole
+from nastk.checks import MOST, check_number, check_path, check_whole
 from nastk.data.images import DataSource, ImageSet
 from nastk.data.normalisation import Normalisation
 from nastk.data.subsets import hold_out
@@ -24,16 +24,18 @@ from nastk.deploy.tuning.tuned import SCHEMA, TUNED
 from nastk.deploy.tuning.write_back import write_back
 from nastk.errors import UserError
 from nastk.files import cannot_write, write_json
+from nastk.jobs.teacher import tuning_teacher
 from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trained, save_trained
 from nastk.outside import read_json
 from nastk.training.checkpoint import remove_checkpoints
 from nastk.training.fine_tune import fine_tune
 from nastk.training.record import RECORD
 from nastk.training.settings import TrainingSettings
+from nastk.training.teacher import Teacher
 
 FOLDER = "qat"
 # Where a training runs is no part of what it is.
-ELSEWHERE = ("device", "threads")
+ELSEWHERE = ("device", "threads", "teacher")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class QatSettings:
         epochs: passes over the training images; 0 for no fine-tuning.
         learning_rate: AdamW's highest; the steps of activations are trained ten times as fast.
         batch: images a step.
+        teacher: path of a trained classifier to learn from in place of the labels, see `open_teacher`; "self" for the
+            network itself, in float32.
         seed, device, threads: see `TrainingSettings`.
 
     Raises:
@@ -53,6 +57,7 @@ class QatSettings:
     epochs: int = 0
     learning_rate: float = 1e-3
     batch: int = 64
+    teacher: str | None = None
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
@@ -61,6 +66,8 @@ class QatSettings:
         check_whole("export.qat.epochs", self.epochs, 0, 10_000)
         check_number("export.qat.learning_rate", self.learning_rate, 0, 1, above=True)
         check_whole("export.qat.batch", self.batch, 2, MOST)
+        if self.teacher is not None:
+            check_path("export.qat.teacher", self.teacher)
         check_whole("export.qat.seed", self.seed, 0, MOST)
         if self.threads is not None:
             check_whole("export.qat.threads", self.threads, 1, 1024)
@@ -122,14 +129,15 @@ def fine_tuned(
     trained = load_trained(model)
     check_source(data, trained.config, trained.facts["classes"])
     check_whole("export.qat.batch", qat.batch, 2, len(train))
-    record = _record(model, train, how, qat, scheme)
+    teacher = tuning_teacher(qat.teacher, data, model)
+    record = _record(model, train, how, qat, scheme, teacher)
     if _is_done(folder, record):
         remove_checkpoints(folder)  # a kill may have come before it did
         return folder
     _begin(folder, record)
     source = _source(trained, data, how)
     network = TrainableInt8(source.model, source.ranges, scheme)
-    loss = _train(network, trained, data, train, qat, folder)
+    loss = _train(network, trained, data, train, qat, folder, teacher)
     write_back(trained.network, network.folded(), (1, *source.shape))
     save_trained(folder, trained.network, trained.config, trained.genotype, trained.facts)
     facts = {"epochs": qat.epochs, "train_images": len(train), "train_loss": loss, "scheme": scheme.name}
@@ -161,7 +169,13 @@ def _source(trained: Trained, data: DataSource, how: ExportSettings) -> Emittabl
 
 
 def _train(
-    network: TrainableInt8, trained: Trained, data: DataSource, train: ImageSet, qat: QatSettings, folder: Path
+    network: TrainableInt8,
+    trained: Trained,
+    data: DataSource,
+    train: ImageSet,
+    qat: QatSettings,
+    folder: Path,
+    teacher: Teacher | None,
 ) -> float:
     """Returns the mean training loss of the last epoch."""
     key, normal = trained.genotype.key, trained.facts["normalisation"]
@@ -180,11 +194,14 @@ def _train(
             folder,
             key=key,
             progress=progress,
+            teacher=teacher,
         )
 
 
-def _record(model: Path, train: ImageSet, how: ExportSettings, qat: QatSettings, scheme: Scheme) -> dict[str, Any]:
-    """Returns all that the result depends on."""
+def _record(
+    model: Path, train: ImageSet, how: ExportSettings, qat: QatSettings, scheme: Scheme, teacher: Teacher | None
+) -> dict[str, Any]:
+    """Returns all that the result depends on; of a teacher what it is, not where, and without one nothing."""
     files = describe_files(model, (WEIGHTS, GENOTYPE, NETWORK))
     return {
         "source": {name: entry["sha256"] for name, entry in files.items()},
@@ -192,6 +209,7 @@ def _record(model: Path, train: ImageSet, how: ExportSettings, qat: QatSettings,
         "calibration": {"images": how.calibration, **asdict(how.method)},
         "scheme": scheme.name,
         "train_sha256": train.fingerprint(),
+        **({} if teacher is None else {"teacher": teacher.record}),
     }
 
 

@@ -14,11 +14,13 @@ from nastk.seeds import derive_seed
 from nastk.training.batches import Batches
 from nastk.training.checkpoint import Checkpoints, find_checkpoint
 from nastk.training.device import choose_device, place
+from nastk.training.distillation import Lesson, lesson
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
 from nastk.training.module import Classifier
 from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.settings import TrainingSettings
+from nastk.training.teacher import Teacher
 from nastk.training.transfer import Progress
 
 
@@ -32,6 +34,7 @@ def fine_tune(
     *,
     key: str,
     progress: Progress | None = None,
+    teacher: Teacher | None = None,
 ) -> float:
     """Trains `network` in place; it ends on the CPU.
 
@@ -44,6 +47,7 @@ def fine_tune(
         folder: where checkpoints are; the caller removes them when all is stored.
         key: of what is trained, for the seeds.
         progress: is called after each epoch with epochs done, epochs in all and the mean training loss.
+        teacher: whose distributions it is trained towards; None for the labels.
 
     Returns:
         The mean training loss of the last epoch, whenever that was.
@@ -57,7 +61,8 @@ def fine_tune(
         with threads_set(settings.threads, data.size), isolated_rng(seed, device), memory_errors_named():
             place(network, device)
             batches = _batches(images, normalisation, data, settings, seed, device)
-            return _trained(network, batches, settings, folder, device, progress)
+            taught = None if teacher is None else lesson(teacher, normalisation, device)
+            return _trained(network, batches, settings, folder, device, progress, taught)
     except TrainingError as error:
         raise UserError(f"fine-tuning {folder}: {error.reason}") from None
     finally:
@@ -89,6 +94,7 @@ def _trained(
     folder: Path,
     device: torch.device,
     progress: Progress | None,
+    taught: Lesson | None,
 ) -> float:
     """Trains from the last checkpoint on; returns the mean training loss of the last epoch."""
 
@@ -97,7 +103,7 @@ def _trained(
         if progress is not None:
             progress(epoch, settings.epochs, loss)
 
-    module = Classifier(network, batches, settings, seed=batches.seed, after_epoch=after_epoch)
+    module = Classifier(network, batches, settings, seed=batches.seed, after_epoch=after_epoch, lesson=taught)
     checkpoints = Checkpoints(folder, dict, minutes=10)
     found = find_checkpoint(folder)
     fit(module, device, [checkpoints], found[0] if found is not None else None)

@@ -15,6 +15,7 @@ from nastk.networks import NetworkConfig
 from nastk.outside import read_json
 from nastk.training.initial import Initial, initial_node, initial_of
 from nastk.training.run_settings import RunSettings
+from nastk.training.teacher import Teacher, trained_teacher
 from nastk.training.transfer_settings import TransferSettings
 
 SCHEMA = 1
@@ -23,7 +24,12 @@ BUILT = {"data": DataSource, "settings": TransferSettings, "run": RunSettings}
 
 
 class Job(NamedTuple):
-    """What is trained, on what, how, on how many devices, and from which weights where not from random ones."""
+    """What is trained, on what, how, on how many devices, from which weights, and by whom taught.
+
+    Attributes:
+        initial: weights to begin with; None for random ones.
+        teacher: is not written down: each process opens the one that the settings name.
+    """
 
     genotype: Genotype
     network: NetworkConfig
@@ -31,6 +37,16 @@ class Job(NamedTuple):
     settings: TransferSettings
     run: RunSettings
     initial: Initial | None = None
+    teacher: Teacher | None = None
+
+    def taught(self) -> Job:
+        """Returns the job with the teacher that its settings name, where it is a trained network; raises UserError."""
+        path = self.settings.teacher
+        if self.teacher is not None or path is None:
+            return self
+        teacher = trained_teacher(Path(path))
+        teacher.check(self.data)
+        return self._replace(teacher=teacher)
 
 
 def write_job(folder: Path, job: Job) -> None:

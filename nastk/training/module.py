@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nastk.seeds import derive_seed
 from nastk.training.class_weights import weighted_loss
+from nastk.training.distillation import Lesson
 from nastk.training.failure import TrainingError
 from nastk.training.recipe import Recipe
 from nastk.training.scoring import score
@@ -46,6 +47,7 @@ class Classifier(pl.LightningModule):
         after_epoch: AfterEpoch,
         max_seconds: float | None = None,
         weights: Tensor | None = None,
+        lesson: Lesson | None = None,
     ) -> None:
         """Prepares a training.
 
@@ -57,6 +59,7 @@ class Classifier(pl.LightningModule):
             after_epoch: is called with the number of epochs done and the mean training loss; may raise to end it.
             max_seconds: from now, after which no step starts; None for no limit.
             weights: float (classes,), see `class_weights`; None where all images count alike.
+            lesson: of a teacher; None where the labels alone teach.
         """
         super().__init__()
         self.network = network
@@ -64,6 +67,7 @@ class Classifier(pl.LightningModule):
         self.recipe = recipe
         self.steps = recipe.epochs * len(batches)
         self._class_weights = None if weights is None else weights.to(batches.device)
+        self._lesson = lesson  # no module: neither trained nor stored
         self._weights = list(network.parameters())  # collecting them takes as long as clipping them
         self._seed = seed
         self._after_epoch = after_epoch
@@ -108,12 +112,19 @@ class Classifier(pl.LightningModule):
         x, y = batch
         output = self.network(x)
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
-        loss = weighted_loss(logits, y, self._class_weights, self.recipe.label_smoothing)
+        answers = None if self._lesson is None else self._lesson.answers(x)
+        loss = self._loss(logits, y, answers)
         self.loss_sum += loss.detach()
         if auxiliary is not None:
-            extra = weighted_loss(auxiliary, y, self._class_weights, self.recipe.label_smoothing)
-            loss = loss + self.recipe.auxiliary * extra
+            loss = loss + self.recipe.auxiliary * self._loss(auxiliary, y, answers)
         return loss
+
+    def _loss(self, logits: Tensor, targets: Tensor, answers: Tensor | None) -> Tensor:
+        """Returns the mean loss of logits against the labels, or against what the teacher answered."""
+        smoothing = self.recipe.label_smoothing
+        if self._lesson is None or answers is None:
+            return weighted_loss(logits, targets, self._class_weights, smoothing)
+        return self._lesson.loss(logits, answers, targets, self._class_weights, smoothing)
 
     def configure_gradient_clipping(self, *arguments: Any, **more: Any) -> None:
         """Clips the gradient's norm; Lightning's own refuses fused optimizers under autocast, bfloat16's too."""

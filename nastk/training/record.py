@@ -15,6 +15,7 @@ from nastk.outside import read_json
 from nastk.runs.baselines import BASELINE
 from nastk.training.class_weights import BALANCED
 from nastk.training.job import JOB, LOG, Job
+from nastk.training.teacher import Teacher
 from nastk.training.transfer_settings import TransferSettings
 
 SCHEMA = 1
@@ -23,6 +24,8 @@ RECORD = "training.json"
 SHAPE = "shape.json"
 # Where a training runs is no part of what it is: it may be resumed elsewhere.
 ELSEWHERE = ("device", "threads", "graph")
+# Of a teacher: what it is counts, not where it lies.
+TEACHER = "teacher"
 
 
 def training_record(job: Job, train: ImageSet) -> dict[str, Any]:
@@ -39,7 +42,7 @@ def training_record(job: Job, train: ImageSet) -> dict[str, Any]:
     for name, value in expected.items():
         if getattr(config, name) != value:
             raise UserError(f"network: {name}={getattr(config, name)}, expected {value} as in the data {data.name}")
-    return {
+    record = {
         "schema": SCHEMA,
         "genotype": job.genotype.to_dict(),
         "network": config.to_dict(),
@@ -48,6 +51,12 @@ def training_record(job: Job, train: ImageSet) -> dict[str, Any]:
         "run": {"devices": run.devices, "sync_batchnorm": run.sync_batchnorm and run.devices > 1},
         **({} if job.initial is None else {"initial_sha256": job.initial.sha256}),
     }
+    return record if job.teacher is None else {**record, TEACHER: _taught(job.teacher, job.settings)}
+
+
+def _taught(teacher: Teacher, settings: TransferSettings) -> dict[str, Any]:
+    """Returns what a training depends on that has a teacher; others have no such entry, so that older ones go on."""
+    return {**teacher.record, **settings.taught}
 
 
 def _sides(config: NetworkConfig) -> str:
@@ -58,6 +67,7 @@ def _sides(config: NetworkConfig) -> str:
 def _recorded(settings: TransferSettings) -> dict[str, Any]:
     """Returns the recipe as JSON has it; what trainings of before a setting did is not written, so that they go on."""
     fields = {name: value for name, value in asdict(settings).items() if name not in ELSEWHERE}
+    fields = {name: value for name, value in fields.items() if not name.startswith(TEACHER)}
     weights = fields.pop("class_weights")
     return fields if weights is None else {**fields, "class_weights": list(weights) if weights != BALANCED else weights}
 
@@ -94,6 +104,8 @@ def _difference(found: Any, wanted: Any, where: str = "") -> str:
                 return _difference(found.get(name), wanted.get(name), f"{where}.{name}" if where else name)
     if where == "initial_sha256":
         return "other weights to begin with, transfer.init"
+    if where in (TEACHER, f"{TEACHER}.sha256"):
+        return "with another teacher" if found and wanted else f"with{'' if found else 'out'} a teacher"
     if where.startswith("genotype") or where.endswith("sha256"):
         return "another genotype" if where.startswith("genotype") else "other training images"
     return f"{where} is {found!r} there and {wanted!r} here"

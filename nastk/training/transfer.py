@@ -29,6 +29,7 @@ from nastk.training.batches import Batches, in_order
 from nastk.training.checkpoint import Checkpoints, find_checkpoint, remove_checkpoints
 from nastk.training.class_weights import class_weights
 from nastk.training.device import choose_device, place
+from nastk.training.distillation import lesson
 from nastk.training.distributed import EndAtOnce, SameStatistics
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
@@ -40,6 +41,7 @@ from nastk.training.scoring import Scores, scores
 from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.share import Share
 from nastk.training.synchronised import synchronised
+from nastk.training.teacher import Teacher
 from nastk.training.transfer_parts import TransferParts, claim_parts
 from nastk.training.transfer_settings import TransferSettings
 
@@ -60,6 +62,7 @@ def train_final(
     progress: Progress | None = None,
     run: RunSettings | None = None,
     initial: Initial | None = None,
+    teacher: Teacher | None = None,
 ) -> dict[str, Any]:
     """Trains a network and writes model.safetensors, genotype.json, network.json and metrics.json into `folder`.
 
@@ -76,6 +79,7 @@ def train_final(
         progress: is called after each epoch with epochs done, epochs in all and the mean training loss.
         run: on how many devices; None for one.
         initial: weights to begin with; what of the network they do not have is drawn as without them.
+        teacher: that `settings.teacher` names; None for the folder of a trained network there, which is opened here.
 
     Returns:
         The content of metrics.json: accuracy (0..1) and loss on the test images, params, epochs, seconds, ...; with
@@ -87,7 +91,7 @@ def train_final(
             process.
     """
     own = data_at(data, int(genotype.own_network.get("size", 0)))
-    job = Job(genotype, network_config, own, settings, run or RunSettings(), initial)
+    job = Job(genotype, network_config, own, settings, run or RunSettings(), initial, teacher).taught()
     job.run.check(settings.device, settings.batch)
     _train_in_full(job, folder, progress)
     remove_checkpoints(folder)
@@ -101,6 +105,7 @@ def train_share(job: Job, folder: Path, share: Share, device: torch.device, prog
     Raises:
         UserError: as `train_final`; the data in this place are other than those that the training began with.
     """
+    job = job.taught()
     return _train_parts(job, claim_parts(job, folder), folder, share, device, progress)
 
 
@@ -120,15 +125,15 @@ def _train_in_full(job: Job, folder: Path, progress: Progress | None) -> None:
 def _train_parts(
     job: Job, parts: TransferParts, folder: Path, share: Share, device: torch.device, progress: Progress | None
 ) -> nn.Module:
-    genotype, network_config, data, settings, run, initial = job
+    genotype, network_config, data, settings = job[:4]
     parts = parts.in_memory()
     normalisation = statistics(parts.train)
     seed = derive_seed(settings.seed, genotype.key, "transfer")
     try:
         with threads_set(settings.threads, data.size), isolated_rng(seed, device), memory_errors_named():
             network = build_network(genotype, network_config)
-            if initial is not None:
-                begin_with(initial, network, data.channels)
+            if job.initial is not None:
+                begin_with(job.initial, network, data.channels)
             place(network, device)
             batches = Batches(
                 parts.train,
@@ -140,7 +145,7 @@ def _train_parts(
                 mixing=settings.mixing(len(data.classes)),
                 share=share,
             )
-            result, outcome = _train(network, batches, settings, run, folder, device, progress, len(data.classes))
+            result, outcome = _train(network, batches, job, normalisation, folder, device, progress)
             found = _score(result, parts.test, normalisation, device, share, len(data.classes))
             if parts.held_out is not None:
                 validated = _score(result, parts.held_out, normalisation, device, share, len(data.classes))
@@ -156,14 +161,14 @@ def _train_parts(
 def _train(
     network: nn.Module,
     batches: Batches,
-    settings: TransferSettings,
-    run: RunSettings,
+    job: Job,
+    normalisation: Normalisation,
     folder: Path,
     device: torch.device,
     progress: Progress | None,
-    classes: int,
 ) -> tuple[nn.Module, dict[str, float]]:
     """Returns the trained network, averaged, with "train_loss" of the last epoch and "seconds" over all sittings."""
+    settings, run, teacher = job.settings, job.run, job.teacher
     path, before = find_checkpoint(folder) or (None, {"seconds": 0.0})
     start = time.perf_counter()
     took = {"seconds": float(before["seconds"])}
@@ -187,7 +192,8 @@ def _train(
         seed=batches.seed,
         after_epoch=after_epoch,
         average=settings.average,
-        weights=class_weights(settings.class_weights, batches.labels, classes),
+        weights=class_weights(settings.class_weights, batches.labels, len(job.data.classes)),
+        lesson=None if teacher is None else lesson(teacher, normalisation, device, **settings.taught),
     )
     checkpoints = Checkpoints(folder, facts, run.checkpoint_minutes, share)
     together = [SameStatistics(network, share), EndAtOnce()] if share.ddp else []

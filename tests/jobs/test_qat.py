@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from nastk.errors import UserError
 from nastk.jobs import qat
 from nastk.jobs.int8_lines import int8_lines
 from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images
+from nastk.jobs.teacher import open_teacher
 from nastk.networks import NetworkConfig
 from nastk.networks.stored import load_trained, save_trained
 from nastk.spaces import NasBench201Space
@@ -227,3 +229,23 @@ def test_bad_settings_are_one_line(capsys, tmp_path: Path, argument: str, messag
     folder.mkdir()
     (folder / "config.yaml").write_text("seed: 0\nevaluator: {}\n")
     assert message in run(capsys, "export", f"run={folder}", argument).line
+
+
+def test_a_teacher_is_part_of_the_training_and_found_before_it(model: Path, tuned: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(model, tmp_path / "transfer" / "abc"))
+    train, _ = held_out_images(copy, DIGITS)
+    taught = dataclasses.replace(QAT, epochs=1, teacher="self")
+    before = json.loads((tuned / "qat.json").read_text())
+    fine_tuned(copy, DIGITS, train, QUICK, taught)
+    record = json.loads((copy / "qat" / "qat.json").read_text())["record"]
+    assert record["teacher"]["sha256"] == open_teacher(copy).sha256
+    assert "teacher" not in {**before["record"], **before["record"]["settings"]}, "those of before are kept"
+    weights = (copy / "qat" / "model.safetensors").read_bytes()
+    shutil.rmtree(copy / "qat")
+    fine_tuned(copy, DIGITS, train, QUICK, dataclasses.replace(taught, teacher=str(model)))
+    assert (copy / "qat" / "model.safetensors").read_bytes() == weights, "it is what counts, not where it lies"
+    shutil.rmtree(copy / "qat")
+    fine_tuned(copy, DIGITS, train, QUICK, dataclasses.replace(taught, teacher=None))
+    assert (copy / "qat" / "model.safetensors").read_bytes() != weights
+    with pytest.raises(UserError, match="teacher nowhere: not there"):
+        fine_tuned(copy, DIGITS, train, QUICK, dataclasses.replace(taught, teacher="nowhere"))

@@ -57,29 +57,44 @@ class Classifier:
         shape = (1, -1, 1, 1)
         mean, std = (np.asarray(values, np.float32).reshape(shape) for values in (self.mean, self.std))
         images = (pixels.astype(np.float32) / np.float32(255) - mean) / std
-        logits = self._logits(images).astype(np.float64)
+        logits = run_bounded(self.session, self.file, images, len(self.classes)).astype(np.float64)
         if not np.isfinite(logits).all():
             raise UserError(f"{self.file}: what it computes is not finite; its weights are damaged, export it anew")
         powers = np.exp(logits - logits.max(1, keepdims=True))
         return powers / powers.sum(1, keepdims=True)  # type: ignore[no-any-return]
 
-    def _logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A file may be hostile, whatever its manifest says: it gets the memory that is free and a bounded time."""
-        how = onnxruntime.RunOptions()
-        watch = threading.Timer(MAX_SECONDS, lambda: setattr(how, "terminate", True))
-        watch.daemon = True
-        watch.start()
-        try:
-            with no_more_than_is_free():
-                found: NDArray[np.float32] = self.session.run(None, {self.session.get_inputs()[0].name: images}, how)[0]
-        except Exception as error:
-            why = f"it took over {MAX_SECONDS} seconds" if how.terminate else refusal(error)
-            raise UserError(f"{self.file}: {why}") from None
-        finally:
-            watch.cancel()
-        if found.shape != (len(images), len(self.classes)):
-            raise UserError(f"{self.file}: gives {found.shape}, expected {(len(images), len(self.classes))}")
-        return found
+
+def run_bounded(
+    session: onnxruntime.InferenceSession, file: str, images: NDArray[np.float32], classes: int
+) -> NDArray[np.float32]:
+    """Returns what a session computes of normalised images (n, channels, size, size): (n, classes).
+
+    Its file may be hostile, whatever a manifest says: it gets the memory that is free and a bounded time.
+
+    Args:
+        session: of one input and one output.
+        file: its name, for messages.
+        images: that it takes.
+        classes: how many it has to tell apart.
+
+    Raises:
+        UserError: ONNX Runtime fails on the way, or it computes something of another shape.
+    """
+    how = onnxruntime.RunOptions()
+    watch = threading.Timer(MAX_SECONDS, lambda: setattr(how, "terminate", True))
+    watch.daemon = True
+    watch.start()
+    try:
+        with no_more_than_is_free():
+            found: NDArray[np.float32] = session.run(None, {session.get_inputs()[0].name: images}, how)[0]
+    except Exception as error:
+        why = f"it took over {MAX_SECONDS} seconds" if how.terminate else refusal(error)
+        raise UserError(f"{file}: {why}") from None
+    finally:
+        watch.cancel()
+    if found.shape != (len(images), classes):
+        raise UserError(f"{file}: gives {found.shape}, expected {(len(images), classes)}")
+    return found
 
 
 def open_classifier(folder: Path, precision: str | None = None) -> Classifier:
@@ -94,7 +109,7 @@ def open_classifier(folder: Path, precision: str | None = None) -> Classifier:
             manifest that does not fit the network.
     """
     manifest = load_manifest(folder)
-    found = dict(_onnx_files(manifest))
+    found = dict(onnx_files(manifest))
     if not found:
         raise UserError(f"{folder}: has no ONNX file; its {manifest['recommended']} needs a runtime of its own")
     if precision is None:
@@ -102,22 +117,24 @@ def open_classifier(folder: Path, precision: str | None = None) -> Classifier:
         precision = next((name for name, file in found.items() if file == recommended), next(iter(found)))
     if precision not in found:
         raise unknown(f"precision of {folder}", precision, found)
-    path = folder / found[precision]
+    session = checked_session(folder / found[precision])
+    return _checked(folder / MANIFEST, manifest, found[precision], precision, session)
+
+
+def checked_session(path: Path) -> onnxruntime.InferenceSession:
+    """Opens an ONNX file that may be damaged or hostile; raises UserError where it is, or cannot be run here."""
     model = read_bytes(path, MAX_BYTES)
     try:
         refuse_programs(model)
         with no_more_than_is_free():  # what is constant in it is computed now
-            session = onnxruntime.InferenceSession(
-                model, session_options(threads=0), providers=["CPUExecutionProvider"]
-            )
+            return onnxruntime.InferenceSession(model, session_options(threads=0), providers=["CPUExecutionProvider"])
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     except Exception as error:
         raise UserError(f"{path}: {refusal(error)}") from None
-    return _checked(folder / MANIFEST, manifest, found[precision], precision, session)
 
 
-def _onnx_files(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def onnx_files(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yields precision and file: the first target's last, for its files are what `precisions` and most users mean."""
     targets = manifest.get("targets")
     others = list(targets.values()) if isinstance(targets, dict) else []

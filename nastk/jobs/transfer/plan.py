@@ -22,6 +22,7 @@ from nastk.jobs.parts import (
     make_target,
     without_automatic,
 )
+from nastk.jobs.teacher import asked_teacher
 from nastk.jobs.transfer.baselines import Baselines, asked_baselines
 from nastk.jobs.transfer.initial import Asked, Beginnings, asked_beginnings
 from nastk.jobs.transfer.size_choice import Sizing
@@ -31,6 +32,7 @@ from nastk.networks import NetworkConfig
 from nastk.networks.stems import fitted_stem
 from nastk.objective import LIMITED
 from nastk.training.class_weights import check_count
+from nastk.training.teacher import Teacher
 from nastk.training.transfer import RunSettings, TransferSettings
 
 MOST_NETWORKS = 1000
@@ -78,7 +80,7 @@ class TransferPlan(NamedTuple):
     """What `run_transfer` does: how many candidates, how large, trained how, on which data, run how, measured where.
 
     Of the recipe's settings those in `automatic` follow from the number of images. With baselines images are held out,
-    as with several candidates. `stem` is the one that the user names, None for none.
+    as with several candidates; they have the same teacher. `stem` is the one that the user names, None for none.
     """
 
     top: int
@@ -91,6 +93,7 @@ class TransferPlan(NamedTuple):
     baselines: Baselines = Baselines()
     stem: str | None = None
     init: Beginnings = Beginnings()
+    teacher: Teacher | None = None
 
 
 def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
@@ -124,7 +127,9 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     facts = plain(searched.target) if timed else None
     sizing = Sizing(network, limits, _searched_sizes(searched), target, facts)
     init = asked_beginnings(asked.init, [one.name for one in baselines.networks])
-    return TransferPlan(asked.top, sizing, recipe, data, run, target, automatic, baselines, asked.stem, init)
+    teacher = asked_teacher(recipe, data, run)
+    known = (asked.top, sizing, recipe, data, run, target, automatic, baselines, asked.stem)
+    return TransferPlan(*known, init=init, teacher=teacher)
 
 
 def inherited_limits(searched: DictConfig) -> dict[str, float]:

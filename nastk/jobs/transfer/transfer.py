@@ -15,10 +15,12 @@ from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.jobs.loggers import Log, NoLogger
 from nastk.jobs.parts import make_logger, run_config
+from nastk.jobs.teacher import teacher_lines
 from nastk.jobs.transfer.baselines import Baseline, baseline_limits, baseline_sizing, begun_with, distinct
 from nastk.jobs.transfer.candidates import transfer_candidates
 from nastk.jobs.transfer.fitting import fitted_recipe, with_head
 from nastk.jobs.transfer.initial import begun, own_size
+from nastk.jobs.transfer.own_teacher import own_teacher
 from nastk.jobs.transfer.plan import TransferPlan, transfer_plan
 from nastk.jobs.transfer.progress import TransferProgress
 from nastk.jobs.transfer.size_choice import Sizing
@@ -30,7 +32,9 @@ from nastk.runs.baselines import BaselineRecord, BegunBaselines, write_baseline,
 from nastk.runs.folder import held
 from nastk.runs.ranking import ranked, ranked_entry, ranking_table, standing, write_ranking
 from nastk.training.record import RECORD
+from nastk.training.teacher import Teacher
 from nastk.training.transfer import METRICS, train_final
+from nastk.training.transfer_settings import AUTO, TransferSettings
 
 LOGGED = ("accuracy", "loss", "validation_accuracy", "validation_loss", "params", "seconds")
 
@@ -73,6 +77,7 @@ def run_transfer(config: DictConfig) -> list[Path]:
             raise nothing[0]
         ranks = plan.top > 1 or any(one.baseline for one in networks)
         recipe = dataclasses.replace(plan.recipe, holdout=True) if ranks else plan.recipe
+        recipe, teacher = _taught(folder, plan, recipe, networks)
         recipes = [fitted_recipe(plan, recipe, one.place) for one in networks]
         initials = begun([(one.told, one.genotype, one.network, one.baseline) for one in networks], plan.init)
         known = {one.place for one in networks if (one.place / METRICS).exists()}
@@ -84,7 +89,8 @@ def run_transfer(config: DictConfig) -> list[Path]:
                 opened = (NoLogger() if place in known else logger).opened
                 with opened(folder, f"transfer-{genotype.key[:8]}", network.to_dict()) as log:
                     shown = functools.partial(_epoch, progress, log)
-                    found = train_final(genotype, network, plan.data, recipe, place, shown, plan.run, initial)
+                    given = (genotype, network, plan.data, recipe, place, shown, plan.run)
+                    found = train_final(*given, initial=initial, teacher=teacher)
                     names = [name for name in LOGGED if name in found]
                     log({f"transfer/{name}": found[name] for name in names}, recipe.epochs)
                 metrics.append(found)
@@ -94,6 +100,18 @@ def run_transfer(config: DictConfig) -> list[Path]:
         if not ranks:
             return [one.place for one in networks]
         return _rank(folder, plan, networks, metrics)
+
+
+def _taught(
+    folder: Path, plan: TransferPlan, recipe: TransferSettings, networks: Sequence[Sized]
+) -> tuple[TransferSettings, Teacher | None]:
+    """Returns the recipe and the teacher of all networks, which is trained now where it is the run's own."""
+    teacher = plan.teacher
+    if recipe.teacher == AUTO:
+        recipe, teacher = own_teacher(folder, plan, recipe, *networks[0][:2])
+    for line in teacher_lines(teacher, [one.network.size for one in networks]):
+        print(f"transfer: {line}", file=sys.stderr)
+    return recipe, teacher
 
 
 def _epoch(progress: TransferProgress, log: Log, epoch: int, epochs: int, loss: float) -> None:

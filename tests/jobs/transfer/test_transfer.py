@@ -11,6 +11,7 @@ import pytest
 
 from nastk.reports import final_table
 from nastk.runs.folder import named_run
+from nastk.training.teacher import trained_teacher
 from tests.commands import run
 
 Capture = pytest.CaptureFixture[str]
@@ -102,6 +103,29 @@ def test_the_test_accuracy_has_no_part_in_the_ranking(copy: Path, capsys: Captur
     first = copy / "transfer" / order[-1]
     assert f"Trained network: {first}" in again.out.splitlines()[0]
     assert f"Next: python -m nastk.export model={first}" in again.out
+
+
+def test_one_teacher_teaches_the_searched_network_and_the_baseline(copy: Path, capsys: Capture) -> None:
+    shutil.rmtree(copy / "transfer")
+    words = (*TRANSFER[1:3], "transfer.cells=1", "baselines=[mobilenet_v2]", "transfer.max_params=40000")
+    ran = run(capsys, "transfer", f"run={copy}", *words, "training.teacher=auto")
+    assert ran.code == 0, ran.err
+    (teacher,) = copy.glob("teacher/*")
+    records = {path.parent.name: json.loads(path.read_text()) for path in copy.glob("transfer/*/training.json")}
+    assert len(records) == 2 and teacher.name in records, ran.err
+    assert {record["teacher"]["sha256"] for record in records.values()} == {trained_teacher(teacher).sha256}
+    own = json.loads((teacher / "training.json").read_text())
+    student = records[teacher.name]
+    assert own["network"]["filters"] == 2 * student["network"]["filters"]
+    assert own["data"] == student["data"] and own["settings"] == student["settings"] and "teacher" not in own
+    before = {path: path.read_bytes() for path in copy.glob("t*/*/*")}
+    again = run(capsys, "transfer", f"run={copy}", *words, "training.teacher=auto")
+    assert again.err.count("(trained before)") == 3
+    assert {path: path.read_bytes() for path in copy.glob("t*/*/*")} == before
+    refused = run(capsys, "transfer", f"run={copy}", *words, "training.teacher=nowhere")
+    assert refused.line.startswith("nastk: teacher nowhere: not there, expected the folder of a trained network")
+    without = run(capsys, "transfer", f"run={copy}", *words)
+    assert "holds another training (with a teacher)" in without.line
 
 
 def test_a_second_call_measures_and_trains_nothing(copy: Path, capsys: Capture) -> None:
