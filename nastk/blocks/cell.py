@@ -47,7 +47,13 @@ class CellModule(nn.Module):
 
     Shapes: previous and latest (N, C, H, W) to (N, channels_out, ceil(H / stride), ceil(W / stride)); a cell of one
     input reads only the latest.
+
+    Attributes:
+        shares_relu: whether edges that begin with a ReLU and read one state compute it once; false lets every one of
+            these modules be called, for who counts what they give.
     """
+
+    shares_relu = True
 
     def __init__(
         self,
@@ -106,7 +112,7 @@ class CellModule(nn.Module):
         for node, concat, steps in self._plan:
             parts = []
             for edge, state, droppable in steps:
-                result = _apply(self.edges[edge], state, states, rectified)
+                result = _apply(self.edges[edge], state, states, rectified if self.shares_relu else {})
                 parts.append(self.drop(result) if droppable else result)
             states[node] = torch.cat(parts, 1) if concat else sum(parts[1:], parts[0])
         for name, reduce in self.outputs.items():

@@ -1,0 +1,1 @@
+"""Zero-cost proxies: what an untrained network is worth, from one batch of images, in seconds."""
