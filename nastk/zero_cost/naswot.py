@@ -17,8 +17,8 @@ def naswot(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     """Returns log |det K|, K_ij = in how many units images i and j are both on or both off.
 
     Mellor, Turner, Storkey, Crowley, "Neural Architecture Search without Training", ICML 2021. As in their networks
-    each edge of a cell that begins with a ReLU counts its units, though edges that read one state compute it once. It
-    is -inf where two images look alike to the network: where nothing of the image reaches a ReLU, say.
+    each edge of a cell that begins with a ReLU counts its units, though edges that read one state compute it once;
+    edges that the output does not depend on count nothing, which in theirs they do. The score is -inf where two images look alike to the network: where nothing of the image reaches a ReLU, say.
 
     Args:
         network: see `Proxy`.
