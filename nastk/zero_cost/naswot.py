@@ -18,7 +18,8 @@ def naswot(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 
     Mellor, Turner, Storkey, Crowley, "Neural Architecture Search without Training", ICML 2021. As in their networks
     each edge of a cell that begins with a ReLU counts its units, though edges that read one state compute it once;
-    edges that the output does not depend on count nothing, which in theirs they do. The score is -inf where two images look alike to the network: where nothing of the image reaches a ReLU, say.
+    edges that the output does not depend on count nothing, which in theirs they do. The score is -inf where two images
+    look alike to the network: where nothing of the image reaches a ReLU, say.
 
     Args:
         network: see `Proxy`.
