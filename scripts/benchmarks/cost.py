@@ -48,6 +48,7 @@ from nastk.spaces import NasnetSpace, Space, random_genotype
 
 Subject = tuple[str, Genotype, NetworkConfig]
 CALIBRATION = 256
+PARTS = ("exporters", "split", "int8", "quantizers")
 
 
 def main() -> None:
@@ -55,6 +56,7 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=6, help="random candidates of two spaces")
     parser.add_argument("--seconds", type=float, default=3.0, help="latency measurement a file")
     parser.add_argument("--pairs", type=int, default=5, help="of runs of both quantizers, a network")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--out", type=Path, help="report to write; default: print it")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -70,13 +72,15 @@ def main() -> None:
         for seed in range(arguments.candidates)
     ]
     with tempfile.TemporaryDirectory() as folder:
-        parts = [
-            _heading(),
-            exporters([candidates[0], candidates[1], _nasnet_a()], Path(folder), arguments.seconds),
-            candidate_split([*candidates, *mobile]),
-            int8(candidates, Path(folder), arguments.seconds),
-            quantizers(candidates, Path(folder), arguments.pairs),
-        ]
+        made = {
+            "exporters": lambda: exporters(
+                [candidates[0], candidates[1], _nasnet_a()], Path(folder), arguments.seconds
+            ),
+            "split": lambda: candidate_split([*candidates, *mobile]),
+            "int8": lambda: int8(candidates, Path(folder), arguments.seconds),
+            "quantizers": lambda: quantizers(candidates, Path(folder), arguments.pairs),
+        }
+        parts = [_heading(), *(made[name]() for name in arguments.parts)]
     report = "\n\n".join(parts) + "\n"
     if arguments.out is None:
         print(report)

@@ -103,6 +103,7 @@ def test_the_file_has_one_convolution_for_all_branches_and_computes_the_same(nam
     assert share.in_int8 == share.convolutions == len(merging)
 
 
+@pytest.mark.slow
 def test_the_general_exporter_merges_too() -> None:
     class Doubled(nn.Module):
         def __init__(self) -> None:
