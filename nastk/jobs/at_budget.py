@@ -19,7 +19,7 @@ from nastk.genotype import Genotype
 from nastk.genotype.scaling import Scaling
 from nastk.genotype.stages import StageGenotype
 from nastk.jobs.search_parts import SearchParts
-from nastk.jobs.transfer.sizing import DOUBT, LATENCY, MARGIN, last_that_fits
+from nastk.jobs.transfer.sizing import LATENCY, MARGIN, last_that_fits, measured_at_ease
 from nastk.objective import Objective
 from nastk.spaces import StageSpace
 from nastk.study.stream import CostModel
@@ -87,7 +87,10 @@ class BudgetFit:
     def __call__(self, genotype: Genotype) -> Mapping[str, float]:
         """Returns what a genotype costs, as it was measured when it was fitted."""
         if genotype.key not in self._known:
-            self._known[genotype.key] = self._measured(genotype)
+            limit = self._objective.max_latency_ms
+            cost = measured_at_ease(lambda: self._cost(genotype), limit, MARGIN)
+            assert cost is not None  # no memory is an `EvaluationFailed` here
+            self._known[genotype.key] = cost
         return self._known[genotype.key]
 
     def fitted(self, genotype: Genotype) -> Genotype:
@@ -110,14 +113,6 @@ class BudgetFit:
             return self._objective.violation(self._with_margin(self(genotype))) is None
         except EvaluationFailed:
             return False  # no memory for it; what cannot be measured at all is said of the one that is chosen
-
-    def _measured(self, genotype: Genotype) -> Mapping[str, float]:
-        """Measures, and once more where a latency is too long: a busy machine makes a network slow, nothing fast."""
-        cost, limit = self._cost(genotype), self._objective.max_latency_ms
-        if limit is None or not 1 - MARGIN < cost.get(LATENCY, 0.0) / limit < DOUBT:
-            return cost
-        again = self._cost(genotype)
-        return min(cost, again, key=lambda one: one[LATENCY])
 
     def _with_margin(self, cost: Mapping[str, float]) -> dict[str, float]:
         return {name: value / (1 - MARGIN) if name == LATENCY else value for name, value in cost.items()}

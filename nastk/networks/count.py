@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -16,14 +16,21 @@ from torch.utils.flop_counter import FlopCounterMode
 from nastk.networks.config import NetworkConfig
 from nastk.ops.merging import merged_network
 
-FILLING = {
+# They keep the shape and count nothing, but take most of the time where tensors have no content.
+UNCOUNTED = (functional.batch_norm, functional.relu, torch.sigmoid)
+# Tensors without content take no numbers, but torch takes seconds to find out.
+FILLING: set[Callable[..., Any]] = {
     *(Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, nn.init.normal_, nn.init.uniform_),
     *(nn.init.constant_, nn.init.kaiming_uniform_, nn.init.kaiming_normal_),
 }
 
 
-class _SkipUncounted(TorchFunctionMode):
-    """Leaves out what keeps the shape and counts nothing, but takes most of the time where tensors have no content."""
+class _Skip(TorchFunctionMode):
+    """Leaves functions out: each gives its first argument, a tensor, as it is."""
+
+    def __init__(self, functions: Collection[Callable[..., Any]]) -> None:
+        super().__init__()
+        self._functions = functions
 
     def __torch_function__(
         self,
@@ -32,22 +39,7 @@ class _SkipUncounted(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if func in (functional.batch_norm, functional.relu, torch.sigmoid):
-            return args[0]
-        return func(*args, **(kwargs or {}))
-
-
-class _SkipFilling(TorchFunctionMode):
-    """Leaves out what fills tensors: those without content take no numbers, but torch takes seconds to find out."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        if func in FILLING:
+        if func in self._functions:
             return args[0] if args else (kwargs or {})["tensor"]
         return func(*args, **(kwargs or {}))
 
@@ -55,7 +47,7 @@ class _SkipFilling(TorchFunctionMode):
 @contextmanager
 def without_content() -> Iterator[None]:
     """Makes the networks that are built within the context of weights that have shapes alone, quickly."""
-    with torch.device("meta"), _SkipFilling():
+    with torch.device("meta"), _Skip(FILLING):
         yield
 
 
@@ -86,7 +78,7 @@ def count_macs(module: nn.Module, config: NetworkConfig) -> int:
     counter = FlopCounterMode(display=False)
     module.eval()
     try:
-        with torch.no_grad(), _SkipUncounted(), counter:
+        with torch.no_grad(), _Skip(UNCOUNTED), counter:
             functional_call(module, tensors, (image,))
     finally:
         for part in training:
@@ -110,7 +102,7 @@ def count_calls(network: nn.Module, traced: fx.Graph, config: NetworkConfig) -> 
         config: of it, for the image.
     """
     counting = _CountingInterpreter(fx.GraphModule(network, traced))
-    with torch.no_grad(), _SkipUncounted(), counting.counter:
+    with torch.no_grad(), _Skip(UNCOUNTED), counting.counter:
         counting.run(torch.empty(1, *config.shape, device="meta"))
     return counting.counts
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,7 +86,7 @@ class Front:
     def found(self, top: int) -> list[Trained]:
         """Returns the networks that the search chose, each of the size that fits."""
         networks = []
-        plan = self._plan()
+        plan = self._plan
         for key, genotype in transfer_candidates(self.run, top):
             place = self.place / f"{self.run.name}-{key[:12]}"
             try:
@@ -98,7 +99,7 @@ class Front:
 
     def rivals(self, names: Sequence[str]) -> list[Trained]:
         """Returns the networks of conf/network that fit, each in the first of its forms that does."""
-        plan = self._plan()
+        plan = self._plan
         sized = [self._rival(plan, one) for one in made_for(names, plan.sizing.network)]
         return [one for one in sized if one is not None]
 
@@ -119,7 +120,7 @@ class Front:
 
     def train(self, network: Trained, seed: int) -> dict[str, Any]:
         """Returns the metrics of a network's training with a seed, trained now or before."""
-        plan, place = self._plan(), network.folder / "transfer" / f"seed{seed}"
+        plan, place = self._plan, network.folder / "transfer" / f"seed{seed}"
         held = dataclasses.replace(plan.recipe, holdout=True, seed=seed)
         recipe = fitted_recipe(plan, held, place)
         known = (place / METRICS).exists()
@@ -149,7 +150,9 @@ class Front:
         if done.returncode:
             raise UserError(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1]}")
 
+    @cached_property
     def _plan(self) -> TransferPlan:
+        """How networks are sized and trained; the search has left its settings."""
         path = self.run / "config.yaml"
         if not path.exists():
             raise UserError(f"{path}: not there, expected the search of this point; give --parts search first")
