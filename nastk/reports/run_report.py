@@ -10,6 +10,8 @@ from nastk.console import visible
 from nastk.errors import UserError
 from nastk.files import cannot_write, write_bytes, write_text
 from nastk.genotype import Genotype
+from nastk.genotype.scaling import Scaling
+from nastk.genotype.stages import StageGenotype
 from nastk.outside import read_json
 from nastk.reports import sections
 from nastk.reports.audit_section import audit_section
@@ -91,6 +93,9 @@ def _shipped_baseline(run: Path, rows: Sequence[FinalRow]) -> list[tuple[str, Ge
         genotype = Genotype.from_dict(read_json(path))
     except UserError as error:
         raise UserError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+    if isinstance(genotype, StageGenotype):  # as it was sized
+        size = rows[0].size.numbers
+        genotype = Scaling(size.get("width_multiplier", 1.0), size.get("depth_multiplier", 1.0)).genotype(genotype)
     return [(rows[0].key, genotype, f"{rows[0].baseline} (baseline {rows[0].key[:SHOWN_KEY]}, the one to ship)")]
 
 
