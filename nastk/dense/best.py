@@ -6,11 +6,11 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from nastk.errors import UserError
 from nastk.files import write_bytes
+from nastk.networks.stored import tensors_in
 from nastk.outside import read_bytes
 
 BEST = "best.safetensors"
@@ -76,7 +76,4 @@ def _weights(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        return safetensors.torch.load(read_bytes(path, MAX_BYTES))
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: not a safetensors file, or cut short ({error})") from None
+    return tensors_in(read_bytes(path, MAX_BYTES), path)

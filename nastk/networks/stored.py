@@ -86,14 +86,19 @@ def own_size(folder: Path) -> int:
     return int(Genotype.from_dict(read_json(folder / GENOTYPE)).own_network.get("size", 0))
 
 
-def _read_weights(path: Path, digest: object) -> dict[str, torch.Tensor]:
-    data = read_bytes(path, MAX_BYTES)
+def tensors_in(data: bytes, path: Path) -> dict[str, torch.Tensor]:
+    """Returns the tensors of a safetensors file's content; raises UserError that names `path` where it is none."""
     try:
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise UserError(f"{path}: its SHA-256 is not the one in {NETWORK}; the file was changed or is cut short")
         return safetensors.torch.load(data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise UserError(f"{path}: not a safetensors file, or cut short ({error})") from None
+
+
+def _read_weights(path: Path, digest: object) -> dict[str, torch.Tensor]:
+    data = read_bytes(path, MAX_BYTES)
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise UserError(f"{path}: its SHA-256 is not the one in {NETWORK}; the file was changed or is cut short")
+    return tensors_in(data, path)
 
 
 def _check_weights(path: Path, found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:

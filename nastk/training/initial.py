@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import safetensors.torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 from nastk.networks.initial import Fit, fitting, unusable
-from nastk.networks.stored import GENOTYPE, MAX_BYTES, NETWORK, WEIGHTS
+from nastk.networks.stored import GENOTYPE, MAX_BYTES, NETWORK, WEIGHTS, tensors_in
 from nastk.outside import as_object, read_bytes, read_json, read_object
 
 PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".pkl")
@@ -61,10 +59,7 @@ def read_weights(path: Path) -> Weights:
     found = hashlib.sha256(data).hexdigest()
     if genotype is not None and found != digest:
         raise UserError(f"{file}: its SHA-256 is not the one in {NETWORK}; the file was changed or is cut short")
-    try:
-        tensors = safetensors.torch.load(data)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise UserError(f"{file}: not a safetensors file, or cut short ({error})") from None
+    tensors = tensors_in(data, file)
     broken = unusable(tensors)
     if broken:
         raise UserError(f"{file}: {broken} holds a number that is not finite")
