@@ -115,7 +115,7 @@ class Checkpoints(pl.Callback):
 
 
 def find_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Returns the newest whole checkpoint and its facts; None where there is none.
+    """Returns the newest whole checkpoint and its facts, "steps" that are done among them; None where there is none.
 
     A damaged one is passed over with a warning of one line.
     """
@@ -144,9 +144,10 @@ def _facts_of(path: Path) -> dict[str, Any] | None:
         with zipfile.ZipFile(path) as archive:  # torch.load does not compare the checksums that torch.save wrote
             if archive.testzip() is not None:
                 return None
-        facts = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get(OURS)
-        return facts if isinstance(facts, dict) else None
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        facts = found.get(OURS)
+        return {**facts, "steps": int(found["global_step"])} if isinstance(facts, dict) else None
     except PermissionError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (OSError, RuntimeError, EOFError, AttributeError, zipfile.BadZipFile, pickle.UnpicklingError):
+    except (OSError, RuntimeError, EOFError, AttributeError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError):
         return None

@@ -27,8 +27,9 @@ def fit(
     callbacks: Sequence[pl.Callback] = (),
     checkpoint: Path | None = None,
     share: Share | None = None,
+    epochs: int | None = None,
 ) -> None:
-    """Trains `module` for its recipe's epochs.
+    """Trains `module` for its recipe's epochs, or for the first of them.
 
     Args:
         module: what to train; its network ends on `device`, or where Lightning left it if the training fails.
@@ -36,6 +37,7 @@ def fit(
         callbacks: Lightning callbacks.
         checkpoint: where to go on from, read with `weights_only=True`.
         share: this process's, where several train together.
+        epochs: after which it stops, as it would be at that moment of the whole training; None for all.
 
     Raises:
         TrainingError: diverged, out of memory or out of time.
@@ -45,7 +47,7 @@ def fit(
     bf16 = device.type == "cuda" if recipe.precision == "auto" else recipe.precision == "bf16"
     on_interrupt = signal.getsignal(signal.SIGINT)
     with lightning_silenced():
-        trainer = _trainer(recipe.epochs, bf16, device, callbacks, share or Share())
+        trainer = _trainer(recipe.epochs if epochs is None else epochs, bf16, device, callbacks, share or Share())
         try:
             exact = torch.backends.cudnn.flags(deterministic=True, benchmark=False)
             graphs = graphed(module.network, module.batches, device, wanted=recipe.graph, steps=module.steps, bf16=bf16)

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from nastk.data.images import DataSource, ImageSet
+from nastk.data.images import DataSource
 from nastk.data.normalisation import Normalisation, statistics
-from nastk.data.search_record import image_facts
 from nastk.data.sized import data_at
-from nastk.data.summary import empty_classes
 from nastk.errors import UserError
-from nastk.files import write_json
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
-from nastk.networks.count import count_parameters
-from nastk.networks.stored import save_trained
 from nastk.outside import read_object
 from nastk.seeds import derive_seed
 from nastk.training.averaging import AveragingClassifier
-from nastk.training.batches import Batches, in_order
+from nastk.training.batches import Batches
 from nastk.training.checkpoint import Checkpoints, find_checkpoint, remove_checkpoints
 from nastk.training.class_weights import class_weights
 from nastk.training.device import choose_device, place
@@ -36,8 +31,9 @@ from nastk.training.fit import fit
 from nastk.training.initial import Initial, begin_with
 from nastk.training.job import Job
 from nastk.training.launcher import remove_job, train_in_ranks
+from nastk.training.outcome import METRICS, score_share, write_outcome
 from nastk.training.run_settings import RunSettings
-from nastk.training.scoring import Scores, scores
+from nastk.training.rungs import Rung, begin_rungs, read_rung, write_rung
 from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.share import Share
 from nastk.training.synchronised import synchronised
@@ -45,10 +41,7 @@ from nastk.training.teacher import Teacher
 from nastk.training.transfer_parts import TransferParts, claim_parts
 from nastk.training.transfer_settings import TransferSettings
 
-__all__ = ["METRICS", "Progress", "RunSettings", "TransferSettings", "train_final", "train_share"]
-
-SCHEMA = 1
-METRICS = "metrics.json"
+__all__ = ["METRICS", "Progress", "RunSettings", "TransferSettings", "train_final", "train_rung", "train_share"]
 
 Progress = Callable[[int, int, float], None]
 
@@ -99,6 +92,41 @@ def train_final(
     return read_object(folder / METRICS)
 
 
+def train_rung(
+    genotype: Genotype,
+    network_config: NetworkConfig,
+    data: DataSource,
+    settings: TransferSettings,
+    folder: Path,
+    epochs: int,
+    progress: Progress | None = None,
+    initial: Initial | None = None,
+    teacher: Teacher | None = None,
+) -> Rung:
+    """Does the first epochs of `train_final`'s training in one process, which goes on from there to the same numbers.
+
+    Args:
+        genotype, network_config, data, folder, progress, initial, teacher: as for `train_final`.
+        settings: how; images are held out.
+        epochs: after which the averaged network is scored on them.
+
+    Returns:
+        The scores, which are kept in the folder; nothing is trained where they are. Raises UserError as `train_final`.
+    """
+    known = read_rung(folder, epochs)
+    if known is not None:
+        return known
+    own = data_at(data, int(genotype.own_network.get("size", 0)))
+    job = Job(genotype, network_config, own, settings, RunSettings(), initial, teacher).taught()
+    parts = claim_parts(job, folder).in_memory()
+    assert parts.held_out is not None
+    begin_rungs(folder)
+    device = choose_device(settings.device)
+    with _trained(job, parts, folder, Share(), device, progress, epochs) as (network, normalisation, _):
+        found = score_share(network, parts.held_out, normalisation, device, Share(), len(data.classes))
+    return write_rung(folder, Rung(epochs, found.accuracy, found.loss))
+
+
 def train_share(job: Job, folder: Path, share: Share, device: torch.device, progress: Progress | None) -> nn.Module:
     """Does one process's share of the training of `folder`, writing files where it is the first; returns the network.
 
@@ -125,8 +153,33 @@ def _train_in_full(job: Job, folder: Path, progress: Progress | None) -> None:
 def _train_parts(
     job: Job, parts: TransferParts, folder: Path, share: Share, device: torch.device, progress: Progress | None
 ) -> nn.Module:
+    parts, classes = parts.in_memory(), len(job.data.classes)
+    with _trained(job, parts, folder, share, device, progress, job.settings.epochs) as (result, normalisation, outcome):
+        found = score_share(result, parts.test, normalisation, device, share, classes)
+        if parts.held_out is not None:
+            validated = score_share(result, parts.held_out, normalisation, device, share, classes)
+            outcome.update({f"validation_{name}": value for name, value in validated._asdict().items()})
+            outcome["validation_images"] = len(parts.held_out)
+    if share.first:
+        write_outcome(folder, job, parts, result, normalisation, {**found._asdict(), **outcome})
+    return result
+
+
+@contextmanager
+def _trained(
+    job: Job,
+    parts: TransferParts,
+    folder: Path,
+    share: Share,
+    device: torch.device,
+    progress: Progress | None,
+    epochs: int,
+) -> Iterator[tuple[nn.Module, Normalisation, dict[str, float]]]:
+    """Trains for so many of the epochs; gives the averaged network, the images' statistics and what the training took.
+
+    What fails in it and under it is the folder's UserError.
+    """
     genotype, network_config, data, settings = job[:4]
-    parts = parts.in_memory()
     normalisation = statistics(parts.train)
     seed = derive_seed(settings.seed, genotype.key, "transfer")
     try:
@@ -145,17 +198,10 @@ def _train_parts(
                 mixing=settings.mixing(len(data.classes)),
                 share=share,
             )
-            result, outcome = _train(network, batches, job, normalisation, folder, device, progress)
-            found = _score(result, parts.test, normalisation, device, share, len(data.classes))
-            if parts.held_out is not None:
-                validated = _score(result, parts.held_out, normalisation, device, share, len(data.classes))
-                outcome.update({f"validation_{name}": value for name, value in validated._asdict().items()})
-                outcome["validation_images"] = len(parts.held_out)
+            result, took = _train(network, batches, job, normalisation, folder, device, progress, epochs)
+            yield result, normalisation, took
     except TrainingError as error:
         raise UserError(f"transfer {folder}: {error.reason}") from None
-    if share.first:
-        _write(folder, job, parts, result, normalisation, {**found._asdict(), **outcome})
-    return result
 
 
 def _train(
@@ -166,10 +212,12 @@ def _train(
     folder: Path,
     device: torch.device,
     progress: Progress | None,
+    epochs: int,
 ) -> tuple[nn.Module, dict[str, float]]:
     """Returns the trained network, averaged, with "train_loss" of the last epoch and "seconds" over all sittings."""
     settings, run, teacher = job.settings, job.run, job.teacher
-    path, before = find_checkpoint(folder) or (None, {"seconds": 0.0})
+    path, before = find_checkpoint(folder) or (None, {"seconds": 0.0, "steps": 0})
+    epochs = max(epochs, before["steps"] // len(batches))  # it may have gone further than it is asked to now
     start = time.perf_counter()
     took = {"seconds": float(before["seconds"])}
 
@@ -197,53 +245,5 @@ def _train(
     )
     checkpoints = Checkpoints(folder, facts, run.checkpoint_minutes, share)
     together = [SameStatistics(network, share), EndAtOnce()] if share.ddp else []
-    fit(module, device, [*together, checkpoints], path, share)
+    fit(module, device, [*together, checkpoints], path, share, epochs)
     return module.result.to(device), {**took, "train_loss": module.train_loss}
-
-
-def _score(
-    network: nn.Module,
-    images: ImageSet,
-    normalisation: Normalisation,
-    device: torch.device,
-    share: Share,
-    classes: int,
-) -> Scores:
-    """Returns the scores over all `images`, of which each process scores every so-many-th, none twice."""
-    mine = images.take(torch.arange(share.rank, len(images), share.ranks)) if share.ranks > 1 else images
-    found = scores(network, in_order(mine, normalisation, device), classes, share)
-    if not math.isfinite(found.loss):
-        raise TrainingError(
-            f"diverged: the loss of the trained network is {found.loss} on images that it was not trained on"
-        )
-    return found
-
-
-def _write(
-    folder: Path,
-    job: Job,
-    parts: TransferParts,
-    network: nn.Module,
-    normalisation: Normalisation,
-    outcome: Mapping[str, float],
-) -> None:
-    """Writes the network, and last of all the metrics, which say that it is whole."""
-    data = job.data
-    counts = {"train_images": len(parts.train), "test_images": len(parts.test)}
-    facts = {
-        "normalisation": {"mean": list(normalisation.mean), "std": list(normalisation.std)},
-        "classes": list(data.classes),
-        "data": {**image_facts(data), **counts},
-    }
-    save_trained(folder, network, job.network, job.genotype, facts)
-    metrics = {
-        "schema": SCHEMA,
-        "key": job.genotype.key,
-        **{name: outcome[name] for name in Scores._fields},
-        "classes_without_test_images": empty_classes(data.classes, parts.test.y.cpu().numpy()),
-        "params": count_parameters(network, auxiliary=False),
-        "epochs": job.settings.epochs,
-        **{name: value for name, value in outcome.items() if name not in Scores._fields},
-        **counts,
-    }
-    write_json(folder / METRICS, metrics)

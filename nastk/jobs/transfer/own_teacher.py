@@ -12,7 +12,7 @@ from nastk.jobs.transfer.plan import TransferPlan
 from nastk.jobs.transfer.progress import TransferProgress
 from nastk.networks import NetworkConfig
 from nastk.training.teacher import Teacher, trained_teacher
-from nastk.training.transfer import METRICS, TransferSettings, train_final
+from nastk.training.transfer import METRICS, Progress, TransferSettings, train_final
 
 FOLDER = "teacher"
 
@@ -51,11 +51,12 @@ def own_teacher(
     known = " (trained before)" if (place / METRICS).exists() else ""
     skeleton = SKELETONS[genotype.skeleton]
     told = f"teacher {genotype.key[:8]}, {skeleton.told(wide.sizes)}"
-    with TransferProgress(1, alone.epochs, quiet=bool(known)) as progress:
+    with TransferProgress(alone.epochs, quiet=bool(known)) as progress:
         progress.begin(told)
-        found = train_final(genotype, wide, plan.data, alone, place, progress.epoch, plan.run)
+        shown: Progress = lambda epoch, _, loss: progress.epoch(epoch, loss)  # noqa: E731
+        found = train_final(genotype, wide, plan.data, alone, place, shown, plan.run)
         held_out = found.get("validation_accuracy")
         seen = f"accuracy {held_out:.4f} on held-out images, " if held_out is not None else ""
         line = f"{seen}{found['params']:,} parameters, {found['seconds']:.0f} s of training{known}"
-        progress.end(told, found, f"transfer: {told}: {line}")
+        progress.end(told, alone.epochs, found, f"transfer: {told}: {line}")
     return dataclasses.replace(recipe, teacher=str(place)), trained_teacher(place)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
+from nastk.checks import check_whole
 from nastk.config.build import build, plain, settings
 from nastk.data.images import DataSource
 from nastk.deploy.cost.sources import Costing, PredictorLatency
@@ -24,6 +25,7 @@ from nastk.jobs.parts import (
 )
 from nastk.jobs.teacher import asked_teacher
 from nastk.jobs.transfer.baselines import Baselines, asked_baselines
+from nastk.jobs.transfer.halving import ENTRANTS
 from nastk.jobs.transfer.initial import Asked, Beginnings, asked_beginnings
 from nastk.jobs.transfer.size_choice import Sizing
 from nastk.jobs.transfer.sized import COUNTED
@@ -31,10 +33,12 @@ from nastk.jobs.transfer.sizing import Limit
 from nastk.networks import NetworkConfig
 from nastk.networks.stems import fitted_stem
 from nastk.objective import LIMITED
+from nastk.spaces import StageSpace
 from nastk.training.class_weights import check_count
 from nastk.training.teacher import Teacher
 from nastk.training.transfer import RunSettings, TransferSettings
 
+AUTO = "auto"
 MOST_NETWORKS = 1000
 SIZES = ("cells", "filters", "depth_multiplier", "width_multiplier")
 
@@ -45,6 +49,7 @@ class TransferShape:
 
     Attributes:
         top: how many candidates; with several, each holds validation images out and they are ranked by these.
+        entrants: how many begin to be trained, of which successive halving leaves `top`; "auto": see `entrants`.
         cells, filters: depth and width of a network of cells; None to have them picked by the limits, without a limit
             2 and 16.
         depth_multiplier, width_multiplier: those of a network of stages, without a limit 1.
@@ -56,6 +61,7 @@ class TransferShape:
     """
 
     top: int = 1
+    entrants: int | str = AUTO
     cells: int | None = None
     filters: int | None = None
     depth_multiplier: float | None = None
@@ -70,6 +76,8 @@ class TransferShape:
     def __post_init__(self) -> None:
         if not 1 <= self.top <= MOST_NETWORKS:
             raise UserError(f"transfer.top={self.top}: expected at least 1, at most {MOST_NETWORKS}")
+        if self.entrants != AUTO:
+            check_whole("transfer.entrants", self.entrants, self.top, MOST_NETWORKS)
         for metric in LIMITED:
             value = getattr(self, f"max_{metric}")
             if value is not None and not 0 < value < math.inf:
@@ -84,6 +92,7 @@ class TransferPlan(NamedTuple):
     """
 
     top: int
+    entrants: int
     sizing: Sizing
     recipe: TransferSettings
     data: DataSource
@@ -94,6 +103,11 @@ class TransferPlan(NamedTuple):
     stem: str | None = None
     init: Beginnings = Beginnings()
     teacher: Teacher | None = None
+
+    @property
+    def ranks(self) -> bool:
+        """Whether several candidates begin, which are compared on images held out."""
+        return self.entrants > 1
 
 
 def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
@@ -122,14 +136,30 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     # A predictor knows networks of the size that it was learned from, which a transfer's are not.
     costing = make_target if predicted else make_costing
     baselines = asked_baselines(config, searched, network)
-    ranks = asked.top > 1 or (baselines.networks and searched.get("target") is not None)
+    entrants = _entrants(asked, searched, run, bool(baselines.networks))
+    ranks = entrants > 1 or (baselines.networks and searched.get("target") is not None)
     target: Costing | None = costing(searched) if timed or ranks else None
     facts = plain(searched.target) if timed else None
     sizing = Sizing(network, limits, _searched_sizes(searched), target, facts)
     init = asked_beginnings(asked.init, [one.name for one in baselines.networks])
     teacher = asked_teacher(recipe, data, run)
-    known = (asked.top, sizing, recipe, data, run, target, automatic, baselines, asked.stem)
+    known = (asked.top, entrants, sizing, recipe, data, run, target, automatic, baselines, asked.stem)
     return TransferPlan(*known, init=init, teacher=teacher)
+
+
+def _entrants(asked: TransferShape, searched: DictConfig, run: RunSettings, held_out: bool) -> int:
+    """Returns how many candidates begin: as the user says; more than are wanted where that only costs some training.
+
+    That is where images are held out anyway, one process trains, and one number says which candidate is best.
+    """
+    if asked.entrants != AUTO:
+        if int(asked.entrants) > asked.top and run.devices > 1:
+            raise UserError(f"transfer.entrants={asked.entrants}: expected transfer.top={asked.top} on several devices")
+        return int(asked.entrants)
+    space = str((searched.get("space") or {}).get("_target_", "")).rpartition(".")[2]
+    one_goal = not (searched.get("objective") or {}).get("minimize")
+    automatic = space == StageSpace.__name__ and one_goal and held_out and run.devices == 1
+    return max(asked.top, ENTRANTS) if automatic else asked.top
 
 
 def inherited_limits(searched: DictConfig) -> dict[str, float]:

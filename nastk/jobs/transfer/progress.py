@@ -13,12 +13,11 @@ from tqdm import tqdm
 class TransferProgress:
     """Shows epochs of all networks, the training loss, and the best accuracy so far on held-out images."""
 
-    def __init__(self, networks: int, epochs: int, quiet: bool) -> None:
-        """Begins a bar of `networks` times `epochs`; without a terminal, or with `quiet`, there is none."""
-        self._networks, self._epochs = networks, epochs
-        self._begun = 0
+    def __init__(self, epochs: int, quiet: bool) -> None:
+        """Begins a bar of so many epochs in all; without a terminal, or with `quiet`, there is none."""
+        self._base, self._before = 0, 0
         self._best: tuple[float, str] | None = None
-        self._bar = tqdm(total=networks * epochs, unit="epoch", disable=quiet or None, dynamic_ncols=True)
+        self._bar = tqdm(total=epochs, unit="epoch", disable=quiet or None, dynamic_ncols=True)
 
     def __enter__(self) -> TransferProgress:
         return self
@@ -28,20 +27,23 @@ class TransferProgress:
     ) -> None:
         self._bar.close()
 
-    def begin(self, key: str) -> None:
-        """Goes on to the next network."""
-        self._begun += 1
-        place = f" {self._begun}/{self._networks}" if self._networks > 1 else ""
-        self._bar.set_description_str(f"transfer{place} {key[:8]}")
+    def begin(self, key: str, before: int = 0) -> None:
+        """Goes on to the next network, `before` epochs of which were shown."""
+        self._base, self._before = self._bar.n, before
+        self._bar.set_description_str(f"transfer {key[:8]}")
 
-    def epoch(self, epoch: int, epochs: int, loss: float) -> None:
-        """Shows an epoch of the network under way; a `nastk.training.transfer.Progress`."""
+    def skip(self, epochs: int) -> None:
+        """Shows epochs as done that were done in another sitting."""
+        self._bar.update(epochs)
+
+    def epoch(self, epoch: int, loss: float) -> None:
+        """Shows that so many epochs of the network under way are done."""
         self._move(epoch)
         self._bar.set_postfix_str(f"training loss {loss:.3f}{self._so_far()}")
 
-    def end(self, key: str, metrics: Mapping[str, Any], line: str) -> None:
-        """Shows a finished network and says `line`."""
-        self._move(self._epochs)
+    def end(self, key: str, epochs: int, metrics: Mapping[str, Any], line: str) -> None:
+        """Shows a finished network of so many epochs and says `line`."""
+        self._move(epochs)
         accuracy = metrics.get("validation_accuracy")
         if isinstance(accuracy, float) and (self._best is None or accuracy > self._best[0]):
             self._best = accuracy, key
@@ -49,7 +51,7 @@ class TransferProgress:
         tqdm.write(line, file=sys.stderr)
 
     def _move(self, epoch: int) -> None:
-        self._bar.update((self._begun - 1) * self._epochs + epoch - self._bar.n)
+        self._bar.update(self._base + max(epoch - self._before, 0) - self._bar.n)
 
     def _so_far(self) -> str:
         return f", best {self._best[0]:.4f} ({self._best[1][:8]})" if self._best is not None else ""

@@ -3,100 +3,69 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from omegaconf import DictConfig
 
 from nastk.errors import UserError
 from nastk.genotype import Genotype
-from nastk.jobs.loggers import Log, NoLogger
 from nastk.jobs.parts import make_logger, run_config
 from nastk.jobs.teacher import teacher_lines
 from nastk.jobs.transfer.baselines import Baseline, baseline_limits, baseline_sizing, begun_with, distinct
 from nastk.jobs.transfer.candidates import transfer_candidates
-from nastk.jobs.transfer.fitting import fitted_recipe, with_head
-from nastk.jobs.transfer.initial import begun, own_size
+from nastk.jobs.transfer.fitting import with_head
+from nastk.jobs.transfer.halving import begun_without, halved
+from nastk.jobs.transfer.initial import own_size
 from nastk.jobs.transfer.own_teacher import own_teacher
 from nastk.jobs.transfer.plan import TransferPlan, transfer_plan
-from nastk.jobs.transfer.progress import TransferProgress
 from nastk.jobs.transfer.size_choice import Sizing
 from nastk.jobs.transfer.sized import NoSizeFits, measured_cost, recorded_cost, sized_network
 from nastk.jobs.transfer.sizing import LATENCY, TooLarge
-from nastk.networks import NetworkConfig
+from nastk.jobs.transfer.trainings import Sized, Trainings
 from nastk.outside import number_in
 from nastk.runs.baselines import BaselineRecord, BegunBaselines, write_baseline, write_begun
 from nastk.runs.folder import held
 from nastk.runs.ranking import ranked, ranked_entry, ranking_table, standing, write_ranking
 from nastk.training.record import RECORD
 from nastk.training.teacher import Teacher
-from nastk.training.transfer import METRICS, train_final
 from nastk.training.transfer_settings import AUTO, TransferSettings
 
-LOGGED = ("accuracy", "loss", "validation_accuracy", "validation_loss", "params", "seconds")
-
 __all__ = ["run_transfer", "transfer_plan"]
-
-HARDLY = 0.005  # by so much accuracy and balanced accuracy may differ without a word
-
-
-class Sized(NamedTuple):
-    """A network to train and its folder; `baseline` is the name of a known one, None for one of the search."""
-
-    genotype: Genotype
-    network: NetworkConfig
-    place: Path
-    baseline: str | None = None
-
-    @property
-    def told(self) -> str:
-        """Its name for a person to read."""
-        return f"{self.genotype.key[:8]}{f' (baseline {self.baseline})' if self.baseline else ''}"
 
 
 def run_transfer(config: DictConfig) -> list[Path]:
     """Trains the chosen candidates of `config.run` and the baselines; returns their folders, the best first.
 
     One candidate alone is trained on all training images. Of several networks each is trained without the validation
-    images, and they are ranked by their accuracy on these, never on the test images. A finished one is not trained
-    again, a killed one goes on from its last epoch.
+    images, and they are ranked by their accuracy on these, never on the test images; of more candidates than are
+    wanted the better half goes on each time. A finished one is not trained again, a killed one goes on from its last
+    epoch.
 
     Raises:
         UserError: no such run, nothing meets the limits, or one of `train_final`'s.
     """
     folder, searched = run_config(config)
     plan = transfer_plan(config, searched)
+    if config.transfer.get("entrants", AUTO) == AUTO and begun_without(folder):
+        plan = plan._replace(entrants=plan.top)
     logger = make_logger(config)
     with held(folder):
         networks, nothing = _sized(folder, plan)
         networks += _baselines(folder, plan, networks)
         if not networks:
             raise nothing[0]
-        ranks = plan.top > 1 or any(one.baseline for one in networks)
+        ranks = plan.ranks or any(one.baseline for one in networks)
         recipe = dataclasses.replace(plan.recipe, holdout=True) if ranks else plan.recipe
         recipe, teacher = _taught(folder, plan, recipe, networks)
-        recipes = [fitted_recipe(plan, recipe, one.place) for one in networks]
-        initials = begun([(one.told, one.genotype, one.network, one.baseline) for one in networks], plan.init)
-        known = {one.place for one in networks if (one.place / METRICS).exists()}
-        metrics: list[Mapping[str, Any]] = []
-        with TransferProgress(len(networks), recipes[0].epochs, quiet=len(known) == len(networks)) as progress:
-            for one, recipe, initial in zip(networks, recipes, initials, strict=True):
-                genotype, network, place, baseline = one
-                progress.begin(baseline or genotype.key)
-                opened = (NoLogger() if place in known else logger).opened
-                with opened(folder, f"transfer-{genotype.key[:8]}", network.to_dict()) as log:
-                    shown = functools.partial(_epoch, progress, log)
-                    given = (genotype, network, plan.data, recipe, place, shown, plan.run)
-                    found = train_final(*given, initial=initial, teacher=teacher)
-                    names = [name for name in LOGGED if name in found]
-                    log({f"transfer/{name}": found[name] for name in names}, recipe.epochs)
-                metrics.append(found)
-                before = " (trained before)" if place in known else ""
-                line = f"transfer {one.told}: {_result(place, metrics[-1])}{before}"
-                progress.end(baseline or genotype.key, metrics[-1], line)
+        with Trainings(folder, plan, recipe, teacher, networks, logger) as trainings:
+            candidates = [one for one in networks if one.baseline is None]
+            rungs = (plan.top, trainings.epochs, trainings.rung)
+            left = halved(candidates, *rungs, told=lambda one: one.told) if plan.ranks else candidates
+            networks = [*left, *(one for one in networks if one.baseline is not None)]
+            metrics = [trainings.full(one) for one in networks]
         if not ranks:
             return [one.place for one in networks]
         return _rank(folder, plan, networks, metrics)
@@ -114,16 +83,11 @@ def _taught(
     return recipe, teacher
 
 
-def _epoch(progress: TransferProgress, log: Log, epoch: int, epochs: int, loss: float) -> None:
-    progress.epoch(epoch, epochs, loss)
-    log({"transfer/train_loss": loss}, epoch)
-
-
 def _sized(folder: Path, plan: TransferPlan) -> tuple[list[Sized], list[NoSizeFits]]:
     """Returns the networks to train, all sized before the first is trained, and why others fit in no size."""
     networks: list[Sized] = []
     left_out: list[NoSizeFits] = []
-    for key, genotype in transfer_candidates(folder, plan.top):
+    for key, genotype in transfer_candidates(folder, plan.entrants):
         place = folder / "transfer" / key
         own = genotype.own_network.get("stem", plan.stem)
         if plan.stem not in (None, own):
@@ -144,7 +108,7 @@ def _baselines(folder: Path, plan: TransferPlan, searched: Sequence[Sized]) -> l
     What was left out before stays so: whether images are held out must not hang on a second measurement.
     """
     shape = plan.sizing.network
-    asked, begun = begun_with(folder, plan.baselines, shape, alone=plan.top == 1)
+    asked, begun = begun_with(folder, plan.baselines, shape, alone=not plan.ranks)
     networks, left_out = [], dict(begun.left_out)
     for one in distinct(asked, [one.genotype.key for one in searched], folder / "transfer"):
         if one.name not in left_out:
@@ -221,24 +185,3 @@ def _cost(plan: TransferPlan, one: Sized) -> Mapping[str, float]:
                 raise
             return cost  # a table of the space's operations does not know the baseline's
     return cost
-
-
-def _result(folder: Path, metrics: Mapping[str, Any]) -> str:
-    try:
-        held_out = metrics.get("validation_accuracy")
-        validated = f"accuracy {held_out:.4f} on held-out images, " if held_out is not None else ""
-        return (
-            f"{validated}test accuracy {metrics['accuracy']:.4f}{_by_class(metrics)} after {metrics['epochs']} epochs, "
-            f"{metrics['params']:,} parameters"
-        )
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise UserError(f"{folder / METRICS}: accuracy, epochs or params is missing or no number; damaged") from None
-
-
-def _by_class(metrics: Mapping[str, Any]) -> str:
-    """Returns what the accuracy hides of the classes, where it hides something."""
-    balanced, untested = metrics.get("balanced_accuracy"), metrics.get("classes_without_test_images")
-    differs = balanced is not None and abs(balanced - metrics["accuracy"]) > HARDLY
-    told = [f"balanced {balanced:.4f}"] if differs else []
-    told += [f"no test image of {', '.join(untested)}"] if untested else []
-    return f" ({'; '.join(told)})" if told else ""

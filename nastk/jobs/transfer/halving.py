@@ -1,0 +1,99 @@
+"""Successive halving of a transfer's candidates: many begin, and the better half on held-out images goes on.
+
+What a search's short training says of a network is in doubt where two are close; the transfer's own training, as far
+as it has come, says it better. No epoch is done twice: what goes on goes on from where it stopped (Jamieson, Talwalkar,
+"Non-stochastic Best Arm Identification and Hyperparameter Optimization", AISTATS 2016,
+https://arxiv.org/abs/1502.07943).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from nastk.errors import UserError
+from nastk.outside import number_in, read_object
+from nastk.training.record import RECORD
+from nastk.training.rungs import RUNGS, Rung
+from nastk.training.transfer import METRICS
+
+ENTRANTS = 8  # that nastk chooses, of which one or so is left: in all they train two to four times as long as one
+
+
+class Stop(NamedTuple):
+    """Where all that are still there are compared: after how many epochs, and how many of them go on."""
+
+    epochs: int
+    keep: int
+
+
+Entrant = TypeVar("Entrant")
+
+
+def stops(entrants: int, top: int, epochs: int) -> list[Stop]:
+    """Returns where the candidates are compared: the last time at half of the epochs, each time before at half of that.
+
+    So each stretch costs as many epochs as the one before, as half as many networks do it twice as long.
+
+    Args:
+        entrants: how many begin.
+        top: how many are trained to the end.
+        epochs: of a whole training.
+    """
+    left = [entrants]
+    while left[-1] > top:
+        left.append(max(top, -(-left[-1] // 2)))
+    places = [(epochs >> (len(left) - 1 - place), keep) for place, keep in enumerate(left[1:], start=0)]
+    return [Stop(at, keep) for at, keep in places if 0 < at < epochs]
+
+
+def halved(
+    entrants: Sequence[Entrant],
+    top: int,
+    epochs: int,
+    train: Callable[[Entrant, int], Rung],
+    told: Callable[[Entrant], str],
+) -> list[Entrant]:
+    """Returns the entrants that are to be trained to the end, in the order in which they came.
+
+    Args:
+        entrants: at least one.
+        top: how many are left.
+        epochs: of a whole training.
+        train: trains an entrant for the first so many epochs, and scores it on held-out images.
+        told: an entrant's name for a person to read.
+    """
+    left = list(entrants)
+    for stop in stops(len(entrants), top, epochs):
+        scores = [train(one, stop.epochs) for one in left]
+        order = sorted(range(len(left)), key=lambda place: _worse_last(scores[place]))
+        going = set(order[: stop.keep])
+        line = ", ".join(f"{told(left[place])} {scores[place].validation_accuracy:.4f}" for place in order)
+        print(f"transfer: after {stop.epochs} epochs {stop.keep} of {len(left)} go on: {line}", file=sys.stderr)
+        left = [one for place, one in enumerate(left) if place in going]
+    return left[:top]
+
+
+def finished_rung(folder: Path, epochs: int) -> Rung | None:
+    """Returns the scores of a training that is at its end already, None for another; raises UserError if damaged."""
+    path = folder / METRICS
+    if not path.exists():
+        return None
+    found: dict[str, Any] = read_object(path)
+    scores = [number_in(found, name, str(path)) for name in Rung._fields[1:]]
+    if None in scores:
+        raise UserError(f"{path}: {', '.join(Rung._fields[1:])} missing; it was trained on all images, move it away")
+    return Rung(epochs, *(float(score) for score in scores if score is not None))
+
+
+def begun_without(run: Path) -> bool:
+    """Says whether a run's transfer has begun with all candidates that it trains to the end; so it goes on."""
+    begun = list((run / "transfer").glob(f"*/{RECORD}"))
+    return bool(begun) and not any((path.parent / RUNGS).exists() for path in begun)
+
+
+def _worse_last(rung: Rung) -> tuple[float, float]:
+    """Sorts by accuracy; of equal ones, and with few images there are many, the one that is surer of it first."""
+    return -rung.validation_accuracy, rung.validation_loss

@@ -1,0 +1,68 @@
+"""rungs.json of a final training: what it scored on held-out images on the way, before all of its epochs were done.
+
+Successive halving (Jamieson, Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization",
+AISTATS 2016, https://arxiv.org/abs/1502.07943) trains many networks a little, and goes on with the better half.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from nastk.errors import UserError
+from nastk.files import write_json
+from nastk.outside import read_object
+
+SCHEMA = 1
+RUNGS = "rungs.json"
+
+
+class Rung(NamedTuple):
+    """Scores of a training that is not at its end.
+
+    Attributes:
+        epochs: done.
+        validation_accuracy: of the averaged network on the images held out, 0 to 1.
+        validation_loss: the same network's cross-entropy.
+    """
+
+    epochs: int
+    validation_accuracy: float
+    validation_loss: float
+
+
+def read_rungs(folder: Path) -> list[Rung]:
+    """Returns the scores kept in a training's folder, by epochs; raises UserError where the file is damaged."""
+    path = folder / RUNGS
+    if not path.exists():
+        return []
+    found = read_object(path)
+    try:
+        rungs = [Rung(**entry) for entry in found["rungs"]]
+        return sorted(Rung(int(one.epochs), *(float(score) for score in one[1:])) for one in rungs)
+    except (KeyError, TypeError, ValueError):
+        raise UserError(
+            f"{path}: expected rungs, each with {', '.join(Rung._fields)}; damaged, delete it to score anew"
+        ) from None
+
+
+def read_rung(folder: Path, epochs: int) -> Rung | None:
+    """Returns the scores after so many epochs, None where they are not known; raises UserError for a damaged file."""
+    return next((one for one in read_rungs(folder) if one.epochs == epochs), None)
+
+
+def begin_rungs(folder: Path) -> None:
+    """Writes that a training has begun in rungs, of which none is done; what is there stays."""
+    if not (folder / RUNGS).exists():
+        _write(folder, [])
+
+
+def write_rung(folder: Path, rung: Rung) -> Rung:
+    """Adds scores to those of a training's folder, which exists, and returns them."""
+    others = [one for one in read_rungs(folder) if one.epochs != rung.epochs]
+    _write(folder, sorted([*others, rung]))
+    return rung
+
+
+def _write(folder: Path, rungs: list[Rung]) -> None:
+    write_json(folder / RUNGS, {"schema": SCHEMA, "rungs": [one._asdict() for one in rungs]})

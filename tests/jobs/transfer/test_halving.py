@@ -1,0 +1,113 @@
+"""Successive halving of a transfer's candidates: who goes on, when, and that nothing is trained twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nastk.errors import UserError
+from nastk.jobs.transfer.halving import Stop, begun_without, finished_rung, halved, stops
+from nastk.training.rungs import RUNGS, Rung, read_rung, write_rung
+from tests.commands import run
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize(
+    ("entrants", "top", "epochs", "expected"),
+    [
+        (8, 1, 40, [(5, 4), (10, 2), (20, 1)]),
+        (8, 2, 40, [(10, 4), (20, 2)]),
+        (6, 2, 20, [(5, 3), (10, 2)]),
+        (8, 1, 4, [(1, 2), (2, 1)]),
+        (8, 1, 1, []),
+        (2, 2, 20, []),
+        (1, 3, 20, []),
+    ],
+)
+def test_every_stretch_costs_as_many_epochs(
+    entrants: int, top: int, epochs: int, expected: list[tuple[int, int]]
+) -> None:
+    assert stops(entrants, top, epochs) == [Stop(*one) for one in expected]
+
+
+def test_the_better_half_goes_on_and_the_surer_one_of_equals(capsys: Capture) -> None:
+    asked: list[tuple[str, int]] = []
+    # By epochs: "slow" overtakes; "a" and "b" are equal but for their loss.
+    scores = {
+        5: {"a": (0.8, 0.5), "b": (0.8, 0.4), "slow": (0.85, 0.6), "bad": (0.3, 2.0)},
+        10: {"b": (0.82, 0.4), "slow": (0.9, 0.3)},
+    }
+
+    def train(name: str, epochs: int) -> Rung:
+        asked.append((name, epochs))
+        return Rung(epochs, *scores[epochs][name])
+
+    assert halved(["a", "b", "slow", "bad"], 1, 20, train, str) == ["slow"]
+    assert asked == [("a", 5), ("b", 5), ("slow", 5), ("bad", 5), ("b", 10), ("slow", 10)]
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "transfer: after 5 epochs 2 of 4 go on: slow 0.8500, b 0.8000, a 0.8000, bad 0.3000"
+
+
+def test_scores_are_kept_by_epochs_and_a_damaged_file_is_named(tmp_path: Path) -> None:
+    write_rung(tmp_path, Rung(10, 0.75, 1.0))
+    write_rung(tmp_path, Rung(5, 0.5, 1.5))
+    assert read_rung(tmp_path, 5) == Rung(5, 0.5, 1.5)
+    assert read_rung(tmp_path, 7) is None
+    assert finished_rung(tmp_path, 10) is None
+    for damaged in ('{"rungs": [{"epochs": 5}]}', '{"schema": 1}', '{"rungs": 3}', "[]", "{"):
+        (tmp_path / RUNGS).write_text(damaged)
+        with pytest.raises(UserError, match=RUNGS):
+            read_rung(tmp_path, 5)
+
+
+SEARCH = (
+    *("+space=nasbench201", "trials=4", "evaluator.epochs=1", "data.subset=300", "controller=random"),
+    *("evaluator.network.filters=4", "evaluator.threads=1", "target.seconds=0.05"),
+)
+WORDS = (
+    *("baselines=[]", "training.epochs=4", "training.threads=1", "transfer.cells=1", "transfer.filters=4"),
+    "transfer.entrants=4",
+)
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from nastk import search
+
+    folder = tmp_path_factory.mktemp("searched") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["search", f"run={folder}", *SEARCH])
+        search.main()
+    return folder
+
+
+def test_four_begin_and_one_is_trained_to_the_end_also_after_it_was_stopped(searched: Path, capsys: Capture) -> None:
+    folder, words = searched, WORDS
+    ran = run(capsys, "transfer", f"run={folder}", *words)
+    assert ran.code == 0, ran.err
+    assert "after 1 epochs 2 of 4 go on" in ran.err and "after 2 epochs 1 of 2 go on" in ran.err
+    (winner,) = (path.parent for path in folder.glob("transfer/*/metrics.json"))
+    rungs = {path.parent: json.loads(path.read_text())["rungs"] for path in folder.glob(f"transfer/*/{RUNGS}")}
+    assert sorted(len(found) for found in rungs.values()) == [1, 1, 2, 2]
+    whole = json.loads((winner / "metrics.json").read_text())
+    assert whole["epochs"] == 4 and not begun_without(folder)
+    before = {path: path.read_bytes() for path in folder.glob("transfer/*/*")}
+    again = run(capsys, "transfer", f"run={folder}", *words)
+    assert again.code == 0 and {path: path.read_bytes() for path in folder.glob("transfer/*/*")} == before
+    # Trained to the end with no stop on the way, it ends with the same numbers.
+    shutil.rmtree(folder / "transfer")
+    assert run(capsys, "transfer", f"run={folder}", *words, "transfer.entrants=auto", "transfer.top=4").code == 0
+    assert begun_without(folder)
+    alone = json.loads((winner / "metrics.json").read_text())
+    assert {**alone, "seconds": 0} == {**whole, "seconds": 0}
+
+
+@pytest.mark.parametrize("value", ["0", "many", "1001", "2.5"])
+def test_a_number_of_entrants_that_cannot_be_is_one_line(value: str, searched: Path, capsys: Capture) -> None:
+    shutil.rmtree(searched / "transfer", ignore_errors=True)
+    refused = run(capsys, "transfer", f"run={searched}", f"transfer.entrants={value}")
+    assert refused.code == 2 and "transfer.entrants" in refused.line and not (searched / "transfer").exists()
