@@ -189,6 +189,7 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
             seed=seed,
             device=self._device,
             mixing=self.mixing(classes),
+            warp=self.warp(),
         )
         metrics: dict[str, float] = {}
         start = time.perf_counter()

@@ -14,6 +14,7 @@ from nastk.seeds import derive_seed
 from nastk.training.augment import Augmentation, Draws, cut_out, draw, gather
 from nastk.training.mixing import Mixing, blend, draw_blends
 from nastk.training.share import Share
+from nastk.training.warp import Warp, warped
 
 SCORING_BATCH = 1024
 SCORING_SIZE = 32  # of larger images fewer are scored at once, so that they take no more memory
@@ -43,6 +44,7 @@ class Batches:
         device: torch.device,
         mixing: Mixing | None = None,
         share: Share | None = None,
+        warp: Warp | None = None,
     ) -> None:
         """Moves images that are in memory to `device`; raises UserError where there are fewer than `batch`."""
         if batch > len(images):
@@ -59,6 +61,7 @@ class Batches:
         self._batch = batch
         self._augmentation = augmentation
         self._mixing = mixing
+        self._warp = warp or Warp()
         self.seed = seed
         first = torch.Generator().manual_seed(derive_seed(seed, "flip"))
         self._mirrored_first = torch.rand(len(images), generator=first) < 0.5
@@ -94,6 +97,7 @@ class Batches:
         skip, self.skip = self.skip, 0
         mine = self.share.part_of_each(torch.arange(len(self) * self._batch).view(-1, self._batch)[skip:])
         draws = Draws(shift[mine].to(device), centre[mine].to(device), mirrored[mine].to(device))
+        amounts = self._warp.draw(len(order), derive_seed(self.seed, "warp", self.epoch))[mine].to(device)
         order = order[mine]
         size_here = self._batch // self.share.ranks
         found = self._found(order, size_here)
@@ -106,6 +110,8 @@ class Batches:
             part = draws.part(start, stop)
             batch = gather(pixels, indices, part, self._augmentation)
             normal = batch.float().mul_(self._scale).add_(self._shift)
+            if self._warp:
+                normal = warped(normal, amounts[start:stop], self._warp, self._augmentation.padding)
             if hole:
                 normal = cut_out(normal, part, hole)
             labels = self._labels[order[start:stop]]

@@ -84,6 +84,7 @@ def _batches(
         augmentation=settings.augmentation(data.crop, data.flip),
         seed=seed,
         device=device,
+        warp=settings.warp(),
     )
 
 

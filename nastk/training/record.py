@@ -26,6 +26,8 @@ SHAPE = "shape.json"
 ELSEWHERE = ("device", "threads", "graph")
 # Of a teacher: what it is counts, not where it lies.
 TEACHER = "teacher"
+# Of `Warp`: written where images are turned, zoomed or recoloured.
+WARP = ("rotate", "zoom", "colour")
 
 
 def training_record(job: Job, train: ImageSet) -> dict[str, Any]:
@@ -68,6 +70,8 @@ def _recorded(settings: TransferSettings) -> dict[str, Any]:
     """Returns the recipe as JSON has it; what trainings of before a setting did is not written, so that they go on."""
     fields = {name: value for name, value in asdict(settings).items() if name not in ELSEWHERE}
     fields = {name: value for name, value in fields.items() if not name.startswith(TEACHER)}
+    if not settings.warp():
+        fields = {name: value for name, value in fields.items() if name not in WARP}
     weights = fields.pop("class_weights")
     return fields if weights is None else {**fields, "class_weights": list(weights) if weights != BALANCED else weights}
 

@@ -9,6 +9,7 @@ from nastk.training.augment import Augmentation
 from nastk.training.class_weights import check_class_weights
 from nastk.training.mixing import Mixing
 from nastk.training.recipe import Recipe
+from nastk.training.warp import Warp
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +19,7 @@ class TrainingSettings(Recipe):
     Attributes:
         average: share of the steps that the moving average of the weights remembers; 0 for no average.
         crop, flip, alternate, cutout, padding: see `Augmentation`; None for the data source's own word on crop, flip.
+        rotate, zoom, colour: see `Warp`; 0 for none.
         mixup, cutmix: see `Mixing`; 0 for neither.
         seed: of the weights, of the batches and of drop path.
         device: "auto", "cpu", "cuda" or "cuda:1".
@@ -32,6 +34,9 @@ class TrainingSettings(Recipe):
     alternate: bool = True
     cutout: float = 0.0
     padding: str = "reflect"
+    rotate: float = 0.0
+    zoom: float = 0.0
+    colour: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
     seed: int = 0
@@ -50,6 +55,7 @@ class TrainingSettings(Recipe):
             check_whole("threads", self.threads, 1, 1024)
         check_class_weights(self.class_weights)
         self.augmentation(0.0, False)
+        self.warp()
 
     def augmentation(self, crop: float, flip: bool) -> Augmentation:
         """Returns the augmentation; `crop` and `flip` are the data source's word on them."""
@@ -60,6 +66,10 @@ class TrainingSettings(Recipe):
             cutout=self.cutout,
             padding=self.padding,
         )
+
+    def warp(self) -> Warp:
+        """Returns how images are turned, zoomed and recoloured."""
+        return Warp(self.rotate, self.zoom, self.colour)
 
     def mixing(self, classes: int) -> Mixing | None:
         """Returns how images of so many classes are blended, or None."""

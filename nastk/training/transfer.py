@@ -197,6 +197,7 @@ def _trained(
                 device=device,
                 mixing=settings.mixing(len(data.classes)),
                 share=share,
+                warp=settings.warp(),
             )
             result, took = _train(network, batches, job, normalisation, folder, device, progress, epochs)
             yield result, normalisation, took

@@ -3,10 +3,11 @@
     python scripts/benchmarks/front.py --data DIR --work DIR [--points photos20-fp32-0.15 ...] [--parts search rivals]
     python scripts/benchmarks/front.py --data DIR --work DIR --parts report --out reports/<date>-front.md
 
-At each point one search is run as a user would run it. Rivals are the families of conf/network, each sized to the limit
-by measuring. Every network is trained by the same recipe on the same images, without those held out; the best rivals
-and the best found network by held-out images are trained with further seeds, and each is exported and measured. The
-test images decide nothing. Stopped or killed, it goes on where it was: what is trained is not trained again.
+At each point one search is run as a user would run it, and its candidates go through successive halving, as in
+a transfer. Rivals are the families of conf/network, each sized to the limit by measuring. Every network is trained by
+the same recipe on the same images, without those held out; the best rivals and the finalists of the search by held-out
+images are trained with further seeds, each of which holds out other images, and exported and measured. The test images
+decide nothing. Stopped or killed, it goes on where it was: what is trained is not trained again.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--spaces", nargs="+", default=["mobile"], help="that are searched; further ones stand beside")
     parser.add_argument("--trials", type=int, default=24, help="candidates that a search trains")
-    parser.add_argument("--top", type=int, default=3, help="found networks that are trained in full, and rivals again")
+    parser.add_argument("--entrants", type=int, default=8, help="candidates that begin to be trained in full")
+    parser.add_argument("--finalists", type=int, default=2, help="of them that are trained to the end, with every seed")
+    parser.add_argument("--top", type=int, default=3, help="rivals that are trained with every seed")
     parser.add_argument("--seeds", type=int, default=3, help="of the best by held-out images")
     parser.add_argument("--epochs", type=int, help="of a full training; default: nastk's own")
     parser.add_argument("--set", nargs="*", default=[], dest="words", help="further settings of the search")
@@ -58,7 +61,8 @@ def _run(options: argparse.Namespace) -> None:
             front = Front(point, space, options.data, options.work, options.trials, options.epochs, options.words)
             if "search" in options.parts:
                 front.search()
-                _train_best(front, front.found(options.top), 1, options.seeds)
+                finalists = front.halved(front.found(options.entrants), options.finalists)
+                _train_best(front, finalists, options.finalists, options.seeds)
             if "rivals" in options.parts and space == options.spaces[0]:
                 _train_best(front, front.rivals(RIVALS), options.top, options.seeds)
     if "report" in options.parts:

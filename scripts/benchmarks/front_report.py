@@ -28,7 +28,7 @@ class Line:
 
     Attributes:
         name: of the network; those that a search found begin with `FOUND`.
-        held_out: accuracy on held-out images, of the first seed.
+        held_out: mean accuracy on held-out images, other ones with every seed.
         accuracy: on the test images, of the exported file in the point's precision.
         latency_ms: p50 of that file.
         seconds: of the trainings.
@@ -62,8 +62,9 @@ def write_report(work: Path, points: Sequence[Point], out: Path | None) -> None:
         f"`{facts['command']}`, {facts['date']}, commit {facts['commit']}, {facts['processor']},",
         f"{facts['cores']} cores, batch 1, one thread. {facts['versions']}\n",
         "Accuracy: of the exported file on the test images, mean and standard deviation over seeds. Chosen by held-out",
-        "images of the first seed. p: of Student's t-test against the best rival, paired by seed where both have the",
-        "same number of them. Used: share of the limit that the network was measured at when it was sized.\n",
+        "images; those of a rival that is trained once are of the first seed. p: of Student's t-test against the best",
+        "rival, paired by seed where both have the same number of them. Used: share of the limit that the network was",
+        "measured at when it was sized.\n",
         _reference(),
     ]
     won = []
@@ -96,7 +97,7 @@ def _line(folder: Path, point: Point) -> Line | None:
     shape = _read(folder / "shape.json")
     return Line(
         _read(folder / "name.json")["name"],
-        metrics[0]["validation_accuracy"],
+        statistics.fmean(one["validation_accuracy"] for one in metrics),
         tuple(file["accuracy"] for file in files),
         tuple(file["latency_ms"]["p50"] for file in files),
         tuple(one["seconds"] for one in metrics),

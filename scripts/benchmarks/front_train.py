@@ -24,10 +24,12 @@ from nastk.genotype import Genotype
 from nastk.jobs.transfer.baselines import Baseline, baseline_sizing, made_for
 from nastk.jobs.transfer.candidates import transfer_candidates
 from nastk.jobs.transfer.fitting import fitted_recipe, with_head
+from nastk.jobs.transfer.halving import finished_rung, halved
 from nastk.jobs.transfer.plan import TransferPlan, transfer_plan
 from nastk.jobs.transfer.sized import NoSizeFits, sized_network
 from nastk.networks import NetworkConfig
-from nastk.training.transfer import METRICS, train_final
+from nastk.training.rungs import Rung
+from nastk.training.transfer import METRICS, TransferSettings, train_final, train_rung
 
 HELD_OUT = "validation_accuracy"
 
@@ -39,6 +41,10 @@ class Trained(NamedTuple):
     genotype: Genotype
     network: NetworkConfig
     folder: Path
+
+
+def _place(network: Trained, seed: int) -> Path:
+    return network.folder / "transfer" / f"seed{seed}"
 
 
 class Front:
@@ -118,11 +124,33 @@ class Front:
         write_json(network.folder / "name.json", {"name": network.name, "point": self.point.name})
         return network
 
+    def halved(self, networks: Sequence[Trained], top: int) -> list[Trained]:
+        """Returns so many of the networks, found by successive halving of trainings with the first seed."""
+        if not networks:
+            return []
+        epochs = self._recipe(networks[0], 0).epochs
+        before = time.perf_counter()
+        left = halved(networks, top, epochs, self._rung, lambda one: one.name)
+        done = self.place / f"{self.run.name}-halving.json"
+        if not done.exists():
+            write_json(done, {"seconds": time.perf_counter() - before})
+        return left
+
+    def _rung(self, network: Trained, epochs: int) -> Rung:
+        place = _place(network, 0)
+        known = finished_rung(place, epochs)
+        if known is not None:
+            return known
+        data = data_at(self._plan.data, network.network.size)
+        return train_rung(network.genotype, network.network, data, self._recipe(network, 0), place, epochs)
+
+    def _recipe(self, network: Trained, seed: int) -> TransferSettings:
+        held = dataclasses.replace(self._plan.recipe, holdout=True, seed=seed)
+        return fitted_recipe(self._plan, held, _place(network, seed))
+
     def train(self, network: Trained, seed: int) -> dict[str, Any]:
         """Returns the metrics of a network's training with a seed, trained now or before."""
-        plan, place = self._plan, network.folder / "transfer" / f"seed{seed}"
-        held = dataclasses.replace(plan.recipe, holdout=True, seed=seed)
-        recipe = fitted_recipe(plan, held, place)
+        plan, place, recipe = self._plan, _place(network, seed), self._recipe(network, seed)
         known = (place / METRICS).exists()
         data = data_at(plan.data, network.network.size)
         found = train_final(network.genotype, network.network, data, recipe, place, None, plan.run)
@@ -133,7 +161,7 @@ class Front:
 
     def held_out(self, network: Trained) -> float:
         """Returns the accuracy on held-out images of the training with the first seed."""
-        return float(json.loads((network.folder / "transfer" / "seed0" / METRICS).read_text())[HELD_OUT])
+        return float(json.loads((_place(network, 0) / METRICS).read_text())[HELD_OUT])
 
     def export(self, network: Trained, seed: int) -> None:
         """Writes the files of a trained network and measures them; what is there is kept.
@@ -141,7 +169,7 @@ class Front:
         Raises:
             UserError: it failed.
         """
-        model = network.folder / "transfer" / f"seed{seed}"
+        model = _place(network, seed)
         if (network.folder / "export" / model.name / "manifest.json").exists():
             return
         words = [word for word in self._words if word.startswith("data")]
