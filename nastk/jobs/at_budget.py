@@ -16,6 +16,7 @@ from nastk.deploy.cost.sources import PredictorLatency
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed
 from nastk.genotype import Genotype
+from nastk.genotype.enlarging import enlargements
 from nastk.genotype.scaling import Scaling
 from nastk.genotype.stages import StageGenotype
 from nastk.jobs.search_parts import SearchParts
@@ -26,6 +27,9 @@ from nastk.study.stream import CostModel
 
 AUTO = "auto"
 STEPS_AN_OCTAVE = 8
+FULL = 0.97  # of a limit: what uses so much of it is large enough
+EASE = MARGIN / 2  # share of a latency's limit that stays free; candidates are measured a second time where it is close
+MOST_TRIED = 16  # networks a little larger that are measured for one candidate
 
 
 def _scaling(step: int) -> Scaling:
@@ -88,7 +92,7 @@ class BudgetFit:
         """Returns what a genotype costs, as it was measured when it was fitted."""
         if genotype.key not in self._known:
             limit = self._objective.max_latency_ms
-            cost = measured_at_ease(lambda: self._cost(genotype), limit, MARGIN)
+            cost = measured_at_ease(lambda: self._cost(genotype), limit, EASE)
             assert cost is not None  # no memory is an `EvaluationFailed` here
             self._known[genotype.key] = cost
         return self._known[genotype.key]
@@ -96,8 +100,9 @@ class BudgetFit:
     def fitted(self, genotype: Genotype) -> Genotype:
         """Returns the largest form of the genotype, by `SCALINGS`, that meets the limits; the least where none does.
 
-        A latency stays a little below its limit, for it will be measured again. Cells, whose size is no part of their
-        genotype, are returned as they are.
+        What is then left of a limit goes to single rows of blocks, until it is used in `FULL`. A latency stays a
+        little below its limit, for it will be measured again. Cells, whose size is no part of their genotype, are
+        returned as they are.
         """
         if isinstance(genotype, StageGenotype) and genotype.key not in self._chosen:
             self._chosen[genotype.key] = self._largest(genotype)
@@ -106,7 +111,27 @@ class BudgetFit:
     def _largest(self, genotype: StageGenotype) -> Genotype:
         forms = [scaling.genotype(genotype) for scaling in SCALINGS]
         place = last_that_fits(lambda index: self._fits(forms[index]), len(forms), SCALINGS.index(Scaling()))
-        return forms[max(place, 0)]
+        return forms[0] if place < 0 else self._filled(forms[place])
+
+    def _filled(self, genotype: StageGenotype) -> StageGenotype:
+        """Returns a network that fits with rows made wider and deeper, one after the other, as long as that fits."""
+        tried = 0
+        while self._used(genotype) < FULL:
+            for larger in enlargements(genotype):
+                tried += larger.key not in self._known
+                if tried > MOST_TRIED:
+                    return genotype
+                if self._fits(larger):
+                    genotype = larger
+                    break
+            else:
+                return genotype
+        return genotype
+
+    def _used(self, genotype: Genotype) -> float:
+        """Returns the share of the limit that is nearest."""
+        limits, cost = self._objective.limits, self(genotype)
+        return max(cost[metric] / limit for metric, limit in limits.items())
 
     def _fits(self, genotype: Genotype) -> bool:
         try:
@@ -115,4 +140,4 @@ class BudgetFit:
             return False  # no memory for it; what cannot be measured at all is said of the one that is chosen
 
     def _with_margin(self, cost: Mapping[str, float]) -> dict[str, float]:
-        return {name: value / (1 - MARGIN) if name == LATENCY else value for name, value in cost.items()}
+        return {name: value / (1 - EASE) if name == LATENCY else value for name, value in cost.items()}

@@ -13,7 +13,9 @@ import pytest
 from nastk.config.build import build, load_yaml, shipped
 from nastk.evaluators import EvaluationFailed
 from nastk.genotype import Genotype
-from nastk.jobs.at_budget import SCALINGS, BudgetFit
+from nastk.genotype.enlarging import enlargements
+from nastk.genotype.stages import Stage, StageGenotype
+from nastk.jobs.at_budget import FULL, MOST_TRIED, SCALINGS, BudgetFit
 from nastk.jobs.transfer.sized import counted_cost
 from nastk.networks import NetworkConfig
 from nastk.objective import Objective
@@ -44,14 +46,27 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("limit", [50_000, 500_000])
-def test_it_is_the_largest_form_that_meets_the_limits(limit: int) -> None:
+def test_it_is_the_largest_form_that_meets_the_limits_and_what_is_left_goes_to_single_rows(limit: int) -> None:
     fit = BudgetFit(counted, Objective(max_params=limit))
     for seed in range(2):
         genotype = proposed(seed)
         params = [counted(scaling.genotype(genotype))["params"] for scaling in SCALINGS]  # type: ignore[arg-type]
         assert params == sorted(params)
-        expected = max((one for one in params if one <= limit), default=params[0])
-        assert fit(fit.fitted(genotype))["params"] == expected
+        uniform = max((one for one in params if one <= limit), default=params[0])
+        fitted = fit.fitted(genotype)
+        assert isinstance(fitted, StageGenotype)
+        assert uniform <= counted(fitted)["params"] == fit(fitted)["params"] <= max(limit, params[0])
+        full = counted(fitted)["params"] >= FULL * limit
+        assert full or min(counted(larger)["params"] for larger in enlargements(fitted)) > limit
+
+
+def test_what_is_nearly_full_is_left_as_it_is_and_the_widest_row_grows_first() -> None:
+    small = StageGenotype((Stage("conv", 16), Stage("conv", 32)), stem=(Stage("conv", 8),))
+    names = [[row.width for row in (*one.stem, *one.stages)] for one in enlargements(small)]
+    assert names[:3] == [[8, 16, 40], [8, 24, 32], [16, 16, 32]]
+    assert [[row.depth for row in one.stages] for one in enlargements(small)[3:]] == [[2, 1], [1, 2]]
+    exact = counted(small)["params"]
+    assert BudgetFit(counted, Objective(max_params=exact)).fitted(small) == small
 
 
 def test_nothing_is_measured_twice_and_cells_stay_as_they_are() -> None:
@@ -65,7 +80,7 @@ def test_nothing_is_measured_twice_and_cells_stay_as_they_are() -> None:
     first = fit.fitted(proposed(0))
     again = fit.fitted(proposed(0))
     assert first is again and fit(first)["params"] <= 100_000
-    assert len(asked) == len(set(asked)) <= 10
+    assert len(asked) == len(set(asked)) <= 10 + MOST_TRIED
     cells = random_genotype(NasnetSpace(), random.Random(0))
     assert fit.fitted(cells) is cells
 

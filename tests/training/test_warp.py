@@ -84,7 +84,9 @@ def test_an_epoch_is_the_same_again_and_another_one_another() -> None:
     assert not torch.equal(epoch(0, turned), epoch(0, Warp()))
 
 
-@pytest.mark.parametrize(("name", "value"), [("rotate", 181.0), ("zoom", -0.1), ("colour", 1.5), ("zoom", float("nan"))])
+@pytest.mark.parametrize(
+    ("name", "value"), [("rotate", 181.0), ("zoom", -0.1), ("colour", 1.5), ("zoom", float("nan"))]
+)
 def test_an_amount_that_cannot_be_is_named(name: str, value: float) -> None:
     with pytest.raises(UserError, match=name):
         dataclasses.replace(TransferSettings(), **{name: value})

@@ -1,0 +1,42 @@
+"""Networks that are a little larger than one of stages: a row of blocks wider, or by a block deeper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from nastk.genotype.stages import GROUPS, Stage, StageGenotype
+
+DIVISOR = 8
+
+
+def enlargements(genotype: StageGenotype, divisor: int = DIVISOR) -> list[StageGenotype]:
+    """Returns the genotype with one of its rows a step wider, for each row, then with one of its stages a block deeper.
+
+    The widest and the deepest come first: they change the network's proportions least.
+
+    Args:
+        genotype: a network whose numbers of channels are what is built.
+        divisor: channels a step; those of grouped convolutions remain a multiple of their groups.
+    """
+    rows = [sorted(form, key=lambda one: -one[0]) for form in (_wider(genotype, divisor), _deeper(genotype))]
+    return [larger for row in rows for _, larger in row]
+
+
+def _deeper(genotype: StageGenotype) -> Iterator[tuple[int, StageGenotype]]:
+    for place, stage in enumerate(genotype.stages):
+        deeper = replace(stage, depth=stage.depth + 1)
+        yield stage.depth, replace(genotype, stages=(*genotype.stages[:place], deeper, *genotype.stages[place + 1 :]))
+
+
+def _wider(genotype: StageGenotype, divisor: int) -> Iterator[tuple[int, StageGenotype]]:
+    for name in GROUPS:
+        rows: tuple[Stage, ...] = getattr(genotype, name)
+        for place, stage in enumerate(rows):
+            if not stage.width:
+                continue
+            groups = stage.every_option.get("groups", 1)
+            step = math.lcm(divisor, groups if isinstance(groups, int) else 1)
+            wider = replace(stage, width=(stage.width // step + 1) * step)
+            yield stage.width, replace(genotype, **{name: (*rows[:place], wider, *rows[place + 1 :])})
