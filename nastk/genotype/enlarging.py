@@ -12,7 +12,7 @@ DIVISOR = 8
 
 
 def enlargements(genotype: StageGenotype, divisor: int = DIVISOR) -> list[StageGenotype]:
-    """Returns the genotype with one of its rows a step wider, for each row, then with one of its stages a block deeper.
+    """Returns the genotype with one of its rows an eighth wider, for each row, then a step wider, then a block deeper.
 
     The widest and the deepest come first: they change the network's proportions least.
 
@@ -20,8 +20,9 @@ def enlargements(genotype: StageGenotype, divisor: int = DIVISOR) -> list[StageG
         genotype: a network whose numbers of channels are what is built.
         divisor: channels a step; those of grouped convolutions remain a multiple of their groups.
     """
-    rows = [sorted(form, key=lambda one: -one[0]) for form in (_wider(genotype, divisor), _deeper(genotype))]
-    return [larger for row in rows for _, larger in row]
+    forms = (_wider(genotype, divisor, 1 / 8), _wider(genotype, divisor, 0.0), _deeper(genotype))
+    rows = [sorted(form, key=lambda one: -one[0]) for form in forms]
+    return list(dict.fromkeys(larger for row in rows for _, larger in row))
 
 
 def _deeper(genotype: StageGenotype) -> Iterator[tuple[int, StageGenotype]]:
@@ -30,7 +31,7 @@ def _deeper(genotype: StageGenotype) -> Iterator[tuple[int, StageGenotype]]:
         yield stage.depth, replace(genotype, stages=(*genotype.stages[:place], deeper, *genotype.stages[place + 1 :]))
 
 
-def _wider(genotype: StageGenotype, divisor: int) -> Iterator[tuple[int, StageGenotype]]:
+def _wider(genotype: StageGenotype, divisor: int, share: float) -> Iterator[tuple[int, StageGenotype]]:
     for name in GROUPS:
         rows: tuple[Stage, ...] = getattr(genotype, name)
         for place, stage in enumerate(rows):
@@ -38,5 +39,6 @@ def _wider(genotype: StageGenotype, divisor: int) -> Iterator[tuple[int, StageGe
                 continue
             groups = stage.every_option.get("groups", 1)
             step = math.lcm(divisor, groups if isinstance(groups, int) else 1)
-            wider = replace(stage, width=(stage.width // step + 1) * step)
+            steps = max(1, int(stage.width * share) // step)
+            wider = replace(stage, width=(stage.width // step + steps) * step)
             yield stage.width, replace(genotype, **{name: (*rows[:place], wider, *rows[place + 1 :])})

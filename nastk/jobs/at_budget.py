@@ -29,7 +29,7 @@ AUTO = "auto"
 STEPS_AN_OCTAVE = 8
 FULL = 0.97  # of a limit: what uses so much of it is large enough
 EASE = MARGIN / 2  # share of a latency's limit that stays free; candidates are measured a second time where it is close
-MOST_TRIED = 16  # networks a little larger that are measured for one candidate
+MOST_TRIED = 20  # networks a little larger that are measured for one candidate
 
 
 def _scaling(step: int) -> Scaling:

@@ -15,7 +15,7 @@ from nastk.evaluators import EvaluationFailed
 from nastk.genotype import Genotype
 from nastk.genotype.enlarging import enlargements
 from nastk.genotype.stages import Stage, StageGenotype
-from nastk.jobs.at_budget import FULL, MOST_TRIED, SCALINGS, BudgetFit
+from nastk.jobs.at_budget import EASE, FULL, MOST_TRIED, SCALINGS, BudgetFit
 from nastk.jobs.transfer.sized import counted_cost
 from nastk.networks import NetworkConfig
 from nastk.objective import Objective
@@ -56,8 +56,7 @@ def test_it_is_the_largest_form_that_meets_the_limits_and_what_is_left_goes_to_s
         fitted = fit.fitted(genotype)
         assert isinstance(fitted, StageGenotype)
         assert uniform <= counted(fitted)["params"] == fit(fitted)["params"] <= max(limit, params[0])
-        full = counted(fitted)["params"] >= FULL * limit
-        assert full or min(counted(larger)["params"] for larger in enlargements(fitted)) > limit
+        assert counted(fitted)["params"] >= FULL * limit
 
 
 def test_what_is_nearly_full_is_left_as_it_is_and_the_widest_row_grows_first() -> None:
@@ -65,6 +64,8 @@ def test_what_is_nearly_full_is_left_as_it_is_and_the_widest_row_grows_first() -
     names = [[row.width for row in (*one.stem, *one.stages)] for one in enlargements(small)]
     assert names[:3] == [[8, 16, 40], [8, 24, 32], [16, 16, 32]]
     assert [[row.depth for row in one.stages] for one in enlargements(small)[3:]] == [[2, 1], [1, 2]]
+    wide = StageGenotype((Stage("conv", 160),))
+    assert [one.stages[0].width for one in enlargements(wide)] == [176, 168, 160]
     exact = counted(small)["params"]
     assert BudgetFit(counted, Objective(max_params=exact)).fitted(small) == small
 
@@ -97,7 +98,8 @@ def test_a_latency_stays_below_its_limit_and_a_busy_moment_is_measured_again() -
     for seed in range(1):
         params = counted(fit.fitted(proposed(seed)))["params"]
         row = [counted(scaling.genotype(proposed(seed)))["params"] for scaling in SCALINGS]  # type: ignore[arg-type]
-        assert params == max(one for one in row if one <= 0.97e5)
+        most = (1 - EASE) * 1e5
+        assert max(one for one in row if one <= most) <= params <= most
 
 
 def test_what_does_not_go_into_memory_does_not_fit() -> None:

@@ -99,7 +99,7 @@ def pick_shape(measure: Measure, limits: Sequence[Limit], free: Freedom) -> Pick
         NothingFits: no size does.
     """
     row = sizes(free)
-    ruler = _Ruler(measure, limits, MARGIN if len(row) > 1 else 0.0)
+    ruler = _Ruler(measure, limits, MARGIN if len(row) > 1 else 0.0, free.start)
     place = last_that_fits(lambda index: ruler.fits(row[index]), len(row), _nearest(row, free.start))
     if place < 0:
         raise NothingFits(row[0], ruler.known.get(row[0]))
@@ -208,14 +208,19 @@ class _Ruler:
     measure: Measure
     limits: Sequence[Limit]
     margin: float
+    start: NetworkSize
     known: dict[NetworkSize, Mapping[str, float] | None] = field(default_factory=dict)
     measured: list[tuple[NetworkSize, Mapping[str, float]]] = field(default_factory=list)
 
     def fits(self, shape: NetworkSize) -> bool:
-        """Says whether a size meets the limits, a latency with the margin."""
+        """Says whether a size meets the limits, a latency with the margin: not that of the start.
+
+        What the search has measured within its limits, and judged, does not give way to the noise of a clock.
+        """
+        margin = 0.0 if shape == self.start else self.margin
         if shape not in self.known:
-            self._take(shape, self.margin)
-        return self._within(self.known[shape], self.margin)
+            self._take(shape, margin)
+        return self._within(self.known[shape], margin)
 
     def holds(self, shape: NetworkSize) -> bool:
         """Measures once more and says whether the size meets the limits."""
