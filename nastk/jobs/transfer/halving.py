@@ -19,7 +19,7 @@ from nastk.training.record import RECORD
 from nastk.training.rungs import RUNGS, Rung
 from nastk.training.transfer import METRICS
 
-ENTRANTS = 8  # that nastk chooses, of which one or so is left: in all they train two to four times as long as one
+ENTRANTS = 8  # that nastk chooses, of which one is left: in all they train four times as long as one
 
 
 class Stop(NamedTuple):
@@ -33,9 +33,10 @@ Entrant = TypeVar("Entrant")
 
 
 def stops(entrants: int, top: int, epochs: int) -> list[Stop]:
-    """Returns where the candidates are compared: the last time at half of the epochs, each time before at half of that.
+    """Returns where the candidates are compared: after equal stretches of the training, half of them going on.
 
-    So each stretch costs as many epochs as the one before, as half as many networks do it twice as long.
+    Hyperband's rungs double their epochs; here the first would come while the learning rate still rises, and the
+    averaged network is scored, which by then remembers mostly its random weights.
 
     Args:
         entrants: how many begin.
@@ -45,8 +46,8 @@ def stops(entrants: int, top: int, epochs: int) -> list[Stop]:
     left = [entrants]
     while left[-1] > top:
         left.append(max(top, -(-left[-1] // 2)))
-    places = [(epochs >> (len(left) - 1 - place), keep) for place, keep in enumerate(left[1:], start=0)]
-    return [Stop(at, keep) for at, keep in places if 0 < at < epochs]
+    places = {epochs * place // len(left): keep for place, keep in enumerate(left[1:], start=1)}
+    return [Stop(at, keep) for at, keep in places.items() if 0 < at < epochs]
 
 
 def halved(

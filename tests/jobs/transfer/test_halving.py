@@ -19,16 +19,18 @@ Capture = pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("entrants", "top", "epochs", "expected"),
     [
-        (8, 1, 40, [(5, 4), (10, 2), (20, 1)]),
-        (8, 2, 40, [(10, 4), (20, 2)]),
-        (6, 2, 20, [(5, 3), (10, 2)]),
-        (8, 1, 4, [(1, 2), (2, 1)]),
+        (8, 1, 40, [(10, 4), (20, 2), (30, 1)]),
+        (8, 2, 30, [(10, 4), (20, 2)]),
+        (6, 2, 20, [(6, 3), (13, 2)]),
+        (8, 1, 4, [(1, 4), (2, 2), (3, 1)]),
+        (8, 1, 3, [(1, 2), (2, 1)]),
+        (8, 1, 2, [(1, 1)]),
         (8, 1, 1, []),
         (2, 2, 20, []),
         (1, 3, 20, []),
     ],
 )
-def test_every_stretch_costs_as_many_epochs(
+def test_half_go_on_after_equal_stretches(
     entrants: int, top: int, epochs: int, expected: list[tuple[int, int]]
 ) -> None:
     assert stops(entrants, top, epochs) == [Stop(*one) for one in expected]
@@ -38,8 +40,8 @@ def test_the_better_half_goes_on_and_the_surer_one_of_equals(capsys: Capture) ->
     asked: list[tuple[str, int]] = []
     # By epochs: "slow" overtakes; "a" and "b" are equal but for their loss.
     scores = {
-        5: {"a": (0.8, 0.5), "b": (0.8, 0.4), "slow": (0.85, 0.6), "bad": (0.3, 2.0)},
-        10: {"b": (0.82, 0.4), "slow": (0.9, 0.3)},
+        6: {"a": (0.8, 0.5), "b": (0.8, 0.4), "slow": (0.85, 0.6), "bad": (0.3, 2.0)},
+        13: {"b": (0.82, 0.4), "slow": (0.9, 0.3)},
     }
 
     def train(name: str, epochs: int) -> Rung:
@@ -47,9 +49,9 @@ def test_the_better_half_goes_on_and_the_surer_one_of_equals(capsys: Capture) ->
         return Rung(epochs, *scores[epochs][name])
 
     assert halved(["a", "b", "slow", "bad"], 1, 20, train, str) == ["slow"]
-    assert asked == [("a", 5), ("b", 5), ("slow", 5), ("bad", 5), ("b", 10), ("slow", 10)]
+    assert asked == [("a", 6), ("b", 6), ("slow", 6), ("bad", 6), ("b", 13), ("slow", 13)]
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "transfer: after 5 epochs 2 of 4 go on: slow 0.8500, b 0.8000, a 0.8000, bad 0.3000"
+    assert said[0] == "transfer: after 6 epochs 2 of 4 go on: slow 0.8500, b 0.8000, a 0.8000, bad 0.3000"
 
 
 def test_scores_are_kept_by_epochs_and_a_damaged_file_is_named(tmp_path: Path) -> None:
