@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from nastk.genotype.stages import GROUPS, Stage, StageGenotype
 
@@ -41,4 +42,5 @@ def _wider(genotype: StageGenotype, divisor: int, share: float) -> Iterator[tupl
             step = math.lcm(divisor, groups if isinstance(groups, int) else 1)
             steps = max(1, int(stage.width * share) // step)
             wider = replace(stage, width=(stage.width // step + steps) * step)
-            yield stage.width, replace(genotype, **{name: (*rows[:place], wider, *rows[place + 1 :])})
+            changed: dict[str, Any] = {name: (*rows[:place], wider, *rows[place + 1 :])}
+            yield stage.width, replace(genotype, **changed)
