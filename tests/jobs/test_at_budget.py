@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from collections.abc import Mapping
@@ -35,6 +36,7 @@ def proposed(seed: int) -> Genotype:
     return random_genotype(space, random.Random(seed))
 
 
+@functools.cache
 def counted(genotype: Genotype) -> Mapping[str, float]:
     return counted_cost(genotype, NetworkConfig(size=32))
 
