@@ -16,7 +16,8 @@ INT8_ACCURACY = "int8_accuracy"
 STEADY = "latency_steady"
 KNOWN_METRICS = ("accuracy", "balanced_accuracy", INT8_ACCURACY, "loss", *LIMITED)
 NOT_TRUSTED = " (not trustworthy: the machine was busy)"
-PRECISIONS = ("fp32", "fp16", "int8")
+BEST = "best"
+PRECISIONS = ("fp32", "fp16", "int8", BEST)
 Row = TypeVar("Row")
 
 
@@ -44,7 +45,8 @@ class Objective:
         max_params: number of parameters.
         max_macs: multiply-accumulates of one image.
         max_memory_mb: peak activation memory of one image, in megabytes.
-        precision: that the latency and the size of a candidate are measured in; None: as the target says.
+        precision: that the latency and the size of a candidate are measured in; None: as the target says; "best": in
+            each that may ship, of which the quickest counts.
 
     Raises:
         UserError: no metric, an unknown one, one named twice, or a limit that is not above 0.

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nastk.config.build import build, shipped_spaces
 from nastk.data.images import DataSource
+from nastk.deploy.cost.quickest import quickest
 from nastk.deploy.cost.sources import Costing, LatencySource, MeasuredLatency
 from nastk.deploy.targets import Target
 from nastk.errors import UserError, unknown
@@ -17,7 +18,7 @@ from nastk.evaluators import Evaluator
 from nastk.executors import Executor
 from nastk.jobs.given import run_settings
 from nastk.jobs.loggers import Logger, NoLogger
-from nastk.objective import INT8_ACCURACY, Objective
+from nastk.objective import BEST, INT8_ACCURACY, Objective
 from nastk.runs.folder import existing_run
 from nastk.spaces import Space
 from nastk.spaces.resolutions import resolutions
@@ -57,11 +58,14 @@ def make_objective(config: DictConfig) -> Objective:
 
 
 def make_target(config: DictConfig) -> Target:
-    """Returns the target of a configuration, measuring candidates in the objective's precision where it names one."""
+    """Returns the target of a configuration, measuring candidates in the objective's precision where it names one.
+
+    The "best" is no precision of a target: see `make_costing`.
+    """
     target: Target = build(config.get("target"), "target", Target)
     objective = config.get("objective")
     precision = None if objective is None else objective.get("precision")
-    if precision is None or precision == getattr(target, "precision", precision):
+    if precision in (None, BEST) or precision == getattr(target, "precision", precision):
         return target
     if precision not in target.files:
         raise unknown(f"precision of target {target.name}: objective.precision", precision, target.files)
@@ -111,7 +115,17 @@ def make_latency(config: DictConfig) -> LatencySource:
 
 def make_costing(config: DictConfig) -> Costing:
     """Returns what says the cost of an untrained network: the target, or what predicts it for another device."""
-    return make_latency(config).costing(make_target(config))
+    precision = (config.get("objective") or {}).get("precision")
+    return costing_in(precision, make_latency(config), make_target(config))
+
+
+def costing_in(precision: str | None, latency: LatencySource, target: Target) -> Costing:
+    """Returns what says the cost in a precision of an objective; raises UserError where "best" cannot be measured."""
+    if precision != BEST:
+        return latency.costing(target)
+    if not isinstance(latency, MeasuredLatency):
+        raise UserError(f"objective.precision={BEST}: expected latency=measured, a table and a predictor are of one")
+    return quickest(target)
 
 
 def make_storage(config: DictConfig) -> Storage:

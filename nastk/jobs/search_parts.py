@@ -16,7 +16,15 @@ from nastk.deploy.cost.sources import Costing, LatencySource
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.jobs.loggers import Logger
-from nastk.jobs.parts import make_latency, make_logger, make_objective, make_space, make_storage, make_target
+from nastk.jobs.parts import (
+    costing_in,
+    make_latency,
+    make_logger,
+    make_objective,
+    make_space,
+    make_storage,
+    make_target,
+)
 from nastk.objective import Objective
 from nastk.spaces import Space, Value, replay
 from nastk.storages import Storage
@@ -84,7 +92,7 @@ class SearchParts:
         """
         if self.target is None:
             raise UserError("target: not given, expected one that candidates can be measured on, e.g. target=cpu")
-        return self.latency.costing(self.target)
+        return costing_in(self.objective.precision, self.latency, self.target)
 
 
 def sampler_node(controller: DictConfig) -> DictConfig:
