@@ -10,9 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from nastk.config.build import build, shipped_spaces
 from nastk.data.images import DataSource
-from nastk.deploy.cost.quickest import quickest
 from nastk.deploy.cost.sources import Costing, LatencySource, MeasuredLatency
 from nastk.deploy.targets import Target
+from nastk.deploy.targets.quickest import quickest
 from nastk.errors import UserError, unknown
 from nastk.evaluators import Evaluator
 from nastk.executors import Executor

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nastk.deploy.cost.quickest import quickest
 from nastk.deploy.targets import CpuTarget
+from nastk.deploy.targets.quickest import quickest
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.genotype.stages import Stage, StageGenotype
