@@ -2,11 +2,13 @@
 
 What is compared is then the architecture, not who happened to be larger; and the candidate that wins is the network
 that will be shipped, not one that is scaled afterwards. Known networks that it is compared with are sized to the same
-limits (scaling by factors of depth and width: Tan, Le, "EfficientNet", ICML 2019, https://arxiv.org/abs/1905.11946).
+limits (scaling by factors of depth and width: Tan, Le, "EfficientNet", ICML 2019, https://arxiv.org/abs/1905.11946);
+what that leaves of the limits goes to single stages.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from omegaconf import DictConfig
@@ -19,17 +21,17 @@ from nastk.genotype import Genotype
 from nastk.genotype.enlarging import enlargements
 from nastk.genotype.scaling import Scaling
 from nastk.genotype.stages import StageGenotype
+from nastk.jobs.filling import filled
 from nastk.jobs.search_parts import SearchParts
 from nastk.jobs.transfer.sizing import LATENCY, MARGIN, last_that_fits, measured_at_ease
-from nastk.objective import Objective
+from nastk.objective import STEADY, Objective
 from nastk.spaces import StageSpace
 from nastk.study.stream import CostModel
 
 AUTO = "auto"
 STEPS_AN_OCTAVE = 8
-FULL = 0.97  # of a limit: what uses so much of it is large enough
-EASE = MARGIN / 2  # share of a latency's limit that stays free; candidates are measured a second time where it is close
-MOST_TRIED = 20  # networks a little larger that are measured for one candidate
+# What stays of a latency limit where the clock was steady, as two measurements near the limit were: see `MARGIN`.
+STEADY_MARGIN = 0.01
 
 
 def _scaling(step: int) -> Scaling:
@@ -98,11 +100,10 @@ class BudgetFit:
         return self._known[genotype.key]
 
     def fitted(self, genotype: Genotype) -> Genotype:
-        """Returns the largest form of the genotype, by `SCALINGS`, that meets the limits; the least where none does.
+        """Returns a form of the genotype that uses the limits; the least by `SCALINGS` where none meets them.
 
-        What is then left of a limit goes to single rows of blocks, until it is used in `FULL`. A latency stays a
-        little below its limit, for it will be measured again. Cells, whose size is no part of their genotype, are
-        returned as they are.
+        It is the largest of `SCALINGS`, filled up by `nastk.jobs.filling`. A latency stays a little below its limit,
+        for it will be measured again. Cells, whose size is no part of their genotype, are returned as they are.
         """
         if isinstance(genotype, StageGenotype) and genotype.key not in self._chosen:
             self._chosen[genotype.key] = self._largest(genotype)
@@ -111,33 +112,22 @@ class BudgetFit:
     def _largest(self, genotype: StageGenotype) -> Genotype:
         forms = [scaling.genotype(genotype) for scaling in SCALINGS]
         place = last_that_fits(lambda index: self._fits(forms[index]), len(forms), SCALINGS.index(Scaling()))
-        return forms[0] if place < 0 else self._filled(forms[place])
-
-    def _filled(self, genotype: StageGenotype) -> StageGenotype:
-        """Returns a network that fits with rows made wider and deeper, one after the other, as long as that fits."""
-        tried = 0
-        while self._used(genotype) < FULL:
-            for larger in enlargements(genotype):
-                tried += larger.key not in self._known
-                if tried > MOST_TRIED:
-                    return genotype
-                if self._fits(larger):
-                    genotype = larger
-                    break
-            else:
-                return genotype
-        return genotype
-
-    def _used(self, genotype: Genotype) -> float:
-        """Returns the share of the limit that is nearest."""
-        limits, cost = self._objective.limits, self(genotype)
-        return max(cost[metric] / limit for metric, limit in limits.items())
+        return filled(forms[place], self._used) if place >= 0 else forms[0]
 
     def _fits(self, genotype: Genotype) -> bool:
-        try:
-            return self._objective.violation(self._with_margin(self(genotype))) is None
-        except EvaluationFailed:
-            return False  # no memory for it; what cannot be measured at all is said of the one that is chosen
+        return self._used(genotype) <= 1
 
-    def _with_margin(self, cost: Mapping[str, float]) -> dict[str, float]:
-        return {name: value / (1 - EASE) if name == LATENCY else value for name, value in cost.items()}
+    def _used(self, genotype: Genotype) -> float:
+        """Returns the share of the limit that binds; infinity where one is broken or a latency has no margin."""
+        try:
+            cost = self(genotype)
+        except EvaluationFailed:
+            return math.inf  # no memory for it; what cannot be measured at all is said of the one that is chosen
+        if self._objective.violation(_with_margin(cost)) is not None:
+            return math.inf
+        return max(cost[name] / limit for name, limit in self._objective.limits.items())
+
+
+def _with_margin(cost: Mapping[str, float]) -> dict[str, float]:
+    margin = MARGIN if cost.get(STEADY) == 0 else STEADY_MARGIN
+    return {name: value / (1 - margin) if name == LATENCY else value for name, value in cost.items()}
