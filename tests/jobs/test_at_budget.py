@@ -14,9 +14,8 @@ import pytest
 from nastk.config.build import build, load_yaml, shipped
 from nastk.evaluators import EvaluationFailed
 from nastk.genotype import Genotype
-from nastk.genotype.enlarging import enlargements
-from nastk.genotype.stages import Stage, StageGenotype
-from nastk.jobs.at_budget import EASE, FULL, MOST_TRIED, SCALINGS, BudgetFit
+from nastk.jobs.at_budget import SCALINGS, BudgetFit
+from nastk.jobs.filling import FILES
 from nastk.jobs.transfer.sized import counted_cost
 from nastk.networks import NetworkConfig
 from nastk.objective import Objective
@@ -48,28 +47,15 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("limit", [50_000, 500_000])
-def test_it_is_the_largest_form_that_meets_the_limits_and_what_is_left_goes_to_single_rows(limit: int) -> None:
+def test_it_is_larger_than_the_largest_uniform_form_that_meets_the_limits(limit: int) -> None:
     fit = BudgetFit(counted, Objective(max_params=limit))
     for seed in range(2):
         genotype = proposed(seed)
         params = [counted(scaling.genotype(genotype))["params"] for scaling in SCALINGS]  # type: ignore[arg-type]
         assert params == sorted(params)
-        uniform = max((one for one in params if one <= limit), default=params[0])
-        fitted = fit.fitted(genotype)
-        assert isinstance(fitted, StageGenotype)
-        assert uniform <= counted(fitted)["params"] == fit(fitted)["params"] <= max(limit, params[0])
-        assert counted(fitted)["params"] >= FULL * limit
-
-
-def test_what_is_nearly_full_is_left_as_it_is_and_the_widest_row_grows_first() -> None:
-    small = StageGenotype((Stage("conv", 16), Stage("conv", 32)), stem=(Stage("conv", 8),))
-    names = [[row.width for row in (*one.stem, *one.stages)] for one in enlargements(small)]
-    assert names[:3] == [[8, 16, 40], [8, 24, 32], [16, 16, 32]]
-    assert [[row.depth for row in one.stages] for one in enlargements(small)[3:]] == [[2, 1], [1, 2]]
-    wide = StageGenotype((Stage("conv", 160),))
-    assert [one.stages[0].width for one in enlargements(wide)] == [176, 168, 160]
-    exact = counted(small)["params"]
-    assert BudgetFit(counted, Objective(max_params=exact)).fitted(small) == small
+        expected = max((one for one in params if one <= limit), default=params[0])
+        found = fit(fit.fitted(genotype))["params"]
+        assert found == expected if expected > limit else max(expected, 0.97 * limit) <= found <= limit
 
 
 def test_nothing_is_measured_twice_and_cells_stay_as_they_are() -> None:
@@ -83,7 +69,7 @@ def test_nothing_is_measured_twice_and_cells_stay_as_they_are() -> None:
     first = fit.fitted(proposed(0))
     again = fit.fitted(proposed(0))
     assert first is again and fit(first)["params"] <= 100_000
-    assert len(asked) == len(set(asked)) <= 10 + MOST_TRIED
+    assert len(asked) == len(set(asked)) <= 10 + FILES
     cells = random_genotype(NasnetSpace(), random.Random(0))
     assert fit.fitted(cells) is cells
 
@@ -100,8 +86,7 @@ def test_a_latency_stays_below_its_limit_and_a_busy_moment_is_measured_again() -
     for seed in range(1):
         params = counted(fit.fitted(proposed(seed)))["params"]
         row = [counted(scaling.genotype(proposed(seed)))["params"] for scaling in SCALINGS]  # type: ignore[arg-type]
-        most = (1 - EASE) * 1e5
-        assert max(one for one in row if one <= most) <= params <= most
+        assert max(one for one in row if one <= 0.99e5) <= params <= 0.99e5
 
 
 def test_what_does_not_go_into_memory_does_not_fit() -> None:
