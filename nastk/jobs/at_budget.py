@@ -18,7 +18,6 @@ from nastk.deploy.cost.sources import PredictorLatency
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed
 from nastk.genotype import Genotype
-from nastk.genotype.enlarging import enlargements
 from nastk.genotype.scaling import Scaling
 from nastk.genotype.stages import StageGenotype
 from nastk.jobs.filling import filled
@@ -94,7 +93,7 @@ class BudgetFit:
         """Returns what a genotype costs, as it was measured when it was fitted."""
         if genotype.key not in self._known:
             limit = self._objective.max_latency_ms
-            cost = measured_at_ease(lambda: self._cost(genotype), limit, EASE)
+            cost = measured_at_ease(lambda: self._cost(genotype), limit, MARGIN)
             assert cost is not None  # no memory is an `EvaluationFailed` here
             self._known[genotype.key] = cost
         return self._known[genotype.key]

@@ -9,7 +9,7 @@ from nastk.genotype.widening import single_steps, widening_path
 from nastk.jobs.transfer.sizing import last_that_fits
 
 ENOUGH = 0.97  # of the limit that binds
-FILES = 12  # measured for one candidate at most
+FILES = 16  # measured for one candidate at most
 STEPS = 32  # of widths, in proportion, before single stages are tried
 
 Used = Callable[[StageGenotype], float]
