@@ -106,6 +106,7 @@ def searched(config: DictConfig) -> Searched:
         parts = search_parts(config)
     with make_executor(config) as executor:
         cost = candidate_cost(parts, executor.evaluator)
+        parts.give_scores(executor.evaluator)
         fit = BudgetFit(cost, parts.objective) if config.at_budget else None
         said = executor.evaluator.data_lines()
         typical = typical_candidate(config, parts.space, fit)
