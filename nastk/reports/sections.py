@@ -27,6 +27,7 @@ from nastk.reports.table_text import (
     table_columns,
     table_notes,
 )
+from nastk.reports.worth import worth_of
 from nastk.runs.audit import FEWEST
 from nastk.runs.contents import Run
 from nastk.runs.trials import STATES
@@ -56,7 +57,7 @@ def subtitle(run: Run, config: Mapping[str, Any]) -> str:
         parts.append(f"controller {controller_name(config)}")
     if run_seed(config) is not None:
         parts.append(f"seed {run_seed(config)}")
-    parts.append(f"{len(run.trained)} candidates trained in {len(run.trials)} trials")
+    parts.append(f"{len(run.trained)} candidates {worth_of(run.trained).done} in {len(run.trials)} trials")
     parts.append(f"{duration(sum(trial.seconds for trial in run.trials))} of searching")
     simulated = sum(trial.metrics.get("simulated_seconds", 0.0) for trial in run.trained)
     if simulated:
@@ -71,11 +72,11 @@ def headline(run: Run, rows: Sequence[FinalRow]) -> str:
     best = rows[0]
     precision = best.recommended or "fp32"
     accuracy = best.accuracy.get(precision)
-    told = (
-        (f"{share(accuracy)} %", f"test accuracy, {precision}")
-        if accuracy is not None
-        else (f"{share(best.search_accuracy)} %", "accuracy in the search (validation images)")
-    )
+    told = (f"{share(best.search_accuracy)} %", "accuracy in the search (validation images)")
+    if accuracy is not None:
+        told = (f"{share(accuracy)} %", f"test accuracy, {precision}")
+    elif best.score is not None:
+        told = (f"{best.score:.5g}", "score in the search (zero-cost, not trained)")
     latency = best.latency_ms.get(precision)
     network = "small network of the search" if best.stage == "search" else precision
     doubted = ": not trustworthy" if latency is not None and precision in best.doubts else ""
@@ -113,6 +114,8 @@ def networks(rows: Sequence[FinalRow]) -> str:
         if rows[0].stage == "search"
         else "Accuracy per precision is that of the test images; search is the small network on validation images."
     )
+    if any(row.score is not None for row in rows):
+        note += " Score is that of the untrained small network by zero-cost proxies, in no unit; it is no accuracy."
     if any(row.balanced_accuracy is not None for row in rows):
         note += " Balanced is the mean over the classes of fp32's accuracy on their test images."
     untested = list(dict.fromkeys(name for row in rows for name in row.untested))
