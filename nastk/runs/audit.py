@@ -154,7 +154,8 @@ def concluded(audit: Audit) -> Audit:
     again = [cell for cell in cells if cell.mean("again") is not None]
     noise = _agreement(again, "again", audit.candidates)
     values = [cell.mean("longer") or 0.0 for cell in cells]
-    left = f"Longer training leaves them at {100 * min(values):.2f} to {100 * max(values):.2f} %."
+    trained = "Training" if audit.scored else "Longer training"
+    left = f"{trained} leaves them at {100 * min(values):.2f} to {100 * max(values):.2f} %."
     said = verdict(longer, noise)
     if audit.scored:
         said = verdict(longer, None, "search by training (evaluator=training)")
