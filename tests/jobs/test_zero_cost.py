@@ -1,59 +1,22 @@
-"""Zero-cost scores reach the predictor from the command line, the same whether or not a search was stopped."""
+"""Scores for the predictor: each candidate's once, in logarithms; wrong settings are refused."""
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from nastk.data.sources import Digits
 from nastk.evaluators.training import TrainingEvaluator
-from nastk.genotype import Genotype
-from nastk.jobs import zero_cost
 from nastk.jobs.zero_cost import CandidateScores, ZeroCost
 from nastk.spaces import NasnetSpace
-from nastk.zero_cost.scoring import log_scores, logarithm
+from nastk.zero_cost.scoring import logarithm
 from tests.commands import run
 
 Capture = pytest.CaptureFixture[str]
-QUICK = (
-    *("+space=nasnet", "space.blocks=2", "data=digits", "data.subset=200", "evaluator.epochs=1", "target.seconds=0.02"),
-    *("evaluator.network.filters=4", "evaluator.threads=1", "controller.start=2", "controller.shortlist=3"),
-)
-
-
-def trials(folder: Path) -> list[tuple[str, float]]:
-    """Returns key and accuracy of each trial of a run."""
-    lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
-    return [(line["key"], line["metrics"]["accuracy"]) for line in lines]
-
-
-def searched(capsys: Capture, folder: Path, *given: str) -> list[tuple[str, float]]:
-    told = run(capsys, "search", *QUICK, f"run={folder}", *given)
-    assert told.code == 0, told.err
-    return trials(folder)
-
-
-def test_scores_are_asked_for_and_a_search_that_goes_on_proposes_the_same(
-    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scored: list[str] = []
-
-    def counted(genotype: Genotype, *given: Any) -> dict[str, float]:
-        scored.append(genotype.key)
-        return log_scores(genotype, *given)
-
-    monkeypatch.setattr(zero_cost, "log_scores", counted)
-    wanted = "controller.zero_cost=[synflow,naswot]"
-    whole = searched(capsys, tmp_path / "whole", "trials=4", wanted)
-    assert {key for key, _ in whole[:3]} < set(scored)
-    assert len(set(scored)) == len(scored)
-    searched(capsys, tmp_path / "parts", "trials=3", wanted)
-    assert searched(capsys, tmp_path / "parts", "trials=4", wanted) == whole
+QUICK = ("+space=nasnet", "space.blocks=2", "data=digits", "data.subset=200", "evaluator.epochs=1")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +32,7 @@ def test_scores_are_asked_for_and_a_search_that_goes_on_proposes_the_same(
 def test_what_cannot_be_is_one_line_before_there_is_a_run(
     words: tuple[str, ...], told: str, tmp_path: Path, capsys: Capture
 ) -> None:
-    result = run(capsys, "search", *QUICK[:-2], f"run={tmp_path / 'run'}", *words)
+    result = run(capsys, "search", *QUICK, f"run={tmp_path / 'run'}", *words)
     assert result.code == 2
     assert told in result.err
     assert not (tmp_path / "run").exists()
