@@ -55,7 +55,8 @@ def standardised(numbers: Numbers, seen: int) -> Numbers:
     known = np.isfinite(numbers)
     least = np.where(known[:seen], numbers[:seen], np.inf).min(0)
     filled = np.where(known, numbers, np.where(np.isfinite(least), least, 0.0))
-    return np.clip((filled - filled[:seen].mean(0)) / (filled[:seen].std(0) + 1e-9), -FURTHEST, FURTHEST)
+    scaled: Numbers = (filled - filled[:seen].mean(0)) / (filled[:seen].std(0) + 1e-9)
+    return scaled.clip(-FURTHEST, FURTHEST)
 
 
 def trend(numbers: Numbers, targets: Numbers) -> Numbers:

@@ -137,7 +137,7 @@ class Predictor(ChoicesController):
         if scored:
             rows = [*(record.choices for record in valued), *options]
             found = trend(standardised(self._scored.rows(rows), len(valued)), targets.numpy())
-            known, expected = torch.from_numpy(found).split([len(valued), len(options)])
+            known, expected = torch.from_numpy(found[: len(valued)]), torch.from_numpy(found[len(valued) :])
         rng = np.random.default_rng(derive(self.seed, trial.number, "model"))
         model = GaussianProcesses(inputs, targets - known, rng)
         mean, deviation = model.predict(others)
