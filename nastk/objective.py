@@ -11,10 +11,12 @@ from nastk.errors import UserError, unknown
 
 Metrics = Mapping[str, float]
 LIMITED = ("latency_ms", "params", "macs", "memory_mb")
-INT8_ACCURACY = "int8_accuracy"
+ACCURACY, INT8_ACCURACY = "accuracy", "int8_accuracy"
+SCORE = "score"  # of a candidate that was not trained: what zero-cost proxies say of it, in units of their own
 # Of a candidate whose latency was measured: 1, or 0 where the machine was busy with something else meanwhile.
 STEADY = "latency_steady"
-KNOWN_METRICS = ("accuracy", "balanced_accuracy", INT8_ACCURACY, "loss", *LIMITED)
+TRAINED = (ACCURACY, "balanced_accuracy", INT8_ACCURACY, "loss")
+KNOWN_METRICS = (*TRAINED, SCORE, *LIMITED)
 NOT_TRUSTED = " (not trustworthy: the machine was busy)"
 BEST = "best"
 PRECISIONS = ("fp32", "fp16", "int8", BEST)
@@ -132,6 +134,15 @@ class Objective:
             if not any(all(a <= b for a, b in zip(points[other], points[index], strict=True)) for other in kept):
                 kept.append(index)
         return [rows[index][0] for index in kept]
+
+
+def quality(metrics: Metrics) -> float:
+    """Returns what candidates are ranked by: the accuracy, or of those that were not trained the score.
+
+    Raises:
+        KeyError: it has neither.
+    """
+    return metrics[ACCURACY] if ACCURACY in metrics else metrics[SCORE]
 
 
 def is_finite(metrics: Mapping[str, Any]) -> bool:

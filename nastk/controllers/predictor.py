@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial
 from torch import Tensor
 
 from nastk.controllers.controller import ChoicesController
+from nastk.controllers.described import Described, Encode, finite, standardised, trend
 from nastk.controllers.evolution import fitness
 from nastk.controllers.gaussian_process import MOST, GaussianProcesses, Inputs
 from nastk.controllers.history import Choices, Key, Record, key, running
@@ -21,8 +22,6 @@ from nastk.controllers.options import hashable
 from nastk.controllers.seeds import derive, generator
 from nastk.controllers.threads import one_thread
 from nastk.errors import UserError
-
-Encode = Callable[[Choices], Any]
 
 PARENTS = 10
 MOST_DRAWN = 10**6
@@ -43,7 +42,10 @@ class Predictor(ChoicesController):
         candidates: how many networks are compared for one proposal.
         encode: describes the network that choices stand for by numbers, always as many; e.g. the paths of its cell. The
             model then sees these beside the choices.
-        scores: zero-cost scores of the network that choices stand for, always as many.
+        scores: zero-cost scores of the network that choices stand for, always as many, the larger the better; what
+            cannot be told is not finite. The model then takes them for a trend, and explains what departs from it.
+        shortlist: how many of the candidates are scored for one proposal: those with the largest expected improvement
+            of a model without scores, for scores take longer than the model.
     """
 
     def __init__(
@@ -53,15 +55,22 @@ class Predictor(ChoicesController):
         candidates: int = 300,
         encode: Encode | None = None,
         scores: Encode | None = None,
+        shortlist: int = 20,
     ) -> None:
         super().__init__(seed)
+        if not 1 <= shortlist <= MOST_DRAWN:
+            raise UserError(f"controller: shortlist={shortlist}: expected 1 to {MOST_DRAWN}")
         if not 2 <= start <= MOST_DRAWN or not 2 <= candidates <= MOST_DRAWN:
             raise UserError(
                 f"controller: start={start}, candidates={candidates}: "
                 f"expected both to be at least 2, at most {MOST_DRAWN}"
             )
-        self.start, self.candidates = start, candidates
+        self.start, self.candidates, self.shortlist = start, candidates, shortlist
         self._encoded, self._scored = Described(encode), Described(scores)
+
+    def score_by(self, scores: Encode) -> None:
+        """Sets the zero-cost scores, where they are known only after the controller was made."""
+        self._scored = Described(scores)
 
     def propose(self, study: Study, trial: FrozenTrial, records: list[Record]) -> Choices:
         known = [record for record in records if record.choices]
@@ -79,14 +88,16 @@ class Predictor(ChoicesController):
         if not options:
             return {}
         with one_thread():
-            gain = self._gain(trial, _most(valued, MOST), options)
+            odds = torch.zeros(len(options), dtype=torch.float64)  # logarithms
             if bad:
-                odds = self._feasible(_most(valued, MOST // 2), _most(bad, MOST // 2), options)
-                # A large gain just beyond the limit is no gain, so mere improbability does not do: with every
-                # rejection in a row more certainty is asked for.
-                asked = min(1.0 - 0.5 ** (_rejected_in_a_row(records) / 4), float(odds.max()))
-                gain = (gain + odds.log()).masked_fill(odds < asked, -torch.inf)
-        return options[int(gain.argmax())]
+                odds = self._odds(records, _most(valued, MOST // 2), _most(bad, MOST // 2), options)
+            gain = odds + self._gain(trial, _most(valued, MOST), options)
+            if not self._scored.hooked:
+                return options[int(gain.argmax())]
+            best_first = gain.argsort(descending=True, stable=True)[: self.shortlist]
+            listed = [options[int(index)] for index in best_first]
+            gain = odds[best_first] + self._gain(trial, _most(valued, MOST), listed, scored=True)
+        return listed[int(gain.argmax())]
 
     def _candidates(
         self, known: Sequence[Record], best: Sequence[Record], seen: set[Key], rng: random.Random
@@ -116,13 +127,34 @@ class Predictor(ChoicesController):
             candidates[at] = candidate
         return list(candidates.values())
 
-    def _gain(self, trial: FrozenTrial, valued: Sequence[Record], options: Sequence[Choices]) -> Tensor:
+    def _gain(
+        self, trial: FrozenTrial, valued: Sequence[Record], options: Sequence[Choices], scored: bool = False
+    ) -> Tensor:
         """Returns the logarithm of the expected improvement of every option."""
-        inputs, others = self._inputs(valued, options)
         targets = stretched(torch.tensor([record.score for record in valued], dtype=torch.float64))
-        model = GaussianProcesses(inputs, targets, np.random.default_rng(derive(self.seed, trial.number, "model")))
-        gain = log_expected_improvement(*model.predict(others), targets.max())
+        inputs, others = self._inputs(valued, options)
+        known = expected = torch.zeros(1, dtype=torch.float64)
+        if scored:
+            rows = [*(record.choices for record in valued), *options]
+            found = trend(standardised(self._scored.rows(rows), len(valued)), targets.numpy())
+            known, expected = torch.from_numpy(found[: len(valued)]), torch.from_numpy(found[len(valued) :])
+        rng = np.random.default_rng(derive(self.seed, trial.number, "model"))
+        model = GaussianProcesses(inputs, targets - known, rng)
+        mean, deviation = model.predict(others)
+        gain = log_expected_improvement(mean + expected, deviation, targets.max())
         return (gain + model.weights.log()[:, None]).logsumexp(0)
+
+    def _odds(
+        self, records: Sequence[Record], valued: Sequence[Record], bad: Sequence[Record], options: Sequence[Choices]
+    ) -> Tensor:
+        """Returns the logarithm of the odds of every option to keep the limits, -inf where they are too small.
+
+        A large gain just beyond the limit is no gain, so mere improbability does not do: with every rejection in a row
+        more certainty is asked for.
+        """
+        odds = self._feasible(valued, bad, options)
+        asked = min(1.0 - 0.5 ** (_rejected_in_a_row(records) / 4), float(odds.max()))
+        return odds.log().masked_fill(odds < asked, -torch.inf)
 
     def _feasible(self, valued: Sequence[Record], bad: Sequence[Record], options: Sequence[Choices]) -> Tensor:
         """Returns the odds of every option to keep the limits.
@@ -147,43 +179,10 @@ class Predictor(ChoicesController):
         columns = _columns(records)
         rows = [*(record.choices for record in records), *options]
         codes = torch.tensor([[_code(columns[name], row, name) for name in columns] for row in rows])
-        encoded, scored = self._encoded.rows(rows), self._scored.rows(rows)
-        seen = len(records)
-        encoded = encoded / max(1e-9, float(np.sqrt(2.0 * encoded[:seen].var(0).sum())))
-        # Scores come in units as far apart as millions and fractions; paths are counts, and the rare ones matter less.
-        scored = (scored - scored[:seen].mean(0)) / (
-            scored[:seen].std(0) * np.sqrt(2.0 * max(1, scored.shape[1])) + 1e-9
-        )
-        features = torch.from_numpy(np.concatenate([encoded, scored], 1))
+        seen, encoded = len(records), finite(self._encoded.rows(rows))
+        # Paths are counts, and the rare ones matter less.
+        features = torch.from_numpy(encoded / max(1e-9, float(np.sqrt(2.0 * encoded[:seen].var(0).sum()))))
         return Inputs(codes[:seen], features[:seen]), Inputs(codes[seen:], features[seen:])
-
-
-class Described:
-    """Numbers that a hook gives for choices, each asked for once."""
-
-    def __init__(self, hook: Encode | None) -> None:
-        self._hook = hook
-        self._known: dict[Key, np.ndarray[Any, Any]] = {}
-
-    def rows(self, rows: Sequence[Choices]) -> np.ndarray[Any, Any]:
-        """Returns the numbers of every row, (n, f), finite; f is 0 without a hook."""
-        if self._hook is None:
-            return np.zeros((len(rows), 0))
-        return np.stack([self.row(row) for row in rows])
-
-    @property
-    def hooked(self) -> bool:
-        """Whether there is a hook at all."""
-        return self._hook is not None
-
-    def row(self, row: Choices) -> np.ndarray[Any, Any]:
-        """Returns the numbers of one row, (f,)."""
-        at = key(row)
-        if at not in self._known:
-            numbers = np.zeros(0) if self._hook is None else np.asarray(self._hook(row), dtype=np.float64).ravel()
-            # A degenerate network may score infinitely badly; one number must not drown all others.
-            self._known[at] = np.nan_to_num(numbers, nan=0.0, posinf=0.0, neginf=0.0)
-        return self._known[at]
 
 
 def stretched(values: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from nastk.genotype import Genotype
 
 if TYPE_CHECKING:  # a table's evaluator does without torch
+    from torch import Tensor
+
     from nastk.networks import NetworkConfig
 
 Report = Callable[[int, float], None]
@@ -93,6 +95,19 @@ class Evaluator(ABC):
 
         Args:
             device: that it trains on there; None for the one that is set.
+        """
+        return None
+
+    def batch_of(self, size: int, count: int) -> tuple[Tensor, Tensor] | None:
+        """Returns some of the training images, for scores of untrained networks; None where there are none.
+
+        Args:
+            size: of the images, pixels a side.
+            count: how many, about.
+
+        Returns:
+            images, normalised, float (n, channels, size, size), and labels, int64 (n,); on the device that candidates
+            train on.
         """
         return None
 

@@ -19,12 +19,12 @@ from nastk.data.sized import PartsBySize
 from nastk.data.subsets import Drawn
 from nastk.data.summary import data_lines
 from nastk.deploy.targets import Target
-from nastk.errors import UserError, unknown
+from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator, Report
 from nastk.evaluators.int8 import check_int8, int8_accuracy
+from nastk.evaluators.network_settings import network_for
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
-from nastk.networks.config import field_names
 from nastk.objective import INT8_ACCURACY
 from nastk.seeds import derive_seed
 from nastk.training.averaging import AveragingClassifier
@@ -37,10 +37,9 @@ from nastk.training.fit import fit
 from nastk.training.scoring import scores
 from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.settings import TrainingSettings
+from nastk.zero_cost.scoring import batch_of
 
 CPU = torch.device("cpu")
-FROM_DATA = ("classes", "channels", "size", "height", "width")
-FROM_RECIPE = ("auxiliary", "drop_path")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,25 +96,7 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
     @cached_property
     def network_config(self) -> NetworkConfig:
         """The network that candidates are built as; measure their cost on this one."""
-        for name in FROM_DATA:
-            if name in self.network:
-                raise UserError(f"network.{name}={self.network[name]!r}: follows from the data, leave it out")
-        for name in FROM_RECIPE:
-            if name in self.network:
-                raise UserError(f"network.{name}={self.network[name]!r}: is the recipe's, give evaluator.{name}")
-        valid = [name for name in field_names() if name not in FROM_DATA + FROM_RECIPE]
-        for name in self.network:
-            if name not in valid:
-                raise unknown("field of network", name, valid)
-        data = self.data
-        return NetworkConfig(
-            **{name: value for name, value in self.network.items() if value is not None},
-            classes=len(data.classes),
-            channels=data.channels,
-            size=data.size,
-            auxiliary=self.auxiliary > 0,
-            drop_path=self.drop_path,
-        )
+        return network_for(self.network, self.data, self.auxiliary > 0, self.drop_path)
 
     @property
     def images(self) -> int:
@@ -139,6 +120,10 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
         evaluator = copy.copy(self)  # the fields alone, unchecked: a device that is there need not be here
         vars(evaluator).update(data=data, device=device or self.device)
         return evaluator
+
+    def batch_of(self, size: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns some of the images that candidates are trained on, each class in proportion; see `Evaluator`."""
+        return batch_of(self._images.at(size), count, self.seed, self._device)
 
     def data_record(self) -> dict[str, Any]:
         """Returns which images candidates are trained and scored on, for data.json; see `search_record`."""

@@ -17,6 +17,7 @@ from optuna.storages import JournalStorage
 
 from nastk.errors import UserError
 from nastk.files import cannot_write, write_bytes
+from nastk.objective import quality
 from nastk.reports.drawings import draw_genotype
 from nastk.runs.candidate import Candidate
 from nastk.runs.contents import Run, read_run
@@ -89,8 +90,8 @@ def _study_of(run: Path, storage: JournalStorage) -> optuna.Study:
 
 
 def _drawings(run: Run) -> Iterator[tuple[int, str, bytes]]:
-    """Yields trial number, file name and SVG of each cell of the front and of the most accurate candidates."""
-    ranked = sorted(run.trained, key=lambda trial: -trial.metrics["accuracy"])
+    """Yields trial number, file name and SVG of each cell of the front and of the best candidates."""
+    ranked = sorted(run.trained, key=lambda trial: -quality(trial.metrics))
     best: dict[int, Candidate] = {one.number: one for one in (*run.front, *ranked)}
     for number, candidate in list(best.items())[:MOST]:
         for name, drawing in draw_genotype(candidate.genotype, f"trial {number}: {candidate.key[:8]}").items():

@@ -21,6 +21,8 @@ from nastk.genotype import Genotype
 from nastk.jobs.audit_settings import AuditSettings, resolved
 from nastk.jobs.data_record import DATA, record_data
 from nastk.jobs.parts import make_evaluator, run_config
+from nastk.jobs.ranked_by import only_scores, trained_instead
+from nastk.objective import quality
 from nastk.runs.audit import (
     AUDIT,
     FEWEST,
@@ -68,9 +70,11 @@ def run_audit(config: DictConfig) -> tuple[Path, Audit]:
     """
     folder, searched = run_config(config)
     wanted: AuditSettings = settings(AuditSettings, config)
+    scored = only_scores(searched)
     with held(folder):
         candidates = ranked_candidates(folder)
-        wanted, epochs = resolved(wanted, searched, folder)
+        searched = trained_instead(searched) if scored else searched
+        wanted, epochs = resolved(wanted, searched, folder, scored)
         found = read_audit(folder)
         audit = _new_audit(wanted, epochs, candidates) if found is None else _same_audit(found, wanted, folder)
         _tell_of_cells(audit, wanted, len(candidates))
@@ -85,7 +89,7 @@ def run_audit(config: DictConfig) -> tuple[Path, Audit]:
 
 
 def ranked_candidates(folder: Path) -> list[TrialRow]:
-    """Returns the different candidates that a search trained to the end, the most accurate first.
+    """Returns the different candidates that a search trained to the end, or scored, the best first.
 
     Raises:
         UserError: there are fewer than three, or a line of trials.jsonl is damaged.
@@ -97,12 +101,12 @@ def ranked_candidates(folder: Path) -> list[TrialRow]:
             raise UserError(f"{path}: trial {row.number} has the key {row.key!r}, its genotype {row.genotype.key!r}")
     if len(rows) < FEWEST:
         raise UserError(f"{folder}: the search trained {len(rows)} cells, expected {FEWEST} at least to compare")
-    return sorted(rows, key=lambda row: (-row.metrics["accuracy"], row.number))
+    return sorted(rows, key=lambda row: (-quality(row.metrics), row.number))
 
 
 def _new_audit(wanted: AuditSettings, epochs: int | None, candidates: list[TrialRow]) -> Audit:
     cells = tuple(
-        AuditedCell(row.number, row.key, rank, row.metrics["accuracy"])
+        AuditedCell(row.number, row.key, rank, row.accuracy, score=row.score)
         for rank in spread(len(candidates), wanted.cells)
         for row in [candidates[rank]]
     )
@@ -194,12 +198,13 @@ def _one_training(setting: Setting, genotype: Genotype, bar: tqdm) -> Training:
 
 
 def _show(bar: tqdm, cell: AuditedCell, setting: Setting, training: Training, audit: Audit) -> None:
-    results = [(other.accuracy, other.mean(setting.kind)) for other in audit.cells]
+    results = [(other.worth, other.mean(setting.kind)) for other in audit.cells]
     known = [(before, now) for before, now in results if now is not None]
     tau = kendall([before for before, _ in known], [now for _, now in known])
     so_far = f"tau so far {tau:.2f}" if tau is not None else "no tau yet"
     bar.set_postfix_str(so_far)
     if bar.disable:
         told = f"accuracy {training.accuracy:.4f}" if training.accuracy is not None else training.reason
-        line = f"audit {cell.key[:8]} {setting.kind:<6} {told}, {cell.accuracy:.4f} in the search"
+        before = f"{cell.accuracy:.4f}" if cell.accuracy is not None else f"score {cell.worth:.5g}"
+        line = f"audit {cell.key[:8]} {setting.kind:<6} {told}, {before} in the search"
         print(f"{line}  [{audit.done}/{bar.total}] {so_far}", file=sys.stderr, flush=True)

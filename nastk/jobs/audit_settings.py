@@ -44,8 +44,20 @@ class AuditSettings:
             raise UserError(f"seeds={self.seeds}: expected 1 to 100")
 
 
-def resolved(wanted: AuditSettings, searched: DictConfig, folder: Path) -> tuple[AuditSettings, int | None]:
-    """Returns the settings with their number of epochs, and the search's number; None where a table answered it."""
+def resolved(
+    wanted: AuditSettings, searched: DictConfig, folder: Path, scored: bool = False
+) -> tuple[AuditSettings, int | None]:
+    """Returns the settings with their number of epochs, and the search's number.
+
+    Args:
+        wanted: what the command asks for.
+        searched: configuration of the search.
+        folder: of the run.
+        scored: whether the search trained nothing, and the epochs in `searched` are those that it would have had.
+
+    Returns:
+        the search's number of epochs is None where a table answered or nothing was trained.
+    """
     evaluator = searched.evaluator
     if not isinstance(evaluator, DictConfig):
         raise UserError(f"{folder / 'config.yaml'}: evaluator={evaluator!r}, expected the search's settings of it")
@@ -60,6 +72,8 @@ def resolved(wanted: AuditSettings, searched: DictConfig, folder: Path) -> tuple
             f"{folder / 'config.yaml'}: evaluator.epochs={epochs!r}, expected the search's number of epochs"
         )
     longer = TIMES_LONGER * epochs if wanted.epochs is None else wanted.epochs
+    if scored:
+        return dataclasses.replace(wanted, epochs=longer, noise=False), None
     if longer <= epochs and not wanted.all_images:
         raise UserError(f"epochs={longer}: expected more than the search's {epochs}, or all_images=true")
     return dataclasses.replace(wanted, epochs=longer), epochs

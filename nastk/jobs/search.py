@@ -29,12 +29,12 @@ from nastk.jobs.fitting import fitted_search
 from nastk.jobs.given import going_on, named_folder, recorded_run
 from nastk.jobs.outlook import check_memory, doubtful_timings, guessed, tell_outlook, typical_candidate
 from nastk.jobs.parts import make_executor
+from nastk.jobs.ranked_by import with_score
 from nastk.jobs.search_parts import RECORDED_SETTINGS, SearchParts, search_parts
-from nastk.jobs.search_progress import SearchProgress
+from nastk.jobs.search_progress import SearchProgress, result_line
 from nastk.jobs.start_points import start_points
 from nastk.jobs.study import named_storage, opened_study
 from nastk.jobs.too_slow import TooSlow
-from nastk.objective import NOT_TRUSTED, STEADY
 from nastk.runs.folder import held, new_run, record_config, space_name
 from nastk.runs.front import write_choice
 from nastk.runs.trials import Row, append_row, check_rows, write_rows
@@ -98,7 +98,7 @@ def searched(config: DictConfig) -> Searched:
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     before = recorded_run(config)
-    config = going_on(config, RECORDED_SETTINGS, before)
+    config = with_score(going_on(config, RECORDED_SETTINGS, before))
     parts = search_parts(config)
     config = with_values(config, {"at_budget": at_budget(config, parts, before)})
     asked, config = config, fitted_search(config, parts, before)
@@ -106,6 +106,7 @@ def searched(config: DictConfig) -> Searched:
         parts = search_parts(config)
     with make_executor(config) as executor:
         cost = candidate_cost(parts, executor.evaluator)
+        parts.give_scores(executor.evaluator)
         fit = BudgetFit(cost, parts.objective) if config.at_budget else None
         said = executor.evaluator.data_lines()
         typical = typical_candidate(config, parts.space, fit)
@@ -239,12 +240,5 @@ def _made(folder: Path) -> Path:
 def _tell_result(folder: Path, study: SearchStudy, best: Row, guess: str | None, ended: str | None) -> None:
     if ended is not None:
         print(f"The search ended early: {ended}")
-    counts = {state: sum(row.state == state for row in study.rows) for state in ("duplicate", "rejected", "failed")}
-    others = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    facts = ", ".join(
-        f"{name} {best.metrics[name]:.4g}" for name in ("accuracy", "latency_ms", "params") if name in best.metrics
-    )
-    facts += NOT_TRUSTED if best.metrics.get(STEADY) == 0 else ""
-    told = guess or f"best is trial {best.number}: {facts}"
-    print(f"{study.trained} candidates trained{f' ({others})' if others else ''}; {told}")
+    print(result_line(study.rows, study.trained, best, guess))
     print(f"Run folder: {folder}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
 from omegaconf import DictConfig, OmegaConf
 from optuna.samplers import BaseSampler
@@ -15,6 +15,7 @@ from nastk.config.build import build, settings
 from nastk.deploy.cost.sources import Costing, LatencySource
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
+from nastk.evaluators import Evaluator
 from nastk.jobs.loggers import Logger
 from nastk.jobs.parts import (
     costing_in,
@@ -25,6 +26,7 @@ from nastk.jobs.parts import (
     make_storage,
     make_target,
 )
+from nastk.jobs.zero_cost import ZeroCost, check_takes_scores, give_scores, zero_cost_of
 from nastk.objective import Objective
 from nastk.spaces import Space, Value, replay
 from nastk.storages import Storage
@@ -33,6 +35,7 @@ from nastk.study.pruning import Pruner, check_pruner
 from nastk.study.study import SearchStudy
 
 STARTS = ("classics",)  # what `controller.start_from` may be
+OF_SEARCH = ("start_from", *(one.name for one in fields(ZeroCost)))
 RECORDED_SETTINGS = (
     *("space", "controller", "evaluator", "objective", "pruner", "target", "latency", "data", "executor", "storage"),
     *("at_budget", "run", "runs", "seed", "trials", "max_duplicates", "max_rejections", "max_failures"),
@@ -69,6 +72,7 @@ class SearchParts:
         storage: where the study is kept.
         logger: takes numbers besides the run folder's files.
         start_from: what is asked for before anything that the controller proposes, one of `STARTS`.
+        zero_cost: which scores of untrained networks the controller sees.
     """
 
     settings: SearchSettings
@@ -82,6 +86,7 @@ class SearchParts:
     storage: Storage
     logger: Logger
     start_from: str | None = None
+    zero_cost: ZeroCost = field(default_factory=ZeroCost)
 
     @property
     def costing(self) -> Costing:
@@ -94,10 +99,14 @@ class SearchParts:
             raise UserError("target: not given, expected one that candidates can be measured on, e.g. target=cpu")
         return costing_in(self.objective.precision, self.latency, self.target)
 
+    def give_scores(self, evaluator: Evaluator) -> None:
+        """Has the controller see the scores that it is to see; raises UserError where the evaluator has none."""
+        give_scores(self.zero_cost, self.controller, self.space, evaluator)
+
 
 def sampler_node(controller: DictConfig) -> DictConfig:
-    """Returns a controller's configuration without what is the search's and not the sampler's: `start_from`."""
-    return OmegaConf.masked_copy(controller, [str(name) for name in controller if name != "start_from"])
+    """Returns a controller's configuration without what is the search's and not the sampler's: `start_from`, scores."""
+    return OmegaConf.masked_copy(controller, [str(name) for name in controller if name not in OF_SEARCH])
 
 
 def search_parts(config: DictConfig) -> SearchParts:
@@ -117,6 +126,8 @@ def search_parts(config: DictConfig) -> SearchParts:
         check_name("controller.start_from", start_from, STARTS)
     controller: BaseSampler = build(node, "controller", BaseSampler, seed=chosen.seed, encode=encode)
     _check_serves(controller, space, objective)
+    zero_cost = zero_cost_of(config.controller)
+    check_takes_scores(zero_cost, controller)
     return SearchParts(
         chosen,
         budget,
@@ -129,6 +140,7 @@ def search_parts(config: DictConfig) -> SearchParts:
         make_storage(config),
         make_logger(config),
         start_from,
+        zero_cost,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nastk.reports.figures import LIGHT, Chart, new_chart, to_svg
 from nastk.reports.page import card, paragraph, table
 from nastk.reports.table_text import SHOWN_KEY, share
+from nastk.reports.worth import BY_ACCURACY, BY_SCORE
 from nastk.runs.audit import Audit
 
 HEADING = "Does the search rank cells, or noise?"
@@ -28,16 +29,18 @@ def audit_section(audit: Audit | None) -> str:
 
 
 def audit_chart(audit: Audit) -> Chart:
-    """Draws each cell's accuracy after longer training against that in the search."""
-    cells = audit.trained
+    """Draws each cell's accuracy after longer training against its accuracy, or its score, in the search."""
+    cells, worth = audit.trained, BY_SCORE if audit.scored else BY_ACCURACY
+    trained = "training" if audit.scored else "longer training"
     chart = new_chart(
-        "accuracy in the search (%)",
-        "accuracy after longer training (%)",
-        f"Accuracy after longer training against that in the search, {len(cells)} cells",
+        worth.axis,
+        f"accuracy after {trained} (%)",
+        f"Accuracy after {trained} against the {worth.name} in the search, {len(cells)} cells",
     )
     for index, cell in enumerate(cells):
-        x, y = 100 * cell.accuracy, 100 * (cell.mean("longer") or 0.0)
-        tip = f"trial {cell.number}, {x:.2f} % in the search, {y:.2f} % longer, {cell.key[:SHOWN_KEY]}"
+        x, y = worth.factor * cell.worth, 100 * (cell.mean("longer") or 0.0)
+        told = f"{worth.told({worth.metric: cell.worth})} in the search, {y:.2f} % after {trained}"
+        tip = f"trial {cell.number}, {told}, {cell.key[:SHOWN_KEY]}"
         chart.axes.plot(
             [x], [y], linestyle="none", marker="o", markersize=7, color=LIGHT["front"], zorder=3, gid=chart.tip(tip)
         )
@@ -67,13 +70,14 @@ def _cells(audit: Audit) -> str:
         [
             cell.key[:SHOWN_KEY],
             f"{cell.rank + 1} of {audit.candidates}",
-            share(cell.accuracy),
+            share(cell.accuracy) if cell.score is None else f"{cell.score:.5g}",
             "failed" if cell.key in audit.failed else share(cell.mean("longer")),
             share(cell.mean("again")),
         ]
         for cell in audit.cells[:MOST_SHOWN]
     ]
-    heads = ["cell", "rank", "search (%)", "longer (%)", "again (%)"]
+    heads = ["cell", "rank", "score" if audit.scored else "search (%)"]
+    heads += ["trained (%)" if audit.scored else "longer (%)", "again (%)"]
     keep = [index for index in range(len(heads)) if index < 4 or any(cell.again for cell in audit.cells)]
     left_out = len(audit.cells) - len(lines)
     more = paragraph(f"and {left_out} more cells in audit.json", "dim small") if left_out else ""
@@ -85,6 +89,8 @@ def _trainings(audit: Audit) -> str:
     longer = "longer: the test accuracy of the table"
     if audit.epochs is not None:
         longer = f"longer: {audit.settings.get('epochs')} epochs in place of {audit.epochs}"
+    elif audit.scored:
+        longer = f"trained: for {audit.settings.get('epochs')} epochs; score: of the untrained network"
     if audit.settings.get("all_images"):
         longer += ", on all training images"
     again = "; again: the search's own setting with another seed" if audit.settings.get("noise") else ""

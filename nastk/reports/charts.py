@@ -1,4 +1,4 @@
-"""The two charts of a run: accuracy against cost with the Pareto front, and accuracy as the search went on."""
+"""The two charts of a run: accuracy (or score) against cost with the Pareto front, and as the search went on."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from nastk.reports.curves import best_so_far, random_order, window
-from nastk.reports.figures import LIGHT, Chart, add_legend, new_chart, percent
+from nastk.reports.figures import LIGHT, Chart, add_legend, new_chart
 from nastk.reports.trained_points import draw_trained, trained_points
+from nastk.reports.worth import BY_ACCURACY, Worth, worth_of
 from nastk.runs.candidate import Candidate
 from nastk.runs.contents import Run
 from nastk.runs.trials import TrialRow
@@ -41,24 +42,24 @@ def pareto_chart(run: Run, limits: Mapping[str, float]) -> Chart:
     cost = cost_axis(run)
     if cost is None:
         return search_chart(run)
-    trained, unit = run.trained, UNITS.get(cost, 1.0)
-    whole = trained_points(run, cost)
-    measured = "accuracy on validation images (%)" if whole else "accuracy in the search (%)"
-    chart = new_chart(COSTS[cost], measured, f"Accuracy against {COSTS[cost]} of every candidate")
-    axes = chart.axes
-    low, high = window([*(trial.metrics["accuracy"] for trial in trained), *(point.accuracy for point in whole)])
-    axes.set_ylim(100 * low - 4 * (high - low), 100 * high)
+    trained, unit, worth = run.trained, UNITS.get(cost, 1.0), worth_of(run.trained)
+    whole = trained_points(run, cost) if worth is BY_ACCURACY else []  # a score and an accuracy share no axis
+    measured = "accuracy on validation images (%)" if whole else worth.axis
+    chart = new_chart(COSTS[cost], measured, f"{worth.name.capitalize()} against {COSTS[cost]} of every candidate")
+    axes, factor = chart.axes, worth.factor
+    low, high = window([*(trial.metrics[worth.metric] for trial in trained), *(point.accuracy for point in whole)])
+    axes.set_ylim(factor * low - factor * 0.04 * (high - low), factor * high)
     xs = [trial.metrics[cost] / unit for trial in trained]
     right = _cost_limits(axes, [*xs, *(point.cost / unit for point in whole)], limits.get(cost), unit)
-    front = [candidate for candidate in run.front if cost in candidate.metrics and "accuracy" in candidate.metrics]
-    _points(chart, trained, xs, 100 * low, "trained", "o", "trained candidate")
-    _front(chart, front, cost, unit)
+    front = [candidate for candidate in run.front if cost in candidate.metrics and worth.known(candidate.metrics)]
+    _points(chart, trained, xs, factor * low, worth)
+    _front(chart, front, cost, unit, worth)
     _rejected(chart, run, cost, unit, right, limits.get(cost))
     draw_trained(chart, whole, unit)
-    if run.best is not None and cost in run.best.metrics and "accuracy" in run.best.metrics:
+    if run.best is not None and cost in run.best.metrics and worth.known(run.best.metrics):
         axes.plot(
             [run.best.metrics[cost] / unit],
-            [100 * run.best.metrics["accuracy"]],
+            [worth.shown(run.best.metrics)],
             linestyle="none",
             marker="*",
             markersize=17,
@@ -66,30 +67,29 @@ def pareto_chart(run: Run, limits: Mapping[str, float]) -> Chart:
             markeredgecolor=LIGHT["paper"],
             label=f"chosen: trial {run.best.number}",
             zorder=6,
-            gid=chart.tip(f"chosen: {_describe(run.best)}"),
+            gid=chart.tip(f"chosen: {_describe(run.best, worth)}"),
         )
     add_legend(chart)
     return chart
 
 
 def search_chart(run: Run) -> Chart:
-    """Draws the accuracy of each trained candidate and the best so far, in the order of training."""
-    values = [trial.metrics["accuracy"] for trial in run.trained]
-    count = len(values)
-    chart = new_chart(
-        "trained candidates", "accuracy in the search (%)", f"Best accuracy so far over {count} trained candidates"
-    )
+    """Draws the accuracy or score of each candidate and the best so far, in the order of training."""
+    worth = worth_of(run.trained)
+    values = [trial.metrics[worth.metric] for trial in run.trained]
+    candidates, count = f"{worth.done} candidates", len(values)
+    chart = new_chart(candidates, worth.axis, f"Best {worth.name} so far over {count} {candidates}")
     if not values:
         return chart
     axes, turns = chart.axes, list(range(1, count + 1))
     low, high = window(values)
-    axes.set_ylim(100 * low, 100 * high)
+    axes.set_ylim(worth.factor * low, worth.factor * high)
     axes.set_xlim(0.5, max(count, 2) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _points(chart, run.trained, turns, 100 * low, "trained", "o", "trained candidate")
+    _points(chart, run.trained, turns, worth.factor * low, worth)
     axes.plot(
         turns,
-        percent(best_so_far(values)),
+        worth.factor * best_so_far(values),
         color=LIGHT["front"],
         linewidth=2.2,
         drawstyle="steps-post",
@@ -99,7 +99,7 @@ def search_chart(run: Run) -> Chart:
     if count >= FEWEST_FOR_RANDOM:
         axes.plot(
             turns,
-            percent(random_order(values)),
+            worth.factor * random_order(values),
             color=LIGHT["dim"],
             linewidth=1.4,
             linestyle=(0, (4, 3)),
@@ -125,25 +125,31 @@ def _cost_limits(axes: Axes, xs: Sequence[float], budget: float | None, unit: fl
     return right
 
 
-def _points(
-    chart: Chart, trials: Sequence[TrialRow], xs: Sequence[float], bottom: float, role: str, marker: str, label: str
-) -> None:
-    ys = [max(100 * trial.metrics["accuracy"], bottom) for trial in trials]
-    below = sum(100 * trial.metrics["accuracy"] < bottom for trial in trials)
+def _points(chart: Chart, trials: Sequence[TrialRow], xs: Sequence[float], bottom: float, worth: Worth) -> None:
+    ys = [max(worth.shown(trial.metrics), bottom) for trial in trials]
+    below = sum(worth.shown(trial.metrics) < bottom for trial in trials)
+    label = f"{worth.done} candidate"
     if below:
         label += f" ({below} far below, drawn at the edge)"
-    style = {"linestyle": "none", "marker": marker, "markersize": 6.5, "color": LIGHT[role], "alpha": 0.85, "zorder": 2}
+    style = {
+        "linestyle": "none",
+        "marker": "o",
+        "markersize": 6.5,
+        "color": LIGHT["trained"],
+        "alpha": 0.85,
+        "zorder": 2,
+    }
     if len(trials) > MOST_TIPS:
         chart.axes.plot(xs, ys, label=label, **style)  # type: ignore[arg-type]
         return
     for index, (trial, x, y) in enumerate(zip(trials, xs, ys, strict=True)):
-        tip = chart.tip(_describe(trial))
+        tip = chart.tip(_describe(trial, worth))
         chart.axes.plot([x], [y], label=label if index == 0 else "_", gid=tip, clip_on=False, **style)  # type: ignore[arg-type]
 
 
-def _front(chart: Chart, front: Sequence[Candidate], cost: str, unit: float) -> None:
+def _front(chart: Chart, front: Sequence[Candidate], cost: str, unit: float, worth: Worth) -> None:
     """With more than these two objectives the front has points that are no step of this line: they are dots only."""
-    points = sorted((candidate.metrics[cost] / unit, -100 * candidate.metrics["accuracy"]) for candidate in front)
+    points = sorted((candidate.metrics[cost] / unit, -worth.shown(candidate.metrics)) for candidate in front)
     steps: list[tuple[float, float]] = []
     for x, negative in points:
         if not steps or -negative > steps[-1][1]:
@@ -154,14 +160,14 @@ def _front(chart: Chart, front: Sequence[Candidate], cost: str, unit: float) -> 
     for index, candidate in enumerate(front):
         chart.axes.plot(
             [candidate.metrics[cost] / unit],
-            [100 * candidate.metrics["accuracy"]],
+            [worth.shown(candidate.metrics)],
             linestyle="none",
             marker="o",
             markersize=7.5,
             color=LIGHT["front"],
             label="_" if index else "Pareto front",
             zorder=4,
-            gid=chart.tip(f"on the Pareto front: {_describe(candidate)}"),
+            gid=chart.tip(f"on the Pareto front: {_describe(candidate, worth)}"),
         )
 
 
@@ -195,9 +201,9 @@ def _rejected(chart: Chart, run: Run, cost: str, unit: float, right: float, budg
     )
 
 
-def _describe(candidate: Candidate) -> str:
+def _describe(candidate: Candidate, worth: Worth) -> str:
     metrics = candidate.metrics
-    facts = [f"trial {candidate.number}", f"accuracy {100 * metrics['accuracy']:.2f} %"]
+    facts = [f"trial {candidate.number}", worth.told(metrics)]
     if "latency_ms" in metrics:
         facts.append(f"{metrics['latency_ms']:.3g} ms")
     if "params" in metrics:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nastk.budget import LATENCY, broken_limits
 from nastk.errors import UserError
-from nastk.objective import STEADY
+from nastk.objective import ACCURACY, SCORE, STEADY
 from nastk.outside import number_in
 from nastk.reports.run_config import limits, parse_config
 from nastk.reports.shipped import Shipped, read_shipped
@@ -43,6 +43,7 @@ class FinalRow:
         untested: classes that have no test image.
         baseline: name of the known network that it is; None for one that the search found.
         seconds: that its training took.
+        score: of the untrained network, where the search trained none.
     """
 
     key: str
@@ -63,6 +64,7 @@ class FinalRow:
     untested: tuple[str, ...] = ()
     baseline: str | None = None
     seconds: float | None = None
+    score: float | None = None
 
 
 def final_table(run: Path | Run) -> list[FinalRow]:
@@ -96,7 +98,8 @@ def _searched(best: Candidate) -> FinalRow:
         "search",
         metrics.get("params"),
         metrics.get("macs"),
-        metrics.get("accuracy"),
+        metrics.get(ACCURACY),
+        score=metrics.get(SCORE),
         latency_ms=latency,
         doubts={"fp32": "the machine was busy during the search"} if metrics.get(STEADY) == 0 else {},
     )
@@ -107,7 +110,7 @@ def _made(run: Run, key: str, candidate: Candidate | None) -> FinalRow:
     metrics = run.transfers.get(key, {})
     measured = number_in(metrics, "accuracy", where)
     accuracy = {} if measured is None else {"fp32": measured}
-    shipped = Shipped()
+    shipped, found = Shipped(), candidate.metrics if candidate is not None else {}
     if key in run.exports:
         shipped = read_shipped(run.exports[key], run.folder / "export" / key)
     row = FinalRow(
@@ -115,7 +118,8 @@ def _made(run: Run, key: str, candidate: Candidate | None) -> FinalRow:
         stage="exported" if key in run.exports else "transferred",
         params=_first(number_in(metrics, "params", where), shipped.params),
         macs=_first(number_in(metrics, "macs", where), shipped.macs),
-        search_accuracy=candidate.metrics.get("accuracy") if candidate is not None else None,
+        search_accuracy=found.get(ACCURACY),
+        score=found.get(SCORE),
         accuracy=accuracy | {file.precision: file.accuracy for file in shipped.files if file.accuracy is not None},
         latency_ms={file.precision: file.p50_ms for file in shipped.files if file.p50_ms is not None},
         size_bytes={file.precision: file.size_bytes for file in shipped.files if file.size_bytes is not None},

@@ -12,6 +12,7 @@ from nastk.files import cannot_write, write_bytes, write_text
 from nastk.genotype import Genotype
 from nastk.genotype.scaling import Scaling
 from nastk.genotype.stages import StageGenotype
+from nastk.objective import SCORE, quality
 from nastk.outside import read_json
 from nastk.reports import sections
 from nastk.reports.audit_section import audit_section
@@ -23,6 +24,7 @@ from nastk.reports.final_table import FinalRow, final_table
 from nastk.reports.page import card, header, page, paragraph
 from nastk.reports.run_config import limits, parse_config
 from nastk.reports.table_text import SHOWN_KEY, share
+from nastk.reports.worth import BY_SCORE, worth_of
 from nastk.runs.candidate import Candidate
 from nastk.runs.contents import Run, read_run
 
@@ -107,8 +109,8 @@ def _titled_candidates(run: Run) -> list[tuple[str, Genotype, str]]:
 
 
 def _best_candidates(run: Run) -> list[Candidate]:
-    """The chosen one, then the front, then the most accurate others."""
-    others = sorted(run.trained, key=lambda trial: -trial.metrics["accuracy"])
+    """The chosen one, then the front, then the best others."""
+    others = sorted(run.trained, key=lambda trial: -quality(trial.metrics))
     found: dict[str, Candidate] = {}
     for candidate in ((run.best,) if run.best is not None else ()) + run.front + tuple(others):
         found.setdefault(candidate.key, candidate)
@@ -118,6 +120,8 @@ def _best_candidates(run: Run) -> list[Candidate]:
 def _title(candidate: Candidate, place: int) -> str:
     accuracy = candidate.metrics.get("accuracy")
     told = f", {share(accuracy)} %" if accuracy is not None else ""
+    if SCORE in candidate.metrics:
+        told = f", {BY_SCORE.told(candidate.metrics)}"
     return f"{candidate.key[:SHOWN_KEY]} (trial {candidate.number}{told}{', chosen' if not place else ''})"
 
 
@@ -129,7 +133,8 @@ def _charts(run: Run, pareto: str) -> str:
     if cost_axis(run) is None:
         return curve
     note = "Rest the mouse on a point to see which candidate it is."
-    return f'<div class="pair">{card("Accuracy and cost", pareto, paragraph(note, "dim small"))}{curve}</div>'
+    heading = f"{worth_of(run.trained).name.capitalize()} and cost"
+    return f'<div class="pair">{card(heading, pareto, paragraph(note, "dim small"))}{curve}</div>'
 
 
 def _cells(drawings: Sequence[str]) -> str:

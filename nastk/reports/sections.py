@@ -27,6 +27,7 @@ from nastk.reports.table_text import (
     table_columns,
     table_notes,
 )
+from nastk.reports.worth import BY_SCORE, worth_of
 from nastk.runs.audit import FEWEST
 from nastk.runs.contents import Run
 from nastk.runs.trials import STATES
@@ -39,6 +40,7 @@ WHAT_STATES_MEAN = {
     "pruned": "training stopped early",
     "failed": "training failed",
 }
+OF_SCORES = {"complete": "scored, not trained", "failed": "could not be scored"}
 
 
 def duration(seconds: float) -> str:
@@ -56,7 +58,7 @@ def subtitle(run: Run, config: Mapping[str, Any]) -> str:
         parts.append(f"controller {controller_name(config)}")
     if run_seed(config) is not None:
         parts.append(f"seed {run_seed(config)}")
-    parts.append(f"{len(run.trained)} candidates trained in {len(run.trials)} trials")
+    parts.append(f"{len(run.trained)} candidates {worth_of(run.trained).done} in {len(run.trials)} trials")
     parts.append(f"{duration(sum(trial.seconds for trial in run.trials))} of searching")
     simulated = sum(trial.metrics.get("simulated_seconds", 0.0) for trial in run.trained)
     if simulated:
@@ -71,11 +73,11 @@ def headline(run: Run, rows: Sequence[FinalRow]) -> str:
     best = rows[0]
     precision = best.recommended or "fp32"
     accuracy = best.accuracy.get(precision)
-    told = (
-        (f"{share(accuracy)} %", f"test accuracy, {precision}")
-        if accuracy is not None
-        else (f"{share(best.search_accuracy)} %", "accuracy in the search (validation images)")
-    )
+    told = (f"{share(best.search_accuracy)} %", "accuracy in the search (validation images)")
+    if accuracy is not None:
+        told = (f"{share(accuracy)} %", f"test accuracy, {precision}")
+    elif best.score is not None:
+        told = (f"{best.score:.5g}", "score in the search (zero-cost, not trained)")
     latency = best.latency_ms.get(precision)
     network = "small network of the search" if best.stage == "search" else precision
     doubted = ": not trustworthy" if latency is not None and precision in best.doubts else ""
@@ -108,10 +110,12 @@ def networks(rows: Sequence[FinalRow]) -> str:
     heads = [column.name for column in columns]
     texts = list(zip(*(column.cells for column in columns), strict=True))
     left = [index for index, column in enumerate(columns) if column.left]
+    scored = any(row.score is not None for row in rows)
+    of_search = "the small network" + (", untrained: a score, no accuracy" if scored else " on validation images")
     note = (
         "Not transferred yet: parameters, MACs and latency are those of the small network of the search."
         if rows[0].stage == "search"
-        else "Accuracy per precision is that of the test images; search is the small network on validation images."
+        else f"Accuracy per precision is that of the test images; search is {of_search}."
     )
     if any(row.balanced_accuracy is not None for row in rows):
         note += " Balanced is the mean over the classes of fp32's accuracy on their test images."
@@ -153,7 +157,8 @@ def precisions(run: Run, rows: Sequence[FinalRow]) -> str:
 def states(run: Run) -> str:
     """Returns how many trials ended in each state, and why those that were not trained were not."""
     counts = Counter(trial.state for trial in run.trials)
-    lines = [[state, str(counts[state]), WHAT_STATES_MEAN[state]] for state in STATES if counts[state]]
+    meaning = WHAT_STATES_MEAN | (OF_SCORES if worth_of(run.trained) is BY_SCORE else {})
+    lines = [[state, str(counts[state]), meaning[state]] for state in STATES if counts[state]]
     stopped = [trial for trial in run.trials if trial.state in ("rejected", "pruned", "failed")]
     # Reasons that differ in their numbers only are one, shown by the first of them.
     alike = [(trial.state, re.sub(r"\d[\d.e+-]*", "#", trial.reason)) for trial in stopped]

@@ -86,6 +86,8 @@ def _read(folder: Path) -> SweptRun:
         raise UserError(f"{path}: no seed, expected a whole number; runs are compared seed by seed")
     trials = read_trials(folder / TRIALS)
     values = [trial.accuracy for trial in trials if trial.accuracy is not None]
+    if any(trial.score is not None for trial in trials):
+        raise UserError(f"{folder}: its candidates were scored and not trained; runs are compared by their accuracy")
     if not values:
         raise UserError(f"{folder}: no candidate was trained yet; finish the sweep, or take the folder out of it")
     return SweptRun(folder, _flat(config), controller_name(config), seed, best_so_far(values))

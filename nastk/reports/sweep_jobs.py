@@ -147,7 +147,8 @@ def _read(folder: Path, note: JobNote, common: set[str]) -> SweptJob:
     if not note.run or not (place / TRIALS).exists():
         return SweptJob(note, told, 0, None, ())
     run = read_run(place)
-    return SweptJob(note, told, len(run.trained), run.best, run.trained)
+    points = tuple(trial for trial in run.trained if trial.accuracy is not None)  # scores share no axis with them
+    return SweptJob(note, told, len(run.trained), run.best, points)
 
 
 def _cost(jobs: Sequence[SweptJob]) -> str | None:

@@ -59,7 +59,10 @@ def table_columns(rows: Sequence[FinalRow]) -> list[Column]:
         found.append(made("", "limit", lambda row: limits(row.size.limits)))
     if any(row.baseline for row in rows):
         found.append(made("", "training (s)", lambda row: NONE if row.seconds is None else f"{row.seconds:.1f}"))
-    found.append(made("accuracy (%)", "search", lambda row: share(row.search_accuracy)))
+    if any(row.score is not None for row in rows):
+        found.append(made("score", "search", lambda row: NONE if row.score is None else f"{row.score:.5g}"))
+    else:
+        found.append(made("accuracy (%)", "search", lambda row: share(row.search_accuracy)))
     if any(row.validation_accuracy is not None for row in rows):
         found.append(made("accuracy (%)", "held out", lambda row: share(row.validation_accuracy)))
     if any(row.balanced_accuracy is not None for row in rows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -47,23 +48,34 @@ class AuditedCell:
     Attributes:
         number: of the search's trial.
         key: the genotype's canonical key.
-        rank: its place among the search's candidates by accuracy, the best 0.
-        accuracy: in the search, 0 to 1.
+        rank: its place among the search's candidates, the best 0.
+        accuracy: in the search, 0 to 1; None where the search trained none.
         longer: trainings in the longer setting.
         again: trainings in the search's own setting with another seed.
+        score: in a search that trained none.
     """
 
     number: int
     key: str
     rank: int
-    accuracy: float
+    accuracy: float | None
     longer: tuple[Training, ...] = ()
     again: tuple[Training, ...] = ()
+    score: float | None = None
 
     def __post_init__(self) -> None:
         _check_share(self.accuracy)
         if not re.fullmatch(r"[\w-]{1,128}", self.key):
             raise UserError(f"key={self.key[:60]!r}: expected letters and digits")
+        if (self.accuracy is None) == (self.score is None):
+            raise UserError(f"accuracy={self.accuracy}, score={self.score}: expected one of them")
+        if self.score is not None and not math.isfinite(self.score):
+            raise UserError(f"score={self.score}: expected a finite number")
+
+    @property
+    def worth(self) -> float:
+        """What the search ranked it by."""
+        return self.accuracy if self.accuracy is not None else self.score or 0.0
 
     def trainings(self, kind: Kind) -> tuple[Training, ...]:
         """Returns those of one kind."""
@@ -87,7 +99,7 @@ class Audit:
 
     Attributes:
         settings: of the audit by name, with the number of epochs that null stands for.
-        epochs: of the search, None where a table answered.
+        epochs: of the search, None where a table answered or nothing was trained.
         candidates: how many the search had trained.
         cells: those chosen, the best of the search first.
         agreement: of the search with the longer training; None where there is no order to compare.
@@ -110,6 +122,11 @@ class Audit:
     def __post_init__(self) -> None:
         if len({cell.key for cell in self.cells}) < len(self.cells):
             raise UserError("cells: a key is there twice")
+
+    @property
+    def scored(self) -> bool:
+        """Whether the search ranked by a score and trained nothing."""
+        return any(cell.score is not None for cell in self.cells)
 
     @property
     def done(self) -> int:
@@ -137,8 +154,13 @@ def concluded(audit: Audit) -> Audit:
     again = [cell for cell in cells if cell.mean("again") is not None]
     noise = _agreement(again, "again", audit.candidates)
     values = [cell.mean("longer") or 0.0 for cell in cells]
-    left = f"Longer training leaves them at {100 * min(values):.2f} to {100 * max(values):.2f} %."
-    sentence = f"{verdict(longer, noise)} {left}"
+    trained = "Training" if audit.scored else "Longer training"
+    left = f"{trained} leaves them at {100 * min(values):.2f} to {100 * max(values):.2f} %."
+    said = verdict(longer, noise)
+    if audit.scored:
+        said = verdict(longer, None, "search by training (evaluator=training)")
+        said = f"The score of untrained cells against their accuracy after training: {said}"
+    sentence = f"{said} {left}"
     if reasons:
         sentence += f" {len(reasons)} of {len(audit.cells)} cells failed in it and are left out: {reasons[-1]}."
     return replace(audit, agreement=longer, noise=noise, sentence=sentence, finished=True)
@@ -173,6 +195,8 @@ def _made(kind: type[Made], data: Any, where: str) -> Made:
         raise UserError(f"{where.rstrip('.')}: {str(data)[:60]!r}, expected an object")
     hints, found = get_type_hints(kind), {}
     for name in [entry.name for entry in fields(kind)]:  # type: ignore[arg-type]
+        if name not in data and (kind, name) in ADDED:
+            continue
         if name not in data:
             raise UserError(f"{where}{name}: missing")
         value = data[name]
@@ -189,6 +213,7 @@ def _made(kind: type[Made], data: Any, where: str) -> Made:
         raise UserError(f"{where}{error}") from None
 
 
+ADDED = {(AuditedCell, "score")}  # that the files of before have not
 PARTS: Mapping[tuple[Any, str], type[Any]] = {
     (Audit, "cells"): AuditedCell,
     (Audit, "agreement"): Agreement,
@@ -200,7 +225,7 @@ PARTS: Mapping[tuple[Any, str], type[Any]] = {
 
 def _agreement(cells: Sequence[AuditedCell], kind: Kind, candidates: int) -> Agreement | None:
     values = [cell.mean(kind) or 0.0 for cell in cells]
-    return agreement([cell.accuracy for cell in cells], values, [cell.rank for cell in cells], candidates)
+    return agreement([cell.worth for cell in cells], values, [cell.rank for cell in cells], candidates)
 
 
 def _check_share(accuracy: float | None) -> None:

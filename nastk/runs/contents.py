@@ -52,8 +52,8 @@ class Run:
 
     @property
     def trained(self) -> tuple[TrialRow, ...]:
-        """Trials that trained a candidate to a result."""
-        return tuple(trial for trial in self.trials if trial.accuracy is not None)
+        """Trials that trained a candidate to a result, or scored one where nothing was trained."""
+        return tuple(trial for trial in self.trials if trial.accuracy is not None or trial.score is not None)
 
 
 def read_run(folder: Path) -> Run:

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast, get_args
 from nastk.console import visible
 from nastk.errors import UserError, unknown
 from nastk.files import append_line, write_text
+from nastk.objective import ACCURACY, SCORE
 from nastk.outside import ROWS, json_lines, number_in, parse_json, read_bytes
 from nastk.runs.candidate import Candidate, read_candidate
 from nastk.runs.schema import SCHEMA
@@ -72,8 +73,13 @@ class TrialRow(Candidate):
 
     @property
     def accuracy(self) -> float | None:
-        """Of a candidate that this trial trained; None for a duplicate or one without a result."""
-        return self.metrics.get("accuracy") if self.state in ("complete", "pruned") else None
+        """Of a candidate that this trial trained; None for a duplicate or one without a result, or only scored."""
+        return self.metrics.get(ACCURACY) if self.state in ("complete", "pruned") else None
+
+    @property
+    def score(self) -> float | None:
+        """Of a candidate that this trial scored and did not train; None for any other."""
+        return self.metrics.get(SCORE) if self.state == "complete" and ACCURACY not in self.metrics else None
 
 
 def append_row(folder: Path, row: Row) -> None:
@@ -138,8 +144,8 @@ def _trial(data: Any, where: str) -> TrialRow:
     state = data.get("state")
     if state not in STATES:
         raise unknown(f"state in {where}", state, STATES)
-    if state == "complete" and "accuracy" not in candidate.metrics:
-        raise UserError(f"{where}: a complete trial without an accuracy in its metrics")
+    if state == "complete" and not {ACCURACY, SCORE} & candidate.metrics.keys():
+        raise UserError(f"{where}: a complete trial without an accuracy or a score in its metrics")
     seconds = number_in(data, "seconds", where) or 0.0
     reason = str(data.get("reason") or "")
     return TrialRow(

@@ -24,6 +24,7 @@ FEWEST_DRAWS = 1000
 WORK = 4_000_000
 PRECISION = 0.001
 PAIRS_THAT_TELL = 10  # below 5 cells not even perfect order is rarer by chance than 2.5 %
+REMEDY = "search with longer training (evaluator.epochs) or on more images (data.subset)"
 
 Floats = NDArray[np.float64]
 
@@ -142,12 +143,13 @@ def ceiling(tau: float) -> float:
     return 2 / math.pi * math.asin(math.sqrt(between))
 
 
-def verdict(longer: Agreement | None, again: Agreement | None) -> str:
+def verdict(longer: Agreement | None, again: Agreement | None, remedy: str = REMEDY) -> str:
     """Returns what a user may conclude, in one or two sentences.
 
     Args:
         longer: the search's ranking against that of longer training; None where one of them has no order.
         again: the search's ranking against a repetition with other seeds; None where there is none.
+        remedy: what to do where the ranking was not shown to be one.
     """
     if longer is None:
         return "All cells came out alike in the search or in the longer training: there is no order to compare."
@@ -159,10 +161,8 @@ def verdict(longer: Agreement | None, again: Agreement | None) -> str:
     elif longer.pairs < PAIRS_THAT_TELL:
         return f"So few cells tell nothing: {told}. Audit at least 5, better 8 or more."
     else:
-        said = (
-            f"The search's setting was not shown to rank cells rather than noise: {told}. Audit more cells, or search "
-            "with longer training (evaluator.epochs) or on more images (data.subset)."
-        )
+        said = f"The search's setting was not shown to rank cells rather than noise: {told}."
+        said += f" Audit more cells, or {remedy}."
     return f"{said} {_noise(longer, again)}" if again is not None else said
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 
 from nastk.config.build import build, load_yaml, plain, shipped
+from nastk.jobs.search_parts import sampler_node
 
 MAX_ASKED = 20  # asks per evaluation before a search counts as out of ideas
 
@@ -23,9 +24,14 @@ class Result:
 
 
 def make_controller(name: str, seed: int, **fields: Any) -> optuna.samplers.BaseSampler:
-    """Builds a controller as `controller=<name>` does, from conf/controller/<name>.yaml, with some fields replaced."""
-    node = plain(load_yaml(shipped("conf") / "controller" / f"{name}.yaml")) | fields
-    sampler: optuna.samplers.BaseSampler = build(node, "controller", seed=seed)
+    """Builds a controller as `controller=<name>` does, from conf/controller/<name>.yaml, with some fields replaced.
+
+    Functions among the fields are handed over as the search hands them.
+    """
+    hooks = {field: value for field, value in fields.items() if callable(value)}
+    node = plain(sampler_node(load_yaml(shipped("conf") / "controller" / f"{name}.yaml"))) | fields
+    node = {field: value for field, value in node.items() if field not in hooks}
+    sampler: optuna.samplers.BaseSampler = build(node, "controller", seed=seed, **hooks)
     return sampler
 
 

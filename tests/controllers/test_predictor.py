@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from nastk.controllers import Predictor
+from nastk.controllers.described import standardised, trend
 from nastk.controllers.gaussian_process import GaussianProcesses, Inputs
 from nastk.controllers.predictor import log_expected_improvement, stretched
 from tests.controllers.driver import count_a, twelve
@@ -74,3 +75,37 @@ def test_a_description_of_the_network_helps_and_may_be_infinite() -> None:
 
     assert worth(encode=hook) > worth()
     assert worth(scores=hook) > worth()
+
+
+def test_what_cannot_be_scored_counts_as_the_worst_that_was_seen() -> None:
+    scores = np.array([[1.0], [3.0], [-math.inf], [5.0], [math.nan], [1e9]])
+    out = standardised(scores, 4)[:, 0]
+    assert out[:4].mean() == pytest.approx(0)
+    assert out[0] == out[2] == out[4]  # 1 is the least that was seen
+    assert out[0] < out[1] < out[3] < out[5] <= 4
+    assert (standardised(np.full((3, 1), math.nan), 2) == 0).all()
+
+
+def test_a_trend_follows_the_scores_and_is_flat_where_they_say_nothing() -> None:
+    rng = np.random.default_rng(0)
+    scores = standardised(rng.normal(size=(200, 2)), 100)
+    found = trend(scores, 3.0 * scores[:100, 0] + 7.0)
+    assert found == pytest.approx(3.0 * scores[:, 0] + 7.0, abs=0.3)
+    assert trend(scores, np.full(100, 7.0)) == pytest.approx(7.0)
+
+
+def test_only_a_shortlist_is_scored_for_a_proposal_and_nothing_twice() -> None:
+    scored: list[tuple[Any, ...]] = []
+
+    def score(choices: dict[str, Any]) -> list[float]:
+        scored.append(tuple(choices[name] for name in sorted(choices)))
+        return [count_a(choices)]
+
+    sampler = Predictor(0, start=5, scores=score, shortlist=3)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.optimize(lambda trial: count_a(twelve(trial)), n_trials=5)
+    assert scored == []
+    study.optimize(lambda trial: count_a(twelve(trial)), n_trials=1)
+    assert len(scored) == 5 + 3
+    study.optimize(lambda trial: count_a(twelve(trial)), n_trials=4)
+    assert len(set(scored)) == len(scored) <= 5 + 5 * 3

@@ -1,4 +1,4 @@
-"""Which candidates of a search a transfer trains: those of the Pareto front, then the most accurate of the others."""
+"""Which candidates of a search a transfer trains: those of the Pareto front, then the best of the others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from nastk.genotype import Genotype
+from nastk.objective import quality
 from nastk.runs.front import chosen
 from nastk.runs.trials import TRIALS, read_trials
 
@@ -22,11 +23,11 @@ def transfer_candidates(folder: Path, top: int) -> list[tuple[str, Genotype]]:
     front = len(found)
     if front < top:
         complete = [trial for trial in read_trials(folder / TRIALS) if trial.state == "complete"]
-        for trial in sorted(complete, key=lambda trial: (-trial.metrics["accuracy"], trial.number)):
+        for trial in sorted(complete, key=lambda trial: (-quality(trial.metrics), trial.number)):
             if len(found) < top:
                 found.setdefault(trial.key, trial.genotype)
         others = len(found) - front
-        filled = f"; filled up with the {others} next most accurate" if others else ""
-        short = f"; the search trained no more than {len(found)}" if len(found) < top else ""
+        filled = f"; filled up with the {others} next best" if others else ""
+        short = f"; the search has no more than {len(found)}" if len(found) < top else ""
         print(f"transfer: the Pareto front has {front} candidate(s), not {top}{filled}{short}", file=sys.stderr)
     return list(found.items())
