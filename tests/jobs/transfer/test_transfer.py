@@ -143,7 +143,7 @@ def test_a_front_that_is_too_small_is_filled_up_with_the_next_most_accurate(copy
     assert "the Pareto front has 1 candidate(s), not 3; filled up with the 2 next best" in again.err
     assert len(ranking(copy)) == 3
     more = run(capsys, "transfer", f"run={copy}", *TRANSFER, "transfer.top=5")
-    assert "the search trained no more than 3" in more.err
+    assert "the search has no more than 3" in more.err
 
 
 @pytest.mark.parametrize(
