@@ -41,11 +41,26 @@ class QuickDepthwise(nn.Conv2d):
     """A depthwise convolution for which `is_slow` holds, with a quicker backward; all else is the same."""
 
     def forward(self, input: Tensor) -> Tensor:
-        small = self.dilation[0] == 1 and (input.shape[-1] < LEAST_SIZE or input.numel() < LEAST_NUMBERS)
-        if small or torch.is_autocast_enabled("cpu"):
+        if torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
+                return self.forward(input.float())
+        if self.dilation[0] == 1 and (input.shape[-1] < LEAST_SIZE or input.numel() < LEAST_NUMBERS):
             return super().forward(input)
         result: Tensor = _Depthwise.apply(input, self.weight, self.stride[0], self.dilation[0])  # type: ignore[no-untyped-call]
         return result
+
+
+class SingleDepthwise(nn.Conv2d):
+    """A depthwise convolution that autocast leaves in float32: oneDNN's backward in bfloat16 takes 3 to 10 times as long.
+
+    Without autocast it is torch's own.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not torch.is_autocast_enabled("cpu"):
+            return super().forward(input)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input.float())
 
 
 class _Depthwise(torch.autograd.Function):

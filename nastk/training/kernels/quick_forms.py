@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from nastk.training.kernels.depthwise import QuickDepthwise, is_slow
+from nastk.training.kernels.depthwise import QuickDepthwise, SingleDepthwise, is_slow
 
 LEAST_KERNEL = 5
 LEAST_SIZE = 8
@@ -51,6 +51,8 @@ def quick_forms(network: nn.Module, device: torch.device) -> Iterator[None]:
 def _form(module: nn.Module) -> type[nn.Module] | None:
     if is_slow(module):
         return QuickDepthwise
+    if type(module) is nn.Conv2d and module.groups == module.in_channels > 1:
+        return SingleDepthwise
     if type(module) is nn.MaxPool2d and isinstance(module.kernel_size, int) and module.kernel_size >= LEAST_KERNEL:
         square = isinstance(module.stride, int) and isinstance(module.padding, int) and module.dilation == 1
         if square and not module.ceil_mode and not module.return_indices:

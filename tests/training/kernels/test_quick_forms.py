@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from nastk.networks import NetworkConfig, build_network
 from nastk.spaces import NasnetSpace, random_genotype
-from nastk.training.kernels.depthwise import QuickDepthwise
+from nastk.training.kernels.depthwise import QuickDepthwise, SingleDepthwise
 from nastk.training.kernels.quick_forms import QuickMaxPool, quick_forms
 
 CPU = torch.device("cpu")
@@ -86,3 +86,19 @@ def test_a_whole_network_has_the_same_gradients_and_statistics(seed: int) -> Non
         found.append((gradients, {name: value.clone() for name, value in network.named_buffers()}))
     for expected, values in zip(*found, strict=True):
         torch.testing.assert_close(values, expected, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize(("kernel", "form"), [(3, SingleDepthwise), (5, QuickDepthwise)])
+def test_autocast_leaves_depthwise_convolutions_in_float32(kernel: int, form: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(16, 16, kernel, padding=kernel // 2, groups=16, bias=False)
+    x = torch.randn(8, 16, 32, 32).contiguous(memory_format=torch.channels_last)
+    with quick_forms(convolution, CPU):
+        assert type(convolution) is form
+        expected = convolution(x)
+        of_weight = torch.autograd.grad(expected.sum(), convolution.weight)[0]
+        with torch.autocast("cpu", torch.bfloat16):
+            found = convolution(x)
+            assert convolution(x.bfloat16()).dtype == torch.float32
+        assert torch.equal(found, expected)
+        assert torch.equal(torch.autograd.grad(found.sum(), convolution.weight)[0], of_weight)
