@@ -51,7 +51,7 @@ class QuickDepthwise(nn.Conv2d):
 
 
 class SingleDepthwise(nn.Conv2d):
-    """A depthwise convolution that autocast leaves in float32: oneDNN's backward in bfloat16 takes 3 to 10 times as long.
+    """A depthwise convolution that autocast leaves in float32, as oneDNN is slow on its backward in bfloat16.
 
     Without autocast it is torch's own.
     """
