@@ -76,7 +76,7 @@ def _why_not(parts: SearchParts) -> str | None:
 
 
 class BudgetFit:
-    """Brings a candidate to the limits, and says what a candidate costs; nothing is measured twice.
+    """Brings a candidate to the limits, and says what a candidate costs; nothing is measured twice without need.
 
     Args:
         cost: measures an untrained genotype.
@@ -111,7 +111,18 @@ class BudgetFit:
     def _largest(self, genotype: StageGenotype) -> Genotype:
         forms = [scaling.genotype(genotype) for scaling in SCALINGS]
         place = last_that_fits(lambda index: self._fits(forms[index]), len(forms), SCALINGS.index(Scaling()))
-        return filled(forms[place], self._used) if place >= 0 else forms[0]
+        return forms[0] if place < 0 else self._confirmed(filled(forms[place], self._used), forms[place])
+
+    def _confirmed(self, full: StageGenotype, uniform: StageGenotype) -> Genotype:
+        """Returns what was filled up, where a fresh clock finds it within the limit too; else what it was made of.
+
+        Of all forms that were timed, the one chosen is one that looked quick.
+        """
+        if full == uniform or self._objective.max_latency_ms is None:
+            return full
+        slower = max(self(full), self._cost(full), key=lambda cost: cost[LATENCY])
+        self._known[full.key] = slower
+        return full if self._objective.violation(slower) is None else uniform
 
     def _fits(self, genotype: Genotype) -> bool:
         return self._used(genotype) <= 1

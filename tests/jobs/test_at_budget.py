@@ -89,6 +89,21 @@ def test_a_latency_stays_below_its_limit_and_a_busy_moment_is_measured_again() -
         assert max(one for one in row if one <= 0.99e5) <= params <= 0.99e5
 
 
+@pytest.mark.parametrize(("later", "kept"), [(1.0, True), (1.3, False)])
+def test_what_was_filled_up_has_to_be_quick_once_more(later: float, kept: bool) -> None:
+    times: dict[str, int] = {}
+
+    def cost(genotype: Genotype) -> Mapping[str, float]:
+        times[genotype.key] = times.get(genotype.key, 0) + 1
+        return {"latency_ms": counted(genotype)["params"] / 1e5 * (1.0 if times[genotype.key] < 2 else later)}
+
+    fit = BudgetFit(cost, Objective(max_latency_ms=0.8))
+    fitted = fit.fitted(proposed(0))
+    uniform = [scaling.genotype(proposed(0)) for scaling in SCALINGS]  # type: ignore[arg-type]
+    assert (fitted not in uniform) == kept
+    assert fit(fitted)["latency_ms"] <= 0.8
+
+
 def test_what_does_not_go_into_memory_does_not_fit() -> None:
     def cost(genotype: Genotype) -> Mapping[str, float]:
         found = counted(genotype)

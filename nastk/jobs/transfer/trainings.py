@@ -85,7 +85,7 @@ class Trainings:
 
     def rung(self, one: Sized, epochs: int) -> Rung:
         """Returns a network's scores on held-out images after the first so many epochs, trained now or before."""
-        known = finished_rung(one.place, epochs) or read_rung(one.place, epochs)
+        known = read_rung(one.place, epochs) or finished_rung(one.place, epochs)
         if known is not None:
             self._progress.skip(epochs - self._done(one, below=epochs))
             return known

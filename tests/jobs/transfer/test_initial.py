@@ -40,7 +40,7 @@ def plan(init: Beginnings, *limits: Limit) -> TransferPlan:
     sizing = Sizing(IMAGES, limits, {}, None, None)
     baselines: tuple[Baseline, ...] = made_for([NAME], IMAGES)
     training = (TransferSettings(), Digits(), RunSettings(), None)
-    return TransferPlan(1, sizing, *training, baselines=Baselines(baselines), init=init)
+    return TransferPlan(1, 1, sizing, *training, baselines=Baselines(baselines), init=init)
 
 
 def test_a_baseline_with_weights_of_its_own_has_its_published_size_and_gets_them(

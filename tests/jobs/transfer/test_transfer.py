@@ -137,7 +137,7 @@ def test_a_second_call_measures_and_trains_nothing(copy: Path, capsys: Capture) 
     assert {path: path.read_bytes() for path in copy.glob("transfer/*/*")} == before
 
 
-def test_a_front_that_is_too_small_is_filled_up_with_the_next_most_accurate(copy: Path, capsys: Capture) -> None:
+def test_a_front_that_is_too_small_is_filled_up_with_the_next_best(copy: Path, capsys: Capture) -> None:
     change(copy / "pareto.json", candidates=json.loads((copy / "pareto.json").read_text())["candidates"][:1])
     again = run(capsys, "transfer", f"run={copy}", *TRANSFER)
     assert "the Pareto front has 1 candidate(s), not 3; filled up with the 2 next best" in again.err
