@@ -16,6 +16,7 @@ from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
 from tests.deploy.networks import genotype, images, network
+from tests.marks import mostly_slow
 
 CONFIG = NetworkConfig(cells=1, filters=4, size=16)
 NAMES = sorted(path.stem for path in (shipped("conf") / "target").glob("*.yaml"))
@@ -69,7 +70,8 @@ def test_says_in_one_line_what_this_machine_lacks(name: str) -> None:
         assert reason is None or (reason and "\n" not in reason)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "remote"])
+# ExecuTorch compiles for a minute; test_mobile.py holds its files to the network every time.
+@pytest.mark.parametrize("name", mostly_slow(set(NAMES) - {"remote"}, usual=set(NAMES) - {"executorch"}))
 def test_writes_its_files_which_answer_like_the_network(name: str, source: Emittable, tmp_path: Path) -> None:
     target = built(name)
     try:
