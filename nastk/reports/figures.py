@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
@@ -12,7 +13,9 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
+WRAPPED = 24  # characters of a line of a legend that is too wide
 # Every role has a colour of its own, so that the SVG's colours can be turned back into roles, CSS variables.
 LIGHT = {
     "ink": "#1d2530",
@@ -97,12 +100,20 @@ def new_chart(x: str, y: str, label: str, wide: bool = False) -> Chart:
 
 
 def add_legend(chart: Chart, columns: int = 2) -> None:
-    """Puts the legend above the axes, where it covers nothing."""
+    """Puts the legend above the axes, where it covers nothing; what is wider than the figure has its labels wrapped."""
     handles, labels = chart.axes.get_legend_handles_labels()
-    if handles:
-        chart.figure.legend(
+    if not handles:
+        return
+
+    def drawn(labels: Sequence[str]) -> Legend:
+        return chart.figure.legend(
             handles, labels, loc="outside upper left", ncols=columns, frameon=False, labelcolor=LIGHT["ink"], fontsize=9
         )
+
+    legend = drawn(labels)
+    if legend.get_window_extent().width > chart.figure.bbox.width:
+        legend.remove()
+        drawn([textwrap.fill(label, WRAPPED) for label in labels])
 
 
 def to_png(chart: Chart) -> bytes:

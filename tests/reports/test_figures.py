@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nastk.reports.charts import pareto_chart, search_chart
-from nastk.reports.figures import DARK, LIGHT, css_variables, to_svg
+from nastk.reports.figures import DARK, LIGHT, add_legend, css_variables, new_chart, to_svg
 from nastk.runs.contents import Run, read_run
 from tests.reports import folders
 
@@ -55,3 +55,14 @@ def test_the_front_is_a_staircase_under_which_every_candidate_lies(run: Run) -> 
     for trial in run.trained:
         reached = [y for x, y in zip(xs, ys, strict=True) if x <= trial.metrics["latency_ms"]]  # type: ignore[arg-type]
         assert max(reached) >= 100 * trial.metrics["accuracy"] - 1e-9
+
+
+@pytest.mark.parametrize("label", ["short", "trained candidate (2 far below, drawn at the edge)"])
+def test_a_legend_is_no_wider_than_its_figure(label: str) -> None:
+    chart = new_chart("x", "y", "about")
+    for number in range(4):
+        chart.axes.plot([0, 1], [0, number], label=f"{label} {number}")
+    add_legend(chart)
+    (legend,) = chart.figure.legends
+    assert legend.get_window_extent().width <= chart.figure.bbox.width
+    assert len(legend.get_texts()) == 4
