@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from nastk.errors import UserError
 from nastk.files import write_json
-from nastk.outside import read_object
+from nastk.outside import number_in, read_object
+from nastk.training.outcome import METRICS
 
 SCHEMA = 1
 RUNGS = "rungs.json"
@@ -46,9 +47,24 @@ def read_rungs(folder: Path) -> list[Rung]:
         ) from None
 
 
-def read_rung(folder: Path, epochs: int) -> Rung | None:
-    """Returns the scores after so many epochs, None where they are not known; raises UserError for a damaged file."""
-    return next((one for one in read_rungs(folder) if one.epochs == epochs), None)
+def known_rung(folder: Path, epochs: int) -> Rung | None:
+    """Returns the scores after so many epochs, or those of a training that has come to its end.
+
+    Returns:
+        None where neither is known.
+
+    Raises:
+        UserError: a file is damaged, or the training held no images out.
+    """
+    found = next((one for one in read_rungs(folder) if one.epochs == epochs), None)
+    path = folder / METRICS
+    if found is not None or not path.exists():
+        return found
+    metrics = read_object(path)
+    scores = [number_in(metrics, name, str(path)) for name in Rung._fields[1:]]
+    if None in scores:
+        raise UserError(f"{path}: {', '.join(Rung._fields[1:])} missing; it was trained on all images, move it away")
+    return Rung(epochs, *(score for score in scores if score is not None))
 
 
 def begin_rungs(folder: Path) -> None:

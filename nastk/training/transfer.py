@@ -33,7 +33,7 @@ from nastk.training.job import Job
 from nastk.training.launcher import remove_job, train_in_ranks
 from nastk.training.outcome import METRICS, score_share, write_outcome
 from nastk.training.run_settings import RunSettings
-from nastk.training.rungs import Rung, begin_rungs, read_rung, write_rung
+from nastk.training.rungs import Rung, begin_rungs, known_rung, write_rung
 from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.share import Share
 from nastk.training.synchronised import synchronised
@@ -113,7 +113,7 @@ def train_rung(
     Returns:
         The scores, which are kept in the folder; nothing is trained where they are. Raises UserError as `train_final`.
     """
-    known = read_rung(folder, epochs)
+    known = known_rung(folder, epochs)
     if known is not None:
         return known
     own = data_at(data, int(genotype.own_network.get("size", 0)))

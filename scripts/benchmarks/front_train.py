@@ -24,7 +24,7 @@ from nastk.genotype import Genotype
 from nastk.jobs.transfer.baselines import Baseline, baseline_sizing, made_for
 from nastk.jobs.transfer.candidates import transfer_candidates
 from nastk.jobs.transfer.fitting import fitted_recipe, with_head
-from nastk.jobs.transfer.halving import finished_rung, halved
+from nastk.jobs.transfer.halving import halved
 from nastk.jobs.transfer.plan import TransferPlan, transfer_plan
 from nastk.jobs.transfer.sized import NoSizeFits, sized_network
 from nastk.networks import NetworkConfig
@@ -137,12 +137,8 @@ class Front:
         return left
 
     def _rung(self, network: Trained, epochs: int) -> Rung:
-        place = _place(network, 0)
-        known = finished_rung(place, epochs)
-        if known is not None:
-            return known
-        data = data_at(self._plan.data, network.network.size)
-        return train_rung(network.genotype, network.network, data, self._recipe(network, 0), place, epochs)
+        data, recipe = data_at(self._plan.data, network.network.size), self._recipe(network, 0)
+        return train_rung(network.genotype, network.network, data, recipe, _place(network, 0), epochs)
 
     def _recipe(self, network: Trained, seed: int) -> TransferSettings:
         held = dataclasses.replace(self._plan.recipe, holdout=True, seed=seed)

@@ -11,13 +11,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from nastk.errors import UserError
-from nastk.outside import number_in, read_object
 from nastk.training.record import RECORD
 from nastk.training.rungs import RUNGS, Rung
-from nastk.training.transfer import METRICS
 
 ENTRANTS = 8  # that nastk chooses, of which one is left: in all they train four times as long as one
 
@@ -75,18 +72,6 @@ def halved(
         print(f"transfer: after {stop.epochs} epochs {stop.keep} of {len(left)} go on: {line}", file=sys.stderr)
         left = [one for place, one in enumerate(left) if place in going]
     return left[:top]
-
-
-def finished_rung(folder: Path, epochs: int) -> Rung | None:
-    """Returns the scores of a training that is at its end already, None for another; raises UserError if damaged."""
-    path = folder / METRICS
-    if not path.exists():
-        return None
-    found: dict[str, Any] = read_object(path)
-    scores = [number_in(found, name, str(path)) for name in Rung._fields[1:]]
-    if None in scores:
-        raise UserError(f"{path}: {', '.join(Rung._fields[1:])} missing; it was trained on all images, move it away")
-    return Rung(epochs, *(float(score) for score in scores if score is not None))
 
 
 def begun_without(run: Path) -> bool:

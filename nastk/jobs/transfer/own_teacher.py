@@ -12,7 +12,7 @@ from nastk.jobs.transfer.plan import TransferPlan
 from nastk.jobs.transfer.progress import TransferProgress
 from nastk.networks import NetworkConfig
 from nastk.training.teacher import Teacher, trained_teacher
-from nastk.training.transfer import METRICS, Progress, TransferSettings, train_final
+from nastk.training.transfer import METRICS, TransferSettings, train_final
 
 FOLDER = "teacher"
 
@@ -53,8 +53,7 @@ def own_teacher(
     told = f"teacher {genotype.key[:8]}, {skeleton.told(wide.sizes)}"
     with TransferProgress(alone.epochs, quiet=bool(known)) as progress:
         progress.begin(told)
-        shown: Progress = lambda epoch, _, loss: progress.epoch(epoch, loss)  # noqa: E731
-        found = train_final(genotype, wide, plan.data, alone, place, shown, plan.run)
+        found = train_final(genotype, wide, plan.data, alone, place, progress.epoch, plan.run)
         held_out = found.get("validation_accuracy")
         seen = f"accuracy {held_out:.4f} on held-out images, " if held_out is not None else ""
         line = f"{seen}{found['params']:,} parameters, {found['seconds']:.0f} s of training{known}"

@@ -36,8 +36,8 @@ class TransferProgress:
         """Shows epochs as done that were done in another sitting."""
         self._bar.update(epochs)
 
-    def epoch(self, epoch: int, loss: float) -> None:
-        """Shows that so many epochs of the network under way are done."""
+    def epoch(self, epoch: int, epochs: int, loss: float) -> None:
+        """Shows an epoch of the network under way; a `nastk.training.transfer.Progress`."""
         self._move(epoch)
         self._bar.set_postfix_str(f"training loss {loss:.3f}{self._so_far()}")
 

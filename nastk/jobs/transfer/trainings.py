@@ -12,12 +12,12 @@ from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.jobs.loggers import Log, Logger, NoLogger
 from nastk.jobs.transfer.fitting import fitted_recipe
-from nastk.jobs.transfer.halving import finished_rung, stops
+from nastk.jobs.transfer.halving import stops
 from nastk.jobs.transfer.initial import begun
 from nastk.jobs.transfer.plan import TransferPlan
 from nastk.jobs.transfer.progress import TransferProgress
 from nastk.networks import NetworkConfig
-from nastk.training.rungs import Rung, read_rung, read_rungs
+from nastk.training.rungs import Rung, known_rung, read_rungs
 from nastk.training.teacher import Teacher
 from nastk.training.transfer import METRICS, train_final, train_rung
 from nastk.training.transfer_settings import TransferSettings
@@ -33,6 +33,11 @@ class Sized(NamedTuple):
     network: NetworkConfig
     place: Path
     baseline: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The baseline's name, or the key of what the search found."""
+        return self.baseline or self.genotype.key
 
     @property
     def told(self) -> str:
@@ -85,11 +90,11 @@ class Trainings:
 
     def rung(self, one: Sized, epochs: int) -> Rung:
         """Returns a network's scores on held-out images after the first so many epochs, trained now or before."""
-        known = read_rung(one.place, epochs) or finished_rung(one.place, epochs)
+        known = known_rung(one.place, epochs)
         if known is not None:
             self._progress.skip(epochs - self._done(one, below=epochs))
             return known
-        self._progress.begin(one.baseline or one.genotype.key, self._done(one, below=epochs))
+        self._progress.begin(one.name, self._done(one, below=epochs))
         with self._logger.opened(self._folder, self._log_name(one), one.network.to_dict()) as log:
             shown = functools.partial(self._epoch, log)
             recipe, initial = self._recipes[one.place], self._initials[one.place]
@@ -99,8 +104,7 @@ class Trainings:
     def full(self, one: Sized) -> Mapping[str, Any]:
         """Returns the metrics of a network that is trained to the end, now or before."""
         recipe = self._recipes[one.place]
-        name = one.baseline or one.genotype.key
-        self._progress.begin(name, self._done(one, below=recipe.epochs))
+        self._progress.begin(one.name, self._done(one, below=recipe.epochs))
         opened = (NoLogger() if one.place in self._known else self._logger).opened
         with opened(self._folder, self._log_name(one), one.network.to_dict()) as log:
             shown = functools.partial(self._epoch, log)
@@ -108,7 +112,7 @@ class Trainings:
             found = train_final(*given, initial=self._initials[one.place], teacher=self._teacher)
             log({f"transfer/{name}": found[name] for name in LOGGED if name in found}, recipe.epochs)
         before = " (trained before)" if one.place in self._known else ""
-        self._progress.end(name, recipe.epochs, found, f"transfer {one.told}: {_result(one.place, found)}{before}")
+        self._progress.end(one.name, recipe.epochs, found, f"transfer {one.told}: {_result(one.place, found)}{before}")
         return found
 
     def _done(self, one: Sized, below: int) -> int:
@@ -116,7 +120,7 @@ class Trainings:
         return max((rung.epochs for rung in read_rungs(one.place) if rung.epochs < below), default=0)
 
     def _epoch(self, log: Log, epoch: int, epochs: int, loss: float) -> None:
-        self._progress.epoch(epoch, loss)
+        self._progress.epoch(epoch, epochs, loss)
         log({"transfer/train_loss": loss}, epoch)
 
     @staticmethod

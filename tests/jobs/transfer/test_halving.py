@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nastk.errors import UserError
-from nastk.jobs.transfer.halving import Stop, begun_without, finished_rung, halved, stops
-from nastk.training.rungs import RUNGS, Rung, read_rung, write_rung
+from nastk.jobs.transfer.halving import Stop, begun_without, halved, stops
+from nastk.training.rungs import RUNGS, Rung, known_rung, write_rung
 from tests.commands import run
 
 Capture = pytest.CaptureFixture[str]
@@ -57,13 +57,18 @@ def test_the_better_half_goes_on_and_the_surer_one_of_equals(capsys: Capture) ->
 def test_scores_are_kept_by_epochs_and_a_damaged_file_is_named(tmp_path: Path) -> None:
     write_rung(tmp_path, Rung(10, 0.75, 1.0))
     write_rung(tmp_path, Rung(5, 0.5, 1.5))
-    assert read_rung(tmp_path, 5) == Rung(5, 0.5, 1.5)
-    assert read_rung(tmp_path, 7) is None
-    assert finished_rung(tmp_path, 10) is None
+    assert known_rung(tmp_path, 5) == Rung(5, 0.5, 1.5)
+    assert known_rung(tmp_path, 7) is None
+    (tmp_path / "metrics.json").write_text('{"validation_accuracy": 0.9, "validation_loss": 0.5}')
+    assert known_rung(tmp_path, 10) == Rung(10, 0.75, 1.0)
+    assert known_rung(tmp_path, 7) == Rung(7, 0.9, 0.5)
+    (tmp_path / "metrics.json").write_text('{"accuracy": 0.9}')
+    with pytest.raises(UserError, match="it was trained on all images"):
+        known_rung(tmp_path, 7)
     for damaged in ('{"rungs": [{"epochs": 5}]}', '{"schema": 1}', '{"rungs": 3}', "[]", "{"):
         (tmp_path / RUNGS).write_text(damaged)
         with pytest.raises(UserError, match=RUNGS):
-            read_rung(tmp_path, 5)
+            known_rung(tmp_path, 5)
 
 
 SEARCH = (
