@@ -30,9 +30,9 @@ class Scaling:
 
     def width_of(self, stage: Stage) -> int:
         """Returns the scaled channels of a stage; those of grouped convolutions remain a multiple of their groups."""
-        groups = stage.every_option.get("groups", 1)
-        divisor = math.lcm(self.divisor, groups if isinstance(groups, int) else 1)
-        return stage.width if self.width == 1 or not stage.width else divisible(stage.width * self.width, divisor)
+        if self.width == 1 or not stage.width:
+            return stage.width
+        return divisible(stage.width * self.width, channel_step(stage, self.divisor))
 
     def blocks(self, depth: int) -> int:
         """Returns the scaled number of blocks."""
@@ -79,6 +79,12 @@ class Scaling:
         if isinstance(value, tuple):
             return tuple(self.channels(item) if item else 0 for item in value)
         return self.channels(int(value)) if value else value
+
+
+def channel_step(stage: Stage, divisor: int = 8) -> int:
+    """Returns of what the channels of a stage are a multiple: of `divisor`, and of the groups of its convolutions."""
+    groups = stage.every_option.get("groups", 1)
+    return math.lcm(divisor, groups if isinstance(groups, int) else 1)
 
 
 def divisible(channels: float, divisor: int = 8) -> int:

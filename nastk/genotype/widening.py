@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from nastk.genotype.blocks import MOST_CHANNELS, block_named
+from nastk.genotype.scaling import channel_step
 from nastk.genotype.stages import GROUPS, MOST_DEPTH, Stage, StageGenotype
 
-DIVISOR = 8
 Step = Callable[[StageGenotype], StageGenotype]
 """Makes a larger genotype of one."""
 
@@ -33,8 +33,7 @@ def width_groups(genotype: StageGenotype) -> list[tuple[int, ...]]:
 
 def width_step(genotype: StageGenotype, group: Sequence[int]) -> int:
     """Returns by how many channels a group grows: eight, or what its groups of convolutions divide too."""
-    counts = [genotype.body[place].every_option.get("groups", 1) for place in group]
-    return math.lcm(DIVISOR, *(count for count in counts if isinstance(count, int)))
+    return math.lcm(*(channel_step(genotype.body[place]) for place in group))
 
 
 def widened(genotype: StageGenotype, group: Sequence[int]) -> StageGenotype:
@@ -69,8 +68,7 @@ def single_steps(genotype: StageGenotype) -> list[Step]:
 
     groups = sorted(width_groups(genotype), key=lambda group: _growth(genotype, genotype, group))
     body = range(len(genotype.stem), len(genotype.stem) + len(genotype.stages))
-    deep = [place for place in body if genotype.body[place].width and block_named(genotype.body[place].block).repeats]
-    return [*map(wider, groups), *(deeper(place) for place in deep if not _passes(genotype.body[place]))]
+    return [*map(wider, groups), *(deeper(place) for place in body if _deepens(genotype.body[place]))]
 
 
 def _growth(first: StageGenotype, latest: StageGenotype, group: Sequence[int]) -> float:
@@ -78,8 +76,10 @@ def _growth(first: StageGenotype, latest: StageGenotype, group: Sequence[int]) -
     return widened(latest, group).body[group[0]].width / first.body[group[0]].width
 
 
-def _passes(stage: Stage) -> bool:
-    return block_named(stage.block).passes
+def _deepens(stage: Stage) -> bool:
+    """Says whether another block of a stage is another layer of its network."""
+    family = block_named(stage.block)
+    return bool(stage.width) and family.repeats and not family.passes
 
 
 def _deepened(genotype: StageGenotype, place: int) -> StageGenotype:

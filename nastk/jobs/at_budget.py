@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from omegaconf import DictConfig
 
+from nastk.budget import LATENCY
 from nastk.checks import check_flag
 from nastk.deploy.cost.sources import PredictorLatency
 from nastk.errors import UserError
@@ -22,7 +23,7 @@ from nastk.genotype.scaling import Scaling
 from nastk.genotype.stages import StageGenotype
 from nastk.jobs.filling import filled
 from nastk.jobs.search_parts import SearchParts
-from nastk.jobs.transfer.sizing import LATENCY, MARGIN, last_that_fits, measured_at_ease
+from nastk.jobs.transfer.sizing import MARGIN, last_that_fits, measured_at_ease
 from nastk.objective import STEADY, Objective
 from nastk.spaces import StageSpace
 from nastk.study.stream import CostModel

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from nastk.budget import LATENCY
 from nastk.deploy.targets.target import Target
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 from nastk.objective import BEST
 
-LATENCY = "latency_ms"
 MEASURED = ("fp32", "int8")  # half precision is timed on GPUs only, where a target measures nothing else
 
 
@@ -22,11 +22,9 @@ class Quickest:
 
     Attributes:
         targets: the same target in each precision, by its name.
-        precision: "best", which no table of one precision is of.
     """
 
-    targets: dict[str, Target]
-    precision: str = BEST
+    targets: Mapping[str, Target]
 
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         """Returns the costs of the quickest file, and the latency of each, such as "latency_int8_ms"."""
@@ -37,9 +35,7 @@ class Quickest:
 
 def quickest(target: Target, precisions: Sequence[str] = MEASURED) -> Quickest:
     """Returns what measures a target's files; raises UserError where it writes not all of them, or times one only."""
-    fields = {field.name: field for field in dataclasses.fields(target)}  # type: ignore[arg-type]
-    missing = [name for name in precisions if name not in target.files]
-    if missing or "precision" not in fields:
+    if not hasattr(target, "precision") or not all(name in target.files for name in precisions):
         wanted, found = " and ".join(precisions), ", ".join(target.files)
         raise UserError(f"objective.precision={BEST}: target {target.name} writes {found}, expected {wanted}")
     return Quickest({name: dataclasses.replace(target, precision=name) for name in precisions})  # type: ignore[type-var]

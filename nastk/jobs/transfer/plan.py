@@ -37,8 +37,8 @@ from nastk.spaces import StageSpace
 from nastk.training.class_weights import check_count
 from nastk.training.teacher import Teacher
 from nastk.training.transfer import RunSettings, TransferSettings
+from nastk.training.transfer_settings import AUTO
 
-AUTO = "auto"
 MOST_NETWORKS = 1000
 SIZES = ("cells", "filters", "depth_multiplier", "width_multiplier")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from nastk.budget import LATENCY
 from nastk.deploy.cost.sources import Costing
 from nastk.errors import UserError
 from nastk.files import cannot_write, write_json
@@ -16,7 +17,6 @@ from nastk.genotype import Genotype
 from nastk.genotype.skeleton import skeleton_named
 from nastk.jobs.transfer.size_choice import Sizing, SkeletonSizing
 from nastk.jobs.transfer.sizing import (
-    LATENCY,
     Limit,
     NetworkSize,
     NothingFits,

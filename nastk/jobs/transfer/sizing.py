@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from nastk.budget import LATENCY
 from nastk.genotype.skeleton import CELLS, FILTERS, Number
 
 DEPTH, WIDTH = 1.2, 1.1
 RUNGS = 4  # sizes for each unit of phi
 REACH = 64  # units of phi to either side: from the smallest network to the largest, wherever the search was
-LATENCY = "latency_ms"
 # A latency of the search for a size must stay so far below its limit: it is measured again, and a clock is noisy.
 MARGIN = 0.03
 DOUBT = 10.0  # times the limit: what took longer is too slow however busy the machine was

@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from nastk.budget import LATENCY
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.jobs.parts import make_logger, run_config
@@ -23,7 +24,7 @@ from nastk.jobs.transfer.own_teacher import own_teacher
 from nastk.jobs.transfer.plan import TransferPlan, transfer_plan
 from nastk.jobs.transfer.size_choice import Sizing
 from nastk.jobs.transfer.sized import NoSizeFits, measured_cost, recorded_cost, sized_network
-from nastk.jobs.transfer.sizing import LATENCY, TooLarge
+from nastk.jobs.transfer.sizing import TooLarge
 from nastk.jobs.transfer.trainings import Sized, Trainings
 from nastk.outside import number_in
 from nastk.runs.baselines import BaselineRecord, BegunBaselines, write_baseline, write_begun
