@@ -31,16 +31,22 @@ class Outcome:
 
 def run(capsys: pytest.CaptureFixture[str], entry: str, *arguments: str) -> Outcome:
     """Runs `python -m nastk.<entry> <arguments>`."""
-    module = importlib.import_module(f"nastk.{entry}")
-    before = sys.argv
-    sys.argv = [f"nastk.{entry}", *arguments]
     capsys.readouterr()
     code = 0
     try:
-        module.main()
+        call(entry, *arguments)
     except SystemExit as stop:
         code = int(stop.code or 0)
-    finally:
-        sys.argv = before
     printed = capsys.readouterr()
     return Outcome(code, printed.out, re.sub(r"\x1b\[[0-9;]*m", "", printed.err))
+
+
+def call(entry: str, *arguments: str) -> None:
+    """Runs `python -m nastk.<entry> <arguments>` where nothing is captured, as in a fixture of a module."""
+    module = importlib.import_module(f"nastk.{entry}")
+    before = sys.argv
+    sys.argv = [f"nastk.{entry}", *arguments]
+    try:
+        module.main()
+    finally:
+        sys.argv = before

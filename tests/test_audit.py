@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 
 from nastk.runs.audit import Audit, read_audit
 from nastk.runs.folder import held
-from tests.commands import run
+from tests.commands import call, run
 from tests.reports import folders
 from tests.test_tabular_search import SPACE, table
 
@@ -35,12 +35,8 @@ AUDIT = ("cells=4", "epochs=2")
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny search."""
-    from nastk import search
-
     folder = tmp_path_factory.mktemp("searched") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["search", f"run={folder}", *SEARCH])
-        search.main()
+    call("search", f"run={folder}", *SEARCH)
     return folder
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.commands import run
+from tests.commands import call, run
 from tests.data.files import write_image_folder
 
 Capture = pytest.CaptureFixture[str]
@@ -28,12 +28,8 @@ TRANSFER = ("baselines=[]", "training.epochs=1", "training.threads=1", "transfer
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of one tiny pipeline run."""
-    from nastk import pipeline
-
     folder = tmp_path_factory.mktemp("whole") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["pipeline", f"run={folder}", *SEARCH, *TRANSFER])
-        pipeline.main()
+    call("pipeline", f"run={folder}", *SEARCH, *TRANSFER)
     return folder
 
 

@@ -12,7 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from nastk.config.build import load_yaml
-from tests.commands import run
+from tests.commands import call, run
 from tests.data.files import write_image_folder
 
 Capture = pytest.CaptureFixture[str]
@@ -30,13 +30,9 @@ FINAL = (
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with images, of 12 pixels where nothing resizes them, and a run on them."""
-    from nastk import search
-
     place = tmp_path_factory.mktemp("searched")
     root = write_image_folder(place / "set", ("train", "val", "test"), each=8)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["search", f"run={place / 'run'}", f"data.root={root}", *SEARCH])
-        search.main()
+    call("search", f"run={place / 'run'}", f"data.root={root}", *SEARCH)
     return place
 
 

@@ -29,7 +29,7 @@ from nastk.reports import final_table, format_table
 from nastk.reports.table_text import table_notes
 from nastk.runs.baselines import BaselineRecord, write_baseline
 from nastk.runs.contents import read_run
-from tests.commands import run
+from tests.commands import call, run
 
 Capture = pytest.CaptureFixture[str]
 
@@ -47,13 +47,9 @@ USUAL = targets.Target.baselines
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a pipeline run with one baseline that fits and one that does not."""
-    from nastk import pipeline
-
     folder = tmp_path_factory.mktemp("whole") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        words = [f"run={folder}", *SEARCH, *RECIPE, *QUICK, f"baselines=[{NAME},{TOO_LARGE}]"]
-        patch.setattr("sys.argv", ["pipeline", *words])
-        pipeline.main()
+    words = [f"run={folder}", *SEARCH, *RECIPE, *QUICK, f"baselines=[{NAME},{TOO_LARGE}]"]
+    call("pipeline", *words)
     return folder
 
 

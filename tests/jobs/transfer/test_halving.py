@@ -11,7 +11,7 @@ import pytest
 from nastk.errors import UserError
 from nastk.jobs.transfer.halving import Stop, begun_without, halved, stops
 from nastk.training.rungs import RUNGS, Rung, known_rung, write_rung
-from tests.commands import run
+from tests.commands import call, run
 
 Capture = pytest.CaptureFixture[str]
 
@@ -83,12 +83,8 @@ WORDS = (
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from nastk import search
-
     folder = tmp_path_factory.mktemp("searched") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["search", f"run={folder}", *SEARCH])
-        search.main()
+    call("search", f"run={folder}", *SEARCH)
     return folder
 
 

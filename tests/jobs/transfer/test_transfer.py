@@ -12,7 +12,7 @@ import pytest
 from nastk.reports import final_table
 from nastk.runs.folder import named_run
 from nastk.training.teacher import trained_teacher
-from tests.commands import run
+from tests.commands import call, run
 
 Capture = pytest.CaptureFixture[str]
 
@@ -26,12 +26,8 @@ TRANSFER = ("baselines=[]", "training.epochs=1", "training.threads=1", "transfer
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a pipeline run with a limit on the parameters and three networks."""
-    from nastk import pipeline
-
     folder = tmp_path_factory.mktemp("whole") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["pipeline", f"run={folder}", *SEARCH, *TRANSFER])
-        pipeline.main()
+    call("pipeline", f"run={folder}", *SEARCH, *TRANSFER)
     return folder
 
 
