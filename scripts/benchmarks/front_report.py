@@ -194,16 +194,17 @@ def _seconds(place: Path) -> dict[str, float]:
 
 
 def _plot(found: dict[Point, list[Line]], path: Path) -> None:
-    figure, axes = plt.subplots(1, len(found), figsize=(5 * len(found), 4), squeeze=False)
+    figure, axes = plt.subplots(1, len(found), figsize=(6 * len(found), 4), squeeze=False)
     for axis, (point, lines) in zip(axes[0], found.items(), strict=True):
-        for one in lines:
-            if not one.accuracy:
-                continue
+        drawn = sorted((one for one in lines if one.accuracy), key=lambda one: statistics.fmean(one.latency_ms))
+        for number, one in enumerate(drawn, start=1):
             mean = statistics.fmean(one.latency_ms), 100 * one.mean
             spread = 100 * statistics.stdev(one.accuracy) if len(one.accuracy) > 1 else 0
             marker, colour = ("s", "#0072b2") if one.found else ("o", "#d55e00")
-            axis.errorbar(*mean, yerr=spread, fmt=marker, color=colour, capsize=3)
-            axis.annotate(one.name.removeprefix(FOUND), mean, textcoords="offset points", xytext=(6, 4), fontsize=8)
+            name = f"{number}  {one.name.removeprefix(FOUND)}"
+            axis.errorbar(*mean, yerr=spread, fmt=marker, color=colour, capsize=3, label=name)
+            axis.annotate(str(number), mean, textcoords="offset points", xytext=(6, 4), fontsize=8)
+        axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
         axis.set(title=point.name, xlabel=f"p50, {point.precision} (ms)", ylabel="test accuracy (%)")
         axis.margins(0.25)
     figure.tight_layout()
