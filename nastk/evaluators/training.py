@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 import time
@@ -14,15 +13,13 @@ import torch
 
 from nastk.checks import MOST, check_number, check_whole
 from nastk.data.images import DataSource
-from nastk.data.search_record import search_record
-from nastk.data.sized import PartsBySize
-from nastk.data.subsets import Drawn
 from nastk.data.summary import data_lines
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
-from nastk.evaluators import EvaluationFailed, Evaluator, Report
+from nastk.evaluators import EvaluationFailed, Report
 from nastk.evaluators.int8 import check_int8, int8_accuracy
 from nastk.evaluators.network_settings import network_for
+from nastk.evaluators.of_images import ImageEvaluator
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
 from nastk.objective import INT8_ACCURACY
@@ -30,20 +27,19 @@ from nastk.seeds import derive_seed
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches, in_order
 from nastk.training.class_weights import check_count, class_weights
-from nastk.training.device import choose_device, place
+from nastk.training.device import place
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.first_step import StepCost, first_step
 from nastk.training.fit import fit
 from nastk.training.scoring import scores
 from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.settings import TrainingSettings
-from nastk.zero_cost.scoring import batch_of
 
 CPU = torch.device("cpu")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingEvaluator(TrainingSettings, Evaluator):
+class TrainingEvaluator(TrainingSettings, ImageEvaluator):
     """Trains each candidate alike: same images, same recipe, a seed of its own that follows from `seed` and its key.
 
     So a candidate's result depends on nothing that was evaluated before it, and comes out the same again on one
@@ -89,10 +85,6 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
         check_count(self.class_weights, len(self.data.classes))
         _ = self.network_config, self._device
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Returns the fields alone: another process reads the images itself."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-
     @cached_property
     def network_config(self) -> NetworkConfig:
         """The network that candidates are built as; measure their cost on this one."""
@@ -108,34 +100,9 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
         """How many images of each class a candidate is scored on."""
         return [int(count) for count in self._drawn.validation.y.bincount(minlength=len(self.data.classes))]
 
-    def carried(self, device: str | None = None) -> TrainingEvaluator:
-        """Returns this evaluator as another machine takes it, which has no files of the data set.
-
-        The images go along where they are in memory; where they are decoded batch by batch, the files are read there.
-
-        Args:
-            device: that it trains on there; None for the one that is set.
-        """
-        data = self._images.carried(self.resolutions)
-        evaluator = copy.copy(self)  # the fields alone, unchecked: a device that is there need not be here
-        vars(evaluator).update(data=data, device=device or self.device)
-        return evaluator
-
-    def batch_of(self, size: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns some of the images that candidates are trained on, each class in proportion; see `Evaluator`."""
-        return batch_of(self._images.at(size), count, self.seed, self._device)
-
-    def data_record(self) -> dict[str, Any]:
-        """Returns which images candidates are trained and scored on, for data.json; see `search_record`."""
-        return search_record(self.data, self.seed, self._drawn, self._images.own.normalisation)
-
     def data_lines(self) -> list[str]:
         """Returns what a user is told of the images; raises UserError where the test part is not what it should be."""
         return data_lines(self.data, self._drawn, flip=self.augmentation(self.data.crop, self.data.flip).flip)
-
-    def skipped_images(self) -> int:
-        """Returns how many images could not be decoded so far and were left out."""
-        return len(self.data.skipped.found)
 
     def evaluate(self, genotype: Genotype, report: Report) -> dict[str, float]:
         """Trains and validates one candidate.
@@ -215,18 +182,6 @@ class TrainingEvaluator(TrainingSettings, Evaluator):
             labels=torch.cat(labels),
             target=target,
         )
-
-    @cached_property
-    def _images(self) -> PartsBySize:
-        return PartsBySize(self.data, self.seed, self._device)
-
-    @property
-    def _drawn(self) -> Drawn:
-        return self._images.own.drawn
-
-    @cached_property
-    def _device(self) -> torch.device:
-        return choose_device(self.device)
 
     def first_step(self, genotype: Genotype, threads: int | None = None) -> StepCost:
         """Returns what a step of this training takes, timed on images without content; see `first_step`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 import time
@@ -10,28 +9,25 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from nastk.checks import MOST, check_whole
 from nastk.data.images import DataSource
-from nastk.data.search_record import search_record
-from nastk.data.sized import PartsBySize
 from nastk.data.summary import data_lines
 from nastk.errors import UserError
-from nastk.evaluators import EvaluationFailed, Evaluator, Report
+from nastk.evaluators import EvaluationFailed, Report
 from nastk.evaluators.network_settings import network_for
+from nastk.evaluators.of_images import ImageEvaluator
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 from nastk.objective import SCORE
-from nastk.training.device import choose_device
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.seeds import threads_set
-from nastk.zero_cost.scoring import batch_of, check_proxies, log_scores
+from nastk.zero_cost.scoring import check_proxies, log_scores
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ZeroCostEvaluator(Evaluator):
+class ZeroCostEvaluator(ImageEvaluator):
     """Ranks candidates by the sum of the logarithms of their proxies, which is the order of their product.
 
     So a score hangs on the candidate alone and stays what it is as others come, where ranks or deviations among the
@@ -69,10 +65,6 @@ class ZeroCostEvaluator(Evaluator):
             check_whole("evaluator.threads", self.threads, 1, 1024)
         _ = self.network_config, self._device
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Returns the fields alone: another process reads the images itself."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-
     @cached_property
     def network_config(self) -> NetworkConfig:
         """The network that candidates are built as; measure their cost on this one."""
@@ -103,29 +95,11 @@ class ZeroCostEvaluator(Evaluator):
         logarithms = {f"log_{name}": value for name, value in found.items()}
         return {SCORE: sum(found.values()), **logarithms, "score_seconds": time.perf_counter() - start}
 
-    def batch_of(self, size: int, count: int) -> tuple[Tensor, Tensor]:
-        """Returns some of the training images; see `Evaluator`."""
-        return batch_of(self._images.at(size), count, self.seed, self._device)
-
-    def carried(self, device: str | None = None) -> ZeroCostEvaluator:
-        """Returns this evaluator with its images, as another machine takes it; see `Evaluator`."""
-        evaluator = copy.copy(self)  # the fields alone, unchecked: a device that is there need not be here
-        vars(evaluator).update(data=self._images.carried(self.resolutions), device=device or self.device)
-        return evaluator
-
-    def data_record(self) -> dict[str, Any]:
-        """Returns which images the batch is drawn from, and which a training would be scored on, for data.json."""
-        return search_record(self.data, self.seed, self._images.own.drawn, self._images.own.normalisation)
-
     def data_lines(self) -> list[str]:
         """Returns what a user is told of the images; raises UserError where the test part is not what it should be."""
-        proxies, count = " + ".join(self.proxies), min(self.batch, len(self._images.own.drawn.train))
+        proxies, count = " + ".join(self.proxies), min(self.batch, len(self._drawn.train))
         said = f"search: candidates are not trained; their score is {proxies} in logarithms, of {count} training images"
-        return [*data_lines(self.data, self._images.own.drawn, flip=bool(self.data.flip)), said]
-
-    def skipped_images(self) -> int:
-        """Returns how many images could not be decoded so far and were left out."""
-        return len(self.data.skipped.found)
+        return [*data_lines(self.data, self._drawn, flip=bool(self.data.flip)), said]
 
     def _batch(self, size: int) -> tuple[Tensor, Tensor]:
         if size not in self._batches:
@@ -135,11 +109,3 @@ class ZeroCostEvaluator(Evaluator):
     @cached_property
     def _batches(self) -> dict[int, tuple[Tensor, Tensor]]:
         return {}
-
-    @cached_property
-    def _images(self) -> PartsBySize:
-        return PartsBySize(self.data, self.seed, self._device)
-
-    @cached_property
-    def _device(self) -> torch.device:
-        return choose_device(self.device)
