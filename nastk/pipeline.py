@@ -16,8 +16,8 @@ def pipeline(config: DictConfig) -> None:
     """Runs every step on one run folder and ends with the table; what is trained or exported is not made again."""
     from nastk.jobs.pipeline import run_pipeline
 
-    table, page = run_pipeline(config)
-    print(f"\n{table}\n\nReport: {page}")
+    finished = run_pipeline(config)
+    print(f"\n{finished.table}\n\nReport: {finished.page}")
 
 
 if __name__ == "__main__":

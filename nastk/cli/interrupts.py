@@ -12,9 +12,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+WHOLE = "wish"  # the entry point of the job as a whole, which has no name on the command line
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SECONDS = 4.0  # for an orderly end; a computation that hears nothing for so long is ended with the process
 TOGETHER = 0.5  # a signal that is sent to a process and to its group comes twice
@@ -39,7 +41,14 @@ def command_to_go_on(entry: str, words: Sequence[str]) -> str:
     """
     given = {word.partition("=")[0].lstrip("+") for word in words}
     more = [f"{name}={value}" for name, value in _settings.items() if name not in given]
-    return shlex.join(["python", "-m", f"nastk.{entry}", *words, *more])
+    return shlex.join([*command_words(entry), *words, *more])
+
+
+def command_words(entry: str) -> list[str]:
+    """Returns how a command line for an entry point begins: as the one of this process, `nastk` or `python -m`."""
+    if Path(sys.argv[0]).name == "nastk":
+        return ["nastk"] if entry == WHOLE else ["nastk", entry]
+    return ["python", "-m", "nastk" if entry == WHOLE else f"nastk.{entry}"]
 
 
 @contextlib.contextmanager

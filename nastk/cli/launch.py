@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hydra
@@ -19,7 +19,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from nastk.cli.foreign_config import check_command_line
-from nastk.cli.interrupts import command_to_go_on, goes_on_with, stoppable
+from nastk.cli.help import help_text
+from nastk.cli.interrupts import command_to_go_on, command_words, goes_on_with, stoppable
 from nastk.cli.mistakes import told_in_one_line
 from nastk.cli.passwords import refuse_passwords
 from nastk.cli.run_words import words_for_run
@@ -36,18 +37,40 @@ PATHS = (
 )
 
 
+def _as_given(words: Sequence[str]) -> Sequence[str]:
+    return words
+
+
 @console
-def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
+def launch(
+    config_name: str, job: Callable[[DictConfig], None], meant: Callable[[Sequence[str]], Sequence[str]] = _as_given
+) -> None:
     """Composes the configuration from the command line and runs `job` on it.
 
     Exits with 2 and one line on a user's mistake, with 130 after Ctrl-C and 143 after SIGTERM, and says how to go on; a
     bug keeps its traceback.
+
+    Args:
+        config_name: of the entry point's settings in conf/.
+        job: gets the configuration.
+        meant: returns the words that stand for those of the command line.
     """
+    given = sys.argv[1:]
+    with told_in_one_line(config_name):
+        text = help_text(config_name, given)
+        if text is None:
+            refuse_passwords(given)
+            _launch(config_name, job, given, meant(given))
+        else:
+            print(text)
+
+
+def _launch(config_name: str, job: Callable[[DictConfig], None], given: list[str], meant: Sequence[str]) -> None:
+    """Does what `launch` says, with the words that Hydra is to read."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and the lines below are ours
     silence_libraries()
     register_spaces()
-    given = sys.argv[1:]
-    words = _words(given, config_name)
+    words = _words(list(meant), config_name)
     sys.argv[1:] = [word for word in words if not word.startswith(f"{SETTING}=")]
     mistakes: list[UserError | OSError | OmegaConfBaseException] = []
 
@@ -66,16 +89,14 @@ def launch(config_name: str, job: Callable[[DictConfig], None]) -> None:
             mistakes.append(error)
 
     entry = hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=config_name)(kept_from_hydra)
-    with told_in_one_line(config_name):
-        refuse_passwords(given)
-        trust([name for word in words if word.startswith(f"{SETTING}=") for name in _names(word)])
-        added = os.environ.get(VARIABLE)
-        check_command_line(sys.argv[1:], config_name)
-        with stoppable(lambda: command_to_go_on(config_name, given)):
-            sweep, sys.argv[1:] = begun_sweep(sys.argv[1:], config_name)
-            _run(entry, sweep, config_name)
-            if mistakes:
-                raise mistakes[0]
+    trust([name for word in words if word.startswith(f"{SETTING}=") for name in _names(word)])
+    added = os.environ.get(VARIABLE)
+    check_command_line(sys.argv[1:], config_name)
+    with stoppable(lambda: command_to_go_on(config_name, given)):
+        sweep, sys.argv[1:] = begun_sweep(sys.argv[1:], config_name)
+        _run(entry, sweep, config_name)
+        if mistakes:
+            raise mistakes[0]
 
 
 def _words(given: list[str], config_name: str) -> list[str]:
@@ -113,8 +134,12 @@ def _run_sweep(sweep: Sweep, entry: Callable[[], Any], config_name: str) -> None
 
 def say_next(entry: str, **given: object) -> None:
     """Prints the command for the next step, quoted for a shell."""
-    arguments = " ".join(shlex.quote(f"{name}={value}") for name, value in given.items())
-    print(f"Next: python -m nastk.{entry} {arguments}")
+    print(f"Next: {command(entry, **given)}")
+
+
+def command(entry: str, **given: object) -> str:
+    """Returns a command line, quoted for a shell."""
+    return shlex.join([*command_words(entry), *(f"{name}={value}" for name, value in given.items())])
 
 
 def silence_libraries() -> None:

@@ -72,7 +72,7 @@ def begun_sweep(words: Sequence[str], config_name: str) -> tuple[Sweep | None, l
         folder = _new_folder(str(first.get("runs", "runs")), config_name)
         # Beside the other settings: argparse takes no words after an option that follows some.
         place = next((index for index, word in enumerate(words) if word in overrides), len(words))
-        words = [*words[:place], f"hydra.sweep.dir={_quoted(str(folder))}", *words[place:]]
+        words = [*words[:place], f"hydra.sweep.dir={quoted(str(folder))}", *words[place:]]
     plan_jobs(folder, own)
     return Sweep(folder, own), list(words)
 
@@ -179,6 +179,7 @@ def _make(folder: Path, exist_ok: bool) -> None:
         raise cannot_write(folder, error) from None
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Returns a text as Hydra reads one, whatever is in it."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

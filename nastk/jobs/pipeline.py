@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from omegaconf import DictConfig, open_dict
 
@@ -24,8 +24,20 @@ from nastk.reports.table_text import table_notes
 Result = TypeVar("Result")
 
 
-def run_pipeline(config: DictConfig) -> tuple[str, Path]:
-    """Returns the final table as text, and the path of the report.
+class Finished(NamedTuple):
+    """What a pipeline comes to: its run folder, the final table as text, the path of the report."""
+
+    folder: Path
+    table: str
+    page: Path
+
+
+def run_pipeline(config: DictConfig, begin: Callable[[DictConfig], None] | None = None) -> Finished:
+    """Runs the steps; returns what they come to.
+
+    Args:
+        config: of all of them.
+        begin: gets the settings of a run that goes on, or those given, when they were checked.
 
     Raises:
         UserError: a step's; a mistake in the settings of any step is found before the first one starts.
@@ -35,6 +47,8 @@ def run_pipeline(config: DictConfig) -> tuple[str, Path]:
     transfer_plan(config, config)
     export_plan(config)
     bench_plan(config)
+    if begin is not None:
+        begin(config)
     with open_dict(config):
         config.run = str(_step("1/5 search", run_search, config))
         config.model = None
@@ -48,7 +62,7 @@ def run_pipeline(config: DictConfig) -> tuple[str, Path]:
         print(f"[4/5 bench] left out: {reason}", file=sys.stderr)
     page = _step("5/5 report", run_report, config)
     rows = final_table(Path(config.run))
-    return "\n".join([format_table(rows), *table_notes(rows)]), page
+    return Finished(Path(config.run), "\n".join([format_table(rows), *table_notes(rows)]), page)
 
 
 def _step(title: str, job: Callable[[DictConfig], Result], config: DictConfig) -> Result:

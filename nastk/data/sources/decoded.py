@@ -67,6 +67,12 @@ class DecodedSource(SourceSettings):
         return min(round(statistics.median(header.side for header in self._headers)), MAX_DERIVED)
 
     @property
+    def sides(self) -> tuple[int, int]:
+        """The least and the greatest shorter side, in pixels, of a sample of the training images."""
+        found = [header.side for header in self._headers]
+        return min(found), max(found)
+
+    @property
     def resized(self) -> bool:
         """True: images may be of any size."""
         return True

@@ -1,0 +1,117 @@
+"""What --help prints: the settings of a command as they stand in conf/, each with its comment; its own come first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from nastk.config.build import shipped, shipped_spaces
+
+HELP = ("--help", "-h")
+OTHERS = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp")
+PACKAGE = re.compile(r"# @package (\w+)\n")
+LEFT_OUT = ("defaults", "hydra", "_target_")  # what Hydra reads
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of settings.
+
+    Attributes:
+        path: of the file.
+        package: the name that its settings stand under; "" for none.
+        group: that it is an option of; "" for none.
+    """
+
+    path: Path
+    package: str
+    group: str = ""
+
+
+def help_text(entry: str, words: Sequence[str]) -> str | None:
+    """Returns the help of an entry point, with the options that the words choose.
+
+    None where none is asked for, or Hydra has to tell it: of groups of the user's own, or an option that is none.
+
+    Args:
+        entry: as in `python -m nastk.<entry>`.
+        words: of its command line.
+    """
+    if not any(word in HELP for word in words) or any(word.partition("=")[0] in OTHERS for word in words):
+        return None
+    first = shipped("conf") / f"{entry}.yaml"
+    text = first.read_text(encoding="utf-8")
+    chosen = {name.lstrip("+"): value for name, _, value in (word.partition("=") for word in words) if value}
+    groups, parts = _walked(first, chosen)
+    if "+space=" in text or "space" in chosen:
+        groups["space"] = shipped_spaces()
+        if "space" in chosen:
+            parts.append(Part(shipped("search_spaces") / f"{chosen['space']}.yaml", "space", "space"))
+    if not all(part.path.is_file() for part in parts):
+        return None
+    found = yaml.safe_load(text)["hydra"]["help"]
+    told = {
+        "${hydra.help.header}": found["header"],
+        "$APP_CONFIG_GROUPS": "\n".join(f"{name}: {', '.join(options)}" for name, options in sorted(groups.items())),
+        "$CONFIG": "\n".join(line for part in [Part(first, ""), *parts] for line in _lines(part)),
+        "${hydra.help.footer}": found["footer"],
+    }
+    page: str = yaml.safe_load((shipped("conf/hydra") / "help/nastk.yaml").read_text(encoding="utf-8"))["template"]
+    for place, value in told.items():
+        page = page.replace(place, value)
+    return page.replace("Groups: choose with group=option\n\n\n\n", "")
+
+
+def _walked(path: Path, chosen: Mapping[str, str]) -> tuple[dict[str, list[str]], list[Part]]:
+    """Returns the groups of a file's defaults with their options, and the files of settings, those of groups last."""
+    groups: dict[str, list[str]] = {}
+    plain: list[Part] = []
+    options: list[Part] = []
+    for one in yaml.safe_load(path.read_text(encoding="utf-8")).get("defaults") or ():
+        if isinstance(one, str):
+            if one != "_self_":
+                other = shipped("conf") / f"{one}.yaml"
+                inner, parts = _walked(other, chosen)
+                groups |= inner
+                plain.append(Part(other, _package(other)))
+                options += parts
+            continue
+        (group, option), *_ = one.items()
+        if group.startswith("override "):
+            continue
+        groups[group] = sorted(file.stem for file in (shipped("conf") / group).glob("*.yaml"))
+        taken = chosen.get(group, option)
+        if taken is not None:
+            options.append(Part(shipped("conf") / group / f"{taken}.yaml", group, group))
+    return groups, [*plain, *options]
+
+
+def _package(path: Path) -> str:
+    found = PACKAGE.match(path.read_text(encoding="utf-8"))
+    return "" if found is None or found[1] == "_global_" else found[1]
+
+
+def _lines(part: Part) -> Iterator[str]:
+    """Yields the lines of a part, those of a package beneath its name."""
+    lines = list(_settings(part.path.read_text(encoding="utf-8")))
+    if not lines:
+        return
+    if part.package:
+        yield f"{part.package}:" + (f" # {part.group}={part.path.stem}" if part.group else "")
+    yield from (f"  {line}" if part.package else line for line in lines)
+
+
+def _settings(text: str) -> Iterator[str]:
+    """Yields the lines of a file without those that only Hydra reads."""
+    left_out = False
+    for line in text.splitlines():
+        key = re.match(r"(\w+):", line)
+        if key is not None:
+            left_out = key[1] in LEFT_OUT
+        if line.strip() and not left_out and not line.startswith("# @package"):
+            yield line
+

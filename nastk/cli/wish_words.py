@@ -1,0 +1,154 @@
+"""The words of the whole job, `images=FOLDER max_latency_ms=3`, and those of the pipeline that they stand for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from nastk.checks import check_number, check_whole
+from nastk.cli.sweeps import quoted
+from nastk.config.build import shipped
+from nastk.data.decode import SUFFIXES
+from nastk.errors import UserError, unknown
+from nastk.runs.folder import named_run
+
+# What stands for which settings of the pipeline; either is given, not both.
+OWN = {
+    "images": ("data", "data.root", "data.path"),
+    "max_latency_ms": ("objective.max_latency_ms",),
+    "max_model_kb": ("objective.max_params",),
+    "size": ("data.resize",),
+}
+SPACE = "mobile"
+OF_ONES_OWN = ("image_folder", "npz", "huggingface")  # sources that are no set by themselves
+# Bytes of an int8 file for each parameter: a byte for itself, and a share for scales, graph and names.
+BYTES_A_PARAMETER = 1.25
+NO_JOB = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--shell-completion", "-sc")
+SWEEPS = ("-m", "--multirun")
+
+
+def pipeline_words(words: Sequence[str]) -> list[str]:
+    """Returns the words with the pipeline's settings in place of the first of `OWN`, these behind them.
+
+    A run that is there goes on with what it has: of what was left open nothing is chosen anew.
+
+    Raises:
+        UserError: a value that cannot be, a setting that is there twice, images that are not there or not given.
+    """
+    own = _own(words)
+    if any(word in SWEEPS for word in words):
+        raise UserError("--multirun: one job a command; nastk pipeline -m +space=mobile ... runs several")
+    if any(word.partition("=")[0] in NO_JOB for word in words):
+        return [word for word in words if _name(word) not in OWN]
+    begun = _is_begun(words)
+    if "images" not in own and not begun:
+        raise _no_images(words)
+    found = [] if begun or any(_name(word) == "space" for word in words) else [f"+space={SPACE}"]
+    for name, value in own.items():
+        found += _meant(name, value)
+    place = next((index for index, word in enumerate(words) if _name(word) in OWN), len(words))
+    return [
+        *(word for word in words[:place] if _name(word) not in OWN),
+        *found,
+        *(word for word in words[place:] if _name(word) not in OWN),
+    ]
+
+
+def _own(words: Sequence[str]) -> dict[str, str]:
+    """Returns the values of `OWN` that are given."""
+    given: dict[str, str] = {}
+    names = [_name(word) for word in words]
+    for word, name in zip(words, names, strict=True):
+        if name not in OWN:
+            continue
+        if name in given:
+            raise UserError(f"{name}: given twice, {given[name]!r} and {word.partition('=')[2]!r}; expected once")
+        other = next((other for other in OWN[name] if other in names), None)
+        if other is not None:
+            raise UserError(f"{name} and {other}: both given, and the one stands for the other; expected one of them")
+        given[name] = word.partition("=")[2]
+    return given
+
+
+def _meant(name: str, value: str) -> list[str]:
+    """Returns the pipeline's words for a setting, and the setting itself as Hydra takes it."""
+    if name == "images":
+        return [*_images(value), f"images={quoted(value)}"]
+    if value == "null":
+        return []
+    if name == "size":
+        check_whole(name, int(value) if value.isdecimal() else value, 1)
+        return [f"data.resize={value}"]
+    limit = check_number(name, _number(value), 0, above=True)
+    if name == "max_model_kb":
+        return [f"objective.max_params={limit * 1000 / BYTES_A_PARAMETER:.0f}", f"max_model_kb={limit:g}"]
+    return [f"objective.max_latency_ms={limit!r}"]
+
+
+def _images(value: str) -> list[str]:
+    """Returns the words for the source of the images; what lies there goes before a set of the same name."""
+    path = Path(value).expanduser()
+    sets = _sets()
+    if value and path.is_dir():
+        return ["data=image_folder", f"data.root={quoted(value)}"]
+    if path.is_file():
+        if path.suffix.lower() == ".npz":
+            return ["data=npz", f"data.root={quoted(value)}"]
+        hint = f"; the folder of the set, {os.fspath(path.parent.parent)!r}?" if path.suffix in SUFFIXES else ""
+        raise UserError(f"images={value!r}: a file, expected a folder or an .npz file{hint}")
+    if value in sets:
+        return [f"data={value}"]
+    if value and os.sep not in value and "." not in value:
+        raise UserError(f"images={value!r}: no such folder; {unknown('set', value, sets)}")
+    raise UserError(
+        f"images={value!r}: no such folder or file, expected a folder with a folder of images for each class, an .npz "
+        f"file, or one of {', '.join(sets)}"
+    )
+
+
+def _sets() -> list[str]:
+    return sorted(path.stem for path in (shipped("conf") / "data").glob("*.yaml") if path.stem not in OF_ONES_OWN)
+
+
+def _no_images(words: Sequence[str]) -> UserError:
+    """Returns that there are no images, or which word may have been meant for them."""
+    from nastk.cli.mistakes import setting_names
+
+    run = next((word.partition("=")[2] for word in words if _name(word) == "run"), None)
+    given = [_name(word) for word in words if "." not in _name(word) and _name(word) not in ("", "space", "hydra")]
+    known = setting_names("wish", [])
+    for name in given:
+        if name not in known and name != "allow_targets":
+            return unknown_of_job(name, known)
+    there = "" if run is None else f"; run={run!r} is no run yet that could go on"
+    return UserError(f"images: not given, expected images=FOLDER with a folder of images for each class{there}")
+
+
+def unknown_of_job(name: str, known: Sequence[str]) -> UserError:
+    """Returns the error for a setting that the whole job does not have; of all its settings the nearest are named."""
+    from nastk.errors import nearest
+
+    first, *more = nearest(name, [one for one in known if "." not in one])[:3]
+    return UserError(f"unknown setting {name!r}; nearest is {first!r}, then {', '.join(more)}; --help lists all")
+
+
+def _is_begun(words: Sequence[str]) -> bool:
+    """Says whether the run that is named is there, to go on."""
+    given = {_name(word): word.partition("=")[2].strip("'\"") for word in words if _name(word) in ("run", "runs")}
+    try:
+        return "run" in given and (named_run(given["run"], given.get("runs", "runs")) / "config.yaml").exists()
+    except (UserError, OSError):
+        return False  # told when the run is opened
+
+
+def _name(word: str) -> str:
+    return word.partition("=")[0].lstrip("+") if "=" in word and not word.startswith("-") else ""
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+

@@ -1,0 +1,176 @@
+"""The whole job as a step: the plan is told first, then the pipeline runs, and the file to ship is told at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from nastk.cli.launch import command
+from nastk.data.images import DataSource
+from nastk.data.sources.decoded import HEADERS, DecodedSource
+from nastk.free_memory import GIGABYTE
+from nastk.jobs.candidate_input import free_bytes
+from nastk.jobs.given import named_folder, recorded_run
+from nastk.jobs.parts import make_data, make_objective, make_target
+from nastk.jobs.pipeline import run_pipeline
+from nastk.jobs.search_parts import search_parts
+from nastk.reports import FinalRow, final_table
+from nastk.reports.table_text import limits, share, size
+from nastk.runs.folder import space_name
+from nastk.stats.steadiness import untrusted
+
+MOST_NAMED = 5
+KILOBYTE = 1000
+NO_LIMIT = "none (max_latency_ms=3 sets one)"
+
+
+def run_wish(config: DictConfig) -> list[str]:
+    """Runs the pipeline; returns the lines that tell what came of it.
+
+    Raises:
+        UserError: a step's; a mistake in the settings or the images is found before anything is told or written.
+    """
+    words = _given_words()
+
+    def tell_plan(checked: DictConfig) -> None:
+        search_parts(checked)
+        sys.stderr.writelines(f"plan: {line}\n" for line in plan_lines(checked, make_data(checked), words))
+        sys.stderr.flush()
+
+    finished = run_pipeline(config, tell_plan)
+    rows = final_table(finished.folder)
+    images = config.get("images") or OmegaConf.select(config, "data.root")
+    return [
+        finished.table,
+        "",
+        *shipped_lines(rows, config.get("max_model_kb")),
+        f"Report: {finished.page}",
+        *next_lines(finished.folder, rows, images, config.trials),
+    ]
+
+
+def plan_lines(config: DictConfig, data: DataSource, words: Sequence[str]) -> list[str]:
+    """Returns what is about to happen, a line each: images, their size, networks, limits, memory, place, time.
+
+    Args:
+        config: of the run, that goes on or is new.
+        data: its images.
+        words: of Hydra's command line, which name the space.
+    """
+    begun, allowed = recorded_run(config) is not None, make_objective(config).limits
+    train, test, names = len(data.train()), data.test_labels(), data.classes
+    more = f", {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    tested = "" if test is None else f", {len(test):,} to test the final networks on"
+    kind = "grey" if data.channels == 1 else "colour"
+    free = free_bytes(config.evaluator.get("device", "auto"))
+    folder = named_folder(config)
+    place = f"a new folder in {config.runs}/; run=NAME names it" if folder is None else str(folder)
+    return [
+        f"images {OmegaConf.select(config, 'data.root') or data.name}: {train:,} to search and train on{tested}; "
+        f"{len(names):,} classes ({', '.join(names[:MOST_NAMED])}{more}), {kind}",
+        f"size {size_told(config, data)}",
+        f"space {'of the run' if begun else space_name(list(words))}: {config.trials} candidates are trained briefly; "
+        f"then the best and {_baselines(config)} of the same budget in full",
+        f"limit {limits(allowed) if allowed else NO_LIMIT}{_weight_told(config)}; target {make_target(config).name}",
+        *([] if free is None else [f"memory {free / GIGABYTE:.3g} GB free"]),
+        f"run folder {place}{', goes on' if begun else ''}",
+        "time: the search times a step of training first and tells how long its candidates take",
+    ]
+
+
+def size_told(config: DictConfig, data: DataSource) -> str:
+    """Returns to how many pixels images are brought, and why."""
+    pixels = f"{data.size}x{data.size} pixels"
+    if data.resize is not None:
+        return f"{pixels}, as set"
+    if not isinstance(data, DecodedSource):
+        return f"{pixels}, as the images are; size=N brings them to others"
+    least, most = data.sides
+    sides = f"all of {least}" if least == most else f"{least} to {most}, median taken"
+    wish = "; fewer where the limit leaves no room for them" if make_objective(config).limits else ""
+    return f"{pixels}: the shorter sides of up to {HEADERS} images are {sides}, at most 224{wish}; size=N sets it"
+
+
+def shipped_lines(rows: Sequence[FinalRow], max_kb: float | None) -> list[str]:
+    """Returns the file to ship, and the best network of the other kind beside it: a baseline, or one that was searched.
+
+    Args:
+        rows: of the final table, the network to ship first.
+        max_kb: what the file may weigh, in kilobytes; None for no limit.
+    """
+    if not rows:
+        return ["Nothing was exported"]
+    first = rows[0]
+    other = next((row for row in rows[1:] if bool(row.baseline) != bool(first.baseline)), None)
+    lines = [f"Ship: {first.file or first.key}", f"  {_named(first)}: {_facts(first, first.recommended)}"]
+    if other is not None:
+        best = "best baseline" if other.baseline else "best searched"
+        lines.append(f"  {best}, {_named(other)}: {_facts(other, other.recommended)}")
+    return [*lines, *_weighed(first, max_kb)]
+
+
+def next_lines(folder: Path, rows: Sequence[FinalRow], images: str | None, trials: int) -> list[str]:
+    """Returns the commands to go on with: to try the file, and to search longer."""
+    model = rows[0].file.parent if rows and rows[0].file is not None else None
+    asked = images if images is not None and Path(images).is_dir() else "FOLDER"
+    tried = [] if model is None else [f"Next: {command('predict', model=model, images=asked)}"]
+    return [*tried, f"      {command('wish', run=folder, trials=2 * trials)}  # searches on, and trains what it finds"]
+
+
+def _weighed(row: FinalRow, max_kb: float | None) -> list[str]:
+    """Returns whether the file to ship keeps its limit of weight; where not, which other file of the network does."""
+    weight = row.size_bytes.get(row.recommended or "")
+    if max_kb is None or weight is None:
+        return []
+    most = max_kb * KILOBYTE
+    if weight <= most:
+        return [f"  keeps max_model_kb={max_kb:g}"]
+    lighter = next((name for name, other in row.size_bytes.items() if other <= most), None)
+    advice = (
+        f"its {lighter} file keeps it: {_facts(row, lighter)}"
+        if lighter is not None
+        else f"give max_model_kb={max_kb * most / weight:.0f} in another run="
+    )
+    return [f"  Over its budget: {size(weight)}, max_model_kb={max_kb:g}; {advice}"]
+
+
+def _facts(row: FinalRow, precision: str | None) -> str:
+    found = list(_measured(row, precision or "fp32"))
+    return ", ".join(found) or "nothing measured"
+
+
+def _measured(row: FinalRow, precision: str) -> Iterator[str]:
+    yield precision
+    if precision in row.accuracy:
+        yield f"{share(row.accuracy[precision])} % of the test images right"
+    if precision in row.latency_ms:
+        doubt = f" ({untrusted(row.doubts[precision])})" if precision in row.doubts else ""
+        yield f"{row.latency_ms[precision]:.3g} ms{doubt}"
+    if precision in row.size_bytes:
+        yield size(row.size_bytes[precision])
+
+
+def _named(row: FinalRow) -> str:
+    return f"baseline {row.baseline}" if row.baseline else f"network {row.key[:10]}, which the search found"
+
+
+def _baselines(config: DictConfig) -> str:
+    asked = config.get("baselines")
+    if asked == "auto":
+        return "three known networks"
+    return f"{', '.join(asked)}" if asked else "no known networks"
+
+
+def _weight_told(config: DictConfig) -> str:
+    if config.get("max_model_kb") is None:
+        return ""
+    return f", for a file of {config.max_model_kb:g} kB in int8, which is weighed at the end"
+
+
+def _given_words() -> list[str]:
+    from hydra.core.hydra_config import HydraConfig
+
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
