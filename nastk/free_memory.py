@@ -20,32 +20,48 @@ def free_memory(system: Path = Path("/")) -> int | None:
     Args:
         system: the root of the file system in which `proc` and `sys` lie.
     """
-    found = [_available(system / "proc/meminfo"), *(left for left in _left_by_limits(system))]
+    found = [_told(system / "proc/meminfo", "MemAvailable"), *(left for left in _left_by_limits(system))]
     known = [value for value in found if value is not None]
     return min(known) if known else None
 
 
-def _available(meminfo: Path) -> int | None:
+def all_memory(system: Path = Path("/")) -> int | None:
+    """Returns bytes that there are: the system's, or the least limit of a control group; None where it is not told."""
+    limits = (most for folder in control_groups(system) for names in LIMITS if (most := _limit(folder / names[0])))
+    known = [value for value in (_told(system / "proc/meminfo", "MemTotal"), *limits) if value is not None]
+    return min(known) if known else None
+
+
+def _told(meminfo: Path, name: str) -> int | None:
     with contextlib.suppress(OSError, ValueError):
         for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
     return None
 
 
 def _left_by_limits(system: Path) -> Iterator[int]:
     """Yields what the limit of each control group that this process is in leaves, its own and those above it."""
-    for folder in _groups(system):
+    for folder in control_groups(system):
         for limit, used, reclaimable in LIMITS:
             with contextlib.suppress(OSError, ValueError):
-                most = (folder / limit).read_text().strip()
-                if most == "max" or int(most) >= 1 << 60:
+                most = _limit(folder / limit)
+                if most is None:
                     continue
                 taken = int((folder / used).read_text())
-                yield max(int(most) - taken + _stat(folder / "memory.stat", reclaimable), 0)
+                yield max(most - taken + _stat(folder / "memory.stat", reclaimable), 0)
 
 
-def _groups(system: Path) -> Iterator[Path]:
+def _limit(path: Path) -> int | None:
+    """Returns the limit in a file, None where there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        most = path.read_text().strip()
+        return None if most == "max" or int(most) >= 1 << 60 else int(most)
+    return None
+
+
+def control_groups(system: Path = Path("/")) -> Iterator[Path]:
+    """Yields the folders of the control groups that this process is in, those above each after it."""
     root = system / "sys/fs/cgroup"
     with contextlib.suppress(OSError):
         for line in (system / "proc/self/cgroup").read_text().splitlines():

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import optuna
 from omegaconf import DictConfig, OmegaConf
 
 from nastk.cli.launch import command
@@ -33,6 +34,7 @@ def run_wish(config: DictConfig) -> list[str]:
     Raises:
         UserError: a step's; a mistake in the settings or the images is found before anything is told or written.
     """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     words = _given_words()
 
     def tell_plan(checked: DictConfig) -> None:
@@ -107,9 +109,8 @@ def shipped_lines(rows: Sequence[FinalRow], max_kb: float | None) -> list[str]:
     other = next((row for row in rows[1:] if bool(row.baseline) != bool(first.baseline)), None)
     lines = [f"Ship: {first.file or first.key}", f"  {_named(first)}: {_facts(first, first.recommended)}"]
     if other is not None:
-        best = "best baseline" if other.baseline else "best searched"
-        lines.append(f"  {best}, {_named(other)}: {_facts(other, other.recommended)}")
-    return [*lines, *_weighed(first, max_kb)]
+        lines.append(f"  {_named(other)}, best of its kind: {_facts(other, other.recommended)}")
+    return [*lines, *_weighed(rows, max_kb)]
 
 
 def next_lines(folder: Path, rows: Sequence[FinalRow], images: str | None, trials: int) -> list[str]:
@@ -120,20 +121,19 @@ def next_lines(folder: Path, rows: Sequence[FinalRow], images: str | None, trial
     return [*tried, f"      {command('wish', run=folder, trials=2 * trials)}  # searches on, and trains what it finds"]
 
 
-def _weighed(row: FinalRow, max_kb: float | None) -> list[str]:
-    """Returns whether the file to ship keeps its limit of weight; where not, which other file of the network does."""
-    weight = row.size_bytes.get(row.recommended or "")
+def _weighed(rows: Sequence[FinalRow], max_kb: float | None) -> list[str]:
+    """Returns whether the file to ship keeps its limit of weight; where not, which other file does."""
+    weight = rows[0].size_bytes.get(rows[0].recommended or "")
     if max_kb is None or weight is None:
         return []
     most = max_kb * KILOBYTE
     if weight <= most:
         return [f"  keeps max_model_kb={max_kb:g}"]
-    lighter = next((name for name, other in row.size_bytes.items() if other <= most), None)
-    advice = (
-        f"its {lighter} file keeps it: {_facts(row, lighter)}"
-        if lighter is not None
-        else f"give max_model_kb={max_kb * most / weight:.0f} in another run="
-    )
+    light = next(((row, name) for row in rows for name, other in row.size_bytes.items() if other <= most), None)
+    if light is None:
+        advice = f"give max_model_kb={max_kb * most / weight:.0f} in another run="
+    else:
+        advice = f"within it is {_named(light[0])}: {_facts(*light)}"
     return [f"  Over its budget: {size(weight)}, max_model_kb={max_kb:g}; {advice}"]
 
 
@@ -154,7 +154,7 @@ def _measured(row: FinalRow, precision: str) -> Iterator[str]:
 
 
 def _named(row: FinalRow) -> str:
-    return f"baseline {row.baseline}" if row.baseline else f"network {row.key[:10]}, which the search found"
+    return f"the baseline {row.baseline}" if row.baseline else f"the searched network {row.key[:10]}"
 
 
 def _baselines(config: DictConfig) -> str:

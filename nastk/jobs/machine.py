@@ -1,0 +1,62 @@
+"""What a machine says of itself, without a library: its processor, cores that may be used, bfloat16, GPUs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+from nastk.free_memory import control_groups
+
+ROOT = Path("/")
+# Flags of /proc/cpuinfo, on x86 and on ARM, and what they are called.
+BF16 = {"avx512_bf16": "AVX512_BF16", "amx_bf16": "AMX", "bf16": "ARM BF16"}
+ASK_GPU = ("--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+SECONDS = 2.0  # a driver that hangs is no GPU
+
+
+def processor(system: Path = ROOT) -> str:
+    """Returns the processor's name."""
+    return _cpuinfo(system).get("model name") or platform.processor() or platform.machine()
+
+
+def bf16_sets(system: Path = ROOT) -> list[str]:
+    """Returns the sets of instructions for bfloat16 that the processor has."""
+    facts = _cpuinfo(system)
+    flags = set((facts.get("flags") or facts.get("Features") or "").split())
+    return [name for flag, name in BF16.items() if flag in flags]
+
+
+def cores(system: Path = ROOT) -> int:
+    """Returns how many cores this process may compute on at once: those it is bound to, less where it has a quota."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    shares = [bound]
+    for folder in control_groups(system):
+        with contextlib.suppress(OSError, ValueError):
+            quota, period = (folder / "cpu.max").read_text().split()
+            shares += [] if quota == "max" else [max(round(int(quota) / int(period)), 1)]
+    return min(shares)
+
+
+def gpus() -> list[str]:
+    """Returns name, memory and driver of each GPU that NVIDIA's driver tells of."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    try:
+        told = subprocess.run([program, *ASK_GPU], capture_output=True, text=True, timeout=SECONDS, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in told.splitlines() if line.strip()]
+
+
+def _cpuinfo(system: Path) -> dict[str, str]:
+    """Returns what is said of the first core."""
+    with contextlib.suppress(OSError, ValueError):
+        text = (system / "proc/cpuinfo").read_text(errors="replace").partition("\n\n")[0]
+        pairs = (line.partition(":") for line in text.splitlines())
+        return {name.strip(): value.strip() for name, _, value in pairs}
+    return {}
