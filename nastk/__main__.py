@@ -6,6 +6,7 @@ Nothing but the standard library is loaded until it is known what is wanted.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -29,6 +30,8 @@ COMMANDS = {
 WHOLE = "wish"  # the module of the job as a whole, which has no name on the command line
 HELP = ("help", "--help", "-h")
 VERSION = ("--version", "-V", "version")
+COMPLETION = ("--shell-completion", "-sc")
+WITHOUT_HYDRA = ("doctor", "predict")
 LISTED = """nastk {version}: from images, a device and a latency budget to a measured, quantized network
 
 The whole job:
@@ -37,14 +40,16 @@ The whole job:
 Commands:
 {commands}
 
-nastk help COMMAND lists a command's settings. A command that was stopped goes on when it is given again with its run=NAME."""
+nastk help COMMAND lists a command's settings. A command that was stopped goes on when given again with run=NAME."""
 
 
 def main() -> None:
     """Entry point: runs the command that the first word names, or the whole job where it is a setting."""
     words = sys.argv[1:]
     first = words[0] if words else "help"
-    if first == "help" and len(words) > 1 and words[1] in COMMANDS:
+    if any(word in COMPLETION for word in words):
+        _complete(words)
+    elif first == "help" and len(words) > 1 and words[1] in COMMANDS:
         _run(words[1], ["--help", *words[2:]])
     elif first in COMMANDS:
         _run(first, words[1:])
@@ -58,6 +63,20 @@ def _run(command: str, words: list[str]) -> None:
     """Runs `python -m nastk.<command> <words>`."""
     sys.argv[1:] = words
     importlib.import_module(f"nastk.{command}").main()
+
+
+def _complete(words: list[str]) -> None:
+    """Answers a shell that completes a line, which Hydra expects to begin with one name: that of a program."""
+    program, *typed = os.environ.get("COMP_LINE", "").split(" ")
+    first = typed[0] if typed else ""
+    if len(typed) > 1 and first in COMMANDS:
+        os.environ["COMP_LINE"] = " ".join([program, *typed[1:]])
+        if first not in WITHOUT_HYDRA:
+            _run(first, words)
+        return
+    if len(typed) == 1 and "query=bash" in words:
+        print(*(name for name in COMMANDS if name.startswith(first)))
+    _run(WHOLE, words)
 
 
 @console

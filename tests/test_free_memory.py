@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nastk.free_memory import free_memory
+from nastk.free_memory import all_memory, free_memory
 
 
 def written(root: Path, files: dict[str, str]) -> Path:
@@ -21,6 +21,7 @@ MEMINFO = "MemTotal: 16000000 kB\nMemFree: 1000 kB\nMemAvailable: 8000000 kB\n"
 def test_without_a_limit_it_is_what_the_system_has(tmp_path: Path) -> None:
     files = {"proc/meminfo": MEMINFO, "proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n"}
     assert free_memory(written(tmp_path, files)) == 8_000_000 * 1024
+    assert all_memory(tmp_path) == 16_000_000 * 1024
 
 
 def test_the_tightest_limit_above_the_process_counts_less_what_is_taken_and_cannot_be_given_back(
@@ -36,6 +37,7 @@ def test_the_tightest_limit_above_the_process_counts_less_what_is_taken_and_cann
         f"{group}/memory.stat": "anon 900\ninactive_file 400\n",
     }
     assert free_memory(written(tmp_path, files)) == 900
+    assert all_memory(tmp_path) == 2000
 
 
 def test_the_first_version_of_control_groups_is_read_too(tmp_path: Path) -> None:
@@ -51,7 +53,7 @@ def test_the_first_version_of_control_groups_is_read_too(tmp_path: Path) -> None
 
 
 def test_where_nothing_tells_it_is_unknown_and_here_it_is_known(tmp_path: Path) -> None:
-    assert free_memory(tmp_path) is None
+    assert free_memory(tmp_path) is all_memory(tmp_path) is None
     here = free_memory()
     assert here is not None
     assert here > 1_000_000

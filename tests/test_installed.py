@@ -64,6 +64,9 @@ def test_from_a_wheel_in_another_folder(tmp_path: Path, bare: dict[str, str]) ->
     assert (place / "nastk" / "shipped" / "conf" / "search.yaml").is_file()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
+    script = [sys.executable, "-S", place / "bin" / "nastk", "--version"]
+    told = subprocess.run(script, cwd=elsewhere, env=bare, capture_output=True, text=True, check=True)
+    assert told.stdout.startswith("nastk ")
     _works([sys.executable, "-S"], elsewhere, bare)
 
 

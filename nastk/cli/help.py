@@ -114,4 +114,3 @@ def _settings(text: str) -> Iterator[str]:
             left_out = key[1] in LEFT_OUT
         if line.strip() and not left_out and not line.startswith("# @package"):
             yield line
-

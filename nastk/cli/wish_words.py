@@ -22,7 +22,7 @@ OWN = {
 }
 SPACE = "mobile"
 OF_ONES_OWN = ("image_folder", "npz", "huggingface")  # sources that are no set by themselves
-# Of an int8 file a parameter takes a byte; the rest, scales, biases and graph, took 25 to 100 kB in networks of 12 to 40
+# Of an int8 file a parameter takes a byte; the rest (scales, biases, graph) took 25 to 100 kB in networks of 12 to 40
 # convolutions. Of a small file at most half is left to it: what comes of that is weighed at the end.
 REST_BYTES, LEAST_SHARE = 100_000, 0.5
 KILOBYTE = 1000
@@ -154,4 +154,3 @@ def _number(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
-

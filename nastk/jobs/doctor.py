@@ -109,9 +109,7 @@ def extras() -> Iterator[Finding]:
         found = {name: _version(name) for name in names}
         missing = [name for name, one in found.items() if one is None]
         told = ", ".join(f"{name} {one}" for name, one in found.items())
-        yield Finding(
-            not missing, extra, f"{use}; " + (f"pip install 'nastk[{extra}]'" if missing else f"{told}")
-        )
+        yield Finding(not missing, extra, f"{use}; " + (f"pip install 'nastk[{extra}]'" if missing else f"{told}"))
     for name, use in OTHERS.items():
         there = _version(name)
         yield Finding(there is not None, name, f"{use}; " + (f"pip install {name}" if there is None else there))
@@ -121,9 +119,10 @@ def data_sets() -> Iterator[Finding]:
     """Yields the sets that everyone knows: where the files of each lie, in `$NASTK_DATA` or the cache."""
     yield Finding(True, "digits", "comes with scikit-learn")
     base = os.environ.get("NASTK_DATA")
-    shared = [] if not base else [Path(base).expanduser()]
+    shared = Path(base).expanduser() if base else None
     for name in STANDARD_SETS:
-        places = [*(folder / one for folder in shared for one in (name, name.replace("_", "-"))), Path.home() / CACHE / name]
+        names = (name, name.replace("_", "-"))  # as the sources look for them
+        places = [*(shared / one for one in names if shared is not None), Path.home() / CACHE / name]
         there = next((place for place in places if place.is_dir() and any(place.iterdir())), None)
         yield Finding(there is not None, name, str(there) if there else f"images={name} fetches it into {places[-1]}")
     yield Finding(bool(base), "NASTK_DATA", base or "not set; a folder of data sets that is searched first")

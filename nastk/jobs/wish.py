@@ -75,7 +75,7 @@ def plan_lines(config: DictConfig, data: DataSource, words: Sequence[str]) -> li
         f"{len(names):,} classes ({', '.join(names[:MOST_NAMED])}{more}), {kind}",
         f"size {size_told(config, data)}",
         f"space {'of the run' if begun else space_name(list(words))}: {config.trials} candidates are trained briefly; "
-        f"then the best and {_baselines(config)} of the same budget in full",
+        f"then the best and {_baselines(config, begun)} of the same budget in full",
         f"limit {limits(allowed) if allowed else NO_LIMIT}{_weight_told(config)}; target {make_target(config).name}",
         *([] if free is None else [f"memory {free / GIGABYTE:.3g} GB free"]),
         f"run folder {place}{', goes on' if begun else ''}",
@@ -157,10 +157,10 @@ def _named(row: FinalRow) -> str:
     return f"the baseline {row.baseline}" if row.baseline else f"the searched network {row.key[:10]}"
 
 
-def _baselines(config: DictConfig) -> str:
+def _baselines(config: DictConfig, begun: bool) -> str:
     asked = config.get("baselines")
     if asked == "auto":
-        return "three known networks"
+        return "known networks" if begun else "three known networks"
     return f"{', '.join(asked)}" if asked else "no known networks"
 
 
