@@ -57,13 +57,20 @@ def help_text(entry: str, words: Sequence[str]) -> str | None:
     told = {
         "${hydra.help.header}": found["header"],
         "$APP_CONFIG_GROUPS": "\n".join(f"{name}: {', '.join(options)}" for name, options in sorted(groups.items())),
-        "$CONFIG": "\n".join(line for part in [Part(first, ""), *parts] for line in _lines(part)),
+        "$CONFIG": "\n".join(_joined([Part(first, ""), *parts])),
         "${hydra.help.footer}": found["footer"],
     }
     page: str = yaml.safe_load((shipped("conf/hydra") / "help/nastk.yaml").read_text(encoding="utf-8"))["template"]
     for place, value in told.items():
         page = page.replace(place, value)
     return page.replace("Groups: choose with group=option\n\n\n\n", "")
+
+
+def top_names(entry: str) -> list[str]:
+    """Returns the settings of an entry point that stand under no other, groups among them."""
+    groups, parts = _walked(first := shipped("conf") / f"{entry}.yaml", {})
+    found = [re.match(r"(\w+):", line) for line in _joined([Part(first, ""), *parts])]
+    return list(dict.fromkeys([*(name[1] for name in found if name is not None), *groups, "space"]))
 
 
 def _walked(path: Path, chosen: Mapping[str, str]) -> tuple[dict[str, list[str]], list[Part]]:
@@ -95,10 +102,24 @@ def _package(path: Path) -> str:
     return "" if found is None or found[1] == "_global_" else found[1]
 
 
+def _joined(parts: Sequence[Part]) -> list[str]:
+    """Returns the lines of all parts; what stands under the same name stands together."""
+    lines: list[str] = []
+    for part in parts:
+        head, *more = [*_lines(part), ""]
+        place = lines.index(f"{part.package}:") if f"{part.package}:" in lines else None
+        if place is None:
+            lines += [line for line in (head, *more) if line]
+        else:
+            lines[place + 1 : place + 1] = more[:-1]
+    return lines
+
+
 def _lines(part: Part) -> Iterator[str]:
     """Yields the lines of a part, those of a package beneath its name."""
     lines = list(_settings(part.path.read_text(encoding="utf-8")))
-    if not lines:
+    if part.group and all(line.startswith("#") for line in lines):  # an option that has nothing to set
+        yield f"# {part.group}={part.path.stem}: {' '.join(line.lstrip('# ') for line in lines)}".rstrip(": ")
         return
     if part.package:
         yield f"{part.package}:" + (f" # {part.group}={part.path.stem}" if part.group else "")

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nastk.checks import check_number, check_whole
+from nastk.cli.help import top_names
 from nastk.cli.sweeps import quoted
 from nastk.config.build import shipped
+from nastk.config.trust import SETTING
 from nastk.data.decode import SUFFIXES
-from nastk.errors import UserError, unknown
+from nastk.errors import UserError, nearest, unknown
 from nastk.runs.folder import named_run
 
 # What stands for which settings of the pipeline; either is given, not both.
@@ -116,24 +118,16 @@ def _sets() -> list[str]:
 
 def _no_images(words: Sequence[str]) -> UserError:
     """Returns that there are no images, or which word may have been meant for them."""
-    from nastk.cli.mistakes import setting_names
-
     run = next((word.partition("=")[2] for word in words if _name(word) == "run"), None)
-    given = [_name(word) for word in words if "." not in _name(word) and _name(word) not in ("", "space", "hydra")]
-    known = setting_names("wish", [])
-    for name in given:
-        if name not in known and name != "allow_targets":
-            return unknown_of_job(name, known)
+    known = [*top_names("wish"), "hydra", SETTING]
+    for name in filter(None, map(_name, words)):
+        if name.partition(".")[0].partition("/")[0] not in known:
+            first, *more = nearest(name, known)[:3]
+            return UserError(
+                f"unknown setting {name!r}; nearest is {first!r}, then {', '.join(more)}; --help lists all"
+            )
     there = "" if run is None else f"; run={run!r} is no run yet that could go on"
     return UserError(f"images: not given, expected images=FOLDER with a folder of images for each class{there}")
-
-
-def unknown_of_job(name: str, known: Sequence[str]) -> UserError:
-    """Returns the error for a setting that the whole job does not have; of all its settings the nearest are named."""
-    from nastk.errors import nearest
-
-    first, *more = nearest(name, [one for one in known if "." not in one])[:3]
-    return UserError(f"unknown setting {name!r}; nearest is {first!r}, then {', '.join(more)}; --help lists all")
 
 
 def _is_begun(words: Sequence[str]) -> bool:

@@ -40,7 +40,7 @@ def test_the_plan_says_what_the_images_are_and_why_they_have_their_size(tmp_path
         f"images {root}: 12 to search and train on, 3 to test the final networks on; 3 classes (bird, cat, dog), colour"
     )
     assert size.startswith(
-        "12x12 pixels: the shorter sides of up to 256 images are all of 12, at most 224; fewer where"
+        "size 12x12 pixels: the shorter sides of up to 256 images are all of 12, at most 224; fewer where"
     )
     assert (
         space == "space mobile: 7 candidates are trained briefly; then the best and resnet18 of the same budget in full"
@@ -53,7 +53,7 @@ def test_the_plan_says_what_the_images_are_and_why_they_have_their_size(tmp_path
 def test_a_known_set_keeps_its_size_and_no_limit_is_said(tmp_path: Path) -> None:
     images, size, _, limit, *_ = plan(tmp_path, {"_target_": "nastk.data.sources.Digits"})
     assert "10 classes (0, 1, 2, 3, 4, 5 more), grey" in images
-    assert size.startswith("8x8 pixels, as the images are")
+    assert size.startswith("size 8x8 pixels, as the images are")
     assert limit.startswith("limit none (max_latency_ms=3 sets one)")
 
 
