@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nastk.__main__ import COMMANDS
 from nastk.config.build import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +36,12 @@ def test_every_command_names_an_entry_point_and_groups_that_there_are(line: str)
             for option in value.split(","):
                 launcher = name == "hydra/launcher" and find_spec(f"hydra_plugins.hydra_{option}_launcher")
                 assert (folder / f"{option}.yaml").exists() or launcher, word
+
+
+def test_every_command_of_the_program_is_one() -> None:
+    found = set(re.findall(r"(?:^|`)nastk ([\w.=-]+)", README, flags=re.MULTILINE)) - {"searches", "tells"}
+    assert {"images=FOLDER", "doctor", "search"} <= found
+    assert {word for word in found if "=" not in word} <= {*COMMANDS, "help"}
 
 
 def test_every_file_it_points_to_is_there() -> None:

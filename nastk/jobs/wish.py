@@ -6,12 +6,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import optuna
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from nastk.cli.launch import command
 from nastk.data.images import DataSource
 from nastk.data.sources.decoded import HEADERS, DecodedSource
+from nastk.errors import UserError
 from nastk.free_memory import GIGABYTE
 from nastk.jobs.candidate_input import free_bytes
 from nastk.jobs.given import named_folder, recorded_run
@@ -21,6 +24,7 @@ from nastk.jobs.search_parts import search_parts
 from nastk.reports import FinalRow, final_table
 from nastk.reports.table_text import limits, share, size
 from nastk.runs.folder import space_name
+from nastk.stats.chance import best_guess
 from nastk.stats.steadiness import untrusted
 
 MOST_NAMED = 5
@@ -35,23 +39,41 @@ def run_wish(config: DictConfig) -> list[str]:
         UserError: a step's; a mistake in the settings or the images is found before anything is told or written.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    words = _given_words()
+    words = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    sources: list[DataSource] = []
 
     def tell_plan(checked: DictConfig) -> None:
         search_parts(checked)
-        sys.stderr.writelines(f"plan: {line}\n" for line in plan_lines(checked, make_data(checked), words))
+        check_limits(checked)
+        sources.append(make_data(checked))
+        sys.stderr.writelines(f"plan: {line}\n" for line in plan_lines(checked, sources[0], words))
         sys.stderr.flush()
 
     finished = run_pipeline(config, tell_plan)
     rows = final_table(finished.folder)
     images = config.get("images") or OmegaConf.select(config, "data.root")
+    counts = np.bincount(sources[0].test().y.numpy()).tolist()
     return [
         finished.table,
         "",
         *shipped_lines(rows, config.get("max_model_kb")),
+        *guess_lines(rows, counts),
         f"Report: {finished.page}",
         *next_lines(finished.folder, rows, images, config.trials),
     ]
+
+
+def check_limits(config: DictConfig) -> None:
+    """Raises UserError where a run goes on with other limits than those that its networks were made for."""
+    recorded = recorded_run(config)
+    if recorded is None:
+        return
+    before, now = make_objective(recorded).limits, make_objective(config).limits
+    if before != now:
+        raise UserError(
+            f"{named_folder(config)}: holds a run with the limits {limits(before)}, this command has {limits(now)}; "
+            "leave them out to go on, or give another run="
+        )
 
 
 def plan_lines(config: DictConfig, data: DataSource, words: Sequence[str]) -> list[str]:
@@ -113,6 +135,23 @@ def shipped_lines(rows: Sequence[FinalRow], max_kb: float | None) -> list[str]:
     return [*lines, *_weighed(rows, max_kb)]
 
 
+def guess_lines(rows: Sequence[FinalRow], counts: Sequence[int]) -> list[str]:
+    """Returns that the network to ship may be guessing, where its accuracy is not above what guesses reach.
+
+    Args:
+        rows: of the final table, the network to ship first.
+        counts: test images of each class.
+    """
+    right = rows[0].accuracy.get(rows[0].recommended or "fp32") if rows else None
+    if right is None or right > best_guess(counts, 1):
+        return []
+    reached = share(best_guess(counts, 1))
+    return [
+        f"  not better than guessing: on {sum(counts)} test images guesses reach {reached} %; give more "
+        "images, or train longer (training.epochs=, evaluator.epochs= in another run=)"
+    ]
+
+
 def next_lines(folder: Path, rows: Sequence[FinalRow], images: str | None, trials: int) -> list[str]:
     """Returns the commands to go on with: to try the file, and to search longer."""
     model = rows[0].file.parent if rows and rows[0].file is not None else None
@@ -168,9 +207,3 @@ def _weight_told(config: DictConfig) -> str:
     if config.get("max_model_kb") is None:
         return ""
     return f", for a file of {config.max_model_kb:g} kB in int8, which is weighed at the end"
-
-
-def _given_words() -> list[str]:
-    from hydra.core.hydra_config import HydraConfig
-
-    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from nastk.errors import UserError
 from nastk.jobs.parts import make_data
-from nastk.jobs.wish import next_lines, plan_lines, shipped_lines
+from nastk.jobs.wish import check_limits, guess_lines, next_lines, plan_lines, shipped_lines
 from nastk.reports import final_table
 from nastk.reports.final_table import FinalRow
 from nastk.runs.contents import read_run
@@ -82,6 +83,22 @@ def test_the_file_is_weighed_against_its_limit(rows: list[FinalRow]) -> None:
     assert shipped_lines(rows, 498)[-1] == "  keeps max_model_kb=498"
     over = shipped_lines(rows, 400)[-1]
     assert over == "  Over its budget: 498.0 kB, max_model_kb=400; give max_model_kb=321 in another run="
+
+
+def test_a_network_that_may_be_guessing_is_said_to(rows: list[FinalRow]) -> None:
+    assert guess_lines(rows, [30, 30, 30]) == []  # 97.89 % of them
+    (line,) = guess_lines(rows, [90, 1])
+    assert line.startswith("  not better than guessing: on 91 test images guesses reach 100.00 %")
+
+
+def test_a_run_goes_on_within_its_own_limits_only(tmp_path: Path) -> None:
+    objective = {"_target_": "nastk.objective.Objective", "max_latency_ms": 3.0}
+    OmegaConf.save(OmegaConf.create({"objective": objective}), tmp_path / "config.yaml")
+    config: DictConfig = OmegaConf.create({"run": str(tmp_path), "runs": "runs", "objective": objective})
+    check_limits(config)
+    config.objective.max_latency_ms = 2.0
+    with pytest.raises(UserError, match=r"holds a run with the limits 3 ms, this command has 2 ms; leave them out"):
+        check_limits(config)
 
 
 def test_it_says_how_to_try_the_file_and_to_search_on(rows: list[FinalRow], tmp_path: Path) -> None:
