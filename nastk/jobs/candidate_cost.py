@@ -37,7 +37,7 @@ def candidate_cost(parts: SearchParts, evaluator: Evaluator) -> CostModel:
     costing = parts.costing
     measured = isinstance(latency, MeasuredLatency)
     if measured:
-        _check_times(parts.target)
+        check_times(parts.target)
     else:
         _check_predicts(costing, parts.space, network)
 
@@ -55,7 +55,7 @@ def candidate_cost(parts: SearchParts, evaluator: Evaluator) -> CostModel:
     return cost
 
 
-def _check_times(target: Target | None) -> None:
+def check_times(target: Target | None) -> None:
     """Raises UserError where candidates cannot be measured, before a run folder is made."""
     assert target is not None  # `costing` has it
     target.check()

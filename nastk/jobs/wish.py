@@ -14,8 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from nastk.cli.launch import command
 from nastk.data.images import DataSource
 from nastk.data.sources.decoded import HEADERS, DecodedSource
+from nastk.deploy.cost.sources import MeasuredLatency
 from nastk.errors import UserError
 from nastk.free_memory import GIGABYTE
+from nastk.jobs.candidate_cost import check_times
 from nastk.jobs.candidate_input import free_bytes
 from nastk.jobs.given import named_folder, recorded_run
 from nastk.jobs.parts import make_data, make_objective, make_target
@@ -43,8 +45,10 @@ def run_wish(config: DictConfig) -> list[str]:
     sources: list[DataSource] = []
 
     def tell_plan(checked: DictConfig) -> None:
-        search_parts(checked)
         check_limits(checked)
+        parts = search_parts(checked)
+        if isinstance(parts.latency, MeasuredLatency):
+            check_times(parts.target)
         sources.append(make_data(checked))
         sys.stderr.writelines(f"plan: {line}\n" for line in plan_lines(checked, sources[0], words))
         sys.stderr.flush()
@@ -85,7 +89,8 @@ def plan_lines(config: DictConfig, data: DataSource, words: Sequence[str]) -> li
         words: of Hydra's command line, which name the space.
     """
     begun, allowed = recorded_run(config) is not None, make_objective(config).limits
-    train, test, names = len(data.train()), data.test_labels(), data.classes
+    train, names = len(data.train()), data.classes
+    test = getattr(data, "test_labels", lambda: None)()  # a source of the user's own may not tell
     more = f", {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
     tested = "" if test is None else f", {len(test):,} to test the final networks on"
     kind = "grey" if data.channels == 1 else "colour"
