@@ -35,6 +35,8 @@ class SourceSettings:
         workers: processes that do; None for the number of cores, at most 8.
         flip: whether training may mirror images.
         crop: by how much of its side training may shift an image.
+        unlabelled: folder of images without labels, or .npz file, that a teacher's students are trained on too, see
+            `unlabelled_images`.
 
     Raises:
         UserError: a value that cannot be.
@@ -49,12 +51,15 @@ class SourceSettings:
     workers: int | None = None
     flip: bool = False
     crop: float = 0.125
+    unlabelled: str | None = None
 
     name: ClassVar[str]
 
     def __post_init__(self) -> None:
         if self.root is not None and not isinstance(self.root, str):
             raise self._wrong("root", "a path")
+        if self.unlabelled is not None and not (isinstance(self.unlabelled, str) and self.unlabelled):
+            raise self._wrong("unlabelled", "a path, or null")
         if self.resize is not None and not is_whole(self.resize, 1, MAX_SIZE):
             raise self._wrong("resize", f"1 to {MAX_SIZE} pixels a side, or null for the size that they have")
         if not _is_part(self.subset, 1.0):

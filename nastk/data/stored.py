@@ -60,15 +60,17 @@ class Skipped:
     Attributes:
         allowed: `data.skip_corrupt`; without it the first one is an error.
         found: the reason by the image's path.
+        way: what a user is told to do where it is not allowed.
     """
 
     allowed: bool = False
     found: dict[str, str] = field(default_factory=dict)
+    way: str = "data.skip_corrupt=true goes on without such images"
 
     def add(self, where: str, reason: str) -> None:
         """Enters an image and says so on stderr; raises UserError where that is not allowed."""
         if not self.allowed:
-            raise UserError(f"{where}: {reason}; data.skip_corrupt=true goes on without such images")
+            raise UserError(f"{where}: {reason}; {self.way}")
         if where in self.found:
             return
         self.found[where] = reason

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nastk.data.images import DataSource
+from nastk.data.sources.unlabelled import unlabelled_images
 from nastk.data.subsets import Drawn
 
 SKEWED = 2.0  # the largest class has so many times the images of the smallest: worth a word
@@ -23,14 +24,17 @@ def data_lines(data: DataSource, drawn: Drawn, *, flip: bool) -> list[str]:
         flip: whether training mirrors images.
 
     Raises:
-        UserError: the test part is not what it should be, as far as can be told without opening its images.
+        UserError: the test part is not what it should be, as far as can be told without opening its images; or there
+            are no images where `data.unlabelled` says.
     """
     test = getattr(data, "test_labels", lambda: None)()  # a source of the user's own may not tell
+    unlabelled = unlabelled_images(data)
     parts = [
         f"{len(data.classes):,} classes ({_named(data.classes)}) of {data.size}x{data.size} pixels",
         f"trains on {len(drawn.train):,} images",
         f"validates on {len(drawn.validation):,} {_origin(data, drawn)}",
         *([] if test is None else [f"{len(test):,} to test on"]),
+        *([] if unlabelled is None else [f"{len(unlabelled):,} without labels for a teacher's students"]),
     ]
     found = [", ".join(parts)]
     found += _imbalance(data.classes, drawn.train.y.cpu().numpy())

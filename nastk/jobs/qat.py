@@ -11,6 +11,7 @@ from tqdm import tqdm
 from nastk.checks import MOST, check_number, check_path, check_whole
 from nastk.data.images import DataSource, ImageSet
 from nastk.data.normalisation import Normalisation
+from nastk.data.sources.unlabelled import unlabelled_images
 from nastk.data.subsets import hold_out
 from nastk.deploy.emittable import Emittable, emittable
 from nastk.deploy.export.export_settings import ExportSettings
@@ -35,7 +36,7 @@ from nastk.training.teacher import Teacher
 
 FOLDER = "qat"
 # Where a training runs is no part of what it is.
-ELSEWHERE = ("device", "threads", "teacher")
+ELSEWHERE = ("device", "threads", "teacher", "teacher_unlabelled")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class QatSettings:
         batch: images a step.
         teacher: path of a trained classifier to learn from in place of the labels, see `open_teacher`; "self" for the
             network itself, in float32.
+        teacher_unlabelled: images of `data.unlabelled` a step, for each labelled one; with a teacher.
         seed, device, threads: see `TrainingSettings`.
 
     Raises:
@@ -58,6 +60,7 @@ class QatSettings:
     learning_rate: float = 1e-3
     batch: int = 64
     teacher: str | None = None
+    teacher_unlabelled: float = 1.0
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
@@ -68,6 +71,7 @@ class QatSettings:
         check_whole("export.qat.batch", self.batch, 2, MOST)
         if self.teacher is not None:
             check_path("export.qat.teacher", self.teacher)
+        check_number("export.qat.teacher_unlabelled", self.teacher_unlabelled, 0, 64, above=True)
         check_whole("export.qat.seed", self.seed, 0, MOST)
         if self.threads is not None:
             check_whole("export.qat.threads", self.threads, 1, 1024)
@@ -130,14 +134,17 @@ def fine_tuned(
     check_source(data, trained.config, trained.facts["classes"])
     check_whole("export.qat.batch", qat.batch, 2, len(train))
     teacher = tuning_teacher(qat.teacher, data, model)
+    unlabelled = None if teacher is None else unlabelled_images(data)
     record = _record(model, train, how, qat, scheme, teacher)
+    if unlabelled is not None:
+        record["unlabelled"] = {"sha256": unlabelled.fingerprint(), "ratio": qat.teacher_unlabelled}
     if _is_done(folder, record):
         remove_checkpoints(folder)  # a kill may have come before it did
         return folder
     _begin(folder, record)
     source = _source(trained, data, how)
     network = TrainableInt8(source.model, source.ranges, scheme)
-    loss = _train(network, trained, data, train, qat, folder, teacher)
+    loss = _train(network, trained, data, (train, unlabelled), qat, folder, teacher)
     write_back(trained.network, network.folded(), (1, *source.shape))
     save_trained(folder, trained.network, trained.config, trained.genotype, trained.facts)
     facts = {"epochs": qat.epochs, "train_images": len(train), "train_loss": loss, "scheme": scheme.name}
@@ -172,12 +179,12 @@ def _train(
     network: TrainableInt8,
     trained: Trained,
     data: DataSource,
-    train: ImageSet,
+    images: tuple[ImageSet, ImageSet | None],
     qat: QatSettings,
     folder: Path,
     teacher: Teacher | None,
 ) -> float:
-    """Returns the mean training loss of the last epoch."""
+    """Trains on images with labels, and on those without; returns the mean training loss of the last epoch."""
     key, normal = trained.genotype.key, trained.facts["normalisation"]
     with tqdm(total=qat.epochs, desc=f"qat {key[:8]}", unit="epoch", disable=None, dynamic_ncols=True) as bar:
 
@@ -187,7 +194,7 @@ def _train(
 
         return fine_tune(
             network,
-            train,
+            images[0],
             Normalisation(tuple(normal["mean"]), tuple(normal["std"])),
             data,
             qat.recipe(),
@@ -195,6 +202,8 @@ def _train(
             key=key,
             progress=progress,
             teacher=teacher,
+            unlabelled=images[1],
+            ratio=qat.teacher_unlabelled,
         )
 
 

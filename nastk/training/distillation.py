@@ -54,14 +54,16 @@ class Lesson:
         Args:
             logits: the student's (n, classes).
             answers: of `answers`.
-            targets, weights, smoothing: as in `weighted_loss`.
+            targets: as in `weighted_loss`, of the first images; those that follow have no label.
+            weights, smoothing: as there; an image without a label weighs what the teacher takes it for.
         """
         taught = divergence(logits, answers, self.temperature)
         if weights is not None:
-            taught = taught * (targets @ weights if targets.is_floating_point() else weights[targets])
+            own = targets @ weights if targets.is_floating_point() else weights[targets]
+            taught = taught * torch.cat([own, answers[len(own) :].softmax(1) @ weights])
         if self.weight == 1:
             return taught.mean()
-        labelled = weighted_loss(logits, targets, weights, smoothing)
+        labelled = weighted_loss(logits[: len(targets)], targets, weights, smoothing)
         return self.weight * taught.mean() + (1 - self.weight) * labelled
 
 

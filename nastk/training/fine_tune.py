@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,6 +21,7 @@ from nastk.training.fit import fit
 from nastk.training.module import Classifier
 from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.settings import TrainingSettings
+from nastk.training.taught_batches import TaughtBatches, taught_batches
 from nastk.training.teacher import Teacher
 from nastk.training.transfer import Progress
 
@@ -35,6 +37,8 @@ def fine_tune(
     key: str,
     progress: Progress | None = None,
     teacher: Teacher | None = None,
+    unlabelled: ImageSet | None = None,
+    ratio: float = 1.0,
 ) -> float:
     """Trains `network` in place; it ends on the CPU.
 
@@ -48,6 +52,8 @@ def fine_tune(
         key: of what is trained, for the seeds.
         progress: is called after each epoch with epochs done, epochs in all and the mean training loss.
         teacher: whose distributions it is trained towards; None for the labels.
+        unlabelled: images without labels that a teacher answers to; None for none.
+        ratio: of these a step, for each labelled one.
 
     Returns:
         The mean training loss of the last epoch, whenever that was.
@@ -60,7 +66,10 @@ def fine_tune(
     try:
         with threads_set(settings.threads, data.size), isolated_rng(seed, device), memory_errors_named():
             place(network, device)
-            batches = _batches(images, normalisation, data, settings, seed, device)
+            cpu = torch.device("cpu")
+            there = images.to(cpu), None if unlabelled is None else unlabelled.to(cpu)  # decoded now, where they fit
+            own: dict[str, Any] = {"ratio": ratio, "seed": seed, "device": device}
+            batches = taught_batches(*there, normalisation, data, settings, **own)
             taught = None if teacher is None else lesson(teacher, normalisation, device)
             return _trained(network, batches, settings, folder, device, progress, taught)
     except TrainingError as error:
@@ -69,28 +78,9 @@ def fine_tune(
         network.cpu()
 
 
-def _batches(
-    images: ImageSet,
-    normalisation: Normalisation,
-    data: DataSource,
-    settings: TrainingSettings,
-    seed: int,
-    device: torch.device,
-) -> Batches:
-    return Batches(
-        images.to(torch.device("cpu")),  # decoded now, where memory holds them
-        normalisation,
-        batch=settings.batch,
-        augmentation=settings.augmentation(data.crop, data.flip),
-        seed=seed,
-        device=device,
-        warp=settings.warp(),
-    )
-
-
 def _trained(
     network: nn.Module,
-    batches: Batches,
+    batches: Batches | TaughtBatches,
     settings: TrainingSettings,
     folder: Path,
     device: torch.device,

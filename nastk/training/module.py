@@ -109,10 +109,10 @@ class Classifier(pl.LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Returns the loss of a batch."""
-        x, y = batch
+        x, y, *known = batch
         output = self.network(x)
         logits, auxiliary = output if isinstance(output, tuple) else (output, None)
-        answers = None if self._lesson is None else self._lesson.answers(x)
+        answers = None if self._lesson is None else known[0] if known else self._lesson.answers(x)
         loss = self._loss(logits, y, answers)
         self.loss_sum += loss.detach()
         if auxiliary is not None:

@@ -60,6 +60,8 @@ def write_outcome(
     """Writes the network, and last of all the metrics, which say that it is whole."""
     data = job.data
     counts = {"train_images": len(parts.train), "test_images": len(parts.test)}
+    if parts.unlabelled is not None:
+        counts["unlabelled_images"] = len(parts.unlabelled)
     facts = {
         "normalisation": {"mean": list(normalisation.mean), "std": list(normalisation.std)},
         "classes": list(data.classes),

@@ -26,16 +26,19 @@ SHAPE = "shape.json"
 ELSEWHERE = ("device", "threads", "graph")
 # Of a teacher: what it is counts, not where it lies.
 TEACHER = "teacher"
+# Images without labels: their hash, and how many a step.
+UNLABELLED = "unlabelled"
 # Of `Warp`: written where images are turned, zoomed or recoloured.
 WARP = ("rotate", "zoom", "colour")
 
 
-def training_record(job: Job, train: ImageSet) -> dict[str, Any]:
+def training_record(job: Job, train: ImageSet, unlabelled: ImageSet | None = None) -> dict[str, Any]:
     """Returns, as plain values, all that the result depends on; raises UserError where network and data do not fit.
 
     Args:
         job: what is trained and how.
         train: the images that it is trained on, those held out left out.
+        unlabelled: those without labels that a teacher answers to, None for none.
     """
     config, data, run = job.network, job.data, job.run
     expected = {"classes": len(data.classes), "channels": data.channels}
@@ -53,12 +56,20 @@ def training_record(job: Job, train: ImageSet) -> dict[str, Any]:
         "run": {"devices": run.devices, "sync_batchnorm": run.sync_batchnorm and run.devices > 1},
         **({} if job.initial is None else {"initial_sha256": job.initial.sha256}),
     }
-    return record if job.teacher is None else {**record, TEACHER: _taught(job.teacher, job.settings)}
+    if job.teacher is None:
+        return record
+    more = {} if unlabelled is None else {UNLABELLED: _unlabelled(unlabelled, job.settings)}
+    return {**record, TEACHER: _taught(job.teacher, job.settings), **more}
 
 
 def _taught(teacher: Teacher, settings: TransferSettings) -> dict[str, Any]:
     """Returns what a training depends on that has a teacher; others have no such entry, so that older ones go on."""
-    return {**teacher.record, **settings.taught}
+    views = {"views": settings.teacher_views} if settings.teacher_views else {}
+    return {**teacher.record, **settings.taught, **views}
+
+
+def _unlabelled(images: ImageSet, settings: TransferSettings) -> dict[str, Any]:
+    return {"sha256": images.fingerprint(), "ratio": settings.teacher_unlabelled}
 
 
 def _sides(config: NetworkConfig) -> str:
@@ -110,6 +121,8 @@ def _difference(found: Any, wanted: Any, where: str = "") -> str:
         return "other weights to begin with, transfer.init"
     if where in (TEACHER, f"{TEACHER}.sha256"):
         return "with another teacher" if found and wanted else f"with{'' if found else 'out'} a teacher"
+    if where in (UNLABELLED, f"{UNLABELLED}.sha256"):
+        return "with other unlabelled images" if found and wanted else f"with{'' if found else 'out'} unlabelled images"
     if where.startswith("genotype") or where.endswith("sha256"):
         return "another genotype" if where.startswith("genotype") else "other training images"
     return f"{where} is {found!r} there and {wanted!r} here"

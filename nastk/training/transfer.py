@@ -19,12 +19,13 @@ from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
 from nastk.outside import read_object
 from nastk.seeds import derive_seed
+from nastk.training.answers import kept_beside
 from nastk.training.averaging import AveragingClassifier
 from nastk.training.batches import Batches
 from nastk.training.checkpoint import Checkpoints, find_checkpoint, remove_checkpoints
 from nastk.training.class_weights import class_weights
 from nastk.training.device import choose_device, place
-from nastk.training.distillation import lesson
+from nastk.training.distillation import Lesson, lesson
 from nastk.training.distributed import EndAtOnce, SameStatistics
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.fit import fit
@@ -37,6 +38,7 @@ from nastk.training.rungs import Rung, begin_rungs, known_rung, write_rung
 from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.share import Share
 from nastk.training.synchronised import synchronised
+from nastk.training.taught_batches import TaughtBatches, taught_batches
 from nastk.training.teacher import Teacher
 from nastk.training.transfer_parts import TransferParts, claim_parts
 from nastk.training.transfer_settings import TransferSettings
@@ -188,18 +190,12 @@ def _trained(
             if job.initial is not None:
                 begin_with(job.initial, network, data.channels)
             place(network, device)
-            batches = Batches(
-                parts.train,
-                normalisation,
-                batch=settings.batch,
-                augmentation=settings.augmentation(data.crop, data.flip),
-                seed=seed,
-                device=device,
-                mixing=settings.mixing(len(data.classes)),
-                share=share,
-                warp=settings.warp(),
-            )
-            result, took = _train(network, batches, job, normalisation, folder, device, progress, epochs)
+            taught = None if job.teacher is None else lesson(job.teacher, normalisation, device, **settings.taught)
+            kept = kept_beside(folder, taught, job.teacher, settings.teacher_views, writes=share.first)
+            given = (parts.train, parts.unlabelled, normalisation, data, settings)
+            own = {"seed": seed, "device": device, "share": share, "ratio": settings.teacher_unlabelled}
+            batches = taught_batches(*given, **own, kept=kept)
+            result, took = _train(network, batches, job, taught, folder, device, progress, epochs)
             yield result, normalisation, took
     except TrainingError as error:
         raise UserError(f"transfer {folder}: {error.reason}") from None
@@ -207,16 +203,16 @@ def _trained(
 
 def _train(
     network: nn.Module,
-    batches: Batches,
+    batches: Batches | TaughtBatches,
     job: Job,
-    normalisation: Normalisation,
+    taught: Lesson | None,
     folder: Path,
     device: torch.device,
     progress: Progress | None,
     epochs: int,
 ) -> tuple[nn.Module, dict[str, float]]:
     """Returns the trained network, averaged, with "train_loss" of the last epoch and "seconds" over all sittings."""
-    settings, run, teacher = job.settings, job.run, job.teacher
+    settings, run = job.settings, job.run
     path, before = find_checkpoint(folder) or (None, {"seconds": 0.0, "steps": 0})
     epochs = max(epochs, before["steps"] // len(batches))  # it may have gone further than it is asked to now
     start = time.perf_counter()
@@ -242,7 +238,7 @@ def _train(
         after_epoch=after_epoch,
         average=settings.average,
         weights=class_weights(settings.class_weights, batches.labels, len(job.data.classes)),
-        lesson=None if teacher is None else lesson(teacher, normalisation, device, **settings.taught),
+        lesson=taught,
     )
     checkpoints = Checkpoints(folder, facts, run.checkpoint_minutes, share)
     together = [SameStatistics(network, share), EndAtOnce()] if share.ddp else []

@@ -24,6 +24,9 @@ class TransferSettings(TrainingSettings):
         teacher_width: of the teacher "auto", times the width of the first network that it teaches.
         teacher_weight: share of the teacher in the loss; the rest is the labels'.
         teacher_temperature: that the teacher's and the student's distributions are softened by.
+        teacher_unlabelled: images of `data.unlabelled` a step, for each labelled one.
+        teacher_views: how many augmentations of each image there are, the same in every training of a run, so that the
+            teacher answers to each once; 0 for new ones in each epoch.
         teacher_mean, teacher_std: normalisation of an ONNX file that lies in no export, a number a channel for pixels
             in 0..1; None for that of the training images.
     """
@@ -36,6 +39,8 @@ class TransferSettings(TrainingSettings):
     teacher_width: int = 2
     teacher_weight: float = 1.0
     teacher_temperature: float = 1.0
+    teacher_unlabelled: float = 1.0
+    teacher_views: int = 0
     teacher_mean: tuple[float, ...] | None = None
     teacher_std: tuple[float, ...] | None = None
 
@@ -48,6 +53,12 @@ class TransferSettings(TrainingSettings):
         check_whole("teacher_width", self.teacher_width, 1, 64)
         check_number("teacher_weight", self.teacher_weight, 0, 1, above=True)
         check_number("teacher_temperature", self.teacher_temperature, 0, 1000, above=True)
+        check_number("teacher_unlabelled", self.teacher_unlabelled, 0, 64, above=True)
+        check_whole("teacher_views", self.teacher_views, 0, 10_000)
+        if self.teacher_views and (self.mixup or self.cutmix):
+            raise UserError(
+                f"teacher_views={self.teacher_views}: expected 0 with mixup or cutmix, which blend anew in each epoch"
+            )
         _check_channels("teacher_mean", self.teacher_mean, "numbers")
         _check_channels("teacher_std", self.teacher_std, "numbers above 0")
 

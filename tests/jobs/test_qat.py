@@ -6,6 +6,7 @@ import random
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -246,6 +247,11 @@ def test_a_teacher_is_part_of_the_training_and_found_before_it(model: Path, tune
     assert (copy / "qat" / "model.safetensors").read_bytes() == weights, "it is what counts, not where it lies"
     shutil.rmtree(copy / "qat")
     fine_tuned(copy, DIGITS, train, QUICK, dataclasses.replace(taught, teacher=None))
+    assert (copy / "qat" / "model.safetensors").read_bytes() != weights
+    np.savez(tmp_path / "more.npz", x=DIGITS.test().pixels(torch.arange(40))[:, 0].numpy())
+    more = dataclasses.replace(DIGITS, unlabelled=str(tmp_path / "more.npz"))
+    fine_tuned(copy, more, train, QUICK, taught)
+    assert json.loads((copy / "qat" / "qat.json").read_text())["record"]["unlabelled"]["ratio"] == 1.0
     assert (copy / "qat" / "model.safetensors").read_bytes() != weights
     with pytest.raises(UserError, match="teacher nowhere: not there"):
         fine_tuned(copy, DIGITS, train, QUICK, dataclasses.replace(taught, teacher="nowhere"))

@@ -7,14 +7,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from nastk.data.images import DataSource
 from nastk.data.normalisation import Normalisation, statistics
+from nastk.data.sources import Digits, Npz
 from nastk.errors import UserError
 from nastk.networks.stored import load_trained
 from nastk.training.batches import in_order
@@ -73,8 +75,16 @@ def test_labels_and_class_weights_have_their_share() -> None:
     taught = divergence(logits, answers, 2.0)
     assert torch.allclose(half.loss(logits, answers, targets, None, 0.0), 0.25 * taught.mean() + 0.75 * labelled)
     weights = torch.tensor([3.0, 1.0, 0.5])
+    more = torch.randn(2, 2, 3)
+    logits, answers = torch.cat([logits, more[0]]), torch.cat([answers, more[1]])
+    taught = divergence(logits, answers, 2.0)
+    found = half.loss(logits, answers, targets, None, 0.0)
+    assert torch.allclose(found, 0.25 * taught.mean() + 0.75 * labelled), (
+        "images without labels have the teacher's part"
+    )
     alone = dataclasses.replace(half, weight=1.0)
-    expected = (taught * weights[targets]).mean()
+    each = torch.cat([weights[targets], answers[4:].softmax(1) @ weights])
+    expected = (taught * each).mean()
     for form in (targets, torch.nn.functional.one_hot(targets, 3).float()):
         assert torch.allclose(alone.loss(logits, answers, form, weights, 0.1), expected)
 
@@ -130,7 +140,8 @@ def write_and_die(self, trainer):
         os.kill(os.getpid(), signal.SIGKILL)
 Checkpoints.write = write_and_die
 run = RunSettings(checkpoint_minutes=1e-9)
-student(Path(sys.argv[1]), Npz(sys.argv[2]), settings={"teacher": sys.argv[3]}, run=run)
+data = Npz(sys.argv[2], unlabelled=sys.argv[4])
+student(Path(sys.argv[1]), data, settings={"teacher": sys.argv[3]}, run=run)
 """
 
 
@@ -138,19 +149,49 @@ def test_a_student_killed_within_an_epoch_ends_with_the_same_bytes_and_no_other_
     data: DataSource, trained: Path, tmp_path: Path
 ) -> None:
     taught = {"teacher": str(trained)}
-    student(tmp_path / "unbroken", data, settings=taught)
+    for name, count in (("more", 35), ("other", 34)):
+        np.savez(tmp_path / f"{name}.npz", x=Digits().test().pixels(torch.arange(count))[:, 0].numpy())
+    more, other_images = (
+        dataclasses.replace(cast(Npz, data), unlabelled=str(tmp_path / f"{n}.npz")) for n in ("more", "other")
+    )
+    metrics = student(tmp_path / "unbroken", more, settings=taught)
+    assert (metrics["train_images"], metrics["unlabelled_images"]) == (200, 35)
     folder = tmp_path / "net"
-    arguments = [sys.executable, "-c", KILLED, str(folder), str(data.root), str(trained)]  # type: ignore[attr-defined]
+    arguments = [sys.executable, "-c", KILLED, str(folder), str(more.root), str(trained), str(more.unlabelled)]
     assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL
     with pytest.raises(UserError, match="holds another training .with a teacher."):
         student(folder, data)
+    for images, line in ((data, "without unlabelled images"), (other_images, "with other unlabelled images")):
+        with pytest.raises(UserError, match=f"holds another training .{line.replace('without', 'with')}."):
+            student(folder, images, settings=taught)
     other = dataclasses.replace(trained_teacher(trained), sha256="0")
     with pytest.raises(UserError, match="holds another training .with another teacher."):
-        student(folder, data, teacher=other)
+        student(folder, more, teacher=other)
     with pytest.raises(UserError, match=r"teacher\.temperature is 1\.0 there and 2\.0 here"):
-        student(folder, data, settings={**taught, "teacher_temperature": 2.0})
-    student(folder, data, settings=taught)
+        student(folder, more, settings={**taught, "teacher_temperature": 2.0})
+    with pytest.raises(UserError, match=r"unlabelled\.ratio is 1\.0 there and 2\.0 here"):
+        student(folder, more, settings={**taught, "teacher_unlabelled": 2.0})
+    student(folder, more, settings=taught)
     assert (folder / "model.safetensors").read_bytes() == (tmp_path / "unbroken" / "model.safetensors").read_bytes()
+
+
+def test_students_of_a_run_share_the_answers_to_fixed_views(data: DataSource, trained: Path, tmp_path: Path) -> None:
+    real = trained_teacher(trained)
+    asked: list[int] = []
+
+    def answering(images: Tensor) -> Tensor:
+        asked.append(len(images))
+        return real.at(CPU)(images)
+
+    counted = dataclasses.replace(real, at=lambda device: answering)
+    how = {"mixup": 0.0, "teacher_views": 2, "epochs": 3}
+    student(tmp_path / "first", data, teacher=counted, settings=how)
+    assert asked == [200, 200]
+    student(tmp_path / "second", data, teacher=counted, settings={**how, "seed": 1})
+    assert asked == [200, 200]
+    assert json.loads((tmp_path / "second" / "training.json").read_text())["teacher"]["views"] == 2
+    with pytest.raises(UserError, match=r"teacher_views=2: expected 0 with mixup or cutmix"):
+        dataclasses.replace(SETTINGS, teacher_views=2)
 
 
 @pytest.mark.slow
@@ -186,6 +227,8 @@ def test_a_teacher_of_something_else_is_refused(change: dict[str, Any], line: st
         *(("teacher_mean", value) for value in ((), (0.1, 0.2), ("a",), 0.5)),
         *(("teacher_std", value) for value in ((0.0,), (float("inf"),))),
         ("teacher", ""),
+        *(("teacher_unlabelled", value) for value in (0.0, 65.0, "1")),
+        *(("teacher_views", value) for value in (-1, 0.5, 10_001)),
     ],
 )
 def test_settings_of_a_teacher_are_checked(name: str, value: Any) -> None:

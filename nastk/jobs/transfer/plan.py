@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from nastk.checks import check_whole
 from nastk.config.build import build, plain, settings
 from nastk.data.images import DataSource
+from nastk.data.sources.unlabelled import unlabelled_images
 from nastk.deploy.cost.sources import Costing, PredictorLatency
 from nastk.errors import UserError
 from nastk.genotype.skeleton import Number
@@ -143,8 +144,20 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     sizing = Sizing(network, limits, _searched_sizes(searched), target, facts)
     init = asked_beginnings(asked.init, [one.name for one in baselines.networks])
     teacher = asked_teacher(recipe, data, run)
+    _check_unlabelled(data, recipe)
     known = (asked.top, entrants, sizing, recipe, data, run, target, automatic, baselines, asked.stem)
     return TransferPlan(*known, init=init, teacher=teacher)
+
+
+def _check_unlabelled(data: DataSource, recipe: TransferSettings) -> None:
+    """Raises UserError where images without labels have no teacher, or are not there."""
+    given = getattr(data, "unlabelled", None)
+    if given is not None and recipe.teacher is None:
+        raise UserError(
+            f"data.unlabelled={given}: expected training.teacher too (a trained network, or auto): what it answers to "
+            "them is learned; data.unlabelled=null leaves them out"
+        )
+    unlabelled_images(data)
 
 
 def _entrants(asked: TransferShape, searched: DictConfig, run: RunSettings, held_out: bool) -> int:

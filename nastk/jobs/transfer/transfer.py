@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nastk.budget import LATENCY
+from nastk.data.sources.unlabelled import unlabelled_images
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.jobs.parts import make_logger, run_config
@@ -81,6 +82,10 @@ def _taught(
         recipe, teacher = own_teacher(folder, plan, recipe, *networks[0][:2])
     for line in teacher_lines(teacher, [one.network.size for one in networks]):
         print(f"transfer: {line}", file=sys.stderr)
+    unlabelled = unlabelled_images(plan.data)
+    if unlabelled is not None:
+        told = f"{len(unlabelled):,} images without labels, {recipe.teacher_unlabelled:g} a step for each labelled one"
+        print(f"transfer: teacher: answers to {told}", file=sys.stderr)
     return recipe, teacher
 
 

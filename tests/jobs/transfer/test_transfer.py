@@ -118,6 +118,12 @@ def test_one_teacher_teaches_the_searched_network_and_the_baseline(copy: Path, c
     again = run(capsys, "transfer", f"run={copy}", *words, "training.teacher=auto")
     assert again.err.count("(trained before)") == 3
     assert {path: path.read_bytes() for path in copy.glob("t*/*/*")} == before
+    assert not list(copy.glob("transfer/.answers"))
+    for name, line in ((copy / "nowhere", "no such folder"), (copy / "transfer", "no image in it")):
+        refused = run(capsys, "transfer", f"run={copy}", *words, "training.teacher=auto", f"data.unlabelled={name}")
+        assert refused.line.startswith(f"nastk: data.unlabelled: {name}: {line}")
+    untaught = run(capsys, "transfer", f"run={copy}", *words, f"data.unlabelled={copy}")
+    assert untaught.line.startswith(f"nastk: data.unlabelled={copy}: expected training.teacher too")
     refused = run(capsys, "transfer", f"run={copy}", *words, "training.teacher=nowhere")
     assert refused.line.startswith("nastk: teacher nowhere: not there, expected the folder of a trained network")
     without = run(capsys, "transfer", f"run={copy}", *words)
