@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder of what is trained; an earlier one goes on")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, help="of the students; default: those of training=fast, as the teacher's")
-    parser.add_argument("--out", type=Path, help="report to write, renewed after each seed; default: print it")
+    parser.add_argument("--out", type=Path, help="report to write, renewed after each training; default: print it")
     options = parser.parse_args()
     without = options.work / "unlabelled"
     data = ImageFolder(str(few(options.work, without, options.photos)), resize=SIZE, flip=True)
@@ -67,7 +67,7 @@ def main() -> None:
             folder = options.work / "students" / f"{arm.replace(', ', '-').replace(' ', '_')}-{seed}"
             given = {"teacher": str(teacher), "teacher_views": views}
             told.add(arm, trained(also if more else data, STUDENT, seed, folder, options.epochs, **given))
-        told.write()
+    told.write()
 
 
 def few(work: Path, without: Path, photos: Path) -> Path:
@@ -136,21 +136,23 @@ class Report:
     def add(self, arm: str, found: tuple[float, float]) -> None:
         """Enters a training."""
         self._found.setdefault(arm, []).append(found)
+        if self._out is not None:
+            self.write()
 
     def write(self) -> None:
         """Writes the report, or prints it."""
         lines = [
             self._head,
-            "| trained on | accuracy | gain | first student, s | later ones, s |",
-            "|---|---|---|---|---|",
+            "| trained on | seeds | accuracy | gain | first student, s | later ones, s |",
+            "|---|---|---|---|---|---|",
         ]
         base = [accuracy for accuracy, _ in self._found["labels"]]
         for arm, found in self._found.items():
             own, seconds = [one for one, _ in found], [took for _, took in found]
-            gains = [one - other for one, other in zip(own, base, strict=True)]
+            gains = [one - other for one, other in zip(own, base, strict=False)]
             later = f"{statistics.fmean(seconds[1:]):.0f}" if seconds[1:] else ""
             gain = "" if arm == "labels" else told(gains)
-            lines.append(f"| {arm} | {told(own)} | {gain} | {seconds[0]:.0f} | {later} |")
+            lines.append(f"| {arm} | {len(own)} | {told(own)} | {gain} | {seconds[0]:.0f} | {later} |")
         text = "\n".join(lines) + "\n"
         if self._out is None:
             print(text)
