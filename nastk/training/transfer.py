@@ -193,7 +193,7 @@ def _trained(
             taught = None if job.teacher is None else lesson(job.teacher, normalisation, device, **settings.taught)
             kept = kept_beside(folder, taught, job.teacher, settings.teacher_views, writes=share.first)
             given = (parts.train, parts.unlabelled, normalisation, data, settings)
-            own = {"seed": seed, "device": device, "share": share, "ratio": settings.teacher_unlabelled}
+            own: dict[str, Any] = {"seed": seed, "device": device, "share": share, "ratio": settings.teacher_unlabelled}
             batches = taught_batches(*given, **own, kept=kept)
             result, took = _train(network, batches, job, taught, folder, device, progress, epochs)
             yield result, normalisation, took
