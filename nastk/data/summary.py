@@ -28,7 +28,7 @@ def data_lines(data: DataSource, drawn: Drawn, *, flip: bool) -> list[str]:
             are no images where `data.unlabelled` says.
     """
     test = getattr(data, "test_labels", lambda: None)()  # a source of the user's own may not tell
-    unlabelled = unlabelled_images(data)
+    unlabelled = unlabelled_images(data, tell=True)
     parts = [
         f"{len(data.classes):,} classes ({_named(data.classes)}) of {data.size}x{data.size} pixels",
         f"trains on {len(drawn.train):,} images",

@@ -37,12 +37,13 @@ class UnlabelledReader(FileReader):
         return f"{WHERE}: {self.listing.path(row)}"
 
 
-def unlabelled_images(data: DataSource) -> ImageSet | None:
+def unlabelled_images(data: DataSource, *, tell: bool = False) -> ImageSet | None:
     """Returns the images that `data.unlabelled` names, brought to the size and colour of the others; None for none.
 
     They are files in a folder, in folders within it too, or `x` in an .npz file. Files are listed by name, hidden ones
     and links that lead out of the folder left aside, and decoded when they are wanted, like those of an image folder;
-    one that cannot be is an error unless `data.skip_corrupt`. Their labels are all 0 and mean nothing.
+    one that cannot be is an error unless `data.skip_corrupt`. Their labels are all 0 and mean nothing. With `tell` what
+    is left aside is said on stderr.
 
     Raises:
         UserError: there is no such folder or file, no image in it, or it holds the images that the data are tested on.
@@ -57,7 +58,7 @@ def unlabelled_images(data: DataSource) -> ImageSet | None:
         what = "neither a folder nor a file" if path.exists() else "no such folder"
         raise UserError(f"{WHERE}: {path}: {what}, expected a folder of images, or an .npz file with {ARRAY}")
     _check_apart(path, data)
-    listing = list_all(path)
+    listing = list_all(path, tell=tell)
     return StoredImages(
         UnlabelledReader(listing, data.channels, data.size),
         torch.zeros(len(listing), dtype=torch.int64),
@@ -68,8 +69,8 @@ def unlabelled_images(data: DataSource) -> ImageSet | None:
     )
 
 
-def list_all(root: Path) -> Listing:
-    """Lists the image files of a folder and of those within it, sorted; what is ignored is said on stderr.
+def list_all(root: Path, *, tell: bool) -> Listing:
+    """Lists the image files of a folder and of those within it, sorted; says what is ignored, where it is to tell.
 
     Returns:
         A listing whose "classes" are the folders' paths below `root`.
@@ -88,7 +89,7 @@ def list_all(root: Path) -> Listing:
         raise UserError(
             f"{WHERE}: {root}: no image in it ({', '.join(SUFFIXES)}){f'; ignored {kinds}' if kinds else ''}"
         )
-    if kinds:
+    if kinds and tell:
         print(f"nastk: {WHERE}: {root}: ignored {kinds}", file=sys.stderr)
     starts = np.concatenate([[0], np.cumsum([len(name) for name in names])]).astype(np.int64)
     return Listing(root, tuple(folders), np.array(labels, np.int64), b"".join(names), starts, ignored)

@@ -157,7 +157,7 @@ def _check_unlabelled(data: DataSource, recipe: TransferSettings) -> None:
             f"data.unlabelled={given}: expected training.teacher too (a trained network, or auto): what it answers to "
             "them is learned; data.unlabelled=null leaves them out"
         )
-    unlabelled_images(data)
+    unlabelled_images(data, tell=True)
 
 
 def _entrants(asked: TransferShape, searched: DictConfig, run: RunSettings, held_out: bool) -> int:

@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_files_of_nested_folders_are_found_and_brought_to_the_datas_form(folder: Path, capsys: Any) -> None:
     data = Digits(unlabelled=str(folder))
-    found = unlabelled_images(data)
+    found = unlabelled_images(data, tell=True)
     assert found is not None
     order = ["z.png", "a/one.bmp", "a/b/c.jpg"]
     expected = torch.from_numpy(np.stack([decode(folder / name, 1, 8) for name in order]))
