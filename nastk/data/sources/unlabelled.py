@@ -125,7 +125,7 @@ def _walked(
 def _check_apart(folder: Path, data: DataSource) -> None:
     """Raises UserError where the folder holds images that the data have labels for, those of the test part too."""
     root = getattr(data, "root", None)
-    if not root:
+    if not root or Path(root).expanduser().is_file():
         return
     own, there = Path(root).expanduser().resolve(), folder.resolve()
     parts = {name for names in NAMES.values() for name in names} | set(data.classes)
