@@ -127,8 +127,8 @@ class Report:
             f"trained on the labelled images, {teacher[0]:.2f} %, {teacher[1]:.0f} s. "
             f"Students: at {STUDENT} times, {told_epochs}. Test accuracy in percent, mean and standard "
             "deviation over seeds; gain: of the difference to the labels alone, seed by seed. Seconds of CPU of the "
-            "first student, which asks the teacher, and the mean of those after it, which find kept answers. A batch with images without "
-            "labels has twice the images of one without: in a short training a part of the gain is that.\n"
+            "first student, which asks the teacher, and the mean of those after it, which find kept answers. A batch "
+            "with images without labels is twice as large: in a short training a part of the gain is that.\n"
         )
 
     def add(self, arm: str, found: tuple[float, float]) -> None:
