@@ -18,8 +18,8 @@ STEADY = "latency_steady"
 TRAINED = (ACCURACY, "balanced_accuracy", INT8_ACCURACY, "loss")
 KNOWN_METRICS = (*TRAINED, SCORE, *LIMITED)
 NOT_TRUSTED = " (not trustworthy: the machine was busy)"
-BEST = "best"
-PRECISIONS = ("fp32", "fp16", "int8", BEST)
+BEST, AUTO = "best", "auto"
+PRECISIONS = ("fp32", "fp16", "int8", BEST, AUTO)
 Row = TypeVar("Row")
 
 
@@ -48,7 +48,7 @@ class Objective:
         max_macs: multiply-accumulates of one image.
         max_memory_mb: peak activation memory of one image, in megabytes.
         precision: that the latency and the size of a candidate are measured in; None: as the target says; "best": in
-            each that may ship, of which the quickest counts.
+            each that may ship, of which the quickest counts; "auto": left to the search, as None until it has chosen.
 
     Raises:
         UserError: no metric, an unknown one, one named twice, or a limit that is not above 0.

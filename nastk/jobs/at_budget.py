@@ -15,20 +15,21 @@ from omegaconf import DictConfig
 
 from nastk.budget import LATENCY
 from nastk.checks import check_flag
-from nastk.deploy.cost.sources import PredictorLatency
+from nastk.deploy.cost.sources import MeasuredLatency, PredictorLatency
+from nastk.deploy.targets.quickest import times_both
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed
 from nastk.genotype import Genotype
 from nastk.genotype.scaling import Scaling
 from nastk.genotype.stages import StageGenotype
+from nastk.jobs.candidate_input import with_values
 from nastk.jobs.filling import filled
-from nastk.jobs.search_parts import SearchParts
+from nastk.jobs.search_parts import SearchParts, search_parts
 from nastk.jobs.transfer.sizing import MARGIN, last_that_fits, measured_at_ease
-from nastk.objective import STEADY, Objective
+from nastk.objective import AUTO, BEST, STEADY, Objective
 from nastk.spaces import StageSpace
 from nastk.study.stream import CostModel
 
-AUTO = "auto"
 STEPS_AN_OCTAVE = 8
 # What stays of a latency limit where the clock was steady, as two measurements near the limit were: see `MARGIN`.
 STEADY_MARGIN = 0.01
@@ -63,6 +64,32 @@ def at_budget(config: DictConfig, parts: SearchParts, recorded: DictConfig | Non
     if value is True and why_not is not None:
         raise UserError(f"at_budget=true: {why_not}; at_budget=auto leaves it out where that is so")
     return bool(value) and why_not is None
+
+
+def brought_to_budget(
+    config: DictConfig, parts: SearchParts, recorded: DictConfig | None
+) -> tuple[DictConfig, SearchParts]:
+    """Returns a search's settings with those chosen that say how candidates are brought to the limits, and its parts.
+
+    `objective.precision=auto` is the quicker of the files that may ship, where a latency is to be kept: files of one
+    network differ in time by factors, and what is made as large as the limit allows has to be the file that keeps it.
+
+    Args:
+        config: of the search.
+        parts: of it.
+        recorded: see `at_budget`.
+
+    Raises:
+        UserError: see `at_budget`.
+    """
+    brought = at_budget(config, parts, recorded)
+    config = with_values(config, {"at_budget": brought})
+    if parts.objective.precision != AUTO:
+        return config, parts
+    timed = brought and LATENCY in parts.objective.limits and isinstance(parts.latency, MeasuredLatency)
+    both = timed and parts.target is not None and times_both(parts.target)
+    config = with_values(config, {"objective.precision": BEST if both else None})
+    return config, search_parts(config)
 
 
 def _why_not(parts: SearchParts) -> str | None:

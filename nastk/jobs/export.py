@@ -27,6 +27,7 @@ from nastk.jobs.int8_lines import int8_lines
 from nastk.jobs.network_budget import network_budget
 from nastk.jobs.parts import make_data, run_config
 from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images
+from nastk.jobs.qat_needed import settled
 from nastk.jobs.teacher import tuning_teacher
 from nastk.networks.stored import WEIGHTS, own_size
 from nastk.runs.baselines import read_baseline, read_baselines
@@ -77,6 +78,7 @@ def _export(
     data = data_at(data, own_size(model))
     targets = [*targets, *earlier_targets(out, [target.name for target in targets])]
     tuned = held_out = None
+    qat = settled(qat, run, model, data, how, targets[0].scheme)
     if qat.epochs or how.sensitivity:
         train, held_out = held_out_images(model, data)
         tuned = fine_tuned(model, data, train, how, qat, targets[0].scheme) if qat.epochs else None

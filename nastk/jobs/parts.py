@@ -18,7 +18,7 @@ from nastk.evaluators import Evaluator
 from nastk.executors import Executor
 from nastk.jobs.given import run_settings
 from nastk.jobs.loggers import Logger, NoLogger
-from nastk.objective import BEST, INT8_ACCURACY, Objective
+from nastk.objective import AUTO, BEST, INT8_ACCURACY, Objective
 from nastk.runs.folder import existing_run
 from nastk.spaces import Space
 from nastk.spaces.resolutions import resolutions
@@ -65,7 +65,7 @@ def make_target(config: DictConfig) -> Target:
     target: Target = build(config.get("target"), "target", Target)
     objective = config.get("objective")
     precision = None if objective is None else objective.get("precision")
-    if precision in (None, BEST) or precision == getattr(target, "precision", precision):
+    if precision in (None, AUTO, BEST) or precision == getattr(target, "precision", precision):
         return target
     if precision not in target.files:
         raise unknown(f"precision of target {target.name}: objective.precision", precision, target.files)

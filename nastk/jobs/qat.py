@@ -44,7 +44,7 @@ class QatSettings:
     """How a network is fine-tuned for int8.
 
     Attributes:
-        epochs: passes over the training images; 0 for no fine-tuning.
+        epochs: passes over the training images; 0 for no fine-tuning; None: see `settled`.
         learning_rate: AdamW's highest; the steps of activations are trained ten times as fast.
         batch: images a step.
         teacher: path of a trained classifier to learn from in place of the labels, see `open_teacher`; "self" for the
@@ -56,7 +56,7 @@ class QatSettings:
         UserError: a value that cannot be.
     """
 
-    epochs: int = 0
+    epochs: int | None = None
     learning_rate: float = 1e-3
     batch: int = 64
     teacher: str | None = None
@@ -66,7 +66,8 @@ class QatSettings:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        check_whole("export.qat.epochs", self.epochs, 0, 10_000)
+        if self.epochs is not None:
+            check_whole("export.qat.epochs", self.epochs, 0, 10_000)
         check_number("export.qat.learning_rate", self.learning_rate, 0, 1, above=True)
         check_whole("export.qat.batch", self.batch, 2, MOST)
         if self.teacher is not None:
@@ -79,7 +80,7 @@ class QatSettings:
     def recipe(self) -> TrainingSettings:
         """Returns the training: short, without what a network needs that learns from nothing."""
         return TrainingSettings(
-            epochs=self.epochs,
+            epochs=self.epochs or 0,
             batch=self.batch,
             optimizer="adamw",
             learning_rate=self.learning_rate,
@@ -142,7 +143,7 @@ def fine_tuned(
         remove_checkpoints(folder)  # a kill may have come before it did
         return folder
     _begin(folder, record)
-    source = _source(trained, data, how)
+    source = calibrated(trained, data, how)
     network = TrainableInt8(source.model, source.ranges, scheme)
     loss = _train(network, trained, data, (train, unlabelled), qat, folder, teacher)
     write_back(trained.network, network.folded(), (1, *source.shape))
@@ -165,7 +166,8 @@ def _begin(folder: Path, record: dict[str, Any]) -> None:
         write_json(folder / TUNED, {"schema": SCHEMA, "record": record})
 
 
-def _source(trained: Trained, data: DataSource, how: ExportSettings) -> Emittable:
+def calibrated(trained: Trained, data: DataSource, how: ExportSettings) -> Emittable:
+    """Returns what int8 files are written from: a trained network and the ranges of its tensors on training images."""
     normal = trained.facts["normalisation"]
     images = normalised(balanced(data.train(), how.calibration), normal["mean"], normal["std"])
 

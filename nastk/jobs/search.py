@@ -21,9 +21,8 @@ from nastk.errors import UserError
 from nastk.executors import Executor
 from nastk.files import cannot_write
 from nastk.genotype import Genotype
-from nastk.jobs.at_budget import BudgetFit, at_budget
+from nastk.jobs.at_budget import BudgetFit, brought_to_budget
 from nastk.jobs.candidate_cost import candidate_cost
-from nastk.jobs.candidate_input import with_values
 from nastk.jobs.data_record import check_data, record_data, record_skipped
 from nastk.jobs.fitting import fitted_search
 from nastk.jobs.given import going_on, named_folder, recorded_run
@@ -100,7 +99,7 @@ def searched(config: DictConfig) -> Searched:
     before = recorded_run(config)
     config = with_score(going_on(config, RECORDED_SETTINGS, before))
     parts = search_parts(config)
-    config = with_values(config, {"at_budget": at_budget(config, parts, before)})
+    config, parts = brought_to_budget(config, parts, before)
     asked, config = config, fitted_search(config, parts, before)
     if config.space != asked.space:  # its image size was left to be chosen
         parts = search_parts(config)

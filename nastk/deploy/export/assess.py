@@ -77,12 +77,18 @@ class EvaluatedFile:
     latency: Latency | None
 
 
-def recommend(files: Sequence[EvaluatedFile], max_accuracy_drop: float) -> tuple[str, str, tuple[str, ...]]:
+def recommend(
+    files: Sequence[EvaluatedFile], max_accuracy_drop: float, limit_ms: float | None = None
+) -> tuple[str, str, tuple[str, ...]]:
     """Chooses the file to ship: the fastest of those that lose little enough, and the first where none gains.
+
+    Where what that chooses breaks the limit on the latency, the most accurate file that keeps it is shipped, and where
+    none does the fastest.
 
     Args:
         files: of one target, measured against each other; the first is what the others are compared with.
         max_accuracy_drop: that another may lose, as a share of the test images.
+        limit_ms: p50 that the file to ship may take; None for no limit.
 
     Returns:
         The file's name, why, and what the user should be warned of.
@@ -97,7 +103,22 @@ def recommend(files: Sequence[EvaluatedFile], max_accuracy_drop: float) -> tuple
         elif chosen is first or _p50(other) < _p50(chosen):
             chosen, reasons = other, [gain]
     warnings += _unsteady(files)
+    if limit_ms is not None and math.inf > _p50(chosen) > limit_ms:
+        within = _within(files, limit_ms)
+        if chosen not in within:
+            chosen = within[0]
+            reasons = [
+                f"{chosen.precision} takes {_p50(chosen):.3g} ms, {first.precision} {_p50(first):.3g} ms, "
+                f"{limit_ms:g} are allowed, and it {_changed(_accuracy(first) - _accuracy(chosen))}"
+            ]
     return chosen.file, "; ".join(reasons) or "there is no other", tuple(warnings)
+
+
+def _within(files: Sequence[EvaluatedFile], limit_ms: float) -> list[EvaluatedFile]:
+    """Returns the files within the limit, the most accurate first; where there is none the fastest."""
+    known = [one for one in files if one.quality is not None and one.latency is not None]
+    kept = [one for one in known if _p50(one) <= limit_ms]
+    return sorted(kept, key=lambda one: (-_accuracy(one), _p50(one))) or [min(known, key=_p50)]
 
 
 def shortcomings(target: str, files: Sequence[EvaluatedFile], max_accuracy_drop: float) -> list[str]:
@@ -154,6 +175,10 @@ def _unsteady(files: Sequence[EvaluatedFile]) -> list[str]:
 def why_unsteady(latency: Latency) -> str:
     """Returns why a latency is not to be trusted."""
     return latency.doubt or doubt(latency.p50_ms, latency.min_ms, latency.spread) or "it varied"
+
+
+def _accuracy(evaluated: EvaluatedFile) -> float:
+    return evaluated.quality.accuracy if evaluated.quality is not None else 0.0
 
 
 def _p50(evaluated: EvaluatedFile) -> float:

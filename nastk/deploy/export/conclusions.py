@@ -35,7 +35,7 @@ def concluded(manifest: Mapping[str, Any], max_accuracy_drop: float, budget: Bud
     """
     first = manifest["target"]
     files = evaluated_files(manifest["targets"][first])
-    chosen, reason, warnings = recommend(files, max_accuracy_drop)
+    chosen, reason, warnings = recommend(files, max_accuracy_drop, budget.limits.get(LATENCY))
     latency = next(one.latency for one in files if one.file == chosen)
     costs = {
         "params": manifest["params"],

@@ -33,6 +33,12 @@ class Quickest:
         return {**least, **{f"latency_{name}_ms": cost[LATENCY] for name, cost in costs.items()}}
 
 
+def times_both(target: Target) -> bool:
+    """Says whether a target's own files are the ONNX files in each precision, and is set to measure the first."""
+    files = [target.files.get(name, "") for name in MEASURED]
+    return getattr(target, "precision", None) == MEASURED[0] and all(file.endswith(".onnx") for file in files)
+
+
 def quickest(target: Target, precisions: Sequence[str] = MEASURED) -> Quickest:
     """Returns what measures a target's files; raises UserError where it writes not all of them, or times one only."""
     if not hasattr(target, "precision") or not all(name in target.files for name in precisions):

@@ -103,6 +103,20 @@ def int8_source(
     return dataclasses.replace(source, tuned=dataclasses.replace(best, keep_float=kept)), found
 
 
+def int8_loss(source: Emittable, images: LabelledImages, scheme: Scheme, mean: list[float], std: list[float]) -> float:
+    """Returns the accuracy, as a share of the images, that a calibrated network loses by int8; below 0 it gains.
+
+    Args:
+        source: the trained network, calibrated.
+        images: to judge it by, never the test images.
+        scheme: of the int8.
+        mean, std: that the images are normalised by, a number a channel.
+    """
+    chosen = balanced_indices(images, SCORED)
+    x, y = normalised(images.pixels(chosen), mean, std), images.y[chosen].numpy()
+    return _score(source.model, x, y)[0] - _score(source.quantized(scheme), x, y)[0]
+
+
 def _kept(
     best: Emittable, wishes: Int8Wishes, ranking: Sequence[Sensitivity], images: tuple[Any, Any], exact: float
 ) -> tuple[frozenset[str], float]:

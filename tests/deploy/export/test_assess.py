@@ -71,6 +71,17 @@ def test_a_busy_machine_is_a_warning_but_no_reason() -> None:
     assert len(warnings) == 1 and "varied by 20 %" in warnings[0]
 
 
+def test_the_file_within_the_limit_is_shipped_and_what_it_loses_is_said() -> None:
+    first = EvaluatedFile("fp32", "a", Quality(0.95, 1.0, 0.0), latency(2.0))
+    quick = EvaluatedFile("int8", "b", Quality(0.90, 1.0, 0.0), latency(0.5))
+    half = EvaluatedFile("fp16", "c", Quality(0.94, 1.0, 0.0), latency(1.0))
+    chosen, reason, warnings = recommend([first, quick, half], 0.005, 1.0)
+    assert (chosen, reason) == ("c", "fp16 takes 1 ms, fp32 2 ms, 1 are allowed, and it loses 1.00 points of accuracy")
+    assert len(warnings) == 2 and "5.00 points" in warnings[0]
+    assert recommend([first, quick, half], 0.005, 0.7)[0] == recommend([first, quick, half], 0.005, 0.3)[0] == "b"
+    assert recommend([first, quick, half], 0.005, 2.5)[0] == recommend([first, quick, half], 0.005)[0] == "a"
+
+
 def test_of_several_that_gain_the_fastest_is_shipped() -> None:
     first = EvaluatedFile("fp32", "a", Quality(0.95, 1.0, 0.0), latency(2.0))
     half = EvaluatedFile("fp16", "b", Quality(0.95, 1.0, 0.0), latency(1.0))
