@@ -12,6 +12,7 @@ from PIL import Image
 
 from nastk.errors import UserError, unknown
 
+IMAGES = ("photos20", "photos", "fashion_mnist", "cifar10")
 PHOTO_SIDE = 64
 CIFAR_TEST = 4_500
 
@@ -46,10 +47,16 @@ POINTS = _points()
 
 
 def point_named(name: str) -> Point:
-    """Returns a point; raises UserError with the nearest names for another."""
-    if name not in POINTS:
+    """Returns a point, one of `POINTS` or of its form; raises UserError with the nearest names for another."""
+    images, _, rest = name.partition("-")
+    precision, _, limit = rest.partition("-")
+    try:
+        point = Point(name, images, precision, float(limit))
+    except ValueError:
+        raise unknown("point", name, POINTS) from None
+    if images not in IMAGES or precision not in ("fp32", "int8") or not point.limit_ms > 0:
         raise unknown("point", name, POINTS)
-    return POINTS[name]
+    return point
 
 
 def data_words(point: Point, data: Path, work: Path) -> list[str]:

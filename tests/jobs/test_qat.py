@@ -21,6 +21,7 @@ from nastk.errors import UserError
 from nastk.jobs import qat
 from nastk.jobs.int8_lines import int8_lines
 from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images
+from nastk.jobs.qat_needed import settled
 from nastk.jobs.teacher import open_teacher
 from nastk.networks import NetworkConfig
 from nastk.networks.stored import load_trained, save_trained
@@ -192,6 +193,27 @@ def test_images_are_those_that_the_transfer_held_out(model: Path, tmp_path: Path
     assert isinstance(held_out, HeldOut) and held_out.unseen
     assert json.loads((model / "training.json").read_text())["data"]["train_sha256"] == train.fingerprint()
     assert not held_out_images(tmp_path, DIGITS)[1].unseen
+
+
+@pytest.mark.parametrize(
+    ("precision", "given", "allowed", "epochs"),
+    [
+        ("best", None, 0.005, 3),
+        ("int8", None, 0.005, 3),
+        ("best", None, 1.0, 0),
+        ("null", None, 0.0, 0),
+        ("best", 7, 0.0, 7),
+    ],
+)
+def test_left_open_it_is_done_where_int8_is_counted_on_and_loses_too_much(
+    model: Path, tmp_path: Path, capsys, precision: str, given: int | None, allowed: float, epochs: int
+) -> None:
+    (tmp_path / "config.yaml").write_text(f"objective: {{precision: {precision}}}")
+    how = dataclasses.replace(QUICK, max_accuracy_drop=allowed)
+    found = settled(QatSettings(epochs=given), tmp_path, model, DIGITS, how, CpuTarget().scheme)
+    assert found.epochs == epochs
+    assert ("points on images held out" in capsys.readouterr().err) == (epochs == 3)
+    assert settled(QatSettings(), None, model, DIGITS, how, CpuTarget().scheme).epochs == 0
 
 
 def test_a_batch_of_more_images_than_there_are_is_refused(model: Path) -> None:
