@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
+from nastk.blocks import cell as cells
 from nastk.data.images import Images
 from nastk.data.normalisation import Normalisation, statistics
 from nastk.data.sources import Digits
 from nastk.genotype import Cell, CellGenotype, Edge, Genotype, Node
 from nastk.networks import NetworkConfig, build_network
-from nastk.networks import cell as cells
 from nastk.ops.identity import FactorizedReduction
 from nastk.training.augment import Augmentation
 from nastk.training.averaging import AveragingClassifier
