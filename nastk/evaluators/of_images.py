@@ -59,6 +59,11 @@ class ImageEvaluator(Evaluator):
         """Returns which images candidates are trained and scored on, for data.json; see `search_record`."""
         return search_record(self.data, self.seed, self._drawn, self._images.own.normalisation)
 
+    @property
+    def validated_on(self) -> list[int]:
+        """How many images of each class a candidate is scored on."""
+        return [int(count) for count in self._drawn.validation.y.bincount(minlength=len(self.data.classes))]
+
     def skipped_images(self) -> int:
         """Returns how many images could not be decoded so far and were left out."""
         return len(self.data.skipped.found)

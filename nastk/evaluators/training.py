@@ -95,11 +95,6 @@ class TrainingEvaluator(TrainingSettings, ImageEvaluator):
         """How many images a candidate is trained on."""
         return len(self._drawn.train)
 
-    @property
-    def validated_on(self) -> list[int]:
-        """How many images of each class a candidate is scored on."""
-        return [int(count) for count in self._drawn.validation.y.bincount(minlength=len(self.data.classes))]
-
     def data_lines(self) -> list[str]:
         """Returns what a user is told of the images; raises UserError where the test part is not what it should be."""
         return data_lines(self.data, self._drawn, flip=self.augmentation(self.data.crop, self.data.flip).flip)

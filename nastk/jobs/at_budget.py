@@ -24,12 +24,14 @@ from nastk.genotype.scaling import Scaling
 from nastk.genotype.stages import StageGenotype
 from nastk.jobs.candidate_input import with_values
 from nastk.jobs.filling import filled
+from nastk.jobs.parts import shares_weights
 from nastk.jobs.search_parts import SearchParts, search_parts
 from nastk.jobs.transfer.sizing import MARGIN, last_that_fits, measured_at_ease
 from nastk.objective import AUTO, BEST, STEADY, Objective
 from nastk.spaces import StageSpace
 from nastk.study.stream import CostModel
 
+NO_WEIGHTS = "evaluator=supernet has weights for the networks of the space, none for larger and smaller ones"
 STEPS_AN_OCTAVE = 8
 # What stays of a latency limit where the clock was steady, as two measurements near the limit were: see `MARGIN`.
 STEADY_MARGIN = 0.01
@@ -60,7 +62,7 @@ def at_budget(config: DictConfig, parts: SearchParts, recorded: DictConfig | Non
     check_flag("at_budget", value, AUTO)
     if value == AUTO and recorded is not None and "at_budget" not in recorded:
         return False
-    why_not = _why_not(parts)
+    why_not = NO_WEIGHTS if shares_weights(config) else _why_not(parts)
     if value is True and why_not is not None:
         raise UserError(f"at_budget=true: {why_not}; at_budget=auto leaves it out where that is so")
     return bool(value) and why_not is None

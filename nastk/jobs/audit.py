@@ -20,7 +20,7 @@ from nastk.evaluators.tabular import TabularEvaluator
 from nastk.genotype import Genotype
 from nastk.jobs.audit_settings import AuditSettings, resolved
 from nastk.jobs.data_record import DATA, record_data
-from nastk.jobs.parts import make_evaluator, run_config
+from nastk.jobs.parts import make_evaluator, run_config, shares_weights
 from nastk.jobs.ranked_by import only_scores, trained_instead
 from nastk.objective import quality
 from nastk.runs.audit import (
@@ -70,13 +70,13 @@ def run_audit(config: DictConfig) -> tuple[Path, Audit]:
     """
     folder, searched = run_config(config)
     wanted: AuditSettings = settings(AuditSettings, config)
-    scored = only_scores(searched)
+    scored = only_scores(searched) or shares_weights(searched)
     with held(folder):
         candidates = ranked_candidates(folder)
         searched = trained_instead(searched) if scored else searched
         wanted, epochs = resolved(wanted, searched, folder, scored)
         found = read_audit(folder)
-        audit = _new_audit(wanted, epochs, candidates) if found is None else _same_audit(found, wanted, folder)
+        audit = _new_audit(wanted, epochs, candidates, scored) if found is None else _same_audit(found, wanted, folder)
         _tell_of_cells(audit, wanted, len(candidates))
         genotypes = {row.key: row.genotype for row in candidates}
         missing = [cell.key for cell in audit.cells if cell.key not in genotypes]
@@ -104,9 +104,16 @@ def ranked_candidates(folder: Path) -> list[TrialRow]:
     return sorted(rows, key=lambda row: (-quality(row.metrics), row.number))
 
 
-def _new_audit(wanted: AuditSettings, epochs: int | None, candidates: list[TrialRow]) -> Audit:
+def _new_audit(wanted: AuditSettings, epochs: int | None, candidates: list[TrialRow], scored: bool) -> Audit:
+    """Returns an audit to come; of candidates that were not trained what the search told is a score."""
     cells = tuple(
-        AuditedCell(row.number, row.key, rank, row.accuracy, score=row.score)
+        AuditedCell(
+            row.number,
+            row.key,
+            rank,
+            None if scored else row.accuracy,
+            score=row.accuracy if scored and row.score is None else row.score,
+        )
         for rank in spread(len(candidates), wanted.cells)
         for row in [candidates[rank]]
     )

@@ -12,11 +12,11 @@ from nastk.data.sources.decoded import DecodedSource
 from nastk.data.subsets import draw_parts
 from nastk.genotype.skeleton import Skeleton, skeleton_named
 from nastk.jobs.candidate_input import SIDE, SIZES, FitCheck, Input, first_that_fits, is_open, own_stems, with_values
-from nastk.jobs.parts import make_data
+from nastk.jobs.parts import make_data, shares_weights
 from nastk.jobs.search_parts import SearchParts
 from nastk.networks.stems import fitted_stem, smaller_inputs
 from nastk.spaces import random_genotype
-from nastk.training.fitted import LEAST_BATCH, SEARCH, fitted_batch, fitted_epochs, fitted_rate
+from nastk.training.fitted import LEAST_BATCH, SEARCH, SUPERNET, fitted_batch, fitted_epochs, fitted_rate
 
 RESIZE, STEM = "data.resize", "evaluator.network.stem"
 BATCH, EPOCHS, RATE = "evaluator.batch", "evaluator.epochs", "evaluator.learning_rate"
@@ -72,10 +72,11 @@ def _chosen(config: DictConfig, parts: SearchParts, names: list[str]) -> DictCon
             batch //= 2
             check = FitCheck(config, parts, data, batch)
         found[BATCH] = batch
+    usual = SUPERNET if shares_weights(config) else SEARCH
     if EPOCHS in names:
-        found[EPOCHS] = fitted_epochs(images, batch, taken.size, SEARCH)
+        found[EPOCHS] = fitted_epochs(images, batch, taken.size, usual)
     if RATE in names:
-        found[RATE] = fitted_rate(batch, SEARCH) if BATCH in names else SEARCH.rate
+        found[RATE] = fitted_rate(batch, usual) if BATCH in names else usual.rate
     return with_values(config, found)
 
 

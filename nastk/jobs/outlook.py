@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from nastk.errors import UserError
 from nastk.evaluators import Evaluator
+from nastk.evaluators.supernet import SupernetEvaluator
 from nastk.evaluators.training import TrainingEvaluator
 from nastk.executors import Executor
 from nastk.free_memory import GIGABYTE
@@ -108,7 +109,7 @@ def guessed(evaluator: Evaluator, rows: Sequence[Row], best: Row) -> str | None:
         rows: of the search.
         best: the one that would be called the best.
     """
-    if not isinstance(evaluator, TrainingEvaluator):
+    if not isinstance(evaluator, TrainingEvaluator | SupernetEvaluator):
         return None
     trained = [row for row in rows if row.state == "complete" and "accuracy" in row.metrics]
     accuracy = max((row.metrics["accuracy"] for row in trained), default=1.0)

@@ -35,6 +35,13 @@ def without_automatic(node: DictConfig) -> tuple[DictConfig, tuple[str, ...]]:
     return (OmegaConf.masked_copy(node, [str(name) for name in node if name not in left]) if left else node), left
 
 
+def shares_weights(config: DictConfig) -> bool:
+    """Says whether a search's candidates inherit shared weights, and are not trained."""
+    evaluator = config.get("evaluator")
+    target = str(evaluator.get("_target_")) if isinstance(evaluator, DictConfig) else ""
+    return target.rpartition(".")[2] == "SupernetEvaluator"
+
+
 def make_space(config: DictConfig) -> Space:
     """Returns the search space; without one, raises UserError with those there are."""
     if OmegaConf.select(config, "space") is None:
@@ -81,6 +88,8 @@ def make_evaluator(config: DictConfig, device: str | None = None) -> Evaluator:
     chosen, _ = without_automatic(config.evaluator)  # where no search has chosen: the class's defaults
     node = chosen if device is None else OmegaConf.merge(chosen, {"device": device})
     given: dict[str, Any] = {} if config.get("space") is None else {"resolutions": resolutions(make_space(config))}
+    if config.get("space") is not None and shares_weights(config):
+        given["space"] = make_space(config)
     if config.get("objective") is not None and INT8_ACCURACY in make_objective(config).names:
         given["int8_target"] = make_target(config)
     evaluator: Evaluator = build(node, "evaluator", Evaluator, data=data, seed=config.seed, **given)

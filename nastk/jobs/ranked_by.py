@@ -9,8 +9,8 @@ from nastk.data.subsets import draw_parts
 from nastk.errors import UserError
 from nastk.evaluators.zero_cost import ZeroCostEvaluator
 from nastk.jobs.candidate_input import with_values
-from nastk.jobs.parts import make_data, make_objective
-from nastk.objective import ACCURACY, SCORE, TRAINED
+from nastk.jobs.parts import make_data, make_objective, shares_weights
+from nastk.objective import ACCURACY, INT8_ACCURACY, SCORE, TRAINED, Objective
 from nastk.training.fitted import SEARCH, fitted_batch, fitted_epochs, fitted_rate
 
 
@@ -28,6 +28,8 @@ def with_score(config: DictConfig) -> DictConfig:
         UserError: the objective wants what only a trained candidate has, or a score of an evaluator that trains.
     """
     objective = make_objective(config)
+    if shares_weights(config):
+        _check_judged(config, objective)
     if not only_scores(config):
         trains = str(config.evaluator.get("_target_")).startswith("nastk.") if config.get("evaluator") else False
         if trains and SCORE in objective.names:
@@ -42,8 +44,19 @@ def with_score(config: DictConfig) -> DictConfig:
     return config if maximized == list(objective.maximize) else with_values(config, {"objective.maximize": maximized})
 
 
+def _check_judged(config: DictConfig, objective: Objective) -> None:
+    """Raises UserError for what candidates with shared weights do not have: int8 accuracy, epochs to be stopped in."""
+    if INT8_ACCURACY in objective.names:
+        raise UserError(
+            f"objective: wants {INT8_ACCURACY}, which only trained candidates have; evaluator=supernet has none"
+        )
+    pruner = config.get("pruner")
+    if isinstance(pruner, DictConfig) and not str(pruner.get("_target_")).endswith(".NopPruner"):
+        raise UserError("pruner: stops trainings, and evaluator=supernet trains no candidate; expected pruner=none")
+
+
 def trained_instead(searched: DictConfig) -> DictConfig:
-    """Returns the configuration of a search that scored as if it had trained, by the usual recipe for its images."""
+    """Returns the configuration of a search that trained no candidate, by the usual recipe, as if it had."""
     evaluator, scored = load_yaml(shipped("conf") / "evaluator" / "training.yaml"), searched.evaluator
     data = make_data(searched)
     images = len(draw_parts(data, searched.seed).train)

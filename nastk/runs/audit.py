@@ -13,7 +13,7 @@ from nastk.config.build import check_type
 from nastk.errors import UserError
 from nastk.files import write_json
 from nastk.outside import read_object
-from nastk.stats.rank_agreement import Agreement, agreement, verdict
+from nastk.stats.rank_agreement import PAIRS_THAT_TELL, Agreement, agreement, verdict
 
 SCHEMA = 1
 AUDIT = "audit.json"
@@ -159,11 +159,23 @@ def concluded(audit: Audit) -> Audit:
     said = verdict(longer, noise)
     if audit.scored:
         said = verdict(longer, None, "search by training (evaluator=training)")
-        said = f"The score of untrained cells against their accuracy after training: {said}"
+        said = f"The score of untrained cells against their accuracy after training: {said} {_of_the_best(audit)}"
     sentence = f"{said} {left}"
     if reasons:
         sentence += f" {len(reasons)} of {len(audit.cells)} cells failed in it and are left out: {reasons[-1]}."
     return replace(audit, agreement=longer, noise=noise, sentence=sentence, finished=True)
+
+
+def _of_the_best(audit: Audit) -> str:
+    """Returns what can be said of the order among the best fifth of the search, from which one is taken."""
+    count = math.ceil(audit.candidates / 5)
+    best = [cell for cell in audit.trained if cell.rank < count]
+    found = _agreement(best, "longer", count)
+    if found is None or found.pairs < PAIRS_THAT_TELL:
+        return f"Of the best fifth of the search {len(best)} were trained, too few to tell how it orders these."
+    return (
+        f"Among the best fifth of the search: tau {found.tau:.2f} (95 % interval {found.low:.2f} to {found.high:.2f})."
+    )
 
 
 def write_audit(folder: Path, audit: Audit) -> None:

@@ -1,0 +1,9 @@
+"""Weight sharing: one set of weights for all networks of a space of stages, trained once, of which each takes its part.
+
+A candidate is the real network that its genotype stands for. It takes the leading channels of the shared weights and
+the centre of their kernels, as elastic networks do (Cai et al., "Once-for-All", ICLR 2020); what it is trained by and
+judged by is one function, `SharedWeights.lend`. Each step trains networks drawn from the space (Guo et al., "Single
+Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV 2020), or the largest, the smallest and some in
+between, which learn from the largest (Yu et al., "BigNAS", ECCV 2020). Progressive shrinking, AlphaNet's losses, ENAS
+and DARTS are left out.
+"""
