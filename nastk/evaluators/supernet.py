@@ -45,7 +45,7 @@ WITHOUT = {"auxiliary": (0.0,), "drop_path": (0.0,), "average": (0.0,), "precisi
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SupernetEvaluator(TrainingSettings, ImageEvaluator):
-    """Trains one set of weights for the whole space, once a run; each candidate inherits its part of them, and is judged.
+    """Trains one set of weights for the whole space, once a run; each candidate inherits its part and is judged.
 
     The accuracy is that of the inherited weights: it ranks candidates, and is not what they reach when they are
     trained. How well it ranks them, `nastk.audit` tells.
@@ -69,7 +69,7 @@ class SupernetEvaluator(TrainingSettings, ImageEvaluator):
     recalibration: int = 1024
     resolutions: tuple[int, ...] = ()
     epochs: int = 20
-    learning_rate: float = 0.1
+    learning_rate: float = 0.2
     auxiliary: float = 0.0
 
     def __post_init__(self) -> None:

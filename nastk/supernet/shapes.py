@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-import torch
-
 from nastk.blocks.register import Row, build_stage
 from nastk.checks import is_number
 from nastk.errors import UserError
@@ -15,6 +13,7 @@ from nastk.genotype.scaling import Scaling
 from nastk.genotype.skeleton import STAGES
 from nastk.genotype.stages import GROUPS, Stage
 from nastk.networks import NetworkConfig
+from nastk.networks.count import without_content
 from nastk.spaces import StageSpace
 from nastk.spaces.places import forms
 from nastk.spaces.stages import StageChoices
@@ -47,7 +46,7 @@ def shared_shapes(space: StageSpace, config: NetworkConfig) -> Shapes:
     scaling = Scaling(float(sizes["width_multiplier"]), float(sizes["depth_multiplier"]))
     shapes: Shapes = {}
     channels = {config.channels}
-    with torch.device("meta"):
+    with without_content():
         for group in GROUPS:
             for choices in space.parts[group]:
                 depths = {scaling.blocks(one) if group == "stages" else one for one in choices.depth if one}

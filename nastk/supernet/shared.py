@@ -14,6 +14,7 @@ from nastk.genotype.scaling import Scaling
 from nastk.genotype.skeleton import STAGES
 from nastk.genotype.stages import Stage, StageGenotype
 from nastk.networks import NetworkConfig, build_network
+from nastk.networks.count import without_content
 from nastk.networks.stages import StageNetwork
 from nastk.seeds import derive_seed
 from nastk.spaces import StageSpace
@@ -69,7 +70,7 @@ class SharedWeights(nn.Module):
     def _built(self, genotype: StageGenotype) -> StageNetwork:
         """Returns the network without first weights, which would take longer to draw than a small one to train on."""
         device, config = self.weights[0].device, self.config.of(genotype)
-        with torch.device("meta"):
+        with without_content():
             network = build_network(genotype, config)
         assert isinstance(network, StageNetwork)
         norms = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
@@ -85,7 +86,7 @@ class SharedWeights(nn.Module):
 
     def holds(self, genotype: StageGenotype) -> None:
         """Raises UserError where a network of this genotype has no part in the weights."""
-        with torch.device("meta"):
+        with without_content():
             network = build_network(genotype, self.config.of(genotype))
         assert isinstance(network, StageNetwork)
         list(self._parts(genotype, network))

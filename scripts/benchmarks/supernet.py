@@ -1,0 +1,207 @@
+"""Measures how weights that networks share rank these, against the same networks trained alone.
+
+    python scripts/benchmarks/supernet.py --work DIR --out scripts/benchmarks/reports/<date>-supernet.md
+
+Trains the shared weights of a space of stages on a part of Fashion-MNIST, draws networks of it at random, judges each
+by what it inherits, and trains each alone as a search with `evaluator=training` would. Prints Kendall's tau with a
+bootstrap interval, that of the networks' sizes beside it, and the seconds of both sides. With `--table` the other side
+is NAS-Bench-Macro's published accuracies, on CIFAR-10. What is done is kept in `--work`, and not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import numpy as np
+import torch
+from machine import machine
+from numpy.typing import NDArray
+from omegaconf import OmegaConf
+
+from nastk.config.build import build, load_yaml, shipped
+from nastk.data.sources import Cifar10, FashionMnist
+from nastk.evaluators.supernet import SupernetEvaluator
+from nastk.evaluators.training import TrainingEvaluator
+from nastk.genotype.stages import StageGenotype
+from nastk.networks import build_network
+from nastk.networks.count import count_macs, count_parameters
+from nastk.seeds import derive_seed
+from nastk.spaces import StageSpace, random_genotype
+from nastk.stats.rank_agreement import kendall
+
+DRAWS = 2000
+BEST = 0.2
+
+Known = dict[str, dict[str, float]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder for what is done")
+    parser.add_argument("--count", type=int, default=16, help="networks")
+    parser.add_argument("--epochs", type=int, default=64, help="of the shared weights")
+    parser.add_argument("--rate", type=float, default=0.2, help="highest learning rate of theirs")
+    parser.add_argument("--alone-epochs", type=int, default=4, help="of a network that is trained alone")
+    parser.add_argument("--repeats", type=int, default=2, help="trainings of each network alone")
+    parser.add_argument("--width", type=float, default=0.25, help="factor on the space's channels")
+    parser.add_argument("--images", type=int, default=6000, help="that are trained on")
+    parser.add_argument("--validation", type=int, default=2000, help="that are judged on")
+    parser.add_argument("--table", type=Path, help="nb_macro_cifar10.npz: compare with it, and train nothing alone")
+    parser.add_argument("--out", type=Path, help="report to write; default: print it")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    given.work.mkdir(parents=True, exist_ok=True)
+    name = "nas_bench_macro" if given.table else "mobile"
+    source = Cifar10 if given.table else FashionMnist
+    data = source(subset=given.images, validation=given.validation)
+    node = load_yaml(shipped("search_spaces") / f"{name}.yaml")
+    space: StageSpace = build(OmegaConf.merge(node, {"size": data.size}), "space")
+    common = {"data": data, "network": {"width_multiplier": given.width}, "batch": 64, "threads": 1}
+    common |= {"resolutions": space.resolutions}
+    rng = random.Random(0)
+    networks: dict[str, StageGenotype] = {}
+    while len(networks) < given.count:
+        drawn = random_genotype(space, rng)
+        assert isinstance(drawn, StageGenotype)
+        networks[drawn.key] = drawn
+    shared = SupernetEvaluator(space=space, epochs=given.epochs, learning_rate=given.rate, warmup=0.05, **common)
+    if given.table is None:
+        alone = [TrainingEvaluator(epochs=given.alone_epochs, repeat=one, **common) for one in range(given.repeats)]
+        others = [each(given.work / f"alone-{one.repeat}.jsonl", networks, one.evaluate) for one in alone]
+    else:
+        others = [of_table(given.table, networks, space)]
+    seconds = trained(shared, given.work)
+    judged = each(given.work / f"judged-{given.epochs}-{given.rate}.jsonl", networks, shared.evaluate)
+    sizes = {key: counted(genotype, shared) for key, genotype in networks.items()}
+    text = "\n".join(report(given, name, judged, others, sizes, seconds)) + "\n"
+    print(text)
+    if given.out is not None:
+        given.out.write_text(text)
+
+
+def trained(shared: SupernetEvaluator, work: Path) -> float:
+    """Trains the shared weights, or finds them; returns the seconds that it took, in all sittings."""
+    folder = work / f"supernet-{shared.epochs}-{shared.learning_rate}"
+    clock = folder.with_suffix(".seconds")
+    before = float(clock.read_text()) if clock.exists() else 0.0
+    start = time.process_time()
+    shared.prepare(folder)
+    total = before + time.process_time() - start
+    if not clock.exists():
+        clock.write_text(f"{total}")
+    shared.load(folder)
+    return total if before == 0 else before
+
+
+def each(path: Path, networks: dict[str, StageGenotype], evaluate: Callable[..., dict[str, float]]) -> Known:
+    """Returns accuracy and processor seconds of every network; those that a file has are not evaluated again."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    known = {line["key"]: line for line in lines}
+    for key, genotype in networks.items():
+        if key not in known:
+            start = time.process_time()
+            accuracy = evaluate(genotype, lambda epoch, accuracy: None)["accuracy"]
+            known[key] = {"key": key, "accuracy": accuracy, "seconds": time.process_time() - start}
+            with path.open("a") as file:
+                file.write(json.dumps(known[key]) + "\n")
+            print(f"{path.stem} {key[:8]} {accuracy:.4f} {known[key]['seconds']:.1f} s", file=sys.stderr, flush=True)
+    return {key: known[key] for key in networks}
+
+
+def of_table(path: Path, networks: dict[str, StageGenotype], space: StageSpace) -> Known:
+    """Returns the published accuracy of networks of NAS-Bench-Macro, the mean of three trainings, 0 to 1."""
+    with np.load(path, allow_pickle=False) as table:
+        means = accuracies(table["test_acc"])
+        rows = {tuple(int(digit) for digit in arch): mean for arch, mean in zip(table["arch"], means, strict=True)}
+    found: Known = {}
+    for digits, accuracy in rows.items():
+        answers = iter(digits)
+        genotype = space.genotype(lambda _, options, answers=answers: options[next(answers)])
+        if genotype.key in networks:
+            found[genotype.key] = {"accuracy": accuracy, "seconds": 0.0}
+    return {key: found[key] for key in networks}
+
+
+def accuracies(values: NDArray[np.float64]) -> list[float]:
+    """Returns the mean over the trainings of each network, as a share."""
+    return [float(row.mean()) / 100 for row in values.reshape(len(values), -1)]
+
+
+def counted(genotype: StageGenotype, shared: SupernetEvaluator) -> tuple[float, float]:
+    """Returns parameters and multiply-accumulates."""
+    config = shared.network_config.of(genotype)
+    network = build_network(genotype, config).eval()
+    return float(count_parameters(network, False)), float(count_macs(network, config))
+
+
+def report(
+    given: argparse.Namespace,
+    name: str,
+    judged: Known,
+    others: Sequence[Known],
+    sizes: dict[str, tuple[float, float]],
+    seconds: float,
+) -> list[str]:
+    """Returns the lines of the report."""
+    facts, keys = machine(), list(judged)
+    truth = [float(np.mean([other[key]["accuracy"] for other in others])) for key in keys]
+    inherited = [judged[key]["accuracy"] for key in keys]
+    alone = sum(other[key]["seconds"] for other in others[:1] for key in keys)
+    what = "the published accuracies" if given.table else "the networks trained alone"
+    sides = {f"shared weights and {what}": inherited}
+    sides |= {f"{kind} and {what}": [sizes[key][at] for key in keys] for at, kind in enumerate(("parameters", "MACs"))}
+    best = sorted(range(len(keys)), key=lambda index: -truth[index])[: max(2, round(BEST * len(keys)))]
+    lines = [
+        f"# Shared weights against {what}\n",
+        f"`{facts['command']}`, {facts['date']}, commit {facts['commit']}, {facts['processor']}, one thread.",
+        f"{facts['versions']}\n",
+        f"Space {name}, width {given.width}; {given.images:,} training images, {given.validation:,} to judge on; "
+        f"shared weights: {given.epochs} epochs, batch 64, learning rate {given.rate}. {len(keys)} networks drawn at "
+        "random.\n",
+        "| rankings | Kendall's tau | 95 % bootstrap interval | among the best fifth of the second |",
+        "|---|---|---|---|",
+        *(row(label, values, truth, best) for label, values in sides.items()),
+    ]
+    if len(others) > 1:
+        first, second = ([other[key]["accuracy"] for key in keys] for other in others[:2])
+        lines.append(row("trained alone and again, with another seed", first, second, best))
+        lines.append(row("shared weights and one training alone", inherited, first, best))
+    judging = sum(judged[key]["seconds"] for key in keys)
+    lines += [
+        f"\nProcessor seconds: {seconds:.0f} to train the shared weights, {judging:.0f} to judge {len(keys)} networks "
+        f"({judging / len(keys):.2f} each)" + ("." if given.table else f"; {alone:.0f} to train them alone once."),
+        "\n| network | inherited accuracy | accuracy of the other side | parameters | MMACs |",
+        "|---|---|---|---|---|",
+    ]
+    for index in sorted(range(len(keys)), key=lambda index: -truth[index]):
+        parameters, macs = sizes[keys[index]]
+        shown = f"{100 * inherited[index]:.2f} | {100 * truth[index]:.2f} | {parameters:,.0f} | {macs / 1e6:.2f}"
+        lines.append(f"| {keys[index][:8]} | {shown} |")
+    return lines
+
+
+def row(label: str, first: Sequence[float], second: Sequence[float], best: Sequence[int]) -> str:
+    """Returns a row of the table: tau, its interval over networks drawn with replacement, tau among the best."""
+    tau = kendall(first, second)
+    rng = random.Random(derive_seed(0, label))
+    draws = []
+    for _ in range(DRAWS):
+        taken = rng.choices(range(len(first)), k=len(first))
+        found = kendall([first[index] for index in taken], [second[index] for index in taken])
+        draws += [] if found is None else [found]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    among = kendall([first[index] for index in best], [second[index] for index in best])
+    told = "none" if among is None else f"{among:.2f} ({len(best)} networks)"
+    return f"| {label} | {tau or 0:.2f} | {low:.2f} to {high:.2f} | {told} |"
+
+
+if __name__ == "__main__":
+    main()
