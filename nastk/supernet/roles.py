@@ -11,15 +11,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 UNNAMED = "branch"  # of a block with a shortcut; the same block without one has its layers at the top
 
 
-def roles(block: nn.Module) -> dict[str, nn.Parameter]:
-    """Returns the weights of a block by their roles, as "pointwise.1.weight".
+def roles(block: nn.Module) -> dict[str, tuple[nn.Module, str]]:
+    """Returns the weights of a block by their roles, as "pointwise.1.weight": the layer of each, and its name there.
 
     Layers of one kind in one part of the block are counted from its end: an inverted residual of expansion 1 lacks the
     first of its 1x1 convolutions, and its only one is still the last. A normalisation goes with the convolution before.
     """
     layers = [(_part(name), layer) for name, layer in block.named_modules() if layer._parameters]
     left = Counter((part, _kind(layer)) for part, layer in layers)
-    found: dict[str, nn.Parameter] = {}
+    found: dict[str, tuple[nn.Module, str]] = {}
     before: dict[str, str] = {}
     for part, layer in layers:
         kind = _kind(layer)
@@ -29,7 +29,7 @@ def roles(block: nn.Module) -> dict[str, nn.Parameter]:
             name = f"{before.pop(part)}.norm"
         elif not isinstance(layer, _BatchNorm):
             before[part] = name
-        found.update((f"{name}.{own}", weight) for own, weight in layer.named_parameters(recurse=False))
+        found.update((f"{name}.{own}", (layer, own)) for own, weight in layer._parameters.items() if weight is not None)
     return found
 
 

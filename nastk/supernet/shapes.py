@@ -74,9 +74,9 @@ def _grown(
                 built = build_stage(stage.block, row, scaling.options(stage))
                 after.add(built.channels)
                 for index, block in enumerate(blocks_of(built.module, depth)):
-                    for role, weight in roles(block).items():
+                    for role, (layer, own) in roles(block).items():
                         name = key(choices.at, index, stage.block, role)
-                        shapes[name] = _larger(name, shapes.get(name), tuple(weight.shape))
+                        shapes[name] = _larger(name, shapes.get(name), tuple(getattr(layer, own).shape))
         after |= {width} if width and not block_named(stage.block).keeps else set()
     return after
 

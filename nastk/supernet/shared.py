@@ -21,7 +21,6 @@ from nastk.spaces import StageSpace
 from nastk.spaces.places import Places
 from nastk.supernet.roles import blocks_of, roles
 from nastk.supernet.shapes import Shapes, key, shared_shapes
-from nastk.training.device import place
 
 Slices = tuple[slice, ...]
 States = dict[nn.Parameter, dict[str, Tensor]]
@@ -61,27 +60,29 @@ class SharedWeights(nn.Module):
             UserError: the space does not hold the genotype.
         """
         network = self._built(genotype)
-        parts = [(weight, self._by_name[name], slices) for weight, name, slices in self._parts(genotype, network)]
-        with torch.no_grad():
-            for weight, whole, slices in parts:
-                weight.copy_(whole[slices])
+        parts = []
+        for layer, own, name, slices in self._parts(genotype, network):
+            whole = self._by_name[name]
+            layout = torch.channels_last if whole.ndim == 4 else torch.contiguous_format
+            weight = nn.Parameter(whole.detach()[slices].clone(memory_format=layout))
+            layer._parameters[own] = weight
+            parts.append((weight, whole, slices))
         return Lent(network, parts)
 
     def _built(self, genotype: StageGenotype) -> StageNetwork:
-        """Returns the network without first weights, which would take longer to draw than a small one to train on."""
-        device, config = self.weights[0].device, self.config.of(genotype)
+        """Returns the network on the weights' device, but for the weights, which are yet to come."""
+        device = self.weights[0].device
         with without_content():
-            network = build_network(genotype, config)
+            network = build_network(genotype, self.config.of(genotype))
         assert isinstance(network, StageNetwork)
-        norms = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
-        if sum(len(layer._buffers) for layer in norms) != len(list(network.buffers())):
-            network = build_network(genotype, config)  # of other buffers nobody here knows what they hold
-            place(network, device)
-            return network
-        network.to_empty(device=device)
-        place(network, device)
-        for layer in norms:
-            layer.reset_running_stats()
+        for layer in network.modules():
+            if layer._buffers and not isinstance(layer, _BatchNorm):
+                raise UserError(
+                    f"supernet: {type(layer).__name__} holds numbers that are no weights; it cannot be shared"
+                )
+            for name, value in layer._buffers.items():
+                if value is not None:  # running mean 0, variance 1, no batch seen
+                    layer._buffers[name] = torch.full_like(value, float(name == "running_var"), device=device)
         return network
 
     def holds(self, genotype: StageGenotype) -> None:
@@ -91,20 +92,20 @@ class SharedWeights(nn.Module):
         assert isinstance(network, StageNetwork)
         list(self._parts(genotype, network))
 
-    def _parts(self, genotype: StageGenotype, network: StageNetwork) -> Iterator[tuple[nn.Parameter, str, Slices]]:
-        """Yields the weights of a network, each with the name of the shared one and its part of it."""
+    def _parts(self, genotype: StageGenotype, network: StageNetwork) -> Iterator[tuple[nn.Module, str, str, Slices]]:
+        """Yields the weights of a network as layer and name there, each with the shared one's name and its part."""
         placed = self._places.of(genotype)
         if placed is None:
             raise UserError(f"supernet: it does not hold {genotype.key[:8]}: no network of its space")
         for (at, stage), module in zip(placed, [*network.stages, *network.head, network.classifier], strict=True):
             for index, block in enumerate(blocks_of(module, self._depth(at, stage))):
-                for role, weight in roles(block).items():
-                    name = key(at, index, stage.block, role)
+                for role, (layer, own) in roles(block).items():
+                    name, shape = key(at, index, stage.block, role), tuple(getattr(layer, own).shape)
                     whole = self._by_name.get(name)
-                    slices = None if whole is None else part_of(tuple(whole.shape), tuple(weight.shape))
+                    slices = None if whole is None else part_of(tuple(whole.shape), shape)
                     if slices is None:
-                        raise UserError(f"supernet: it does not hold {name} of shape {list(weight.shape)}")
-                    yield weight, name, slices
+                        raise UserError(f"supernet: it does not hold {name} of shape {list(shape)}")
+                    yield layer, own, name, slices
 
     def _depth(self, at: str, stage: Stage) -> int:
         return self._scaling.blocks(stage.depth) if at.startswith("stages/") else stage.depth

@@ -69,7 +69,7 @@ def test_layers_keep_their_role_in_blocks_without_shortcut_expansion_or_squeeze(
     def named(width: int, **options: float) -> dict[str, tuple[int, ...]]:
         stage = Stage("inverted_residual", width, options=tuple(options.items()))
         network = build_network(StageGenotype((stage,), (Stage("conv", 8),)), CONFIG)
-        return {name: tuple(weight.shape) for name, weight in roles(network.stages[1]).items()}  # type: ignore[index]
+        return {name: tuple(getattr(*weight).shape) for name, weight in roles(network.stages[1]).items()}  # type: ignore[index]
 
     whole = named(8, expansion=2.0, se=0.5)
     assert whole["pointwise.0.weight"] == (8, 16, 1, 1) and whole["pointwise.1.weight"] == (16, 8, 1, 1)
@@ -102,7 +102,7 @@ def test_a_network_learns_as_if_its_weights_were_its_own_and_no_others_change(op
     after = shared.lend(genotype).network
     for (name, weight), other in zip(after.named_parameters(), alone.parameters(), strict=True):
         torch.testing.assert_close(weight, other, msg=name)
-    taken = {name: slices for _, name, slices in shared._parts(genotype, after)}
+    taken = {name: slices for *_, name, slices in shared._parts(genotype, after)}
     for name, weight in zip(shared.names, shared.weights, strict=True):
         rest = torch.ones_like(weight, dtype=torch.bool)
         if name in taken:
