@@ -15,6 +15,7 @@ ACCURACY, INT8_ACCURACY = "accuracy", "int8_accuracy"
 SCORE = "score"  # of a candidate that was not trained: what zero-cost proxies say of it, in units of their own
 # Of a candidate whose latency was measured: 1, or 0 where the machine was busy with something else meanwhile.
 STEADY = "latency_steady"
+SCORE_SECONDS = "score_seconds"  # of a candidate that was judged without being trained
 TRAINED = (ACCURACY, "balanced_accuracy", INT8_ACCURACY, "loss")
 KNOWN_METRICS = (*TRAINED, SCORE, *LIMITED)
 NOT_TRUSTED = " (not trustworthy: the machine was busy)"

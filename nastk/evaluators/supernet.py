@@ -23,18 +23,19 @@ from nastk.files import cannot_write
 from nastk.genotype import Genotype
 from nastk.genotype.stages import StageGenotype
 from nastk.networks import NetworkConfig
+from nastk.objective import SCORE_SECONDS
 from nastk.runs.folder import held
 from nastk.spaces import Space, StageSpace
+from nastk.supernet.facts import facts_of, recipe_facts
 from nastk.supernet.judged import recalibrate
 from nastk.supernet.progress import Shown
 from nastk.supernet.shapes import Shapes, shared_shapes
 from nastk.supernet.shared import SharedWeights
-from nastk.supernet.stored import RECORD, load_shared, save_shared, space_digest
-from nastk.supernet.train import Progress, train_shared
+from nastk.supernet.stored import RECORD, load_shared, save_shared
+from nastk.supernet.train import Progress, check_holds, train_shared
 from nastk.training.batches import Batches, in_order
 from nastk.training.class_weights import check_count, class_weights
 from nastk.training.failure import TrainingError, memory_errors_named
-from nastk.training.recipe import Recipe
 from nastk.training.scoring import scores
 from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.settings import TrainingSettings
@@ -80,11 +81,7 @@ class SupernetEvaluator(TrainingSettings, ImageEvaluator):
                 "evaluator=supernet: shares weights in spaces of stages, such as +space=mobile; for cells give "
                 "evaluator=training or evaluator=zero_cost"
             )
-        for name, allowed in WITHOUT.items():
-            if getattr(self, name) not in allowed:
-                raise UserError(
-                    f"evaluator.{name}={getattr(self, name)}: shared weights are trained without, expected {allowed[0]}"
-                )
+        self._check_recipe()
         check_number("evaluator.checkpoint_minutes", self.checkpoint_minutes, 0)
         check_whole("evaluator.recalibration", self.recalibration, 2, MOST)
         if self.folder is not None and not (Path(check_path("evaluator.folder", self.folder)) / RECORD).is_file():
@@ -95,6 +92,13 @@ class SupernetEvaluator(TrainingSettings, ImageEvaluator):
             )
         check_count(self.class_weights, len(self.data.classes))
         _ = self.network_config, self._device
+
+    def _check_recipe(self) -> None:
+        for name, allowed in WITHOUT.items():
+            if getattr(self, name) not in allowed:
+                raise UserError(
+                    f"evaluator.{name}={getattr(self, name)}: shared weights are trained without, expected {allowed[0]}"
+                )
 
     @cached_property
     def network_config(self) -> NetworkConfig:
@@ -120,6 +124,7 @@ class SupernetEvaluator(TrainingSettings, ImageEvaluator):
         except OSError as error:
             raise cannot_write(folder, error) from None
         progress = self._new(self.seed)
+        check_holds(progress.shared, self.space)
         with held(folder):
             if load_shared(folder, progress, self._all_facts()):
                 return
@@ -171,7 +176,7 @@ class SupernetEvaluator(TrainingSettings, ImageEvaluator):
             raise EvaluationFailed(str(error)) from None
         if not math.isfinite(found.loss):
             raise EvaluationFailed(f"its loss with shared weights is {found.loss}")
-        return {**found._asdict(), "score_seconds": time.perf_counter() - start}
+        return {**found._asdict(), SCORE_SECONDS: time.perf_counter() - start}
 
     def _train(self, progress: Progress, folder: Path) -> None:
         assert isinstance(self.space, StageSpace)
@@ -232,23 +237,11 @@ class SupernetEvaluator(TrainingSettings, ImageEvaluator):
         return shared_shapes(self.space, self.network_config)
 
     def _facts(self) -> dict[str, Any]:
-        """Returns what shared weights are of, by the names that messages have for it."""
         assert isinstance(self.space, StageSpace)
-        record = self.data_record()
-        parts = {part: record[part]["images_sha256"] for part in ("train", "validation")}
-        return {
-            "seed": self.seed,
-            "size": self.data.size,
-            "data": {"name": self.data.name, "classes": list(self.data.classes), **parts},
-            "network": self.network_config.to_dict(),
-            "space": space_digest(self.space),
-        }
+        return facts_of(self.space, self.network_config, self.data, self.data_record(), self.seed)
 
     def _all_facts(self) -> dict[str, Any]:
-        """Returns also by what recipe, which is that of a run that goes on."""
-        names = [field.name for field in dataclasses.fields(Recipe)]
-        recipe = {name: getattr(self, name) for name in names}
-        return {**self._facts(), "recipe": recipe, "folder": self.folder}
+        return {**self._facts(), **recipe_facts(self), "folder": self.folder}
 
     def _images_at(self, size: int) -> Tensor:
         if size not in self._calibration:

@@ -20,7 +20,7 @@ from nastk.evaluators.network_settings import network_for
 from nastk.evaluators.of_images import ImageEvaluator
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
-from nastk.objective import SCORE
+from nastk.objective import SCORE, SCORE_SECONDS
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.seeds import threads_set
 from nastk.zero_cost.scoring import check_proxies, log_scores
@@ -93,7 +93,7 @@ class ZeroCostEvaluator(ImageEvaluator):
             if not math.isfinite(value):
                 raise EvaluationFailed(f"{name} cannot tell what this network is worth: its logarithm is {value}")
         logarithms = {f"log_{name}": value for name, value in found.items()}
-        return {SCORE: sum(found.values()), **logarithms, "score_seconds": time.perf_counter() - start}
+        return {SCORE: sum(found.values()), **logarithms, SCORE_SECONDS: time.perf_counter() - start}
 
     def data_lines(self) -> list[str]:
         """Returns what a user is told of the images; raises UserError where the test part is not what it should be."""

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from nastk.objective import ACCURACY, NOT_TRUSTED, SCORE, STEADY, quality
+from nastk.objective import ACCURACY, NOT_TRUSTED, SCORE, SCORE_SECONDS, STEADY, quality
 from nastk.runs.trials import Row
 
 
@@ -90,5 +90,5 @@ def result_line(rows: Sequence[Row], trained: int, best: Row, guess: str | None)
     facts += NOT_TRUSTED if best.metrics.get(STEADY) == 0 else ""
     told = guess or f"best is trial {best.number}: {facts}"
     done = "trained" if ACCURACY in best.metrics else "scored, none trained"
-    done = "judged with shared weights, none trained" if {ACCURACY, "score_seconds"} <= best.metrics.keys() else done
+    done = "judged with shared weights, none trained" if {ACCURACY, SCORE_SECONDS} <= best.metrics.keys() else done
     return f"{trained} candidates {done}{f' ({others})' if others else ''}; {told}"

@@ -27,7 +27,7 @@ from nastk.reports.table_text import (
     table_columns,
     table_notes,
 )
-from nastk.reports.worth import BY_SCORE, worth_of
+from nastk.reports.worth import BY_SCORE, BY_SHARED, worth_of
 from nastk.runs.audit import FEWEST
 from nastk.runs.contents import Run
 from nastk.runs.trials import STATES
@@ -40,7 +40,10 @@ WHAT_STATES_MEAN = {
     "pruned": "training stopped early",
     "failed": "training failed",
 }
-OF_SCORES = {"complete": "scored, not trained", "failed": "could not be scored"}
+UNTRAINED = {
+    BY_SCORE: {"complete": "scored, not trained", "failed": "could not be scored"},
+    BY_SHARED: {"complete": "judged with shared weights, not trained", "failed": "could not be judged"},
+}
 
 
 def duration(seconds: float) -> str:
@@ -157,7 +160,7 @@ def precisions(run: Run, rows: Sequence[FinalRow]) -> str:
 def states(run: Run) -> str:
     """Returns how many trials ended in each state, and why those that were not trained were not."""
     counts = Counter(trial.state for trial in run.trials)
-    meaning = WHAT_STATES_MEAN | (OF_SCORES if worth_of(run.trained) is BY_SCORE else {})
+    meaning = WHAT_STATES_MEAN | UNTRAINED.get(worth_of(run.trained), {})
     lines = [[state, str(counts[state]), meaning[state]] for state in STATES if counts[state]]
     stopped = [trial for trial in run.trials if trial.state in ("rejected", "pruned", "failed")]
     # Reasons that differ in their numbers only are one, shown by the first of them.

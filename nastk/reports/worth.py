@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nastk.objective import ACCURACY, SCORE
+from nastk.objective import ACCURACY, SCORE, SCORE_SECONDS
 from nastk.runs.candidate import Candidate
 
 
@@ -43,9 +43,13 @@ class Worth:
 
 BY_ACCURACY = Worth(ACCURACY, "accuracy", "accuracy in the search (%)", "trained", 100.0)
 BY_SCORE = Worth(SCORE, "score", "score of the untrained network", "scored", 1.0)
+BY_SHARED = Worth(ACCURACY, "accuracy", "accuracy with shared weights (%)", "judged", 100.0)
 
 
 def worth_of(candidates: Sequence[Candidate]) -> Worth:
-    """Returns what candidates are ranked by: the score where none of them was trained."""
-    scored = bool(candidates) and not any(ACCURACY in candidate.metrics for candidate in candidates)
-    return BY_SCORE if scored else BY_ACCURACY
+    """Returns what candidates are ranked by: where none was trained the score, or the accuracy of inherited weights."""
+    if not candidates:
+        return BY_ACCURACY
+    if not any(ACCURACY in candidate.metrics for candidate in candidates):
+        return BY_SCORE
+    return BY_SHARED if all(SCORE_SECONDS in candidate.metrics for candidate in candidates) else BY_ACCURACY

@@ -28,9 +28,8 @@ def recalibrate(network: nn.Module, images: Tensor) -> None:
         layer.reset_running_stats()
         layer.momentum = None  # a plain mean
         layer.train()
-    # A block whose branches are merged in eval mode computes as one only where it is exported.
     size = min(CHUNK, len(images))
-    for part in images.split(size):
+    for part in torch.split(images, size):
         if len(part) == size:
             network(part)
     for layer, momentum in zip(norms, momenta, strict=True):

@@ -87,10 +87,7 @@ class SharedWeights(nn.Module):
 
     def holds(self, genotype: StageGenotype) -> None:
         """Raises UserError where a network of this genotype has no part in the weights."""
-        with without_content():
-            network = build_network(genotype, self.config.of(genotype))
-        assert isinstance(network, StageNetwork)
-        list(self._parts(genotype, network))
+        list(self._parts(genotype, self._built(genotype)))
 
     def _parts(self, genotype: StageGenotype, network: StageNetwork) -> Iterator[tuple[nn.Module, str, str, Slices]]:
         """Yields the weights of a network as layer and name there, each with the shared one's name and its part."""

@@ -6,7 +6,6 @@ A training writes both, the file first under a name of its own, so that a kill a
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from nastk.files import write_bytes, write_json
 from nastk.networks.initial import unusable
 from nastk.networks.stored import tensors_in
 from nastk.outside import read_bytes, read_object
-from nastk.spaces import StageSpace
+from nastk.supernet.facts import Facts
 from nastk.supernet.train import Progress
 
 SCHEMA = 1
@@ -29,19 +28,6 @@ RECORD = "supernet.json"
 WEIGHT, STATE = "weight:", "state:"
 STATES = 2  # tensors that an optimizer remembers of each weight at most, as AdamW does
 HEADER = 2**24  # bytes of names and shapes at most
-
-Facts = Mapping[str, Any]
-
-
-def space_digest(space: StageSpace) -> str:
-    """Returns a hash of all that a space's networks may be."""
-    places = [place for part in space.parts.values() for place in part]
-    rows = [
-        [one.at, [str(block) for block in one.blocks], one.depth, one.width, one.stride, one.options]
-        for one in (*places, space.end)
-    ]
-    text = json.dumps([rows, space.resolutions, space.size, space.least])
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def save_shared(folder: Path, progress: Progress, facts: Facts, finished: bool) -> None:

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 from nastk.genotype.stages import StageGenotype
 from nastk.seeds import derive_seed
-from nastk.spaces import StageSpace, random_genotype
+from nastk.spaces import Space, StageSpace, random_genotype
 from nastk.supernet.shared import SharedWeights, States
 from nastk.training.batches import Batches
 from nastk.training.class_weights import weighted_loss
@@ -22,6 +22,8 @@ from nastk.training.kernels.quick_forms import quick_forms
 from nastk.training.module import clip_norm
 from nastk.training.recipe import Recipe
 from nastk.training.seeds import seed_step
+
+CHECKED = 16
 
 
 @dataclass(eq=False)
@@ -56,9 +58,7 @@ def train_shared(
 ) -> None:
     """Trains the shared weights for the epochs of the recipe that are left.
 
-    In each step a network is drawn from the space, every choice uniformly, and trained on one batch, brought to its
-    resolution: Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV 2020. Which
-    network, batch and learning rate are functions of the step, so that a training that goes on is as an unbroken one.
+    In each step a network is drawn uniformly and trained on one batch (Guo et al., ECCV 2020), as the step alone says.
 
     Args:
         progress: is changed in place.
@@ -67,27 +67,31 @@ def train_shared(
         recipe: of every step.
         seed: draws networks and what they draw.
         class_weights: see `weighted_loss`.
-        after_step: is called with the loss.
-        after_epoch: is called when its loss has been added.
+        after_step, after_epoch: are called with the loss, and with the progress.
 
     Raises:
         TrainingError: diverged.
     """
-    steps = recipe.epochs * len(batches)
     while len(progress.losses) < recipe.epochs:
-        epoch = len(progress.losses)
-        batches.epoch, total = epoch, 0.0
-        for number, (x, y) in enumerate(batches):
-            step = epoch * len(batches) + number
-            genotype = drawn(space, seed, step)
-            seed_step(derive_seed(seed, "supernet step", step), x.device)
-            loss = _step(progress, genotype, (x, y), recipe, recipe.rate(step, steps), class_weights)
+        batches.epoch, total = len(progress.losses), 0.0
+        for number, batch in enumerate(batches):
+            step = batches.epoch * len(batches) + number
+            rate = recipe.rate(step, recipe.epochs * len(batches))
+            seed_step(derive_seed(seed, "supernet step", step), batches.device)
+            loss = _step(progress, drawn(space, seed, step), batch, recipe, rate, class_weights)
             total += loss
             after_step(loss)
         if not math.isfinite(total):
-            raise TrainingError(f"diverged: the training loss is {total} in epoch {epoch + 1}")
+            raise TrainingError(f"diverged: the training loss is {total} in epoch {batches.epoch + 1}")
         progress.losses.append(total / len(batches))
         after_epoch(progress)
+
+
+def check_holds(shared: SharedWeights, space: Space) -> None:
+    """Raises UserError where one of some networks of the space has no part in the weights, before any is trained."""
+    assert isinstance(space, StageSpace)
+    for step in range(CHECKED):
+        shared.holds(drawn(space, 0, step))
 
 
 def drawn(space: StageSpace, seed: int, step: int) -> StageGenotype:

@@ -44,6 +44,33 @@ Known = dict[str, dict[str, float]]
 
 
 def main() -> None:
+    given = arguments()
+    torch.set_num_threads(1)
+    given.work.mkdir(parents=True, exist_ok=True)
+    name = "nas_bench_macro" if given.table else "mobile"
+    data = (Cifar10 if given.table else FashionMnist)(subset=given.images, validation=given.validation)
+    node = load_yaml(shipped("search_spaces") / f"{name}.yaml")
+    space: StageSpace = build(OmegaConf.merge(node, {"size": data.size}), "space")
+    networks = drawn(space, given.count)
+    common = {"data": data, "network": {"width_multiplier": given.width}, "batch": 64, "threads": 1}
+    common |= {"resolutions": space.resolutions}
+    shared = SupernetEvaluator(space=space, epochs=given.epochs, learning_rate=given.rate, warmup=0.05, **common)
+    if given.table is None:
+        alone = [TrainingEvaluator(epochs=given.alone_epochs, repeat=one, **common) for one in range(given.repeats)]
+        others = [each(given.work / f"alone-{one.repeat}.jsonl", networks, one.evaluate) for one in alone]
+    else:
+        others = [of_table(given.table, networks, space)]
+    seconds = trained(shared, given.work)
+    judged = each(given.work / f"judged-{given.epochs}-{given.rate}.jsonl", networks, shared.evaluate)
+    sizes = {key: counted(genotype, shared) for key, genotype in networks.items()}
+    lines = [*origin(given, name), *rankings(given, judged, others, sizes), *costs(given, judged, others, seconds)]
+    text = "\n".join([*lines, *table(judged, others, sizes)]) + "\n"
+    print(text)
+    if given.out is not None:
+        given.out.write_text(text)
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for what is done")
     parser.add_argument("--count", type=int, default=16, help="networks")
@@ -56,35 +83,17 @@ def main() -> None:
     parser.add_argument("--validation", type=int, default=2000, help="that are judged on")
     parser.add_argument("--table", type=Path, help="nb_macro_cifar10.npz: compare with it, and train nothing alone")
     parser.add_argument("--out", type=Path, help="report to write; default: print it")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    given.work.mkdir(parents=True, exist_ok=True)
-    name = "nas_bench_macro" if given.table else "mobile"
-    source = Cifar10 if given.table else FashionMnist
-    data = source(subset=given.images, validation=given.validation)
-    node = load_yaml(shipped("search_spaces") / f"{name}.yaml")
-    space: StageSpace = build(OmegaConf.merge(node, {"size": data.size}), "space")
-    common = {"data": data, "network": {"width_multiplier": given.width}, "batch": 64, "threads": 1}
-    common |= {"resolutions": space.resolutions}
-    rng = random.Random(0)
-    networks: dict[str, StageGenotype] = {}
-    while len(networks) < given.count:
-        drawn = random_genotype(space, rng)
-        assert isinstance(drawn, StageGenotype)
-        networks[drawn.key] = drawn
-    shared = SupernetEvaluator(space=space, epochs=given.epochs, learning_rate=given.rate, warmup=0.05, **common)
-    if given.table is None:
-        alone = [TrainingEvaluator(epochs=given.alone_epochs, repeat=one, **common) for one in range(given.repeats)]
-        others = [each(given.work / f"alone-{one.repeat}.jsonl", networks, one.evaluate) for one in alone]
-    else:
-        others = [of_table(given.table, networks, space)]
-    seconds = trained(shared, given.work)
-    judged = each(given.work / f"judged-{given.epochs}-{given.rate}.jsonl", networks, shared.evaluate)
-    sizes = {key: counted(genotype, shared) for key, genotype in networks.items()}
-    text = "\n".join(report(given, name, judged, others, sizes, seconds)) + "\n"
-    print(text)
-    if given.out is not None:
-        given.out.write_text(text)
+    return parser.parse_args()
+
+
+def drawn(space: StageSpace, count: int) -> dict[str, StageGenotype]:
+    """Returns so many different networks of a space by their keys."""
+    rng, networks = random.Random(0), dict[str, StageGenotype]()
+    while len(networks) < count:
+        genotype = random_genotype(space, rng)
+        assert isinstance(genotype, StageGenotype)
+        networks[genotype.key] = genotype
+    return networks
 
 
 def trained(shared: SupernetEvaluator, work: Path) -> float:
@@ -142,49 +151,66 @@ def counted(genotype: StageGenotype, shared: SupernetEvaluator) -> tuple[float, 
     return float(count_parameters(network, False)), float(count_macs(network, config))
 
 
-def report(
-    given: argparse.Namespace,
-    name: str,
-    judged: Known,
-    others: Sequence[Known],
-    sizes: dict[str, tuple[float, float]],
-    seconds: float,
-) -> list[str]:
-    """Returns the lines of the report."""
-    facts, keys = machine(), list(judged)
-    truth = [float(np.mean([other[key]["accuracy"] for other in others])) for key in keys]
-    inherited = [judged[key]["accuracy"] for key in keys]
-    alone = sum(other[key]["seconds"] for other in others[:1] for key in keys)
-    what = "the published accuracies" if given.table else "the networks trained alone"
-    sides = {f"shared weights and {what}": inherited}
-    sides |= {f"{kind} and {what}": [sizes[key][at] for key in keys] for at, kind in enumerate(("parameters", "MACs"))}
-    best = sorted(range(len(keys)), key=lambda index: -truth[index])[: max(2, round(BEST * len(keys)))]
-    lines = [
-        f"# Shared weights against {what}\n",
+def truths(others: Sequence[Known]) -> dict[str, float]:
+    """Returns the accuracy that counts of each network: the mean of its trainings alone."""
+    return {key: float(np.mean([other[key]["accuracy"] for other in others])) for key in others[0]}
+
+
+def origin(given: argparse.Namespace, name: str) -> list[str]:
+    """Returns the lines that say what ran, where."""
+    facts = machine()
+    return [
+        f"# Shared weights against {against(given)}\n",
         f"`{facts['command']}`, {facts['date']}, commit {facts['commit']}, {facts['processor']}, one thread.",
         f"{facts['versions']}\n",
-        f"Space {name}, width {given.width}; {given.images:,} training images, {given.validation:,} to judge on; "
-        f"shared weights: {given.epochs} epochs, batch 64, learning rate {given.rate}. {len(keys)} networks drawn at "
-        "random.\n",
+        f"Space {name}, width {given.width}; {given.images:,} training images, {given.validation:,} to judge on. "
+        f"Shared weights: {given.epochs} epochs, batch 64, learning rate {given.rate}. "
+        f"{given.count} networks drawn at random.\n",
+    ]
+
+
+def against(given: argparse.Namespace) -> str:
+    return "the published accuracies" if given.table else "the networks trained alone"
+
+
+def rankings(
+    given: argparse.Namespace, judged: Known, others: Sequence[Known], sizes: dict[str, tuple[float, float]]
+) -> list[str]:
+    """Returns the table of taus."""
+    truth = list(truths(others).values())
+    inherited = [one["accuracy"] for one in judged.values()]
+    best = sorted(range(len(truth)), key=lambda index: -truth[index])[: max(2, round(BEST * len(truth)))]
+    lines = [
         "| rankings | Kendall's tau | 95 % bootstrap interval | among the best fifth of the second |",
         "|---|---|---|---|",
-        *(row(label, values, truth, best) for label, values in sides.items()),
+        row(f"shared weights and {against(given)}", inherited, truth, best),
     ]
+    for place, kind in enumerate(("parameters", "MACs")):
+        lines.append(row(f"{kind} and {against(given)}", [sizes[key][place] for key in judged], truth, best))
     if len(others) > 1:
-        first, second = ([other[key]["accuracy"] for key in keys] for other in others[:2])
+        first, second = ([one["accuracy"] for one in other.values()] for other in others[:2])
         lines.append(row("trained alone and again, with another seed", first, second, best))
         lines.append(row("shared weights and one training alone", inherited, first, best))
-    judging = sum(judged[key]["seconds"] for key in keys)
-    lines += [
-        f"\nProcessor seconds: {seconds:.0f} to train the shared weights, {judging:.0f} to judge {len(keys)} networks "
-        f"({judging / len(keys):.2f} each)" + ("." if given.table else f"; {alone:.0f} to train them alone once."),
+    return lines
+
+
+def costs(given: argparse.Namespace, judged: Known, others: Sequence[Known], seconds: float) -> list[str]:
+    """Returns the line of processor seconds."""
+    judging, alone = (sum(one["seconds"] for one in side.values()) for side in (judged, others[0]))
+    told = f"{seconds:.0f} to train the shared weights, {judging:.0f} to judge {len(judged)} networks"
+    other = "" if given.table else f"; {alone:.0f} to train them alone once"
+    return [f"\nProcessor seconds: {told} ({judging / len(judged):.2f} each){other}."]
+
+
+def table(judged: Known, others: Sequence[Known], sizes: dict[str, tuple[float, float]]) -> list[str]:
+    """Returns a row for every network, the best first."""
+    lines = [
         "\n| network | inherited accuracy | accuracy of the other side | parameters | MMACs |",
         "|---|---|---|---|---|",
     ]
-    for index in sorted(range(len(keys)), key=lambda index: -truth[index]):
-        parameters, macs = sizes[keys[index]]
-        shown = f"{100 * inherited[index]:.2f} | {100 * truth[index]:.2f} | {parameters:,.0f} | {macs / 1e6:.2f}"
-        lines.append(f"| {keys[index][:8]} | {shown} |")
+    for key, accuracy in sorted(truths(others).items(), key=lambda one: -one[1]):
+        shown = f"{100 * judged[key]['accuracy']:.2f} | {100 * accuracy:.2f}"
+        lines.append(f"| {key[:8]} | {shown} | {sizes[key][0]:,.0f} | {sizes[key][1] / 1e6:.2f} |")
     return lines
 
 
