@@ -52,16 +52,19 @@ def main() -> None:
     node = load_yaml(shipped("search_spaces") / f"{name}.yaml")
     space: StageSpace = build(OmegaConf.merge(node, {"size": data.size}), "space")
     networks = drawn(space, given.count)
-    common = {"data": data, "network": {"width_multiplier": given.width}, "batch": 64, "threads": 1}
+    common = {"data": data, "network": {"width_multiplier": given.width}, "threads": 1}
     common |= {"resolutions": space.resolutions}
-    shared = SupernetEvaluator(space=space, epochs=given.epochs, learning_rate=given.rate, warmup=0.05, **common)
+    recipe = {"epochs": given.epochs, "batch": given.batch, "learning_rate": given.rate, "momentum": given.momentum}
+    shared = SupernetEvaluator(space=space, warmup=0.05, weight_decay=5e-5, **recipe, **common)
     if given.table is None:
-        alone = [TrainingEvaluator(epochs=given.alone_epochs, repeat=one, **common) for one in range(given.repeats)]
+        alone = [
+            TrainingEvaluator(epochs=given.alone_epochs, batch=64, repeat=one, **common) for one in range(given.repeats)
+        ]
         others = [each(given.work / f"alone-{one.repeat}.jsonl", networks, one.evaluate) for one in alone]
     else:
         others = [of_table(given.table, networks, space)]
     seconds = trained(shared, given.work)
-    judged = each(given.work / f"judged-{given.epochs}-{given.rate}.jsonl", networks, shared.evaluate)
+    judged = each(setting(shared, given.work).with_suffix(".jsonl"), networks, shared.evaluate)
     sizes = {key: counted(genotype, shared) for key, genotype in networks.items()}
     lines = [*origin(given, name), *rankings(given, judged, others, sizes), *costs(given, judged, others, seconds)]
     text = "\n".join([*lines, *table(judged, others, sizes)]) + "\n"
@@ -74,8 +77,10 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for what is done")
     parser.add_argument("--count", type=int, default=16, help="networks")
-    parser.add_argument("--epochs", type=int, default=64, help="of the shared weights")
-    parser.add_argument("--rate", type=float, default=0.2, help="highest learning rate of theirs")
+    parser.add_argument("--epochs", type=int, default=48, help="of the shared weights")
+    parser.add_argument("--batch", type=int, default=32, help="images a step of theirs")
+    parser.add_argument("--rate", type=float, default=0.3, help="highest learning rate of theirs")
+    parser.add_argument("--momentum", type=float, default=0.0, help="of theirs")
     parser.add_argument("--alone-epochs", type=int, default=4, help="of a network that is trained alone")
     parser.add_argument("--repeats", type=int, default=2, help="trainings of each network alone")
     parser.add_argument("--width", type=float, default=0.25, help="factor on the space's channels")
@@ -98,7 +103,7 @@ def drawn(space: StageSpace, count: int) -> dict[str, StageGenotype]:
 
 def trained(shared: SupernetEvaluator, work: Path) -> float:
     """Trains the shared weights, or finds them; returns the seconds that it took, in all sittings."""
-    folder = work / f"supernet-{shared.epochs}-{shared.learning_rate}"
+    folder = setting(shared, work)
     clock = folder.with_suffix(".seconds")
     before = float(clock.read_text()) if clock.exists() else 0.0
     start = time.process_time()
@@ -108,6 +113,12 @@ def trained(shared: SupernetEvaluator, work: Path) -> float:
         clock.write_text(f"{total}")
     shared.load(folder)
     return total if before == 0 else before
+
+
+def setting(shared: SupernetEvaluator, work: Path) -> Path:
+    """Returns the folder of shared weights of one recipe."""
+    numbers = (shared.epochs, shared.batch, shared.learning_rate, shared.momentum)
+    return work / "-".join(["supernet", *(str(number).replace(".", "_") for number in numbers)])
 
 
 def each(path: Path, networks: dict[str, StageGenotype], evaluate: Callable[..., dict[str, float]]) -> Known:
@@ -164,7 +175,8 @@ def origin(given: argparse.Namespace, name: str) -> list[str]:
         f"`{facts['command']}`, {facts['date']}, commit {facts['commit']}, {facts['processor']}, one thread.",
         f"{facts['versions']}\n",
         f"Space {name}, width {given.width}; {given.images:,} training images, {given.validation:,} to judge on. "
-        f"Shared weights: {given.epochs} epochs, batch 64, learning rate {given.rate}. "
+        f"Shared weights: {given.epochs} epochs, batch {given.batch}, learning rate {given.rate}, "
+        f"momentum {given.momentum}. "
         f"{given.count} networks drawn at random.\n",
     ]
 

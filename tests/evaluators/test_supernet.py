@@ -30,9 +30,14 @@ def never(epoch: int, accuracy: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def usual() -> SupernetEvaluator:
+    return evaluator()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, usual: SupernetEvaluator) -> Path:
     folder = tmp_path_factory.mktemp("run") / "evaluator"
-    evaluator().prepare(folder)
+    usual.prepare(folder)
     return folder
 
 
@@ -69,7 +74,7 @@ def test_the_weights_learn(tmp_path: Path) -> None:
 
 
 def test_a_training_that_was_cut_goes_on_to_the_same_weights(
-    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usual: SupernetEvaluator
 ) -> None:
     def cut(self: Shown, losses: list[float]) -> None:
         raise Cut
@@ -81,9 +86,9 @@ def test_a_training_that_was_cut_goes_on_to_the_same_weights(
     record = json.loads((tmp_path / "evaluator" / RECORD).read_text())
     assert len(record["losses"]) == 1 and not record["finished"]
     with pytest.raises(UserError, match="not trained to the end"):
-        evaluator().load(tmp_path / "evaluator")
+        usual.load(tmp_path / "evaluator")
     evaluator().prepare(tmp_path / "evaluator")
-    pairs = zip(weights(evaluator(), tmp_path / "evaluator"), weights(evaluator(), trained), strict=True)
+    pairs = zip(weights(usual, tmp_path / "evaluator"), weights(usual, trained), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
     assert (tmp_path / "evaluator" / RECORD).read_bytes() == (trained / RECORD).read_bytes()
 
@@ -122,16 +127,19 @@ def test_weights_of_something_else_are_refused(given: dict[str, Any], told: str,
         (RECORD, lambda data: data.replace(b'"losses": [', b'"losses": ["x",', 1), "it is damaged"),
     ],
 )
-def test_damaged_files_are_refused(name: str, change: Any, told: str, trained: Path, tmp_path: Path) -> None:
+def test_damaged_files_are_refused(
+    name: str, change: Any, told: str, trained: Path, tmp_path: Path, usual: SupernetEvaluator
+) -> None:
     folder = tmp_path / "evaluator"
     shutil.copytree(trained, folder)
     if change is None:
         (folder / name).unlink()
     else:
         (folder / name).write_bytes(change((folder / name).read_bytes()))
-    for read in (evaluator().load, evaluator().prepare):
-        with pytest.raises(UserError, match=told):
-            read(folder)
+    with pytest.raises(UserError, match=told):
+        usual.load(folder)
+    with pytest.raises(UserError, match=told):
+        usual.prepare(folder)
 
 
 @pytest.mark.parametrize(
@@ -155,11 +163,10 @@ def test_wrong_settings_are_refused(given: dict[str, Any], told: str) -> None:
         evaluator(**given)
 
 
-def test_a_candidate_that_the_weights_do_not_hold_fails_in_one_line(trained: Path) -> None:
-    of = evaluator()
-    of.load(trained)
+def test_a_candidate_that_the_weights_do_not_hold_fails_in_one_line(trained: Path, usual: SupernetEvaluator) -> None:
+    usual.load(trained)
     with pytest.raises(EvaluationFailed, match="supernet: it does not hold"):
-        of.evaluate(StageGenotype((Stage("rep_conv", 24),), (Stage("conv", 8),)), never)
+        usual.evaluate(StageGenotype((Stage("rep_conv", 24),), (Stage("conv", 8),)), never)
 
 
 def test_a_rate_that_is_too_high_ends_in_one_line(tmp_path: Path) -> None:
