@@ -70,7 +70,8 @@ class SupernetEvaluator(TrainingSettings, ImageEvaluator):
     recalibration: int = 1024
     resolutions: tuple[int, ...] = ()
     epochs: int = 20
-    learning_rate: float = 0.2
+    learning_rate: float = 0.6
+    momentum: float = 0.0
     auxiliary: float = 0.0
 
     def __post_init__(self) -> None:
@@ -123,23 +124,24 @@ class SupernetEvaluator(TrainingSettings, ImageEvaluator):
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(folder, error) from None
+        try:
+            with held(folder), threads_set(self.threads, self.data.size), memory_errors_named():
+                self._prepare(folder)
+        except TrainingError as error:
+            rate, batch = self.learning_rate / 4, max(self.batch // 2, 2)
+            raise UserError(
+                f"supernet: {error.reason}; give evaluator.learning_rate={rate:g} or evaluator.batch={batch} in another run="
+            ) from None
+
+    def _prepare(self, folder: Path) -> None:
         progress = self._new(self.seed)
         check_holds(progress.shared, self.space)
-        with held(folder):
-            if load_shared(folder, progress, self._all_facts()):
-                return
-            if self.folder is not None:
-                self._take_over(folder, Path(self.folder))
-                return
-            try:
-                with threads_set(self.threads, self.data.size), memory_errors_named():
-                    self._train(progress, folder)
-            except TrainingError as error:
-                rate, batch = self.learning_rate / 4, max(self.batch // 2, 2)
-                raise UserError(
-                    f"supernet: {error.reason}; give evaluator.learning_rate={rate:g} or evaluator.batch={batch} in "
-                    "another run="
-                ) from None
+        if load_shared(folder, progress, self._all_facts()):
+            return
+        if self.folder is not None:
+            self._take_over(folder, Path(self.folder))
+        else:
+            self._train(progress, folder)
 
     def load(self, folder: Path) -> None:
         """Reads the shared weights; raises UserError where they are not whole."""

@@ -31,7 +31,7 @@ class Usual:
 
 
 SEARCH = Usual(epochs=4, rate=0.2, steps=320, tiny_steps=64)
-SUPERNET = Usual(epochs=20, rate=0.2, steps=6000, tiny_steps=1500)
+SUPERNET = Usual(epochs=20, rate=0.6, steps=9000, tiny_steps=3000)
 TRANSFER = Usual(epochs=20, rate=0.1, steps=1600, tiny_steps=320)
 # An epoch of fewer steps takes a smaller batch.
 STEPS_AN_EPOCH, TINY_STEPS_AN_EPOCH = 50, 16
