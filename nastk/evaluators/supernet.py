@@ -128,10 +128,8 @@ class SupernetEvaluator(TrainingSettings, ImageEvaluator):
             with held(folder), threads_set(self.threads, self.data.size), memory_errors_named():
                 self._prepare(folder)
         except TrainingError as error:
-            rate, batch = self.learning_rate / 4, max(self.batch // 2, 2)
-            raise UserError(
-                f"supernet: {error.reason}; give evaluator.learning_rate={rate:g} or evaluator.batch={batch} in another run="
-            ) from None
+            advice = f"evaluator.learning_rate={self.learning_rate / 4:g} or evaluator.batch={max(self.batch // 2, 2)}"
+            raise UserError(f"supernet: {error.reason}; give {advice}, and another run=") from None
 
     def _prepare(self, folder: Path) -> None:
         progress = self._new(self.seed)
@@ -165,8 +163,7 @@ class SupernetEvaluator(TrainingSettings, ImageEvaluator):
         """
         start, size = time.perf_counter(), self.network_config.of(genotype).size
         shared: SharedWeights = vars(self)["_shared"]
-        if not isinstance(genotype, StageGenotype):
-            raise EvaluationFailed("supernet: holds networks of stages alone")
+        assert isinstance(genotype, StageGenotype)  # the space is of stages
         try:
             with threads_set(self.threads, size), memory_errors_named():
                 network = shared.lend(genotype).network
@@ -182,7 +179,7 @@ class SupernetEvaluator(TrainingSettings, ImageEvaluator):
 
     def _train(self, progress: Progress, folder: Path) -> None:
         assert isinstance(self.space, StageSpace)
-        own, classes = self._images.own, len(self.data.classes)
+        own, classes, written = self._images.own, len(self.data.classes), time.monotonic()
         batches = Batches(
             own.drawn.train,
             own.normalisation,
@@ -193,7 +190,6 @@ class SupernetEvaluator(TrainingSettings, ImageEvaluator):
             mixing=self.mixing(classes),
             warp=self.warp(),
         )
-        written = time.monotonic()
 
         def after_epoch(reached: Progress) -> None:
             nonlocal written
