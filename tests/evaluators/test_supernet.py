@@ -64,7 +64,10 @@ def test_a_candidate_is_judged_by_what_it_inherits_whatever_was_before(trained: 
 
 def test_the_weights_learn(tmp_path: Path) -> None:
     of = evaluator(
-        epochs=12, learning_rate=0.5, space=space(resolution=(8,), stages=[{"block": "rep_conv", "width": [8, 16]}])
+        epochs=12,
+        learning_rate=0.4,
+        momentum=0.9,
+        space=space(resolution=(8,), stages=[{"block": "rep_conv", "width": [8, 16]}]),
     )
     of.prepare(tmp_path / "evaluator")
     losses = json.loads((tmp_path / "evaluator" / RECORD).read_text())["losses"]
