@@ -1,4 +1,4 @@
-"""What the README tells a reader to run does run."""
+"""What the README and the pages under docs/ tell a reader to run does run, and what they point to is there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from nastk.__main__ import COMMANDS
 from nastk.config.build import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = "\n".join(page.read_text() for page in PAGES)
 
 
 def test_the_plain_optuna_example_runs_and_finds_the_best_choices() -> None:
@@ -47,3 +48,10 @@ def test_every_command_of_the_program_is_one() -> None:
 def test_every_file_it_points_to_is_there() -> None:
     for path in re.findall(r"`((?:nastk|scripts|search_spaces|conf|tests)/[\w./-]+)`", README):
         assert (ROOT / path).exists(), path
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
+    assert len(PAGES[0].read_text().splitlines()) < 200
+    for page in PAGES:
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
