@@ -74,11 +74,11 @@ def train_shared(
     """
     while len(progress.losses) < recipe.epochs:
         batches.epoch, total = len(progress.losses), 0.0
-        for number, batch in enumerate(batches):
+        for number, (images, labels, *_) in enumerate(batches):
             step = batches.epoch * len(batches) + number
             rate = recipe.rate(step, recipe.epochs * len(batches))
             seed_step(derive_seed(seed, "supernet step", step), batches.device)
-            loss = _step(progress, drawn(space, seed, step), batch, recipe, rate, class_weights)
+            loss = _step(progress, drawn(space, seed, step), (images, labels), recipe, rate, class_weights)
             total += loss
             after_step(loss)
         if not math.isfinite(total):
