@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,10 @@ from nastk.jobs.parts import make_data, make_objective, make_target
 from nastk.jobs.pipeline import run_pipeline
 from nastk.jobs.search_parts import search_parts
 from nastk.reports import FinalRow, final_table
+from nastk.reports.beside import measured, named, rival
 from nastk.reports.table_text import limits, share, size
 from nastk.runs.folder import space_name
 from nastk.stats.chance import best_guess
-from nastk.stats.steadiness import untrusted
 
 MOST_NAMED = 5
 KILOBYTE = 1000
@@ -132,11 +132,10 @@ def shipped_lines(rows: Sequence[FinalRow], max_kb: float | None) -> list[str]:
     """
     if not rows:
         return ["Nothing was exported"]
-    first = rows[0]
-    other = next((row for row in rows[1:] if bool(row.baseline) != bool(first.baseline)), None)
-    lines = [f"Ship: {first.file or first.key}", f"  {_named(first)}: {_facts(first, first.recommended)}"]
+    first, other = rows[0], rival(rows)
+    lines = [f"Ship: {first.file or first.key}", f"  {named(first)}: {measured(first, first.recommended)}"]
     if other is not None:
-        lines.append(f"  {_named(other)}, best of its kind: {_facts(other, other.recommended)}")
+        lines.append(f"  {named(other)}, best of its kind: {measured(other, other.recommended)}")
     return [*lines, *_weighed(rows, max_kb)]
 
 
@@ -177,28 +176,8 @@ def _weighed(rows: Sequence[FinalRow], max_kb: float | None) -> list[str]:
     if light is None:
         advice = f"give max_model_kb={max_kb * most / weight:.0f} in another run="
     else:
-        advice = f"within it is {_named(light[0])}: {_facts(*light)}"
+        advice = f"within it is {named(light[0])}: {measured(*light)}"
     return [f"  Over its budget: {size(weight)}, max_model_kb={max_kb:g}; {advice}"]
-
-
-def _facts(row: FinalRow, precision: str | None) -> str:
-    found = list(_measured(row, precision or "fp32"))
-    return ", ".join(found) or "nothing measured"
-
-
-def _measured(row: FinalRow, precision: str) -> Iterator[str]:
-    yield precision
-    if precision in row.accuracy:
-        yield f"{share(row.accuracy[precision])} % of the test images right"
-    if precision in row.latency_ms:
-        doubt = f" ({untrusted(row.doubts[precision])})" if precision in row.doubts else ""
-        yield f"{row.latency_ms[precision]:.3g} ms{doubt}"
-    if precision in row.size_bytes:
-        yield size(row.size_bytes[precision])
-
-
-def _named(row: FinalRow) -> str:
-    return f"the baseline {row.baseline}" if row.baseline else f"the searched network {row.key[:10]}"
 
 
 def _baselines(config: DictConfig, begun: bool) -> str:

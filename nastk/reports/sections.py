@@ -11,6 +11,7 @@ from typing import Any
 
 from nastk.objective import STEADY
 from nastk.reports.bench_section import flat, shown
+from nastk.reports.beside import measured, named, rival
 from nastk.reports.final_table import FinalRow
 from nastk.reports.page import card, command, facts, folded, paragraph, table
 from nastk.reports.run_config import controller_name, made_by, run_seed
@@ -98,6 +99,9 @@ def headline(run: Run, rows: Sequence[FinalRow]) -> str:
         why = f": {shipped.reason}" if shipped.reason else ""
         text = paragraph(f"Ship {_relative(best.file, run.folder)} with the labels.json beside it{why}.")
         text += "".join(map(_warning, (line for line in shipped.warnings if line not in best.broken)))
+    other = rival(rows)
+    if other is not None:
+        text += paragraph(f"Beside it, best of its kind, {named(other)}: {measured(other, other.recommended)}.")
     return card("Result", *(_warning(f"Over its budget: {line}.") for line in best.broken), facts(shown), text)
 
 

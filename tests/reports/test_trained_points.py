@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nastk.reports.charts import pareto_chart
 from nastk.reports.final_table import final_table
+from nastk.reports.sections import headline
 from nastk.reports.table_text import table_columns, table_notes
 from nastk.reports.trained_points import TrainedPoint, trained_points
 from nastk.runs.contents import read_run
@@ -70,3 +71,12 @@ def test_the_table_marks_baselines_and_says_first_that_one_is_shipped(tmp_path: 
     columns = {column.name: column.cells for column in table_columns(rows)}
     assert columns["network"][0] == "bbbbbbbbbb (baseline resnet18)" and columns["training (s)"] == ("12.3",) * 3
     assert not any("to ship" in note for note in table_notes(rows[1:]))
+
+
+def test_the_result_tells_the_best_of_the_other_kind_beside_it(tmp_path: Path) -> None:
+    folder = made(tmp_path)
+    run, rows = read_run(folder), final_table(folder)
+    told = "Beside it, best of its kind, the searched network aaaaaaaaaa: fp32, 90.00 % of the test images right."
+    assert told in headline(run, rows)
+    assert "best of its kind, the baseline mobilenet_v2: fp32" in headline(run, rows[1:])
+    assert "Beside it" not in headline(run, rows[:1])
