@@ -16,7 +16,8 @@ from pathlib import Path
 import nastk
 from nastk.checks import check_path
 from nastk.free_memory import GIGABYTE, all_memory, free_memory
-from nastk.jobs.machine import bf16_sets, cores, gpus, processor
+from nastk.jobs.machine import bf16_sets, cores, gpus
+from nastk.processor import processor_name
 
 # Extras of pyproject.toml: the packages of each, and what it is for.
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -79,7 +80,7 @@ def run_doctor(settings: DoctorSettings) -> int:
 
 def machine(runs: Path) -> Iterator[Finding]:
     """Yields processor, bfloat16, memory, GPUs, and the folders that are written to."""
-    yield Finding(True, "processor", f"{processor()}; cores to compute on: {cores()}")
+    yield Finding(True, "processor", f"{processor_name()}; cores to compute on: {cores()}")
     sets = bf16_sets()
     used = f"{', '.join(sets)}: evaluator.precision=bf16 and training.precision=bf16 may train faster"
     yield Finding(bool(sets), "bf16", used if sets else "no instructions for it (AVX512_BF16, AMX): stay with fp32")

@@ -1,32 +1,26 @@
-"""What a machine says of itself, without a library: its processor, cores that may be used, bfloat16, GPUs."""
+"""What a machine says of itself, without a library: cores that may be used, bfloat16, GPUs."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import shutil
 import subprocess
 from pathlib import Path
 
 from nastk.free_memory import control_groups
+from nastk.processor import ROOT, processor_facts
 
-ROOT = Path("/")
 # Flags of /proc/cpuinfo, on x86 and on ARM, and what they are called.
 BF16 = {"avx512_bf16": "AVX512_BF16", "amx_bf16": "AMX", "bf16": "ARM BF16"}
 ASK_GPU = ("--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
 SECONDS = 2.0  # a driver that hangs is no GPU
 
 
-def processor(system: Path = ROOT) -> str:
-    """Returns the processor's name."""
-    return _cpuinfo(system).get("model name") or platform.processor() or platform.machine()
-
-
 def bf16_sets(system: Path = ROOT) -> list[str]:
     """Returns the sets of instructions for bfloat16 that the processor has."""
-    facts = _cpuinfo(system)
-    flags = set((facts.get("flags") or facts.get("Features") or "").split())
+    facts = processor_facts(system)
+    flags = set((facts.get("flags") or facts.get("features") or "").split())
     return [name for flag, name in BF16.items() if flag in flags]
 
 
@@ -51,12 +45,3 @@ def gpus() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     return [line.strip() for line in told.splitlines() if line.strip()]
-
-
-def _cpuinfo(system: Path) -> dict[str, str]:
-    """Returns what is said of the first core."""
-    with contextlib.suppress(OSError, ValueError):
-        text = (system / "proc/cpuinfo").read_text(errors="replace").partition("\n\n")[0]
-        pairs = (line.partition(":") for line in text.splitlines())
-        return {name.strip(): value.strip() for name, _, value in pairs}
-    return {}

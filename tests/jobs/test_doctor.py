@@ -12,7 +12,8 @@ from nastk.config.build import shipped
 from nastk.data.sources import SOURCES
 from nastk.data.sources.standard import StandardSource
 from nastk.jobs import doctor
-from nastk.jobs.machine import bf16_sets, cores, gpus, processor
+from nastk.jobs.machine import bf16_sets, cores, gpus
+from nastk.processor import processor_name
 from tests.commands import run
 from tests.test_free_memory import written
 
@@ -63,7 +64,7 @@ def test_a_machine_is_read_as_its_files_have_it(tmp_path: Path) -> None:
         "sys/fs/cgroup/jobs/cpu.max": "100000 100000\n",
     }
     root = written(tmp_path, files)
-    assert (processor(root), bf16_sets(root), cores(root)) == ("Fast CPU", ["AVX512_BF16", "AMX"], 1)
+    assert (processor_name(root), bf16_sets(root), cores(root)) == ("Fast CPU", ["AVX512_BF16", "AMX"], 1)
     (tmp_path / "proc" / "cpuinfo").write_text("processor : 0\nFeatures : asimd bf16\n")
     assert bf16_sets(root) == ["ARM BF16"]
     assert bf16_sets(tmp_path / "nowhere") == []

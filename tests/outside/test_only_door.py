@@ -24,6 +24,7 @@ OWN = {
     "study/deaths.py": "the system's own",
     "stats/steadiness.py": "the system's own",
     "free_memory.py": "the system's own",
+    "processor.py": "the system's own",
     "cli/run_words.py": "shipped configuration",
     "deploy/export/standalone.py": "runs beside an export, without nastk",
     "deploy/runtimes/remote_measure.py": "runs on another machine, without nastk",

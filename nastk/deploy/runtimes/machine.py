@@ -15,6 +15,7 @@ import torch
 import nastk
 from nastk.deploy.runtimes.gpu import present_gpu
 from nastk.deploy.runtimes.session import PROVIDER, usable_cores
+from nastk.processor import processor_facts, processor_name
 
 CPU_FOLDER = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 
@@ -27,7 +28,7 @@ def machine_facts() -> dict[str, Any]:
     gpu = present_gpu()
     frequency = _read(CPU_FOLDER / "scaling_cur_freq")
     return {
-        "processor": _processor(),
+        "processor": processor_name(),
         "architecture": platform.machine(),
         "system": f"{platform.system()} {platform.release()}",
         "cores": usable_cores(),
@@ -58,18 +59,6 @@ def _read(path: Path) -> str | None:
         return None
 
 
-def _cpuinfo(field: str) -> str | None:
-    for line in (_read(Path("/proc/cpuinfo")) or "").splitlines():
-        name, _, value = line.partition(":")
-        if name.strip().lower() == field:
-            return value.strip()
-    return None
-
-
-def _processor() -> str | None:
-    return _cpuinfo("model name") or platform.processor() or None
-
-
 def _clock_from_cpuinfo() -> int | None:
-    clock = _cpuinfo("cpu mhz")
+    clock = processor_facts().get("cpu mhz")
     return None if clock is None else round(float(clock))

@@ -1,0 +1,27 @@
+"""What the system says of the processor, without a library."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+from pathlib import Path
+
+ROOT = Path("/")
+
+
+def processor_name(system: Path = ROOT) -> str:
+    """Returns the processor's name, where the system does not tell it that of the architecture."""
+    return processor_facts(system).get("model name") or platform.processor() or platform.machine()
+
+
+def processor_facts(system: Path = ROOT) -> dict[str, str]:
+    """Returns what Linux says of the first core, "flags" and "cpu mhz" among it, names in lower case; else nothing.
+
+    Args:
+        system: folder that holds the system's files.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        text = (system / "proc/cpuinfo").read_text(errors="replace").partition("\n\n")[0]
+        pairs = (line.partition(":") for line in text.splitlines())
+        return {name.strip().lower(): value.strip() for name, _, value in pairs}
+    return {}
