@@ -54,7 +54,8 @@ def test_it_tells_what_is_there_and_what_to_install(
     assert found["cifar10"][0] == "no"
     assert found["runs"][0] == "no" and "cannot be written" in found["runs"][1]
     assert found["onnxruntime"][0] == "yes" and "CPU" in found["onnxruntime"][1]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cifar-10", "fashion-mnist", "file"]
+    there = {path.name for path in tmp_path.iterdir()} - {".cache"}  # of libraries that other tests load
+    assert there == {"cifar-10", "fashion-mnist", "file"}
 
 
 def test_a_machine_is_read_as_its_files_have_it(tmp_path: Path) -> None:
