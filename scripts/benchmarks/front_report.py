@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from nastk.networks import NetworkConfig
 
 WORST = 0.0  # accuracy that hypervolumes are counted from
 FOUND = "search-"
+COLUMNS = 2  # of the plot
 
 
 @dataclass(frozen=True)
@@ -194,8 +196,11 @@ def _seconds(place: Path) -> dict[str, float]:
 
 
 def _plot(found: dict[Point, list[Line]], path: Path) -> None:
-    figure, axes = plt.subplots(1, len(found), figsize=(6 * len(found), 4), squeeze=False)
-    for axis, (point, lines) in zip(axes[0], found.items(), strict=True):
+    rows = math.ceil(len(found) / COLUMNS)
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=(6.5 * COLUMNS, 4 * rows), squeeze=False)
+    for axis in axes.flat[len(found) :]:
+        axis.set_visible(False)
+    for axis, (point, lines) in zip(axes.flat, found.items(), strict=False):
         drawn = sorted((one for one in lines if one.accuracy), key=lambda one: statistics.fmean(one.latency_ms))
         for number, one in enumerate(drawn, start=1):
             mean = statistics.fmean(one.latency_ms), 100 * one.mean
@@ -206,6 +211,7 @@ def _plot(found: dict[Point, list[Line]], path: Path) -> None:
             axis.annotate(str(number), mean, textcoords="offset points", xytext=(6, 4), fontsize=8)
         axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
         axis.set(title=point.name, xlabel=f"p50, {point.precision} (ms)", ylabel="test accuracy (%)")
+        axis.locator_params(axis="x", nbins=5)
         axis.margins(0.25)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
