@@ -100,7 +100,13 @@ def test_image_size_and_width_are_chosen_and_recorded(tmp_path: Path, capsys: Ca
 def test_images_of_ones_own_and_a_latency_are_searched_in_the_space_of_stages(tmp_path: Path, capsys: Capture) -> None:
     root = write_image_folder(tmp_path / "set", ("train", "val", "test"), each=8)
     quick = ("evaluator.epochs=1", "evaluator.threads=1", "target.seconds=0.02", "controller=random", "trials=1")
-    given = ("data=image_folder", f"data.root={root}", f"run={tmp_path / 'run'}", "objective.max_latency_ms=50", *quick)
+    given = (
+        "data=image_folder",
+        f"data.root={root}",
+        f"run={tmp_path / 'run'}",
+        "objective.max_latency_ms=0.1",
+        *quick,
+    )
     told = run(capsys, "search", *given)
     assert told.code == 0, told.err
     assert "space mobile, the usual one for a latency" in told.err

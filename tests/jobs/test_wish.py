@@ -91,7 +91,8 @@ def test_a_network_that_may_be_guessing_is_said_to(rows: list[FinalRow]) -> None
     assert line.startswith("  not better than guessing: on 91 test images guesses reach 100.00 %")
 
 
-def test_a_run_goes_on_within_its_own_limits_only(tmp_path: Path) -> None:
+def test_a_run_goes_on_within_its_own_limits_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nastk.jobs.given.sweeping", lambda: False)  # Hydra remembers the sweep of a test before
     objective = {"_target_": "nastk.objective.Objective", "max_latency_ms": 3.0}
     OmegaConf.save(OmegaConf.create({"objective": objective}), tmp_path / "config.yaml")
     config: DictConfig = OmegaConf.create({"run": str(tmp_path), "runs": "runs", "objective": objective})
