@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import nastk
+from nastk.cli.interrupts import WHOLE
 from nastk.console import console
 from nastk.errors import nearest
 
@@ -27,7 +28,6 @@ COMMANDS = {
     "audit": "tells whether a search's short training ranks networks or noise",
     "backbone": "trains a network as the backbone of a segmentation or detection",
 }
-WHOLE = "wish"  # the module of the job as a whole, which has no name on the command line
 HELP = ("help", "--help", "-h")
 VERSION = ("--version", "-V", "version")
 COMPLETION = ("--shell-completion", "-sc")

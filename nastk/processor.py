@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 from pathlib import Path
 
@@ -12,6 +13,13 @@ ROOT = Path("/")
 def processor_name(system: Path = ROOT) -> str:
     """Returns the processor's name, where the system does not tell it that of the architecture."""
     return processor_facts(system).get("model name") or platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may run on, which a container can make fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def processor_facts(system: Path = ROOT) -> dict[str, str]:

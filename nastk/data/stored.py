@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from nastk.console import visible
 from nastk.data.decode import CorruptImage
 from nastk.data.images import Images, ImageSet
 from nastk.errors import UserError
+from nastk.processor import usable_cores
 
 LOAD_BATCH = 64
 # Fewer are decoded before workers would have started.
@@ -195,7 +195,7 @@ class StoredImages:
 
 def default_workers() -> int:
     """Returns the number of processes that decode where nothing is set: as many as cores, at most 8."""
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST_WORKERS)
+    return min(usable_cores(), MOST_WORKERS)
 
 
 class _Decoded(NamedTuple):

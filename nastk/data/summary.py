@@ -30,7 +30,7 @@ def data_lines(data: DataSource, drawn: Drawn, *, flip: bool) -> list[str]:
     test = getattr(data, "test_labels", lambda: None)()  # a source of the user's own may not tell
     unlabelled = unlabelled_images(data, tell=True)
     parts = [
-        f"{len(data.classes):,} classes ({_named(data.classes)}) of {data.size}x{data.size} pixels",
+        f"{len(data.classes):,} classes ({named_classes(data.classes)}) of {data.size}x{data.size} pixels",
         f"trains on {len(drawn.train):,} images",
         f"validates on {len(drawn.validation):,} {_origin(data, drawn)}",
         *([] if test is None else [f"{len(test):,} to test on"]),
@@ -68,7 +68,9 @@ def _empty(classes: Sequence[str], labels: NDArray[np.int64], part: str) -> list
     missing = empty_classes(classes, labels)
     if not missing:
         return []
-    return [f"no {part} image of {_named(missing)}: accuracy there is over the other {len(classes) - len(missing)}"]
+    return [
+        f"no {part} image of {named_classes(missing)}: accuracy there is over the other {len(classes) - len(missing)}"
+    ]
 
 
 def _origin(data: DataSource, drawn: Drawn) -> str:
@@ -78,6 +80,7 @@ def _origin(data: DataSource, drawn: Drawn) -> str:
     return f"of {folder}" if folder else "of the validation part"
 
 
-def _named(classes: Sequence[str]) -> str:
+def named_classes(classes: Sequence[str]) -> str:
+    """Returns the first classes by name, and how many more there are."""
     more = [f"{len(classes) - MOST_NAMED:,} more"] if len(classes) > MOST_NAMED else []
     return ", ".join([*classes[:MOST_NAMED], *more])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 from nastk.free_memory import control_groups
-from nastk.processor import ROOT, processor_facts
+from nastk.processor import ROOT, processor_facts, usable_cores
 
 # Flags of /proc/cpuinfo, on x86 and on ARM, and what they are called.
 BF16 = {"avx512_bf16": "AVX512_BF16", "amx_bf16": "AMX", "bf16": "ARM BF16"}
@@ -26,8 +25,7 @@ def bf16_sets(system: Path = ROOT) -> list[str]:
 
 def cores(system: Path = ROOT) -> int:
     """Returns how many cores this process may compute on at once: those it is bound to, less where it has a quota."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    shares = [bound]
+    shares = [usable_cores()]
     for folder in control_groups(system):
         with contextlib.suppress(OSError, ValueError):
             quota, period = (folder / "cpu.max").read_text().split()

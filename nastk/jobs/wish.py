@@ -12,8 +12,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from nastk.cli.launch import command
+from nastk.cli.wish_words import KILOBYTE
 from nastk.data.images import DataSource
 from nastk.data.sources.decoded import HEADERS, DecodedSource
+from nastk.data.summary import named_classes
 from nastk.deploy.cost.sources import MeasuredLatency
 from nastk.errors import UserError
 from nastk.free_memory import GIGABYTE
@@ -29,8 +31,6 @@ from nastk.reports.table_text import limits, share, size
 from nastk.runs.folder import space_name
 from nastk.stats.chance import best_guess
 
-MOST_NAMED = 5
-KILOBYTE = 1000
 NO_LIMIT = "none (max_latency_ms=3 sets one)"
 
 
@@ -91,7 +91,6 @@ def plan_lines(config: DictConfig, data: DataSource, words: Sequence[str]) -> li
     begun, allowed = recorded_run(config) is not None, make_objective(config).limits
     train, names = len(data.train()), data.classes
     test = getattr(data, "test_labels", lambda: None)()  # a source of the user's own may not tell
-    more = f", {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
     tested = "" if test is None else f", {len(test):,} to test the final networks on"
     kind = "grey" if data.channels == 1 else "colour"
     free = free_bytes(config.evaluator.get("device", "auto"))
@@ -99,7 +98,7 @@ def plan_lines(config: DictConfig, data: DataSource, words: Sequence[str]) -> li
     place = f"a new folder in {config.runs}/; run=NAME names it" if folder is None else str(folder)
     return [
         f"images {OmegaConf.select(config, 'data.root') or data.name}: {train:,} to search and train on{tested}; "
-        f"{len(names):,} classes ({', '.join(names[:MOST_NAMED])}{more}), {kind}",
+        f"{len(names):,} classes ({named_classes(names)}), {kind}",
         f"size {size_told(config, data)}",
         f"space {'of the run' if begun else space_name(list(words))}: {config.trials} candidates are trained briefly; "
         f"then the best and {_baselines(config, begun)} of the same budget in full",

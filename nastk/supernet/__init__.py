@@ -2,8 +2,7 @@
 
 A candidate is the real network that its genotype stands for. It takes the leading channels of the shared weights and
 the centre of their kernels, as elastic networks do (Cai et al., "Once-for-All", ICLR 2020); what it is trained by and
-judged by is one function, `SharedWeights.lend`. Each step trains networks drawn from the space (Guo et al., "Single
-Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV 2020), or the largest, the smallest and some in
-between, which learn from the largest (Yu et al., "BigNAS", ECCV 2020). Progressive shrinking, AlphaNet's losses, ENAS
-and DARTS are left out.
+judged by is one function, `SharedWeights.lend`. Each step trains a network drawn from the space (Guo et al., "Single
+Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV 2020). The sandwich rule (Yu et al., "BigNAS",
+ECCV 2020), progressive shrinking, AlphaNet's losses, ENAS and DARTS are left out.
 """

@@ -17,11 +17,12 @@ from nastk.deploy.onnx.writer import onnx_model, serialise
 from nastk.deploy.precision.calibrate import Ranges
 from nastk.deploy.precision.quantize import assumed_ranges, quantized_model
 from nastk.deploy.runtimes.candidate_timing import QuickTiming, quick_timing
-from nastk.deploy.runtimes.session import open_session, usable_cores
+from nastk.deploy.runtimes.session import open_session
 from nastk.errors import unknown
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
 from nastk.objective import STEADY
+from nastk.processor import usable_cores
 
 PRECISIONS = ("fp32", "int8")
 MEGABYTE = 1e6

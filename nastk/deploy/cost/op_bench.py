@@ -21,10 +21,11 @@ from nastk.deploy.precision.scheme import X86, Scheme
 from nastk.deploy.runtimes.candidate_timing import QuickTiming, timing_of
 from nastk.deploy.runtimes.latency import quick_times
 from nastk.deploy.runtimes.machine import machine_facts, versions
-from nastk.deploy.runtimes.session import open_session, usable_cores
+from nastk.deploy.runtimes.session import open_session
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
+from nastk.processor import usable_cores
 from nastk.stats.steadiness import mean_others, others_running
 
 # Each network is timed in so many rounds over all of them; the quickest counts, for only disturbances differ.

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from nastk.checks import check_number, check_whole
 from nastk.deploy.onnx.graph import INPUT
 from nastk.deploy.onnx.validate import validate_model
-from nastk.deploy.runtimes.session import denormals_flushed, failures_told, open_session, usable_cores
+from nastk.deploy.runtimes.session import denormals_flushed, failures_told, open_session
 from nastk.errors import UserError
+from nastk.processor import usable_cores
 from nastk.stats.steadiness import MOST_REPEATS, REPEATS, Repeat, doubt, mean_others, others_running, quietest
 
 # Files take turns of this length; a turn's first run is not counted, for it finds another file's weights in the cache.

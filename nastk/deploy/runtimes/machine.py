@@ -14,8 +14,8 @@ import torch
 
 import nastk
 from nastk.deploy.runtimes.gpu import present_gpu
-from nastk.deploy.runtimes.session import PROVIDER, usable_cores
-from nastk.processor import processor_facts, processor_name
+from nastk.deploy.runtimes.session import PROVIDER
+from nastk.processor import processor_facts, processor_name, usable_cores
 
 CPU_FOLDER = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 

@@ -13,8 +13,9 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from nastk.deploy.onnx.graph import INPUT
-from nastk.deploy.runtimes.session import PROVIDER, denormals_flushed, failures_told, usable_cores
+from nastk.deploy.runtimes.session import PROVIDER, denormals_flushed, failures_told
 from nastk.deploy.runtimes.session_options import session_options
+from nastk.processor import usable_cores
 
 KERNEL = "_kernel_time"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from nastk.deploy.onnx.graph import INPUT, OUTPUT
 from nastk.deploy.runtimes.session_options import refusal, session_options
 from nastk.errors import UserError
+from nastk.processor import usable_cores
 
 PROVIDER = "CPUExecutionProvider"
 NO_MEMORY = "Failed to allocate memory"
@@ -44,13 +44,6 @@ def open_session(
             return onnxruntime.InferenceSession(model, options, providers=[PROVIDER])
     except Exception as error:
         raise UserError(refusal(error)) from error
-
-
-def usable_cores() -> int:
-    """Returns how many cores this process may run on, which a container can make fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextmanager

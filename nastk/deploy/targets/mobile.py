@@ -20,7 +20,6 @@ from nastk.deploy.emittable import Emittable, untrained
 from nastk.deploy.precision.scheme import X86, Scheme
 from nastk.deploy.runtimes.candidate_timing import quick_timing
 from nastk.deploy.runtimes.latency import CallTimer, Latency, interleaved
-from nastk.deploy.runtimes.session import usable_cores
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
 from nastk.deploy.targets.culprit import refused_edge
 from nastk.deploy.targets.target import Runner, Target
@@ -29,6 +28,7 @@ from nastk.files import write_bytes
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
 from nastk.ops.merging import merged_network
+from nastk.processor import usable_cores
 
 
 @dataclass(frozen=True)

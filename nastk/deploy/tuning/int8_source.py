@@ -75,9 +75,7 @@ def int8_source(
     Returns:
         The source with `tuned` and `keep_float` set, and what the manifest says of it.
     """
-    images = wishes.held_out.images
-    chosen = balanced_indices(images, SCORED)
-    x, y = normalised(images.pixels(chosen), mean, std), images.y[chosen].numpy()
+    x, y = _to_score(wishes.held_out.images, mean, std)
     exact = _score(source.model, x, y)
     found: dict[str, Any] = {"images": len(y), "unseen": wishes.held_out.unseen, "float32": exact[0]}
     best = source
@@ -112,9 +110,16 @@ def int8_loss(source: Emittable, images: LabelledImages, scheme: Scheme, mean: l
         scheme: of the int8.
         mean, std: that the images are normalised by, a number a channel.
     """
-    chosen = balanced_indices(images, SCORED)
-    x, y = normalised(images.pixels(chosen), mean, std), images.y[chosen].numpy()
+    x, y = _to_score(images, mean, std)
     return _score(source.model, x, y)[0] - _score(source.quantized(scheme), x, y)[0]
+
+
+def _to_score(
+    images: LabelledImages, mean: list[float], std: list[float]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Returns at most `SCORED` of the images, of all classes alike, normalised, and their labels."""
+    chosen = balanced_indices(images, SCORED)
+    return normalised(images.pixels(chosen), mean, std), images.y[chosen].numpy()
 
 
 def _kept(

@@ -18,8 +18,9 @@ from nastk.deploy.runtimes.latency import (
     summary,
 )
 from nastk.deploy.runtimes.machine import machine_facts, versions
-from nastk.deploy.runtimes.session import open_session, usable_cores
+from nastk.deploy.runtimes.session import open_session
 from nastk.errors import UserError
+from nastk.processor import usable_cores
 from tests.deploy.networks import small
 
 
