@@ -43,8 +43,9 @@ def _scaling(step: int) -> Scaling:
     return Scaling(width=factor, depth=min(factor, 1.0))
 
 
-# From an eighth of a candidate, as it was proposed, to eight times its width, each step a twelfth above the one before.
-SCALINGS = tuple(_scaling(step) for step in range(-3 * STEPS_AN_OCTAVE, 3 * STEPS_AN_OCTAVE + 1))
+# From an eighth of a candidate, as it was proposed, to four times its width, each step a twelfth above the one before.
+# What four times are far below the limit costs minutes to measure and days to train, and no limit asked for it.
+SCALINGS = tuple(_scaling(step) for step in range(-3 * STEPS_AN_OCTAVE, 2 * STEPS_AN_OCTAVE + 1))
 
 
 def at_budget(config: DictConfig, parts: SearchParts, recorded: DictConfig | None) -> bool:
@@ -131,8 +132,9 @@ class BudgetFit:
     def fitted(self, genotype: Genotype) -> Genotype:
         """Returns a form of the genotype that uses the limits; the least by `SCALINGS` where none meets them.
 
-        It is the largest of `SCALINGS`, filled up by `nastk.jobs.filling`. A latency stays a little below its limit,
-        for it will be measured again. Cells, whose size is no part of their genotype, are returned as they are.
+        It is the largest of `SCALINGS`, filled up by `nastk.jobs.filling` where a larger one broke them. A latency
+        stays a little below its limit, for it will be measured again. Cells, whose size is no part of their genotype,
+        are returned as they are.
         """
         if isinstance(genotype, StageGenotype) and genotype.key not in self._chosen:
             self._chosen[genotype.key] = self._largest(genotype)
@@ -141,7 +143,9 @@ class BudgetFit:
     def _largest(self, genotype: StageGenotype) -> Genotype:
         forms = [scaling.genotype(genotype) for scaling in SCALINGS]
         place = last_that_fits(lambda index: self._fits(forms[index]), len(forms), SCALINGS.index(Scaling()))
-        return forms[0] if place < 0 else self._confirmed(filled(forms[place], self._used), forms[place])
+        if place < 0 or place == len(forms) - 1:
+            return forms[max(place, 0)]
+        return self._confirmed(filled(forms[place], self._used), forms[place])
 
     def _confirmed(self, full: StageGenotype, uniform: StageGenotype) -> Genotype:
         """Returns what was filled up, where a fresh clock finds it within the limit too; else what it was made of.

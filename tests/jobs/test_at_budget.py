@@ -104,6 +104,18 @@ def test_what_was_filled_up_has_to_be_quick_once_more(later: float, kept: bool) 
     assert fit(fitted)["latency_ms"] <= 0.8
 
 
+def test_a_limit_out_of_reach_is_not_searched_for_the_last_of_it() -> None:
+    asked: list[str] = []
+
+    def cost(genotype: Genotype) -> Mapping[str, float]:
+        asked.append(genotype.key)
+        return {"latency_ms": counted(genotype)["params"] / 1e5}
+
+    fit = BudgetFit(cost, Objective(max_latency_ms=1e6))
+    assert fit.fitted(proposed(0)) == SCALINGS[-1].genotype(proposed(0))  # type: ignore[arg-type]
+    assert len(asked) <= 6
+
+
 def test_what_does_not_go_into_memory_does_not_fit() -> None:
     def cost(genotype: Genotype) -> Mapping[str, float]:
         found = counted(genotype)

@@ -10,6 +10,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from nastk.deploy.onnx.shapes import inferred_graph
+
 OPSET = 20
 # The oldest that opset 20 needs no more than: newer numbers only lock out older runtimes.
 IR_VERSION = 9
@@ -99,8 +101,7 @@ class GraphBuilder:
             producer_version=producer,
         )
         helper.set_model_props(model, dict(sorted(metadata.items())))
-        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
-        for output, known in zip(model.graph.output, inferred.graph.output, strict=True):
+        for output, known in zip(model.graph.output, inferred_graph(model).output, strict=True):
             output.CopyFrom(known)
         return model
 

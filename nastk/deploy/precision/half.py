@@ -12,6 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from nastk.deploy.onnx.graph import INPUT, OUTPUT
+from nastk.deploy.onnx.shapes import inferred_graph
 from nastk.deploy.precision.calibrate import Ranges
 
 # Sums over whole maps: 112 x 112 values of 6 leave float16's range, and small ones are lost beside a large sum.
@@ -118,7 +119,7 @@ class _Caster:
 
 def _float_tensors(model: onnx.ModelProto) -> set[str]:
     """Returns the names of all tensors and constants that are float32."""
-    graph = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+    graph = inferred_graph(model)
     values = (*graph.input, *graph.value_info, *graph.output)
     found = {value.name for value in values if value.type.tensor_type.elem_type == TensorProto.FLOAT}
     return found | {tensor.name for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
@@ -16,6 +17,7 @@ from nastk.deploy.onnx.graph_index import KEPT_FLOAT, WEIGHTED
 from nastk.deploy.precision.int8_forms import Forms
 from nastk.deploy.precision.scheme import Scheme
 from nastk.deploy.precision.shared_scales import SELECTING, following
+from nastk.deploy.precision.weight_steps import GREATEST_WEIGHT, in_pairs, weight_steps
 
 COMPUTING = ("Relu", "Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "Sigmoid")
 # Has weights, but no int8 kernel.
@@ -133,9 +135,7 @@ class Quantizer:
         name = str(node.input[0])
         if not self.scheme.between or name == INPUT or name not in self.scales:
             return name
-        weight, group = self.floats[node.input[1]], 1
-        if node.op_type == "Conv":
-            group = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+        weight, group = self.floats[node.input[1]], _groups(node)
         by_row = node.op_type == "Conv" or any(part.name == "transB" and part.i for part in node.attribute)
         channels = weight.shape[1 if by_row else 0] * (group if by_row else 1)
         scale, zero = self.scales[name]
@@ -166,15 +166,15 @@ class Quantizer:
         name = node.input[1]
         output = f"{node.output[0]}.weight.dequantized"
         weight = self.floats[name].astype(np.float64)
-        greatest = np.abs(weight).reshape(len(weight), -1).max(axis=1)
-        scale = np.maximum(greatest / 127, LEAST_WEIGHT_SCALE)
+        pairs = self.scheme.pairs and in_pairs(weight.shape, _groups(node))
+        scale = np.maximum(weight_steps(torch.from_numpy(weight), pairs).numpy().ravel(), LEAST_WEIGHT_SCALE)
         if len(node.input) > 2 and (source := self.scales.get(node.input[0])) is not None:
             # A channel of nearly no weight but some bias: a bias in units that small would not fit into int32.
             scale = np.maximum(scale, np.abs(self.floats[node.input[2]]) / (GREATEST_BIAS * float(source[0])))
         scale = scale.astype(np.float32)
         units = np.rint(weight / scale.reshape(-1, *[1] * (weight.ndim - 1)))
         quantized = f"{node.output[0]}.weight.int8"
-        self.constants[quantized] = np.clip(units, -127, 127).astype(np.int8)
+        self.constants[quantized] = np.clip(units, -GREATEST_WEIGHT, GREATEST_WEIGHT).astype(np.int8)
         parameters = self._parameters(f"{node.output[0]}.weight", scale, np.zeros(len(scale), np.int8))
         self.nodes.append(_node("DequantizeLinear", [quantized, *parameters], output, axis=0))
         return output
@@ -203,6 +203,10 @@ class Quantizer:
             self.nodes.append(_node("DequantizeLinear", [quantized, *parameters], output))
             self.dequantized[name] = output
         return self.dequantized[name]
+
+
+def _groups(node: onnx.NodeProto) -> int:
+    return next((int(attribute.i) for attribute in node.attribute if attribute.name == "group"), 1)
 
 
 def _rewrite_as_leaky(node: onnx.NodeProto) -> None:

@@ -22,11 +22,13 @@ class Scheme:
         between: a quantize-dequantize pair stands behind everything that an int8 kernel makes or reads, which is what
             ONNX Runtime fuses; otherwise pairs stand only before weighted operators and on both arms of additions, and
             biases stay float32, as TensorRT wants it.
+        pairs: weights are such that two products with uint8 activations add up in 16 bits, see `weight_steps`.
     """
 
     name: str
     symmetric: bool
     between: bool
+    pairs: bool = False
 
     def scale_and_zero(self, low: float, high: float) -> tuple[np.float32, NDArray[Any]]:
         """Returns step and zero point for a range, widened to hold 0, which padding and ReLU need exact."""
@@ -37,6 +39,6 @@ class Scheme:
         return scale, np.asarray(np.clip(np.rint(-low / float(scale)), 0, 255), np.uint8)
 
 
-X86 = Scheme("x86", symmetric=False, between=True)
+X86 = Scheme("x86", symmetric=False, between=True, pairs=True)
 ARM = Scheme("arm", symmetric=True, between=True)
 TENSORRT = Scheme("tensorrt", symmetric=True, between=False)

@@ -21,7 +21,7 @@ NO_MEMORY = "Failed to allocate memory"
 
 
 def open_session(
-    model: bytes, threads: int = 1, optimised: Path | None = None, signed: bool = False
+    model: bytes, threads: int = 1, optimised: Path | None = None, signed: bool = False, exact: bool = False
 ) -> onnxruntime.InferenceSession:
     """Opens a session on the CPU.
 
@@ -30,6 +30,7 @@ def open_session(
         threads: that compute one image together; 0 is all cores.
         optimised: where ONNX Runtime shall write the graph that it really runs.
         signed: int8 activations stay what they are, as on ARM; on x86 ONNX Runtime otherwise makes them uint8.
+        exact: int8 kernels that cannot overflow, for weights that were not written for x86; slower without VNNI.
 
     Raises:
         UserError: ONNX Runtime cannot run this model.
@@ -37,6 +38,8 @@ def open_session(
     options = session_options(threads or usable_cores())
     if signed:
         options.add_session_config_entry("session.qdqisint8allowed", "1")
+    if exact:
+        options.add_session_config_entry("session.x64quantprecision", "1")
     if optimised is not None:
         options.optimized_model_filepath = str(optimised)
     try:

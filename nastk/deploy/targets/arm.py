@@ -55,7 +55,7 @@ class ArmTarget(CpuTarget):
         data = validate_model(path).data
         if self.cannot_time() is not None:
             data = serialise(as_uint8(onnx.ModelProto.FromString(data)))
-        return functools.partial(predict, open_session(data, threads=0))
+        return functools.partial(predict, open_session(data, threads=0, exact=True))
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
         """Returns how many convolutions run in int8 on ARM, and what stays in float and why."""

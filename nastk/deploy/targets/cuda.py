@@ -87,7 +87,7 @@ class CudaTarget(Target):
         """Opens a file on the GPU or, where there is none, on the CPU."""
         data = validate_model(path).data
         if missing_runtime() is not None:
-            return partial(predict, open_session(data, threads=0))
+            return partial(predict, open_session(data, threads=0, exact=True))
         return open_on_gpu(data, self.cuda_graph).predict
 
     def facts(self, folder: Path) -> Mapping[str, Any]:

@@ -129,7 +129,7 @@ class TensorrtTarget(Target):
     def runner(self, path: Path) -> Runner:
         """Opens a graph's engine or, where there can be none, the graph on the CPU."""
         if missing_tensorrt() is not None:
-            return partial(predict, open_session(validate_model(path).data, threads=0))
+            return partial(predict, open_session(validate_model(path).data, threads=0, exact=True))
         return self._engine(path).predict
 
     def facts(self, folder: Path) -> Mapping[str, Any]:

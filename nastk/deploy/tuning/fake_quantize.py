@@ -8,8 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-# Of a weight's int8; -128 is left out so that the type is symmetric about zero.
-GREATEST_WEIGHT = 127
 # Jain et al. train steps ten times as fast as weights or faster.
 FASTER = 10
 
@@ -67,16 +65,6 @@ class _Rounded(torch.autograd.Function):
         # Inside, the step moves the rounding error; beyond, it moves the bound.
         on_step = ((gradient * result).sum() - (passed * x).sum()) / step
         return passed, on_step, None, None
-
-
-def weight_steps(weight: Tensor) -> Tensor:
-    """Returns the step (out, 1, ...) of each output channel: its greatest weight is 127 of them, so none lies beyond.
-
-    Channels have steps of their own after Krishnamoorthi, "Quantizing deep convolutional networks for efficient
-    inference: A whitepaper", arXiv 1806.08342.
-    """
-    greatest = weight.detach().abs().amax(dim=tuple(range(1, weight.ndim)), keepdim=True)
-    return (greatest / GREATEST_WEIGHT).clamp(min=torch.finfo(torch.float32).tiny)
 
 
 def rounded(x: Tensor, step: Tensor) -> Tensor:

@@ -140,7 +140,7 @@ def _ranked(ranking: Sequence[Sensitivity]) -> list[dict[str, Any]]:
 
 def _score(model: onnx.ModelProto, x: NDArray[np.float32], y: NDArray[np.int64]) -> tuple[float, float]:
     """Returns accuracy and mean cross-entropy."""
-    logits = predict(open_session(serialise(model), threads=0), x).astype(np.float64)
+    logits = predict(open_session(serialise(model), threads=0, exact=True), x).astype(np.float64)
     shifted = logits - logits.max(1, keepdims=True)
     likelihoods = shifted[np.arange(len(y)), y] - np.log(np.exp(shifted).sum(1))
     return float((logits.argmax(1) == y).mean()), float(-likelihoods.mean())

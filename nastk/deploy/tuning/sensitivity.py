@@ -52,7 +52,7 @@ def rank_layers(source: Emittable, images: NDArray[np.float32], scheme: Scheme =
     found = []
     for node in tqdm(layers, desc="sensitivity", unit="layer", disable=None, dynamic_ncols=True):
         model = quantized_model(source.model, source.ranges, scheme, names - {node.name})
-        error = predict(open_session(serialise(model), threads=0), images) - exact
+        error = predict(open_session(serialise(model), threads=0, exact=True), images) - exact
         found.append(Sensitivity(node.name, described(node), _decibels(exact, error)))
     return sorted(found, key=lambda layer: (layer.sqnr_db, layer.node))
 

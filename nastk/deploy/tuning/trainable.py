@@ -11,94 +11,20 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from nastk.deploy.onnx.absorbed import cropped_by, grown
 from nastk.deploy.onnx.graph import INPUT, OUTPUT
-from nastk.deploy.onnx.torch_ops import TORCH_OPS, attributes_of, padded
+from nastk.deploy.onnx.torch_ops import TORCH_OPS, attributes_of
 from nastk.deploy.precision.calibrate import Ranges
 from nastk.deploy.precision.int8_forms import Forms, int8_forms
 from nastk.deploy.precision.kept_float import idle_nodes
 from nastk.deploy.precision.quantize import quantized_model
 from nastk.deploy.precision.scheme import X86, Scheme
 from nastk.deploy.precision.shared_scales import following
-from nastk.deploy.tuning.fake_quantize import FakeQuantize, rounded, weight_steps
+from nastk.deploy.tuning.fake_quantize import FakeQuantize
+from nastk.deploy.tuning.weighted import Folded, Weighted
 from nastk.errors import UserError
-from nastk.ops.strided import trained_on_pixels
 
 WEIGHTED = ("Conv", "Gemm")
-
-
-class Folded(NamedTuple):
-    """What a convolution or linear layer computes with, its batch normalisation folded in.
-
-    Attributes:
-        weight: as in the ONNX graph, (out, in / groups, height, width) or (out, in).
-        bias: (out,), None where the layer has none.
-    """
-
-    weight: Tensor
-    bias: Tensor | None
-
-
-class Weighted(nn.Module):
-    """A convolution or linear layer whose weight and bias are rounded where its file's are.
-
-    Batch normalisation stays folded in while training, as Nagel et al., "A White Paper on Neural Network Quantization",
-    arXiv 2106.08295, section 4.2, find sufficient: the statistics do not move, so training and inference are one.
-    Zeros that a kernel begins with stand for a crop; they stay what they are, and training crops instead.
-
-    Args:
-        node: Conv, or Gemm with a transposed weight.
-        weight, bias: as in `Folded`, of the float32 graph.
-        rounded: which of the two are: weights to int8, biases to int32 in steps of input times weight.
-    """
-
-    def __init__(
-        self, node: onnx.NodeProto, weight: Tensor, bias: Tensor | None, rounded: tuple[bool, bool] = (True, True)
-    ) -> None:
-        super().__init__()
-        how = attributes_of(node)
-        self.rounded = rounded
-        self.pads = how.get("pads", [0, 0, 0, 0])
-        self.cropped = (0, 0)
-        self.layer: nn.Conv2d | nn.Linear
-        if node.op_type == "Conv":
-            strides, dilations = how.get("strides", [1, 1]), how.get("dilations", [1, 1])
-            self.cropped = cropped_by(weight, strides, self.pads, dilations)
-            weight = weight[:, :, self.cropped[0] :, self.cropped[1] :]
-            padding = self.pads[:2] if self.pads[:2] == self.pads[2:] else [0, 0]
-            self.pads = [0, 0, 0, 0] if any(padding) else self.pads
-            groups, kernel = how.get("group", 1), tuple(weight.shape[2:])
-            ends = weight.shape[1] * groups, len(weight)
-            stride, padding, dilation = ((step[0], step[1]) for step in (strides, padding, dilations))
-            conv = nn.Conv2d(*ends, (kernel[0], kernel[1]), stride, padding, dilation, groups, bias=False)
-            self.layer = trained_on_pixels(conv)
-        else:
-            self.layer = nn.Linear(weight.shape[1], len(weight), bias=False)
-        self.layer.weight = nn.Parameter(weight.clone())
-        self.bias = None if bias is None else nn.Parameter(bias.clone())
-
-    def forward(self, x: Tensor, step: Tensor | None) -> Tensor:
-        """Returns the layer's result; `step` is that of `x`, None where it is not rounded."""
-        steps = weight_steps(self.layer.weight)
-        weight = rounded(self.layer.weight, steps) if self.rounded[0] else self.layer.weight
-        # Not by the function of it: training puts quicker forms in for some convolutions.
-        result: Tensor = functional_call(self.layer, {"weight": weight}, (padded(self._seen(x), self.pads),))
-        if self.bias is None:
-            return result
-        bias: Tensor = self.bias
-        if self.rounded[1] and step is not None:
-            bias = rounded(bias, steps.flatten() * step.detach())
-        return result + (bias if result.ndim == 2 else bias.view(-1, 1, 1))
-
-    def folded(self) -> Folded:
-        """Returns the weights as they are now, in float32."""
-        weight = grown(self.layer.weight.detach(), self.cropped)
-        return Folded(weight, None if self.bias is None else self.bias.detach())
-
-    def _seen(self, x: Tensor) -> Tensor:
-        return x[:, :, self.cropped[0] :, self.cropped[1] :] if any(self.cropped) else x
 
 
 class Step(NamedTuple):
@@ -142,9 +68,9 @@ class TrainableInt8(nn.Module):
         self._written_in = {name: written for name, (written, _) in forms.units.items()}
         self._follows = following(forms.model, forms.gates) if scheme.between else {}
         self._steps, self._constants = list[Step](), list[str]()
-        self._read_nodes(model, int8)
+        self._read_nodes(model, int8, scheme.pairs)
 
-    def _read_nodes(self, model: onnx.ModelProto, int8: onnx.ModelProto) -> None:
+    def _read_nodes(self, model: onnx.ModelProto, int8: onnx.ModelProto, pairs: bool) -> None:
         """Makes a step of each node of the int8 graph; weights are those of the float32 one."""
         floats = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
         constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in int8.graph.initializer}
@@ -166,7 +92,8 @@ class TrainableInt8(nn.Module):
             elif node.op_type in WEIGHTED:
                 weight, *bias = (torch.from_numpy(floats[name].copy()) for name in originals[node.name].input[1:])
                 in_int8 = names[1] not in floats, names[-1] not in floats
-                self.layers[node.name] = Weighted(originals[node.name], weight, bias[0] if bias else None, in_int8)
+                original, of_bias = originals[node.name], bias[0] if bias else None
+                self.layers[node.name] = Weighted(original, weight, of_bias, in_int8, pairs)
                 self._steps.append(Step("layer", node.name, (names[0],), node.output[0], {}))
             elif node.op_type in TORCH_OPS:
                 self._keep(constants, names)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nastk.deploy.onnx.emitting import UnsupportedError
 from nastk.deploy.onnx.writer import layers_by_node
-from nastk.deploy.tuning.trainable import Folded
+from nastk.deploy.tuning.weighted import Folded
 from nastk.errors import UserError
 from nastk.ops.merging import Mergeable
 

@@ -7,6 +7,7 @@ import torch
 from onnx.reference import ReferenceEvaluator
 from torch import nn
 
+from nastk.deploy.onnx.graph_index import graph_index
 from nastk.deploy.onnx.writer import quick_model, serialise, write_onnx
 from nastk.deploy.precision.calibrate import tensor_ranges
 from nastk.deploy.precision.fusion import int8_share
@@ -38,6 +39,24 @@ def test_random_genotypes_run_in_int8_throughout_and_stay_near(space: str, seed:
     share = int8_share(tmp_path / "model.int8.onnx")
     assert share.in_int8 == share.convolutions > 0
     assert share.float_nodes == ()
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_no_two_products_of_an_x86_file_leave_16_bits(space: str) -> None:
+    model = quick_model(network(space, 0), (1, 3, 16, 16))
+    ranges = tensor_ranges(model, images(64, 3, 16, 16, seed=1).numpy())
+    greatest: dict[str, list[int]] = {}
+    for scheme in (X86, ARM):
+        graph = graph_index(quantized_model(model, ranges, scheme))
+        greatest[scheme.name] = []
+        for node in (node for node in graph.made.values() if node.op_type in ("Conv", "Gemm")):
+            weight = graph.constants[graph.source(node.input[1]).input[0]].astype(int)
+            if weight.shape[1] > 1:  # a depthwise convolution is not computed in pairs
+                rows = weight.reshape(len(weight), -1)
+                sides = (np.sort(side.clip(min=0), axis=1)[:, -2:].sum(axis=1) for side in (rows, -rows))
+                greatest[scheme.name].append(int(max(side.max() for side in sides)))
+    assert 255 * max(greatest["x86"]) < 2**15 <= 255 * max(greatest["arm"])
+    assert min(greatest["x86"]) >= 126  # and no bits are given away
 
 
 def test_squeeze_excitation_pooling_concatenation_and_head_are_int8(tmp_path) -> None:

@@ -5,8 +5,9 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from nastk.deploy.precision.weight_steps import weight_steps
 from nastk.deploy.runtimes.session import open_session
-from nastk.deploy.tuning.fake_quantize import FASTER, FakeQuantize, rounded, weight_steps
+from nastk.deploy.tuning.fake_quantize import FASTER, FakeQuantize, rounded
 
 
 def onnx_pair(x: np.ndarray, scale: np.ndarray, zero: np.ndarray) -> np.ndarray:
