@@ -111,7 +111,7 @@ def _cell(genotype: Genotype, seed: int, found: dict[str, Tally]) -> None:
             tally.convolutions += fusion.convolutions
             tally.conversions.append(fusion.conversions)
             tally.reasons.update(f"{node.op} ({node.reason})" for node in fusion.float_nodes)
-            logits = predict(open_session(serialise(as_uint8(quantized))), images)
+            logits = predict(open_session(serialise(as_uint8(quantized)), exact=True), images)
             tally.errors.append(float(np.sqrt(np.square(logits - expected).mean()) / expected.std()))
 
 

@@ -23,8 +23,8 @@ from machine import machine
 
 from nastk.data.images import ImageSet
 from nastk.data.sources import Npz
-from nastk.deploy.images import normalised
 from nastk.deploy.emittable import emittable
+from nastk.deploy.images import normalised
 from nastk.deploy.onnx.writer import serialise
 from nastk.deploy.precision.scheme import X86
 from nastk.deploy.runtimes.session import open_session, predict
