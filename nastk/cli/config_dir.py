@@ -1,4 +1,4 @@
-"""Lets Hydra read the files of a --config-dir only once each was found to be plain YAML of a bounded size."""
+"""What Hydra reads settings with: cheap to copy, and the files of a --config-dir only once each is found plain YAML."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
 from omegaconf.errors import OmegaConfBaseException
 
 from nastk.errors import UserError
@@ -16,6 +17,16 @@ from nastk.outside import read_text
 from nastk.outside.yaml_text import YAML, RefusedYaml, check_yaml
 
 COMMAND_LINE = "command-line"  # what Hydra calls where the folder comes from
+
+
+class SharingRepository(ConfigRepository):
+    """Hydra's repository, which Hydra copies deeply whenever it composes: with every space and setting in its store.
+
+    A copy needs only a list of sources of its own; the sources are read, and hand out copies of what they store.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SharingRepository:
+        return copy.copy(self)
 
 
 def checked_files(loader: ConfigLoaderImpl) -> ConfigLoaderImpl:

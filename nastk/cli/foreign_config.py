@@ -19,7 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from nastk.cli.config_dir import checked_files
+from nastk.cli.config_dir import SharingRepository, checked_files
 from nastk.config.build import resolver_calls, shipped
 from nastk.config.trust import SETTING, trusts
 from nastk.errors import UserError
@@ -63,7 +63,9 @@ def config_loader(config_dir: str | None) -> ConfigLoaderImpl:
     path = create_config_search_path(str(shipped("conf")))
     if config_dir is not None:
         path.prepend("command-line", f"file://{Path(config_dir).absolute()}", SearchPathQuery(provider="schema"))
-    return checked_files(ConfigLoaderImpl(config_search_path=path))
+    loader = ConfigLoaderImpl(config_search_path=path)
+    loader.repository = SharingRepository(path)
+    return checked_files(loader)
 
 
 def jobs_of(loader: ConfigLoaderImpl, overrides: list[str]) -> list[list[str]]:

@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -20,12 +19,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nastk.cli.foreign_config import check_command_line
 from nastk.cli.help import help_text
+from nastk.cli.hydra_entry import entry_of
 from nastk.cli.interrupts import command_to_go_on, command_words, goes_on_with, stoppable
 from nastk.cli.mistakes import told_in_one_line
 from nastk.cli.passwords import refuse_passwords
 from nastk.cli.run_words import words_for_run
 from nastk.cli.sweeps import Sweep, begun_sweep, end_sweep, run_swept
-from nastk.config.build import register_spaces, shipped
+from nastk.config.build import register_spaces
 from nastk.config.trust import SETTING, VARIABLE, keep_trust, trust
 from nastk.console import accept_every_letter, console
 from nastk.errors import UserError
@@ -88,7 +88,7 @@ def _launch(config_name: str, job: Callable[[DictConfig], None], given: list[str
         except (UserError, OSError, OmegaConfBaseException) as error:
             mistakes.append(error)
 
-    entry = hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=config_name)(kept_from_hydra)
+    entry = entry_of(config_name, kept_from_hydra)
     trust([name for word in words if word.startswith(f"{SETTING}=") for name in _names(word)])
     added = os.environ.get(VARIABLE)
     check_command_line(sys.argv[1:], config_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,8 +37,9 @@ def shipped_spaces() -> list[str]:
     return sorted(path.stem for path in shipped("search_spaces").glob("*.yaml"))
 
 
+@functools.cache
 def register_spaces() -> None:
-    """Enters every shipped search space into Hydra's store as group `space`, so that `+space=nasnet` finds it."""
+    """Enters every shipped search space into Hydra's store as group `space`, so that `+space=nasnet` finds it; once."""
     store = ConfigStore.instance()
     for path in sorted(shipped("search_spaces").glob("*.yaml")):
         store.store(group="space", name=path.stem, node=OmegaConf.load(path), provider="nastk")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
@@ -15,6 +17,7 @@ COPIES = 4
 SCRATCH = 1.5
 
 
+@functools.lru_cache(maxsize=64)  # a search asks at its beginning, and again when it tells what it will take
 def step_bytes(genotype: Genotype, config: NetworkConfig, batch: int) -> int:
     """Returns about how many bytes a step of a network takes, in float32.
 

@@ -117,6 +117,14 @@ class Started:
             assert time.monotonic() < deadline, f"{path}: not written"
             time.sleep(0.01)
 
+    def wait_for_lines(self, path: Path, lines: int) -> None:
+        """Returns when a file has so many lines; fails where the command ends before."""
+        deadline = time.monotonic() + SECONDS
+        while not (path.exists() and path.read_bytes().count(b"\n") >= lines):
+            assert _alive(self.pid), f"it ended before {path} had {lines} lines"
+            assert time.monotonic() < deadline, f"{path}: not written"
+            time.sleep(0.02)
+
     def wait_until_said(self, text: str) -> None:
         """Returns when the command has printed a text, or has ended."""
         deadline = time.monotonic() + SECONDS

@@ -17,6 +17,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from nastk.config.build import register_spaces
+
 ENTRIES = ("search", "transfer", "export", "pipeline", "bench", "audit")
 PRELOAD = (
     *(f"nastk.{entry}" for entry in ENTRIES),
@@ -34,6 +36,7 @@ def main() -> None:
     _die_with_parent()
     for name in PRELOAD:
         importlib.import_module(name)
+    register_spaces()
     print("ready", flush=True)
     for line in sys.stdin:
         request = json.loads(line)
