@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def array_set(images: Any) -> Arrays:
         if images_ != own:
             raise UserError(f"images: {images_} images and {own} labels in x_{part} and y_{part}, expected as many")
     if "x_test" not in result:
-        result = _split(result)
+        result = _split(result, classes)
     return result if classes is None else result | {"classes": np.asarray(classes, dtype=np.str_)}
 
 
@@ -105,7 +105,7 @@ def _named(images: Any) -> dict[str, Any]:
         return dict(images)
     if isinstance(images, tuple | list) and len(images) in (2, len(ARRAYS)):
         return dict(zip(ARRAYS, images, strict=False))
-    told = f"{len(images)} parts" if isinstance(images, tuple | list) else f"a {type(images).__name__}"
+    told = f"{len(images)} of them" if isinstance(images, tuple | list) else type(images).__name__
     raise UserError(f"images: {told}, expected a folder, (x, y), (x_train, y_train, x_test, y_test) or a mapping")
 
 
@@ -143,13 +143,14 @@ def _pixels(name: str, given: Any) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels, dtype=np.uint8)
 
 
-def _split(arrays: Arrays) -> Arrays:
+def _split(arrays: Arrays, classes: Sequence[str] | None) -> Arrays:
     """Returns the arrays with a share of each class as the test part, drawn by `SPLIT_SEED`."""
     x, y = arrays["x_train"], arrays["y_train"]
     draw, tested = np.random.default_rng(SPLIT_SEED), np.zeros(len(y), dtype=bool)
     for label in np.unique(y):
         own = np.flatnonzero(y == label)
         if len(own) < FEWEST:
-            raise UserError(f"images: class {label} has {len(own)} image, expected at least {FEWEST} to test on one")
+            name = label if classes is None or not 0 <= label < len(classes) else repr(classes[label])
+            raise UserError(f"images: class {name} has {len(own)} image, expected at least {FEWEST} to test on one")
         tested[draw.permutation(own)[: max(1, round(TEST_SHARE * len(own)))]] = True
     return {"x_train": x[~tested], "y_train": y[~tested], "x_test": x[tested], "y_test": y[tested]}

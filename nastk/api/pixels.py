@@ -90,7 +90,7 @@ def _arrays(image: Any, channels: int) -> Sequence[NDArray[np.uint8]]:
     """Returns the images of an array, each (height, width) or (height, width, 3 or 4)."""
     found = np.asarray(image)
     if found.dtype != np.uint8:
-        kind = f"an array of {found.dtype}" if found.ndim and found.dtype != object else f"a {type(image).__name__}"
+        kind = f"an array of {found.dtype}" if found.ndim and found.dtype != object else type(image).__name__
         hint = "; (x * 255).round().astype('uint8') where they are 0 to 1" if found.dtype.kind == "f" else ""
         raise UserError(f"images: {kind}, expected a path, a picture of Pillow's or an array of uint8{hint}")
     several = _dimensions(found, channels)

@@ -40,6 +40,8 @@ def setting_words(entry: str, given: Mapping[str, object], overrides: str | Sequ
     for name in PLACE:
         if name in given:
             raise UserError(f"{name}={shortened(given[name])}: not taken here, expected nastk.Run({name}=...)")
+    if given.get("space", "") is None:
+        given = {name: value for name, value in given.items() if name != "space"}
     more = _words(overrides)
     tops = set(top_names(entry))
     groups = [*(path.name for path in shipped("conf").iterdir() if path.is_dir()), "space"]
@@ -139,5 +141,5 @@ def _value(name: str, value: object, deep: int = 0) -> str:
         return "{" + ",".join(f"{key}:{_value(name, part, deep + 1)}" for key, part in value.items()) + "}"
     if deep < MOST_DEEP and isinstance(value, list | tuple):
         return "[" + ",".join(_value(name, part, deep + 1) for part in value) + "]"
-    kind = type(value).__name__
-    raise UserError(f"{name}: a {kind}, expected text, a path, a number, True, False, None, a list or a dict of these")
+    expected = "text, a path, a number, True, False, None, or a list or dict of these"
+    raise UserError(f"{name}={shortened(value)}: {type(value).__name__}, expected {expected}")

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
@@ -20,7 +21,7 @@ from nastk.cli.launch import LIBRARIES, hydra_words, silence_libraries
 from nastk.cli.mistakes import one_kind_of_mistake
 from nastk.cli.passwords import refuse_passwords
 from nastk.config.build import register_spaces
-from nastk.events import Listener, Said, heard, tell
+from nastk.events import Event, Listener, Said, heard, tell
 
 Result = TypeVar("Result")
 
@@ -45,7 +46,7 @@ def run_step(
         UserError: as the command, which prints it; nothing ends the process.
     """
     taken: list[str] = []
-    with heard(progress), _silent(show), one_kind_of_mistake(entry, lambda: taken):
+    with heard(_outside(progress)), _silent(show), one_kind_of_mistake(entry, lambda: taken):
         given = list(words())
         refuse_passwords(given)
         register_spaces()
@@ -87,6 +88,17 @@ def _silent(show: bool) -> Iterator[None]:
         finally:
             for name, level in levels.items():
                 logging.getLogger(name).setLevel(level)
+
+
+def _outside(listener: Listener) -> Listener:
+    """Returns a listener that prints to where this process prints now, whatever a step does with that."""
+    out, err = sys.stdout, sys.stderr
+
+    def hear(event: Event) -> None:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            listener(event)
+
+    return hear
 
 
 class Lines(io.TextIOBase):
