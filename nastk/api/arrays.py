@@ -59,18 +59,22 @@ def array_set(images: Any) -> Arrays:
 
 
 @contextlib.contextmanager
-def kept_arrays(folder: Path, arrays: Arrays) -> Iterator[Path]:
+def kept_arrays(folder: Path, arrays: Arrays, new: bool) -> Iterator[Path]:
     """Writes the arrays into a run's folder, or finds them there; takes them away again where the block begins no run.
+
+    Args:
+        folder: of the run.
+        arrays: as `array_set` returns them.
+        new: whether the folder was made for them, and goes with them.
 
     Raises:
         UserError: other images are there, the folder is no run's, or the file cannot be written.
     """
-    new = not folder.exists()
     with held(made_folder(folder)):
         path, written = folder / FILE, not (folder / FILE).exists()
         _keep(path, arrays)
     try:
-        yield path
+        yield path.absolute()
     finally:
         if written and not (folder / "config.yaml").exists():
             path.unlink(missing_ok=True)

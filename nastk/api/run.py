@@ -91,6 +91,25 @@ class Run(Results):
             self._folder = self._step("search", lambda config: searched(config).folder, given, overrides)
         return self
 
+    def pipeline(self, *, images: Any = None, overrides: str | Sequence[str] = (), **settings: Any) -> Run:
+        """Does all steps, one after another; what is trained or exported is not made again.
+
+        Args:
+            images, overrides: as in `search`.
+            settings: of all steps, conf/pipeline.yaml; a mistake in any is found before the first one starts.
+
+        Returns:
+            this run.
+
+        Raises:
+            UserError: a step's.
+        """
+        from nastk.jobs.pipeline import run_pipeline
+
+        with self._images(images, settings) as given:
+            self._folder = self._step("pipeline", lambda config: run_pipeline(config).folder, given, overrides)
+        return self
+
     def transfer(self, *, overrides: str | Sequence[str] = (), **settings: Any) -> list[Path]:
         """Trains the best candidates and known networks of the same budget in full; returns their folders, best first.
 
@@ -163,7 +182,7 @@ class Run(Results):
         own = [f"runs={quoted(self._runs)}"] + ([] if place is None else [f"run={quoted(str(place))}"])
 
         def words() -> list[str]:
-            return [*setting_words(entry, settings, overrides, place or Path()), *own]
+            return [*setting_words(entry, settings, overrides, place), *own]
 
         self.said = []
         return run_step(entry, words, job, self._show, self._heard)
@@ -188,10 +207,15 @@ class Run(Results):
             yield given | image_settings(os.fspath(images))
             return
         arrays = array_set(images)
-        folder = self._folder or new_run(self._runs, str(given.get("space", "search")))
-        self._folder = folder
-        with kept_arrays(folder, arrays) as path:
-            yield given | {"data": "npz", "data.root": path}
+        before = self._folder
+        folder = before or new_run(self._runs, str(given.get("space", "search")))
+        with kept_arrays(folder, arrays, new=before is None or not before.exists()) as path:
+            self._folder = folder
+            try:
+                yield given | {"data": "npz", "data.root": path}
+            finally:
+                if not (folder / "config.yaml").exists():
+                    self._folder = before
 
     def __repr__(self) -> str:
         return f"nastk.Run({'' if self._folder is None else repr(str(self._folder))})"

@@ -22,7 +22,9 @@ PLACE = ("run", "runs")  # what the Run is made with
 MOST_DEEP = 8
 
 
-def setting_words(entry: str, given: Mapping[str, object], overrides: str | Sequence[str], folder: Path) -> list[str]:
+def setting_words(
+    entry: str, given: Mapping[str, object], overrides: str | Sequence[str], folder: Path | None
+) -> list[str]:
     """Returns the command line's words for settings.
 
     A name is that of the command line (`trials`), or the last part of one where that is clear (`root` for `data.root`;
@@ -31,8 +33,8 @@ def setting_words(entry: str, given: Mapping[str, object], overrides: str | Sequ
     Args:
         entry: as in `python -m nastk.<entry>`.
         given: values by name: text, paths, numbers, True, False, None, lists and mappings of these.
-        overrides: further words, "data.subset=400 seed=1" or a list of them; they go before `given`.
-        folder: of the run; one that is there has settings that the defaults have not.
+        overrides: further words, "data.subset=400 seed=1" or a list of them; they go after `given`.
+        folder: of the run, None for a new one; one that is there has settings that the defaults have not.
 
     Raises:
         UserError: a setting that there is not, a short name of several, a value that no setting has.
@@ -49,7 +51,7 @@ def setting_words(entry: str, given: Mapping[str, object], overrides: str | Sequ
     choices = [_word(f"+{name}" if name == "space" else name, value) for name, value in chosen.items()]
     if tops >= given.keys() and not any(isinstance(value, Mapping) for value in given.values()):
         return [*_all(given), *more]
-    names = [*setting_names(entry, choices), *_recorded(entry, folder)]
+    names = [*setting_names(entry, choices), *(() if folder is None else _recorded(entry, folder))]
     found: dict[str, object] = {}
     for name, value in given.items():
         full = name if "." in name or name in tops else _full(entry, name, names, choices)
@@ -79,7 +81,7 @@ def _words(overrides: str | Sequence[str]) -> list[str]:
 
 def _recorded(entry: str, folder: Path) -> list[str]:
     """Returns dotted names of a run's own settings that the step takes."""
-    groups = run_groups([f"run={folder}"], entry)
+    groups = run_groups([f"run={folder.absolute()}"], entry)
     path = folder / "config.yaml"
     if not groups or not path.is_file():
         return []
