@@ -17,6 +17,11 @@ from nastk.reports.table_text import SHOWN_KEY
 from nastk.runs.contents import Run, read_run
 from nastk.runs.trials import TRIALS
 
+# A notebook may be light where the system is dark, whose colours the drawings take.
+PAPER = (
+    "<style>.nastk-paper{overflow-x:auto;background:#fff}"
+    "@media (prefers-color-scheme:dark){.nastk-paper{background:#14181f}}</style>"
+)
 METRICS = {"accuracy": "accuracy", "score": "score", "latency_ms": "latency (ms)", "params": "parameters"}
 
 
@@ -24,7 +29,7 @@ def genotype_html(genotype: Genotype) -> str:
     """Returns the drawing of a genotype, what it is made of in words where its kind has none."""
     drawings = draw_genotype(genotype, genotype.key[:SHOWN_KEY])
     if drawings:
-        return "".join(f'<div style="overflow-x:auto">{drawing}</div>' for drawing in drawings.values())
+        return PAPER + "".join(f'<div class="nastk-paper">{drawing}</div>' for drawing in drawings.values())
     return f"<pre>{escape(visible(chr(10).join(genotype.lines())))}</pre>"
 
 

@@ -15,7 +15,7 @@ from nastk.api.pixels import named_images, pixels_of
 from nastk.deploy.export.classifier import Classifier, open_classifier
 from nastk.errors import UserError
 from nastk.jobs.find_export import find_export
-from nastk.jobs.predict import BATCH
+from nastk.jobs.predict import predictions
 
 SHOWN = 100
 
@@ -102,20 +102,14 @@ class Loaded:
         in_folder = isinstance(images, str | os.PathLike) and not alone
         found: list[Prediction] = []
         failed: dict[str, str] = {}
-        for start in range(0, len(given), BATCH):
-            names, pixels = [], []
-            for name, image in given[start : start + BATCH]:
-                one = pixels_of(image, *self.input_shape[:2])
-                if not isinstance(one, str):
-                    names.append(name)
-                    pixels.append(one)
-                elif in_folder:
-                    failed[name] = one
-                else:
-                    raise UserError(f"{name}: {one}")
-            if pixels:
-                answers = self._classifier.probabilities(np.stack(pixels))
-                found += map(self._prediction, names, answers)
+        names, several = [name for name, _ in given], [image for _, image in given]
+        for name, answer in predictions(self._classifier, several, names, pixels_of):
+            if not isinstance(answer, str):
+                found.append(self._prediction(name, answer))
+            elif in_folder:
+                failed[name] = answer
+            else:
+                raise UserError(f"{name}: {answer}")
         if not found:
             raise UserError(f"{images}: not one of {len(given)} images can be decoded")
         return found[0] if alone else Predictions(found, failed)

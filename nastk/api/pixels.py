@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from nastk.data.decode import CorruptImage, decode
 from nastk.errors import UserError, shortened
-from nastk.jobs.predict import image_files
+from nastk.jobs.predict import decoded, image_files
 
 WRITTEN = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")  # what a PNG can hold
 COLOURS = (1, 3, 4)
 
-Named = tuple[str, Path | bytes]
+Single = Path | Image.Image | NDArray[np.uint8]
+Named = tuple[str, Single]
 
 
 def named_images(images: Any, channels: int) -> tuple[list[Named], bool]:
-    """Returns names and files, or their bytes, of images of any form, and whether one alone was given.
+    """Returns images of any form one by one, with a name for each, and whether one alone was given.
 
     Args:
         images: a file or a folder, a picture of Pillow's, a uint8 array (height, width) or (height, width, 1, 3 or 4),
@@ -32,7 +33,7 @@ def named_images(images: Any, channels: int) -> tuple[list[Named], bool]:
     Raises:
         UserError: nothing is there, or it is none of these; names what it is.
     """
-    if isinstance(images, str | Path):
+    if isinstance(images, str | os.PathLike):
         root = Path(images)
         paths = image_files(root)
         return [(str(path.relative_to(root)) if path != root else root.name, path) for path in paths], root.is_file()
@@ -47,26 +48,26 @@ def named_images(images: Any, channels: int) -> tuple[list[Named], bool]:
     return found, alone
 
 
-def pixels_of(image: Path | bytes, channels: int, size: int) -> NDArray[np.uint8] | str:
-    """Returns uint8 (channels, size, size) of a file as `nastk.data.decode` makes them, or why it cannot be decoded."""
-    try:
-        return decode(image, channels, size)
-    except CorruptImage as error:
-        return error.reason
-    except UserError as error:
-        return str(error).removeprefix(f"{image!s}: ")
+def pixels_of(image: Single, channels: int, size: int) -> NDArray[np.uint8] | str:
+    """Returns uint8 (channels, size, size) as `nastk.data.decode` makes them of a file, or why it cannot be decoded."""
+    if isinstance(image, Path):
+        return decoded(image, channels, size)
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", compress_level=0)  # what a file would give, the network is given
+    return decoded(stream.getvalue(), channels, size)
 
 
 def _one(image: Any, index: int, channels: int) -> Iterator[Named]:
-    if isinstance(image, str | Path):
+    if isinstance(image, str | os.PathLike):
         if not Path(image).is_file():
-            raise UserError(f"images[{index}]={shortened(str(image))}: no such file")
+            raise UserError(f"images[{index}]={shortened(os.fspath(image))}: no such file")
         yield str(image), Path(image)
     elif isinstance(image, Image.Image):
-        yield f"image {index}", _written(_plain(ImageOps.exif_transpose(image)))
+        yield f"image {index}", _plain(ImageOps.exif_transpose(image))
     else:
         for offset, array in enumerate(_arrays(image, channels)):
-            yield f"image {index + offset}", _written(Image.fromarray(array))
+            yield f"image {index + offset}", array
 
 
 def _is_alone(images: Any, channels: int) -> bool:
@@ -77,13 +78,6 @@ def _plain(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise UserError("images: a picture of floats (mode F), expected whole numbers, as L or RGB")
     return image if image.mode in WRITTEN else image.convert("RGB")
-
-
-def _written(image: Image.Image) -> bytes:
-    """Returns a PNG: what a file would give, the network is given."""
-    stream = io.BytesIO()
-    image.save(stream, "PNG", compress_level=0)
-    return stream.getvalue()
 
 
 def _arrays(image: Any, channels: int) -> Sequence[NDArray[np.uint8]]:
