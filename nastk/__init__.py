@@ -1,3 +1,60 @@
-"""nastk: neural architecture search and mobile optimization, from images and a latency budget to a measured file."""
+"""nastk: neural architecture search and mobile optimization, from images and a latency budget to a measured file.
 
-__version__ = "0.1.0"
+`nastk.Run` is the whole of it in Python, `nastk.load` an exported network; each name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nastk.version import __version__
+
+if TYPE_CHECKING:
+    from nastk.api.loaded import Loaded, Prediction, Predictions, load
+    from nastk.api.run import Run
+    from nastk.errors import UserError
+    from nastk.events import EpochEnded, Event, Said, TrialEnded
+    from nastk.genotype import Genotype
+
+__all__ = [
+    "EpochEnded",
+    "Event",
+    "Genotype",
+    "Loaded",
+    "Prediction",
+    "Predictions",
+    "Run",
+    "Said",
+    "TrialEnded",
+    "UserError",
+    "__version__",
+    "load",
+]
+
+_HOMES = {
+    "EpochEnded": "nastk.events",
+    "Event": "nastk.events",
+    "Genotype": "nastk.genotype",
+    "Loaded": "nastk.api.loaded",
+    "Prediction": "nastk.api.loaded",
+    "Predictions": "nastk.api.loaded",
+    "Run": "nastk.api.run",
+    "Said": "nastk.events",
+    "TrialEnded": "nastk.events",
+    "UserError": "nastk.errors",
+    "load": "nastk.api.loaded",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads what a name stands for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nastk' has no attribute {name!r}")
+    found = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

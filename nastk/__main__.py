@@ -10,10 +10,10 @@ import os
 import sys
 from pathlib import Path
 
-import nastk
 from nastk.cli.interrupts import WHOLE
 from nastk.console import console
 from nastk.errors import nearest
+from nastk.version import __version__
 
 COMMANDS = {
     "doctor": "what of this machine nastk can use, and what to install for the rest",
@@ -83,7 +83,7 @@ def _complete(words: list[str]) -> None:
 def _say(words: list[str]) -> None:
     """Prints version or commands; exits with 2 and one line where a word is neither."""
     if words and words[0] in VERSION:
-        print(f"nastk {nastk.__version__}")
+        print(f"nastk {__version__}")
         return
     asked = words[1:2] if words[:1] == ["help"] else words[:1]
     if asked and asked[0] not in HELP:
@@ -91,7 +91,7 @@ def _say(words: list[str]) -> None:
         sys.exit(2)
     width = max(map(len, COMMANDS))
     listed = "\n".join(f"  nastk {name:<{width}}  {text}" for name, text in COMMANDS.items())
-    print(LISTED.format(version=nastk.__version__, commands=listed))
+    print(LISTED.format(version=__version__, commands=listed))
 
 
 def _unknown(word: str) -> str:

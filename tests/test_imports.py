@@ -22,6 +22,7 @@ def test_the_import_rules_of_pyproject_hold() -> None:
 @pytest.mark.parametrize(
     ("module", "allowed"),
     [
+        ("nastk.api.loaded", ("onnxruntime",)),
         ("nastk.genotype", ()),
         ("nastk.spaces", ()),
         ("nastk.objective", ()),

@@ -20,7 +20,7 @@ README = "\n".join(page.read_text() for page in PAGES)
 
 
 def test_the_plain_optuna_example_runs_and_finds_the_best_choices() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    (code,) = (one for one in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "import optuna" in one)
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "{'oven': 'stone', 'heat': 300}"
 

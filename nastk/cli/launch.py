@@ -31,6 +31,7 @@ from nastk.console import accept_every_letter, console
 from nastk.errors import UserError
 from nastk.runs.folder import held
 
+LIBRARIES = ("pytorch_lightning", "lightning.pytorch", "lightning", "optuna", "onnxruntime", "torch")
 PATHS = (
     *("run", "runs", "model", "sweep", "genotype", "picture", "data.root", "data.path", "evaluator.table"),
     *("latency.path", "learn", "out", "storage.url", "storage.study"),
@@ -70,7 +71,7 @@ def _launch(config_name: str, job: Callable[[DictConfig], None], given: list[str
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing, and the lines below are ours
     silence_libraries()
     register_spaces()
-    words = _words(list(meant), config_name)
+    words = hydra_words(list(meant), config_name)
     sys.argv[1:] = [word for word in words if not word.startswith(f"{SETTING}=")]
     mistakes: list[UserError | OSError | OmegaConfBaseException] = []
 
@@ -99,7 +100,8 @@ def _launch(config_name: str, job: Callable[[DictConfig], None], given: list[str
             raise mistakes[0]
 
 
-def _words(given: list[str], config_name: str) -> list[str]:
+def hydra_words(given: list[str], config_name: str) -> list[str]:
+    """Returns the words of a command line as Hydra takes them."""
     swept = any(word in ("-m", "--multirun") for word in given)
     meant = [f"data.root={word.removeprefix('data=')}" if _is_set(word, config_name) else word for word in given]
     return words_for_run([_understood(word, swept) for word in meant], config_name)
@@ -146,7 +148,7 @@ def silence_libraries() -> None:
     """Silences the libraries' informational output: what a user reads is nastk's."""
     warnings.filterwarnings("ignore", module=r"(hydra|optuna|lightning|pytorch_lightning|torch|onnx)\b.*")
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning", "optuna", "onnxruntime", "torch"):
+    for name in LIBRARIES:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 

@@ -1,4 +1,4 @@
-"""Turns what a user can get wrong on a command line, or Hydra's word for it, into one line and exit code 2."""
+"""Turns what a user can get wrong in settings, or Hydra's word for it, into one line, and that into exit code 2."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
+from nastk.cli.foreign_config import composed, config_loader
 from nastk.cli.passwords import without_passwords
 from nastk.config.build import shipped, shipped_spaces
 from nastk.errors import UserError, nearest
@@ -34,34 +33,49 @@ def told_in_one_line(config_name: str) -> Iterator[None]:
         config_name: the entry point's, to name the nearest of its settings.
     """
     try:
-        yield
+        with one_kind_of_mistake(config_name, lambda: sys.argv[1:]):
+            yield
     except UserError as error:
-        _fail(str(error))
-    except (HydraException, OmegaConfBaseException) as error:
-        _fail(_explain(error, config_name))
-    except ValueError as error:
-        if "Config group override" not in str(error):
-            raise
-        _fail(
-            "a group of settings is null or a mapping, expected the name of an option; --help lists groups and options"
-        )
+        print(f"nastk: {error}", file=sys.stderr)
+        sys.exit(2)
     except BrokenPipeError:  # whoever read our output has left, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+@contextlib.contextmanager
+def one_kind_of_mistake(config_name: str, words: Callable[[], Sequence[str]]) -> Iterator[None]:
+    """Raises a UserError, which shows no password, for whatever the block raises of a user's mistake.
+
+    Args:
+        config_name: the entry point's, to name the nearest of its settings.
+        words: returns the command line as Hydra takes it, which chooses among groups of settings.
+    """
+    try:
+        yield
+    except UserError as error:
+        shown = without_passwords(str(error))
+        if shown == str(error):
+            raise
+        raise UserError(shown) from None
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(without_passwords(_explain(error, config_name, words()))) from None
+    except ValueError as error:
+        if "Config group override" not in str(error):
+            raise
+        raise UserError(
+            "a group of settings is null or a mapping, expected the name of an option; --help lists groups and options"
+        ) from None
     except OSError as error:
         if error.errno in NO_PATH:
-            _fail(f"{str(error.filename)[:80]}...: not a path that can be ({error.strerror})")
+            raise UserError(f"{str(error.filename)[:80]}...: not a path that can be ({error.strerror})") from None
         if error.errno not in NO_ROOM:
             raise
-        _fail(f"{error.filename or 'a file'}: cannot be written ({error.strerror}); what was there is unchanged")
+        place = error.filename or "a file"
+        raise UserError(f"{place}: cannot be written ({error.strerror}); what was there is unchanged") from None
 
 
-def _fail(message: str) -> NoReturn:
-    print(f"nastk: {without_passwords(' '.join(message.split()))}", file=sys.stderr)
-    sys.exit(2)
-
-
-def _explain(error: BaseException, config_name: str) -> str:
+def _explain(error: BaseException, config_name: str, words: Sequence[str]) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, Exception) else None
     text = str(error)
     if isinstance(error, MissingConfigException):
@@ -76,7 +90,7 @@ def _explain(error: BaseException, config_name: str) -> str:
     match = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text)
     if match or isinstance(error, ConfigKeyError | ConfigAttributeError):
         name = match.group(1).lstrip("+") if match else str(getattr(error, "full_key", "?"))
-        return _unknown_setting(name, config_name)
+        return unknown_setting(name, config_name, words)
     return f"configuration: {' '.join(text.split())[:300]}"
 
 
@@ -96,10 +110,11 @@ def _explain_missing(error: MissingConfigException, text: str) -> str:
     return f"unknown {group or 'configuration'} {name!r}; nearest is {names[0]!r}, there are: {', '.join(names)}"
 
 
-def _unknown_setting(name: str, config_name: str) -> str:
+def unknown_setting(name: str, config_name: str, words: Sequence[str]) -> str:
+    """Returns that an entry point has no such setting, and which are nearest; `words` choose among groups."""
     folders = [path.name for path in shipped("conf").iterdir() if path.is_dir() and path.name != "hydra"]
     groups = [group for group in (*folders, "space") if group != name]  # one that this entry point lacks is none here
-    chosen = [argument for argument in sys.argv[1:] if argument.lstrip("+").split("=")[0] in groups]
+    chosen = [argument for argument in words if argument.lstrip("+").split("=")[0] in groups]
     names = groups + setting_names(
         config_name, [argument for argument in chosen if "," not in argument and "(" not in argument]
     )
@@ -120,10 +135,8 @@ def _options_with(name: str) -> list[str]:
 
 def setting_names(config_name: str, overrides: list[str]) -> list[str]:
     """Returns the dotted names of all settings that the entry point has with these choices of groups."""
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
-        config = OmegaConf.to_container(hydra.compose(config_name, overrides), resolve=False)
-    return sorted(_dotted(config, ""))
+    config = composed(config_loader(None), config_name, overrides)
+    return sorted(_dotted({name: node for name, node in config.items() if name != "hydra"}, ""))
 
 
 def _dotted(node: Any, prefix: str) -> list[str]:

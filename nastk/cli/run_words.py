@@ -21,12 +21,12 @@ def words_for_run(words: Sequence[str], config_name: str) -> list[str]:
         words: the command line.
         config_name: the entry point's.
     """
-    groups = _groups(words, config_name)
+    groups = run_groups(words, config_name)
     return [f"++{word}" if "." in _name(word) and _name(word).partition(".")[0] in groups else word for word in words]
 
 
-def _groups(words: Sequence[str], config_name: str) -> set[str]:
-    """Returns what the run has settings of; of a step after the search, what it takes from there by default."""
+def run_groups(words: Sequence[str], config_name: str) -> set[str]:
+    """Returns the groups that the run of a command line has settings of; of a later step, which it takes from there."""
     node: Any = OmegaConf.load(shipped("conf") / f"{config_name}.yaml")
     if {"data": None} in node.get("defaults", ()):
         return {"data"}

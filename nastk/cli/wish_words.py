@@ -78,7 +78,11 @@ def _own(words: Sequence[str]) -> dict[str, str]:
 def _meant(name: str, value: str) -> list[str]:
     """Returns the pipeline's words for a setting, and the setting itself as Hydra takes it."""
     if name == "images":
-        return [*_images(value), f"images={quoted(value)}"]
+        found = image_settings(value)
+        return [
+            *(f"{one}={text if one == 'data' else quoted(text)}" for one, text in found.items()),
+            f"images={quoted(value)}",
+        ]
     if value == "null":
         return []
     if name == "size":
@@ -91,19 +95,26 @@ def _meant(name: str, value: str) -> list[str]:
     return [f"objective.max_latency_ms={limit!r}"]
 
 
-def _images(value: str) -> list[str]:
-    """Returns the words for the source of the images; what lies there goes before a set of the same name."""
+def image_settings(value: str) -> dict[str, str]:
+    """Returns the settings of the source of images, by name; what lies there goes before a set of the same name.
+
+    Args:
+        value: a folder, an .npz file, or the name of a set.
+
+    Raises:
+        UserError: it is none of these.
+    """
     path = Path(value).expanduser()
     sets = _sets()
     if value and path.is_dir():
-        return ["data=image_folder", f"data.root={quoted(value)}"]
+        return {"data": "image_folder", "data.root": value}
     if path.is_file():
         if path.suffix.lower() == ".npz":
-            return ["data=npz", f"data.root={quoted(value)}"]
+            return {"data": "npz", "data.root": value}
         hint = f"; the folder of the set, {os.fspath(path.parent.parent)!r}?" if path.suffix in SUFFIXES else ""
         raise UserError(f"images={value!r}: a file, expected a folder or an .npz file{hint}")
     if value in sets:
-        return [f"data={value}"]
+        return {"data": value}
     if value and os.sep not in value and "." not in value:
         raise UserError(f"images={value!r}: no such folder; {unknown('set', value, sets)}")
     raise UserError(

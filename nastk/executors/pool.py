@@ -8,6 +8,8 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
+import types
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import connection, forkserver, resource_tracker
@@ -41,7 +43,7 @@ class Pool:
         given = (make, device, theirs, lifeline)
         self._last: Future[dict[str, float]] | None = None
         self._pool = ProcessPoolExecutor(1, context, initializer=worker.begin, initargs=given)
-        with interrupts_deferred():
+        with interrupts_deferred(), _without_program():
             before = multiprocessing.active_children()
             self.prepared = self._pool.submit(worker.prepare)
             started = [child for child in multiprocessing.active_children() if child not in before]
@@ -109,12 +111,24 @@ def start_server(preload: Sequence[str]) -> None:
 def wait_for_server() -> None:
     """Returns when that process has imported all, or at once on Ctrl-C: a worker is not waited for so readily."""
     nothing = multiprocessing.get_context(METHOD).Process(target=_nothing)
-    nothing.start()
+    with _without_program():
+        nothing.start()
     nothing.join()
 
 
 def _nothing() -> None:
     pass
+
+
+@contextlib.contextmanager
+def _without_program() -> Iterator[None]:
+    """Keeps workers from importing the program that starts them: a script of the user's would run anew in each."""
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 @atexit.register

@@ -15,6 +15,7 @@ KEY_DIGITS = 32
 CELLS = "cells"  # the kind of a file that names none
 
 READERS: dict[str, Callable[[object], Genotype]] = {}
+SHOWN: list[Callable[[Genotype], str]] = []  # how a notebook shows one, for what draws stands above this room
 
 
 class Genotype(ABC):
@@ -81,6 +82,10 @@ class Genotype(ABC):
         """Returns the JSON text; `from_json` gives back an equal genotype."""
         return json.dumps(self.to_dict())
 
+    def _repr_html_(self) -> str | None:
+        """Returns what a notebook shows; None, for the text, before anything that draws is loaded."""
+        return SHOWN[-1](self) if SHOWN else None
+
     @staticmethod
     def from_dict(data: object) -> Genotype:
         """Reads what `to_dict` gave, of any kind; a file that names none holds cells.
@@ -108,6 +113,11 @@ def enter_kind(kind: str, read: Callable[[object], Genotype]) -> None:
     if kind in READERS:
         raise ValueError(f"genotype kind {kind!r} is in the table already")
     READERS[kind] = read
+
+
+def show_with(draw: Callable[[Genotype], str]) -> None:
+    """Has notebooks show genotypes as the HTML that `draw` returns."""
+    SHOWN[:] = [draw]
 
 
 def check_cells(skeleton: str, found: list[tuple[str, int]]) -> None:

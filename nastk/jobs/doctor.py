@@ -13,11 +13,11 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-import nastk
 from nastk.checks import check_path
 from nastk.free_memory import GIGABYTE, all_memory, free_memory
 from nastk.jobs.machine import bf16_sets, cores, gpus
 from nastk.processor import processor_name
+from nastk.version import __version__
 
 # Extras of pyproject.toml: the packages of each, and what it is for.
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -62,7 +62,7 @@ class Finding:
 def run_doctor(settings: DoctorSettings) -> int:
     """Prints all findings; returns the exit code 0, whatever is missing."""
     runs = Path(check_path("runs", settings.runs))
-    print(f"nastk {nastk.__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+    print(f"nastk {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
     parts: dict[str, Callable[[], Iterator[Finding]]] = {
         "machine": lambda: machine(runs),
         "packages": packages,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ SCHEMA = 1
 FORMATS = ("table", "json")
 BATCH = 64
 WIDEST = 60
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ def run_predict(settings: PredictSettings) -> int:
     names = [str(path.relative_to(root)) if path != root else root.name for path in paths]
     width = min(max(map(len, names)), WIDEST)
     found, failed = [], []
-    for name, answer in predictions(classifier, paths, names):
+    for name, answer in predictions(classifier, paths, names, decoded):
         if isinstance(answer, str):
             if len(paths) == 1:
                 raise UserError(f"{root}: {answer}")
@@ -103,24 +104,35 @@ def image_files(root: Path) -> list[Path]:
 
 
 def predictions(
-    classifier: Classifier, paths: Sequence[Path], names: Sequence[str]
+    classifier: Classifier,
+    images: Sequence[Given],
+    names: Sequence[str],
+    pixels_of: Callable[[Given, int, int], NDArray[np.uint8] | str],
 ) -> Iterator[tuple[str, NDArray[np.float64] | str]]:
-    """Yields the name of each image with its probabilities (classes,), or why it cannot be decoded, in order."""
-    for start in range(0, len(paths), BATCH):
-        decoded = [_decoded(path, classifier) for path in paths[start : start + BATCH]]
-        pixels = [one for one in decoded if not isinstance(one, str)]
+    """Yields the name of each image with its probabilities (classes,), or why it cannot be decoded, in order.
+
+    Args:
+        classifier: of an export.
+        images: files, say.
+        names: of the images.
+        pixels_of: makes of an image, the number of channels and the side what the network takes; see `decoded`.
+    """
+    for start in range(0, len(images), BATCH):
+        found = [pixels_of(image, classifier.channels, classifier.size) for image in images[start : start + BATCH]]
+        pixels = [one for one in found if not isinstance(one, str)]
         answers = iter(classifier.probabilities(np.stack(pixels))) if pixels else iter(())
-        for name, one in zip(names[start : start + BATCH], decoded, strict=True):
+        for name, one in zip(names[start : start + BATCH], found, strict=True):
             yield name, one if isinstance(one, str) else next(answers)
 
 
-def _decoded(path: Path, classifier: Classifier) -> NDArray[np.uint8] | str:
+def decoded(path: Path | bytes, channels: int, size: int) -> NDArray[np.uint8] | str:
+    """Returns an image file, or its bytes, as `nastk.data.decode` makes it, or why it cannot be decoded."""
     try:
-        return decode(path, classifier.channels, classifier.size)
+        return decode(path, channels, size)
     except CorruptImage as error:
         return error.reason
     except UserError as error:
-        return str(error).removeprefix(f"{path}: ")
+        return str(error).removeprefix(f"{path!s}: ")
 
 
 def _ranked(classes: Sequence[str], probabilities: NDArray[np.float64], count: int) -> dict[str, Any]:

@@ -223,10 +223,11 @@ def _folder(parts: SearchParts, config: DictConfig) -> Path:
         hydra = HydraConfig.get() if HydraConfig.initialized() else None
         name = space_name(list(hydra.overrides.task)) if hydra is not None else "search"
         return new_run(parts.settings.runs, name)
-    return _made(named)
+    return made_folder(named)
 
 
-def _made(folder: Path) -> Path:
+def made_folder(folder: Path) -> Path:
+    """Returns a run folder, made where there is none; raises UserError where it cannot be, or holds other files."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -9,6 +9,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from nastk.events import TrialEnded, tell
 from nastk.objective import ACCURACY, NOT_TRUSTED, SCORE, SCORE_SECONDS, STEADY, quality
 from nastk.runs.trials import Row
 
@@ -44,6 +45,8 @@ class SearchProgress:
         if row.number in self._shown:
             return
         self._take(row)
+        shown = row.number, row.state, row.key, dict(row.metrics), row.reason
+        tell(TrialEnded(*shown, self._trained, self._trials))
         if self._bar is not None:
             self._bar.n = self._trained
             self._bar.set_postfix_str(self._summary())

@@ -59,6 +59,15 @@ SERIES = tuple(name for name in LIGHT if name.startswith("series"))
 DOTS_PER_INCH = 220
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows whether pyplot was imported there or not."""
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        self.savefig(stream, format="png")
+        return stream.getvalue()
+
+
 @dataclass
 class Chart:
     """A figure with one set of axes.
@@ -83,7 +92,7 @@ class Chart:
 
 def new_chart(x: str, y: str, label: str, wide: bool = False) -> Chart:
     """Returns an empty chart with its axes named; a wide one takes the page's whole width, others half of it."""
-    figure = Figure(figsize=(9.6, 4.6) if wide else (5.0, 3.9), layout="constrained", facecolor=LIGHT["paper"])
+    figure = ShownFigure(figsize=(9.6, 4.6) if wide else (5.0, 3.9), layout="constrained", facecolor=LIGHT["paper"])
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_facecolor("none")

@@ -15,10 +15,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-import nastk
 from nastk.config.build import jsonable, load_yaml, plain
 from nastk.errors import UserError, nearest
 from nastk.files import cannot_write, remove_left_over, write_text
+from nastk.version import __version__
 
 FREE_SETTINGS = frozenset(
     {"run", "runs", "trials", "controller", "executor", "max_duplicates", "max_rejections", "max_failures"}
@@ -157,7 +157,7 @@ def made_by() -> dict[str, str]:
     """Returns versions of what runs: nastk and its git commit, Python, torch, Optuna, ONNX Runtime, the machine."""
     from importlib.metadata import PackageNotFoundError, version
 
-    facts = {"nastk": nastk.__version__, "commit": git_commit(), "python": platform.python_version()}
+    facts = {"nastk": __version__, "commit": git_commit(), "python": platform.python_version()}
     for package in ("torch", "pytorch-lightning", "optuna", "onnx", "onnxruntime"):
         with contextlib.suppress(PackageNotFoundError):
             facts[package] = version(package)

@@ -158,7 +158,7 @@ def test_a_sweep_takes_several_paths() -> None:
 @pytest.mark.parametrize("name", ["joblib", "submitit_local", "submitit_slurm"])
 def test_a_launcher_that_is_not_installed_names_its_extra(name: str) -> None:
     error = MissingConfigException(f"Could not find 'hydra/launcher/{name}'", f"hydra/launcher/{name}", ["basic"])
-    assert "not installed; pip install 'nastk[sweeps]'" in _explain(error, "search")
+    assert "not installed; pip install 'nastk[sweeps]'" in _explain(error, "search", [])
 
 
 def test_slurm_is_asked_for_where_it_is(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

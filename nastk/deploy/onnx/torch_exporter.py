@@ -13,10 +13,10 @@ import onnx
 import torch
 from torch import nn
 
-from nastk import __version__
 from nastk.deploy.onnx.graph import INPUT, OPSET, OUTPUT
 from nastk.errors import UserError
 from nastk.ops.merging import merged_network
+from nastk.version import __version__
 
 
 def exported_model(

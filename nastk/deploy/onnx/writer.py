@@ -14,7 +14,6 @@ import torch
 from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-from nastk import __version__
 from nastk.deploy.onnx import (  # noqa: F401  (they enter their emitters)
     activation_emitters,
     channel_emitters,
@@ -30,6 +29,7 @@ from nastk.deploy.onnx.graph import INPUT, OUTPUT, GraphBuilder
 from nastk.deploy.onnx.torch_exporter import evaluating, exported_model
 from nastk.files import write_bytes
 from nastk.ops.merging import Mergeable, merged_network
+from nastk.version import __version__
 
 CLASSIFIER = (OUTPUT,)
 

@@ -12,10 +12,10 @@ import onnx
 import onnxruntime
 import torch
 
-import nastk
 from nastk.deploy.runtimes.gpu import present_gpu
 from nastk.deploy.runtimes.session import PROVIDER
 from nastk.processor import processor_facts, processor_name, usable_cores
+from nastk.version import __version__
 
 CPU_FOLDER = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 
@@ -43,7 +43,7 @@ def machine_facts() -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Returns the versions of what makes and runs the files."""
     return {
-        "nastk": nastk.__version__,
+        "nastk": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "onnx": onnx.__version__,

@@ -9,13 +9,15 @@ from typing import Any
 
 from tqdm import tqdm
 
+from nastk.events import EpochEnded, tell
+
 
 class TransferProgress:
     """Shows epochs of all networks, the training loss, and the best accuracy so far on held-out images."""
 
     def __init__(self, epochs: int, quiet: bool) -> None:
         """Begins a bar of so many epochs in all; without a terminal, or with `quiet`, there is none."""
-        self._base, self._before = 0, 0
+        self._base, self._before, self._network = 0, 0, ""
         self._best: tuple[float, str] | None = None
         self._bar = tqdm(total=epochs, unit="epoch", disable=quiet or None, dynamic_ncols=True)
 
@@ -29,7 +31,7 @@ class TransferProgress:
 
     def begin(self, key: str, before: int = 0) -> None:
         """Goes on to the next network, `before` epochs of which were shown."""
-        self._base, self._before = self._bar.n, before
+        self._base, self._before, self._network = self._bar.n, before, key
         self._bar.set_description_str(f"transfer {key[:8]}")
 
     def skip(self, epochs: int) -> None:
@@ -38,6 +40,7 @@ class TransferProgress:
 
     def epoch(self, epoch: int, epochs: int, loss: float) -> None:
         """Shows an epoch of the network under way; a `nastk.training.transfer.Progress`."""
+        tell(EpochEnded(self._network, epoch, epochs, loss))
         self._move(epoch)
         self._bar.set_postfix_str(f"training loss {loss:.3f}{self._so_far()}")
 

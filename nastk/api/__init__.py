@@ -1,0 +1,1 @@
+"""nastk in Python: `nastk.Run` does what the commands do, `nastk.load` opens an exported network."""
