@@ -6,8 +6,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from nastk.checks import check_flag
 from nastk.errors import UserError
 from nastk.jobs.artifacts import write_artifacts
+from nastk.jobs.shown import prepare_shown
 from nastk.reports import write_report, write_sweep_report
 from nastk.runs.folder import existing_run
 
@@ -22,7 +24,8 @@ def run_report(config: DictConfig) -> Path:
             raise UserError(f"sweep={config.sweep!r}: no such folder")
         return write_sweep_report(folder)
     folder = existing_run(config.run, config.runs)
-    page = write_report(folder)
+    check_flag("report.images", config.report.images)
+    page = write_report(folder, prepare_shown(folder, config, config.report.images))
     try:
         write_artifacts(folder)
     except UserError as error:
