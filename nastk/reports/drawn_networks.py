@@ -32,14 +32,28 @@ def drawn_networks(run: Run, rows: Sequence[FinalRow]) -> dict[str, str]:
     Raises:
         UserError: the genotype of a network that was trained in full is damaged.
     """
-    found: dict[str, tuple[Genotype, str]] = {}
-    for key, genotype, title in (*_final(run, rows), *_of_search(run)):
-        found.setdefault(key, (genotype, title))  # a network of the search that was trained in full, as it was then
     return {
         f"{key}-{name}.svg": drawing
-        for key, (genotype, title) in found.items()
+        for key, (genotype, title) in networks_of(run, rows, DRAWN).items()
         for name, drawing in draw_genotype(genotype, title).items()
     }
+
+
+def networks_of(run: Run, rows: Sequence[FinalRow], most: int | None = None) -> dict[str, tuple[Genotype, str]]:
+    """Returns genotype and title by key: what was trained in full, as it was sized, then candidates, the best first.
+
+    Args:
+        run: the run.
+        rows: of its final table, the network to ship first.
+        most: candidates of the search, None for all.
+
+    Raises:
+        UserError: the genotype of a network that was trained in full is damaged.
+    """
+    found: dict[str, tuple[Genotype, str]] = {}
+    for key, genotype, title in (*_final(run, rows), *_of_search(run, most)):
+        found.setdefault(key, (genotype, title))
+    return found
 
 
 def hovered(run: Run) -> dict[str, str]:
@@ -74,14 +88,14 @@ def _final(run: Run, rows: Sequence[FinalRow]) -> Iterator[tuple[str, Genotype, 
         yield row.key, genotype, f"{row.baseline or 'searched'} ({row.key[:SHOWN_KEY]}), {kind}"
 
 
-def _of_search(run: Run) -> list[tuple[str, Genotype, str]]:
+def _of_search(run: Run, most: int | None) -> list[tuple[str, Genotype, str]]:
     return [
         (candidate.key, candidate.genotype, _title(candidate, place))
-        for place, candidate in enumerate(_best(run, DRAWN))
+        for place, candidate in enumerate(_best(run, most))
     ]
 
 
-def _best(run: Run, most: int) -> list[Candidate]:
+def _best(run: Run, most: int | None) -> list[Candidate]:
     """Returns the chosen candidate, then the front, then the best others."""
     others = sorted(run.trained, key=lambda trial: -quality(trial.metrics))
     found: dict[str, Candidate] = {}

@@ -54,7 +54,7 @@ def command_line(words: Sequence[str]) -> str | None:
     Args:
         words: of the process, the program first.
     """
-    program = Path(words[0])
+    program = Path(words[0]).absolute()
     if program.name == "nastk":
         return shlex.join(["nastk", *words[1:]])
     if program.parent != PACKAGE:
