@@ -1,4 +1,4 @@
-"""Networks of runs, files and of nastk's own are drawn, and what cannot be is said in one line before a file is there."""
+"""Networks of runs, files and of nastk's own are drawn; what cannot be is said in one line and leaves no file."""
 
 from __future__ import annotations
 
