@@ -32,7 +32,7 @@ from nastk.errors import UserError
 from nastk.runs.folder import held
 
 PATHS = (
-    *("run", "runs", "model", "sweep", "genotype", "picture", "data.root", "data.path", "evaluator.table"),
+    *("run", "run2", "runs", "model", "sweep", "genotype", "picture", "data.root", "data.path", "evaluator.table"),
     *("latency.path", "learn", "out", "storage.url", "storage.study"),
 )
 

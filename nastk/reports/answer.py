@@ -149,7 +149,8 @@ def _beside(rows: Sequence[FinalRow]) -> Tile:
     told = [f"{share(accuracy)} %"] * (accuracy is not None)
     if latency is not None:
         told.append(f"{milliseconds(latency)} ms{' ?' * (precision in other.doubts)}")
-    return kind, other.baseline or other.key[:SHOWN_KEY], ", ".join([*told, precision])
+    within = ["within the budget"] * bool(rows[0].broken and not other.broken)
+    return kind, other.baseline or other.key[:SHOWN_KEY], ", ".join([*told, precision, *within])
 
 
 def _relative(path: Path, folder: Path) -> str:

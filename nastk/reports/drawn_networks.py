@@ -51,7 +51,9 @@ def networks_of(run: Run, rows: Sequence[FinalRow], most: int | None = None) -> 
         UserError: the genotype of a network that was trained in full is damaged.
     """
     found: dict[str, tuple[Genotype, str]] = {}
-    for key, genotype, title in (*_final(run, rows), *_of_search(run, most)):
+    final = list(_final(run, rows))
+    word = "best of the search" if final else "chosen"
+    for key, genotype, title in (*final, *_of_search(run, most, word)):
         found.setdefault(key, (genotype, title))
     return found
 
@@ -88,9 +90,9 @@ def _final(run: Run, rows: Sequence[FinalRow]) -> Iterator[tuple[str, Genotype, 
         yield row.key, genotype, f"{row.baseline or 'searched'} ({row.key[:SHOWN_KEY]}), {kind}"
 
 
-def _of_search(run: Run, most: int | None) -> list[tuple[str, Genotype, str]]:
+def _of_search(run: Run, most: int | None, word: str) -> list[tuple[str, Genotype, str]]:
     return [
-        (candidate.key, candidate.genotype, _title(candidate, place))
+        (candidate.key, candidate.genotype, _title(candidate, "" if place else f", {word}"))
         for place, candidate in enumerate(_best(run, most))
     ]
 
@@ -104,9 +106,9 @@ def _best(run: Run, most: int | None) -> list[Candidate]:
     return list(found.values())[:most]
 
 
-def _title(candidate: Candidate, place: int) -> str:
+def _title(candidate: Candidate, more: str) -> str:
     accuracy = candidate.metrics.get("accuracy")
     told = f", {share(accuracy)} %" if accuracy is not None else ""
     if SCORE in candidate.metrics:
         told = f", {BY_SCORE.told(candidate.metrics)}"
-    return f"{candidate.key[:SHOWN_KEY]} (trial {candidate.number}{told}{', chosen' if not place else ''})"
+    return f"{candidate.key[:SHOWN_KEY]} (trial {candidate.number}{told}{more})"

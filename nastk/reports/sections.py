@@ -20,6 +20,7 @@ from nastk.reports.table_text import (
     SHOWN_KEY,
     TIMED,
     WEIGHED,
+    Column,
     duration,
     group_spans,
     milliseconds,
@@ -68,8 +69,7 @@ def networks(rows: Sequence[FinalRow]) -> str:
     if not rows:
         return ""
     columns = table_columns(rows)
-    if all(row.stage == "exported" for row in rows):  # what was measured of each file stands in the next table
-        columns = [column for column in columns if column.group not in (TIMED, WEIGHED)]
+    columns = [column for column in columns if not _elsewhere(column, rows)]
     heads = [column.name for column in columns]
     texts = list(zip(*(column.cells for column in columns), strict=True))
     left = [index for index, column in enumerate(columns) if column.left]
@@ -87,6 +87,12 @@ def networks(rows: Sequence[FinalRow]) -> str:
         note += f" Without a test image, and in no accuracy on them: {', '.join(untested)}."
     grid = table(heads, texts, left, groups=group_spans(columns), first=True)
     return card("Networks", grid, *map(warning, table_notes(rows)), paragraph(note, "dim small"))
+
+
+def _elsewhere(column: Column, rows: Sequence[FinalRow]) -> bool:
+    """Says whether the page tells a column's numbers elsewhere: of files, of limits that are all the same, of time."""
+    exported = all(row.stage == "exported" for row in rows) and column.group in (TIMED, WEIGHED)
+    return exported or (column.name == "limit" and len(set(column.cells)) == 1) or column.name == "training (s)"
 
 
 def precisions(run: Run, rows: Sequence[FinalRow]) -> str:

@@ -80,7 +80,18 @@ svg .tip:focus-visible{outline:2px solid var(--ink);outline-offset:2px}
 #tip[hidden]{display:none}
 #tip p{margin:0}
 #tip svg{display:block;max-width:100%;height:auto;margin-top:.4rem}
-@media (max-width:860px){.pair{grid-template-columns:1fr}}
+@media (max-width:860px){
+ .pair{grid-template-columns:1fr}
+ td:first-child,.matrix th:first-child{position:sticky;left:0;background:var(--paper)}}
+@media (max-width:560px){
+ body{padding:1.2rem .7rem 3rem}
+ .card{padding:.9rem .9rem}
+ .facts{grid-template-columns:1fr 1fr;gap:.8rem}
+ .lines{grid-template-columns:1fr max-content;row-gap:.1rem}
+ .lines .name{grid-column:1/-1;margin-top:.35rem}
+ .lines>span:empty{display:none}
+ .matrix td,.matrix th{padding:.2rem .28rem}
+ .matrix .meter{width:2rem}}
 @media print{.card{break-inside:avoid}}
 """
 BACK = (

@@ -17,7 +17,6 @@ from nastk.runs.known_lines import known_lines
 from nastk.runs.schema import SCHEMA
 
 STEPS = "steps.jsonl"
-PACKAGE = Path(__file__).resolve().parent.parent
 NAMES = ("search", "transfer", "export", "bench")
 
 
@@ -43,7 +42,13 @@ def timed_step(folder: Path | None, name: str) -> Iterator[None]:
 def _add(folder: Path | None, name: str, at: str, seconds: float) -> None:
     if folder is None:
         return
-    line = {"schema": SCHEMA, "step": name, "seconds": round(seconds, 3), "at": at, "command": command_line(sys.argv)}
+    line = {
+        "schema": SCHEMA,
+        "step": name,
+        "seconds": round(seconds, 3),
+        "at": at,
+        "command": command_line(sys.orig_argv),
+    }
     with contextlib.suppress(UserError):  # a step is not lost for want of this line
         append_line(folder / STEPS, json.dumps(line))
 
@@ -52,15 +57,13 @@ def command_line(words: Sequence[str]) -> str | None:
     """Returns the command that a process was started with, quoted for a shell; None where it is none of nastk's.
 
     Args:
-        words: of the process, the program first.
+        words: of the process, Python first, as `sys.orig_argv` has them before anything changed them.
     """
-    program = Path(words[0]).absolute()
-    if program.name == "nastk":
-        return shlex.join(["nastk", *words[1:]])
-    if program.parent != PACKAGE:
-        return None
-    module = "nastk" if program.stem == "__main__" else f"nastk.{program.stem}"
-    return shlex.join(["python", "-m", module, *words[1:]])
+    if words[1:2] == ["-m"] and words[2:3] and words[2].partition(".")[0] == "nastk":
+        return shlex.join(["python", *words[1:]])
+    if words[1:2] and Path(words[1]).name == "nastk":
+        return shlex.join(["nastk", *words[2:]])
+    return None
 
 
 def read_commands(folder: Path) -> list[str]:

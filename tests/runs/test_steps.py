@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-import nastk
 from nastk.errors import UserError
 from nastk.runs.learning_curves import CURVES, add_epoch, read_curves
 from nastk.runs.steps import STEPS, command_line, read_commands, read_steps, timed_step
 
 
 def test_sittings_are_added_up_and_mistakes_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["/usr/bin/nastk", "images=my photos"])
+    monkeypatch.setattr(sys, "orig_argv", ["python", "/usr/bin/nastk", "images=my photos"])
     with pytest.raises(UserError), timed_step(tmp_path, "search"):
         raise UserError("wrong")
     assert not (tmp_path / STEPS).exists()
@@ -32,10 +31,10 @@ def test_sittings_are_added_up_and_mistakes_leave_nothing(tmp_path: Path, monkey
 
 
 def test_a_command_is_told_as_it_was_given() -> None:
-    package = Path(nastk.__file__).parent
-    assert command_line([f"{package}/search.py", "run=a b"]) == "python -m nastk.search 'run=a b'"
-    assert command_line([f"{package}/__main__.py", "run=a"]) == "python -m nastk run=a"
-    assert command_line(["/usr/bin/pytest", "-q"]) is None
+    assert command_line(["/opt/python", "-m", "nastk.search", "run=a b"]) == "python -m nastk.search 'run=a b'"
+    assert command_line(["/opt/python", "/venv/bin/nastk", "run=a"]) == "nastk run=a"
+    assert command_line(["/opt/python", "-m", "pytest", "-q"]) is None
+    assert command_line(["/opt/python"]) is None
 
 
 def test_a_training_that_went_back_is_told_as_it_went_on(tmp_path: Path) -> None:
