@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from matplotlib.ticker import MaxNLocator
+
 from nastk.reports.charts import COSTS, UNITS, cost_axis
 from nastk.reports.curves import best_so_far, window
 from nastk.reports.figures import Chart, add_legend, new_chart, series_colour, to_svg
@@ -63,6 +65,7 @@ def _search(runs: Pair, names: Sequence[str]) -> Chart:
             drawstyle="steps-post",
             label=f"{name}, best so far",
         )
+    chart.axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _framed(chart, runs)
     return chart
 

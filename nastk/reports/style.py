@@ -3,7 +3,7 @@
 STYLE = """
 *{box-sizing:border-box}
 html{background:var(--back);color:var(--ink);color-scheme:light dark;-webkit-text-size-adjust:100%}
-body{margin:0 auto;padding:2.2rem 1.25rem 4rem;max-width:1120px;
+body{overflow-wrap:anywhere;margin:0 auto;padding:2.2rem 1.25rem 4rem;max-width:1120px;
  font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
 h1{font-size:1.7rem;line-height:1.2;margin:0;overflow-wrap:anywhere}
 h2{font-size:1.12rem;margin:0 0 .7rem}
