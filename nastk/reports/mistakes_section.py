@@ -16,7 +16,7 @@ from nastk.stats.interval import wilson
 
 MOST_IN_MATRIX = 20
 MOST_PAIRS, MOST_LISTED = 12, 12
-SHORT = 14  # characters of a class's name as the head of a column
+SHORT = 16  # characters of a class's name as the head of a row or column
 HEADING = "Where it is wrong"
 NOTE = "Rows: what an image shows; columns: what the file says. Confidence is the softmax, which nobody has calibrated."
 
@@ -74,9 +74,8 @@ def _matrix(counts: Counts, names: Sequence[str]) -> str:
     for row, name in enumerate(names):
         total = int(counts[row].sum())
         cells = "".join(_cell(int(times), total, row == column) for column, times in enumerate(counts[row]))
-        lines.append(
-            f'<tr><th class="left" scope="row">{escape(name)}</th>{cells}{_right(int(counts[row, row]), total)}</tr>'
-        )
+        head = f'<th class="left" scope="row" title="{escape(name)}">{escape(_short(name))}</th>'
+        lines.append(f"<tr>{head}{cells}{_right(int(counts[row, row]), total)}</tr>")
     return f'<div class="scroll"><table class="matrix">{"".join(lines)}</table></div>'
 
 

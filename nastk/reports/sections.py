@@ -14,7 +14,7 @@ from nastk.reports.bench_section import flat, shown
 from nastk.reports.final_table import FinalRow
 from nastk.reports.page import card, command, folded, paragraph, table, warning
 from nastk.reports.run_config import controller_name, made_by, run_seed
-from nastk.reports.shipped import read_shipped
+from nastk.reports.shipped import target_files
 from nastk.reports.table_text import (
     DOUBT,
     SHOWN_KEY,
@@ -29,6 +29,7 @@ from nastk.reports.table_text import (
     table_columns,
     table_notes,
 )
+from nastk.reports.versus import latency_spans
 from nastk.reports.worth import BY_SCORE, BY_SHARED, worth_of
 from nastk.runs.audit import FEWEST
 from nastk.runs.contents import Run
@@ -96,31 +97,29 @@ def _elsewhere(column: Column, rows: Sequence[FinalRow]) -> bool:
 
 
 def precisions(run: Run, rows: Sequence[FinalRow]) -> str:
-    """Returns one line a file that was exported."""
-    lines = []
-    for row in rows:
-        if row.key not in run.exports:
-            continue
-        for file in read_shipped(run.exports[row.key], run.folder / "export" / row.key).files:
-            times = [milliseconds(value) for value in (file.p50_ms, file.p90_ms, file.p99_ms)]
-            times = [text + DOUBT for text in times] if file.doubt else times
-            shares = [share(file.accuracy), share(file.agreement)]
-            lines.append([row.key[:SHOWN_KEY], file.precision, file.file, size(file.size_bytes), *shares, *times])
-    heads = [
-        "network",
-        "precision",
-        "file",
-        "size",
-        "accuracy (%)",
-        "agreement (%)",
-        "p50 (ms)",
-        "p90 (ms)",
-        "p99 (ms)",
+    """Returns one line a file that was exported, and how far its latencies reach."""
+    found = [
+        (row.baseline or row.key[:SHOWN_KEY], target, file)
+        for row in rows
+        if row.key in run.exports
+        for target, file in target_files(run.exports[row.key], run.folder / "export" / row.key)
     ]
+    lines = []
+    for name, target, file in found:
+        times = [milliseconds(value) for value in (file.p50_ms, file.p90_ms, file.p99_ms)]
+        times = [text + DOUBT for text in times] if file.doubt else times
+        shares = [share(file.accuracy), share(file.agreement)]
+        lines.append([name, target, file.precision, file.file, size(file.size_bytes), *shares, *times])
+    heads = ["network", "target", "precision", "file", "size", "accuracy (%)", "agreement (%)"]
+    heads += ["p50 (ms)", "p90 (ms)", "p99 (ms)"]
+    kept = [index for index in range(len(heads)) if index != 1 or any(line[1] for line in lines)]
+    lines = [[line[index] for index in kept] for line in lines]
     note = paragraph(
         "Agreement: test images to which the file gives the same class as the trained network.", "dim small"
     )
-    return card("Files", table(heads, lines, (0, 1, 2)), note) if lines else ""
+    left = tuple(range(len(kept) - 6))
+    spans = latency_spans([(f"{name} {target} {file.precision}", file) for name, target, file in found])
+    return card("Files", table([heads[index] for index in kept], lines, left), spans, note) if lines else ""
 
 
 def states(run: Run) -> str:

@@ -64,9 +64,7 @@ def read_shipped(manifest: Object, folder: Path) -> Shipped:
         UserError: a field is not of the form that the export writes; names the field.
     """
     path = folder / "manifest.json"
-    entries = manifest.get("precisions")
-    if not isinstance(entries, Mapping):
-        raise UserError(f"{path}: precisions {entries!r:.60}, expected an object with one entry a precision")
+    entries = _precisions(manifest, path)
     files = tuple(_file(name, entry, f"{path}: precision {name!r}") for name, entry in entries.items())
     recommended = manifest.get("recommended")
     chosen = next((file for file in files if recommended in (file.precision, file.file)), None)
@@ -86,6 +84,28 @@ def read_shipped(manifest: Object, folder: Path) -> Shipped:
         _broken(manifest, path),
         _limits(manifest),
     )
+
+
+def target_files(manifest: Object, folder: Path) -> list[tuple[str, ShippedFile]]:
+    """Returns the files of an export with the target that each is for, "" where the manifest tells none.
+
+    Raises:
+        UserError: as `read_shipped`.
+    """
+    path, targets = folder / "manifest.json", manifest.get("targets")
+    found = targets.items() if isinstance(targets, Mapping) else [(str(manifest.get("target") or ""), manifest)]
+    return [
+        (str(target), _file(name, entry, f"{path}: target {target!r}: precision {name!r}"))
+        for target, entries in found
+        for name, entry in _precisions(entries, path).items()
+    ]
+
+
+def _precisions(target: Any, path: Path) -> Object:
+    entries = target.get("precisions") if isinstance(target, Mapping) else None
+    if not isinstance(entries, Mapping):
+        raise UserError(f"{path}: precisions {entries!r:.60}, expected an object with one entry a precision")
+    return entries
 
 
 def _broken(manifest: Object, path: Path) -> tuple[str, ...] | None:

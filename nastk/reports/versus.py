@@ -5,12 +5,14 @@ Elements of the page and no picture, so that the text stays as large as the rest
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import NamedTuple
 
 from nastk.reports.final_table import FinalRow
 from nastk.reports.page import paragraph
+from nastk.reports.shipped import ShippedFile
 from nastk.reports.table_text import SHOWN_KEY, milliseconds, share
 from nastk.stats.interval import wilson
 
@@ -51,6 +53,24 @@ def versus(rows: Sequence[FinalRow], budget_ms: float | None) -> str:
     return f'<div class="pair versus">{"".join(groups)}</div>{note}' if any(groups) else ""
 
 
+def latency_spans(files: Sequence[tuple[str, ShippedFile]]) -> str:
+    """Returns a line from p50 to p99 a file, on a logarithmic scale; empty where none was timed.
+
+    Args:
+        files: what each is called, and what was measured of it.
+    """
+    marks = [
+        Mark(name, SEARCHED, False, math.log10(p50), math.log10(p50), math.log10(p99), f"{p50:.3f} to {p99:.3f}")
+        for name, file in files
+        if (p50 := file.p50_ms) and (p99 := file.p99_ms) and p99 >= p50 > 0
+    ]
+    return _group("Latency from p50 (square) to p99 (ms, logarithmic)", marks, None, _power, kinds=False)
+
+
+def _power(value: float | None) -> str:
+    return milliseconds(None if value is None else 10**value)
+
+
 def _latency_heading(budget_ms: float | None) -> str:
     line = f"; the line is the budget, {budget_ms:g} ms" if budget_ms is not None else ""
     return f"Latency p50 (ms){line}"
@@ -84,8 +104,14 @@ def _latency(row: FinalRow) -> tuple[float, float, float, str] | None:
     return None if value is None else (value, value, value, milliseconds(value) + " ?" * (precision in row.doubts))
 
 
-def _group(heading: str, marks: Sequence[Mark], line: float | None, spelled: Callable[[float | None], str]) -> str:
-    """Returns a heading and a line for each network, all on one scale."""
+def _group(
+    heading: str,
+    marks: Sequence[Mark],
+    line: float | None,
+    spelled: Callable[[float | None], str],
+    kinds: bool = True,
+) -> str:
+    """Returns a heading and a line for each network, all on one scale; `kinds` are told with the names."""
     if not marks:
         return ""
     low, high = _scale([*(end for mark in marks for end in (mark.low, mark.high)), *([line] if line else [])])
@@ -93,18 +119,18 @@ def _group(heading: str, marks: Sequence[Mark], line: float | None, spelled: Cal
     def at(value: float) -> str:
         return f"{100 * (value - low) / (high - low):.2f}%"
 
-    drawn = "".join(_row(mark, at, None if line is None else at(line)) for mark in marks)
+    drawn = "".join(_row(mark, at, None if line is None else at(line), kinds) for mark in marks)
     ends = f'<span class="ends"><span>{spelled(low)}</span><span>{spelled(high)}</span></span>'
     lines = f'<div class="lines">{drawn}<span></span>{ends}<span></span></div>'
     return f"<div>{paragraph(heading, 'dim small')}{lines}</div>"
 
 
-def _row(mark: Mark, at: Callable[[float], str], line: str | None) -> str:
+def _row(mark: Mark, at: Callable[[float], str], line: str | None, kinds: bool) -> str:
     budget = f'<i class="limit" style="left:{line}"></i>' if line is not None else ""
     reach = f'<i class="reach" style="left:{at(mark.low)};right:calc(100% - {at(mark.high)})"></i>'
     dot = f'<i class="dot {mark.kind}" style="left:{at(mark.value)}"></i>'
     dot += f'<i class="ring" style="left:{at(mark.value)}"></i>' * mark.ships
-    name = f"{mark.name} ({mark.kind}{', ships' * mark.ships})"
+    name = f"{mark.name} ({mark.kind}{', ships' * mark.ships})" if kinds else mark.name
     return (
         f'<span class="name">{escape(name)}</span><span class="track">{budget}{reach}{dot}</span>'
         f'<span class="told">{escape(mark.told)}</span>'
