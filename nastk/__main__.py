@@ -25,6 +25,7 @@ COMMANDS = {
     "pipeline": "all five, with every setting of each",
     "predict": "says what an exported file sees in images",
     "describe": "lists networks and search spaces, or describes one",
+    "show": "draws a network to an SVG or PNG file",
     "audit": "tells whether a search's short training ranks networks or noise",
     "backbone": "trains a network as the backbone of a segmentation or detection",
 }

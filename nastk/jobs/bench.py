@@ -23,6 +23,7 @@ from nastk.jobs.bench_record import shown_entry, taken_over
 from nastk.jobs.parts import run_config
 from nastk.runs.bench import Bench, write_bench
 from nastk.runs.folder import held
+from nastk.runs.steps import timed_step
 from nastk.stats.steadiness import untrusted
 
 SCHEMA = 1
@@ -78,7 +79,7 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
         place, settings_there = run_config(config)
         run = place
         node = node if node is not None else settings_there.get("target")
-    with held(run) if run is not None else contextlib.nullcontext():
+    with held(run) if run is not None else contextlib.nullcontext(), timed_step(run, "bench"):
         exports = [place]
         if config.model is None:
             exports = sorted(path.parent for path in place.glob(f"export/[!.]*/{MANIFEST}"))

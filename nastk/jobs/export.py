@@ -33,6 +33,7 @@ from nastk.networks.stored import WEIGHTS, own_size
 from nastk.runs.baselines import read_baseline, read_baselines
 from nastk.runs.folder import held
 from nastk.runs.ranking import Ranked, read_ranking, read_ranks, standing
+from nastk.runs.steps import timed_step
 from nastk.stats.steadiness import untrusted
 
 
@@ -58,6 +59,7 @@ def run_export(config: DictConfig) -> list[Path]:
             raise UserError(f"{run}: has no trained network; python -m nastk.transfer run={run}")
         if run is not None:
             stack.enter_context(held(run))
+            stack.enter_context(timed_step(run, "export"))
         data = _data(config, run)
         if as_backbone:
             return export_backbones(models, data, how)

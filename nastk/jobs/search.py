@@ -36,6 +36,7 @@ from nastk.jobs.study import named_storage, opened_study
 from nastk.jobs.too_slow import TooSlow
 from nastk.runs.folder import held, new_run, record_config, space_name
 from nastk.runs.front import write_choice
+from nastk.runs.steps import timed_step
 from nastk.runs.trials import Row, append_row, check_rows, write_rows
 from nastk.study.deaths import watching
 from nastk.study.loop import search
@@ -114,7 +115,7 @@ def searched(config: DictConfig) -> Searched:
         folder = _folder(parts, config)
         if not sweeping():  # a sweep goes on as a whole, a single search with its folder
             goes_on_with(run=folder)
-        with held(folder):
+        with held(folder), timed_step(folder, "search"):
             sitting = _recorded(folder, config, parts, executor, fit or cost)
             with opened_study(folder, sitting.recorded, parts, opening) as study:
                 check_rows(folder, study.rows_with_outcome)

@@ -55,7 +55,7 @@ def pareto_chart(run: Run, limits: Mapping[str, float]) -> Chart:
     _points(chart, trained, xs, factor * low, worth)
     _front(chart, front, cost, unit, worth)
     _rejected(chart, run, cost, unit, right, limits.get(cost))
-    draw_trained(chart, whole, unit)
+    draw_trained(chart, whole, unit, SHORT.get(cost, ""))
     if run.best is not None and cost in run.best.metrics and worth.known(run.best.metrics):
         axes.plot(
             [run.best.metrics[cost] / unit],
@@ -65,9 +65,9 @@ def pareto_chart(run: Run, limits: Mapping[str, float]) -> Chart:
             markersize=17,
             color=LIGHT["chosen"],
             markeredgecolor=LIGHT["paper"],
-            label=f"chosen: trial {run.best.number}",
+            label=f"chosen: trial {run.best.number}" if not whole else f"best of the search: trial {run.best.number}",
             zorder=6,
-            gid=chart.tip(f"chosen: {_describe(run.best, worth)}"),
+            gid=chart.tip(f"chosen: {_describe(run.best, worth)}", run.best.key),
         )
     add_legend(chart)
     return chart
@@ -135,15 +135,16 @@ def _points(chart: Chart, trials: Sequence[TrialRow], xs: Sequence[float], botto
         "linestyle": "none",
         "marker": "o",
         "markersize": 6.5,
-        "color": LIGHT["trained"],
-        "alpha": 0.85,
+        "markerfacecolor": LIGHT["paper"],
+        "markeredgecolor": LIGHT["trained"],
+        "markeredgewidth": 1.6,
         "zorder": 2,
     }
     if len(trials) > MOST_TIPS:
         chart.axes.plot(xs, ys, label=label, **style)  # type: ignore[arg-type]
         return
     for index, (trial, x, y) in enumerate(zip(trials, xs, ys, strict=True)):
-        tip = chart.tip(_describe(trial, worth))
+        tip = chart.tip(_describe(trial, worth), trial.key)
         chart.axes.plot([x], [y], label=label if index == 0 else "_", gid=tip, clip_on=False, **style)  # type: ignore[arg-type]
 
 
@@ -167,7 +168,7 @@ def _front(chart: Chart, front: Sequence[Candidate], cost: str, unit: float, wor
             color=LIGHT["front"],
             label="_" if index else "Pareto front",
             zorder=4,
-            gid=chart.tip(f"on the Pareto front: {_describe(candidate, worth)}"),
+            gid=chart.tip(f"on the Pareto front: {_describe(candidate, worth)}", candidate.key),
         )
 
 

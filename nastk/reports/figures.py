@@ -76,17 +76,18 @@ class Chart:
         figure: half or all of the page wide.
         axes: its axes, in the report's style.
         label: what a screen reader says.
-        tips: texts that show when the mouse rests on the artist whose gid `tip` gave.
+        tips: texts that show when the mouse rests on the artist whose gid `tip` gave, each with the key of the network
+            that is drawn there, "" for none.
     """
 
     figure: Figure
     axes: Axes
     label: str
-    tips: list[str] = field(default_factory=list)
+    tips: list[tuple[str, str]] = field(default_factory=list)
 
-    def tip(self, text: str) -> str:
-        """Keeps a text; returns the gid for the artist that it belongs to."""
-        self.tips.append(text)
+    def tip(self, text: str, key: str = "") -> str:
+        """Keeps a text and the key of a network; returns the gid for the artist that they belong to."""
+        self.tips.append((text, key))
         return f"tip-{len(self.tips) - 1}"
 
 
@@ -146,13 +147,19 @@ def to_svg(chart: Chart, name: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r'<g id="tip-(\d+)">', lambda found: f"<g><title>{escape(chart.tips[int(found[1])])}</title>", text)
+    text = re.sub(r'<g id="tip-(\d+)">', lambda found: _tipped(*chart.tips[int(found[1])]), text)
     text = re.sub(r'(\bid="|href="#|url\(#)', lambda found: f"{found[1]}{name}-", text)
     colours = {colour: role for role, colour in LIGHT.items()}
     text = re.sub(r"#[0-9a-f]{6}\b", lambda found: _variable(found[0], colours), text)
     text = re.sub(r'(<svg\b[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", text, count=1)
     return text.replace("<svg", f'<svg class="chart" role="img" aria-label="{escape(chart.label)}"', 1).strip()
+
+
+def _tipped(text: str, key: str) -> str:
+    """Returns the opening of a group that has a text; the title shows it where no program runs."""
+    network = f' data-network="{escape(key)}"' if key else ""
+    return f'<g class="tip" tabindex="0"{network}><title>{escape(text)}</title>'
 
 
 def css_variables() -> str:

@@ -44,6 +44,7 @@ class FinalRow:
         baseline: name of the known network that it is; None for one that the search found.
         seconds: that its training took.
         score: of the untrained network, where the search trained none.
+        test_images: that its accuracies were counted on.
     """
 
     key: str
@@ -65,6 +66,7 @@ class FinalRow:
     baseline: str | None = None
     seconds: float | None = None
     score: float | None = None
+    test_images: int | None = None
 
 
 def final_table(run: Path | Run) -> list[FinalRow]:
@@ -132,6 +134,7 @@ def _made(run: Run, key: str, candidate: Candidate | None) -> FinalRow:
         untested=_names_in(metrics, "classes_without_test_images", where),
         baseline=run.baselines.get(key),
         seconds=number_in(metrics, "seconds", where),
+        test_images=_counted(number_in(metrics, "test_images", where)),
     )
     return replace(row, broken=_broken(run, row) if shipped.broken is None else shipped.broken)
 
@@ -146,6 +149,10 @@ def _broken(run: Run, row: FinalRow) -> tuple[str, ...]:
     shipped = row.recommended or ""
     costs = {"params": row.params, "macs": row.macs, LATENCY: row.latency_ms.get(shipped)}
     return tuple(broken_limits(allowed, costs, row.file.name if row.file else row.key[:8], row.doubts.get(shipped, "")))
+
+
+def _counted(images: float | None) -> int | None:
+    return int(images) if images and images >= 1 else None
 
 
 def _names_in(metrics: Object, name: str, where: str) -> tuple[str, ...]:

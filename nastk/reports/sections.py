@@ -11,16 +11,17 @@ from typing import Any
 
 from nastk.objective import STEADY
 from nastk.reports.bench_section import flat, shown
-from nastk.reports.beside import measured, named, rival
 from nastk.reports.final_table import FinalRow
-from nastk.reports.page import card, command, facts, folded, paragraph, table
+from nastk.reports.page import card, command, folded, paragraph, table, warning
 from nastk.reports.run_config import controller_name, made_by, run_seed
-from nastk.reports.shipped import read_shipped
+from nastk.reports.shipped import target_files
 from nastk.reports.table_text import (
     DOUBT,
-    NONE,
     SHOWN_KEY,
-    count,
+    TIMED,
+    WEIGHED,
+    Column,
+    duration,
     group_spans,
     milliseconds,
     share,
@@ -28,9 +29,11 @@ from nastk.reports.table_text import (
     table_columns,
     table_notes,
 )
+from nastk.reports.versus import latency_spans
 from nastk.reports.worth import BY_SCORE, BY_SHARED, worth_of
 from nastk.runs.audit import FEWEST
 from nastk.runs.contents import Run
+from nastk.runs.steps import read_commands
 from nastk.runs.trials import STATES
 
 MOST_REASONS = 12
@@ -45,14 +48,6 @@ UNTRAINED = {
     BY_SCORE: {"complete": "scored, not trained", "failed": "could not be scored"},
     BY_SHARED: {"complete": "judged with shared weights, not trained", "failed": "could not be judged"},
 }
-
-
-def duration(seconds: float) -> str:
-    """Returns a time in the unit that suits it."""
-    for unit, name in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * unit:
-            return f"{seconds / unit:.1f} {name}"
-    return f"{seconds:.1f} s"
 
 
 def subtitle(run: Run, config: Mapping[str, Any]) -> str:
@@ -70,50 +65,12 @@ def subtitle(run: Run, config: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def headline(run: Run, rows: Sequence[FinalRow]) -> str:
-    """Returns the best network in four numbers, and what the export warns of."""
-    if not rows:
-        return card("Result", paragraph("No candidate has been trained yet."))
-    best = rows[0]
-    precision = best.recommended or "fp32"
-    accuracy = best.accuracy.get(precision)
-    told = (f"{share(best.search_accuracy)} %", "accuracy in the search (validation images)")
-    if accuracy is not None:
-        told = (f"{share(accuracy)} %", f"test accuracy, {precision}")
-    elif best.score is not None:
-        told = (f"{best.score:.5g}", "score in the search (zero-cost, not trained)")
-    latency = best.latency_ms.get(precision)
-    network = "small network of the search" if best.stage == "search" else precision
-    doubted = ": not trustworthy" if latency is not None and precision in best.doubts else ""
-    kind = f"network, a baseline ({best.key[:SHOWN_KEY]})" if best.baseline else "network"
-    shown = [
-        (best.baseline or best.key[:SHOWN_KEY], f"best {kind}, {count(best.params)} parameters"),
-        told,
-        (f"{milliseconds(latency)} ms" if latency is not None else NONE, f"latency p50, {network}{doubted}"),
-    ]
-    if best.file is not None:
-        shown.append((best.file.name, f"recommended file, {size(best.size_bytes.get(precision))}"))
-    text = ""
-    if best.file is not None:
-        shipped = read_shipped(run.exports[best.key], run.folder / "export" / best.key)
-        why = f": {shipped.reason}" if shipped.reason else ""
-        text = paragraph(f"Ship {_relative(best.file, run.folder)} with the labels.json beside it{why}.")
-        text += "".join(map(_warning, (line for line in shipped.warnings if line not in best.broken)))
-    other = rival(rows)
-    if other is not None:
-        text += paragraph(f"Beside it, best of its kind, {named(other)}: {measured(other, other.recommended)}.")
-    return card("Result", *(_warning(f"Over its budget: {line}.") for line in best.broken), facts(shown), text)
-
-
-def _warning(text: str) -> str:
-    return f'<div class="warning">{paragraph(text)}</div>'
-
-
 def networks(rows: Sequence[FinalRow]) -> str:
     """Returns the final table."""
     if not rows:
         return ""
     columns = table_columns(rows)
+    columns = [column for column in columns if not _elsewhere(column, rows)]
     heads = [column.name for column in columns]
     texts = list(zip(*(column.cells for column in columns), strict=True))
     left = [index for index, column in enumerate(columns) if column.left]
@@ -130,35 +87,39 @@ def networks(rows: Sequence[FinalRow]) -> str:
     if untested:
         note += f" Without a test image, and in no accuracy on them: {', '.join(untested)}."
     grid = table(heads, texts, left, groups=group_spans(columns), first=True)
-    return card("Networks", grid, *map(_warning, table_notes(rows)), paragraph(note, "dim small"))
+    return card("Networks", grid, *map(warning, table_notes(rows)), paragraph(note, "dim small"))
+
+
+def _elsewhere(column: Column, rows: Sequence[FinalRow]) -> bool:
+    """Says whether the page tells a column's numbers elsewhere: of files, of limits that are all the same, of time."""
+    exported = all(row.stage == "exported" for row in rows) and column.group in (TIMED, WEIGHED)
+    return exported or (column.name == "limit" and len(set(column.cells)) == 1) or column.name == "training (s)"
 
 
 def precisions(run: Run, rows: Sequence[FinalRow]) -> str:
-    """Returns one line a file that was exported."""
-    lines = []
-    for row in rows:
-        if row.key not in run.exports:
-            continue
-        for file in read_shipped(run.exports[row.key], run.folder / "export" / row.key).files:
-            times = [milliseconds(value) for value in (file.p50_ms, file.p90_ms, file.p99_ms)]
-            times = [text + DOUBT for text in times] if file.doubt else times
-            shares = [share(file.accuracy), share(file.agreement)]
-            lines.append([row.key[:SHOWN_KEY], file.precision, file.file, size(file.size_bytes), *shares, *times])
-    heads = [
-        "network",
-        "precision",
-        "file",
-        "size",
-        "accuracy (%)",
-        "agreement (%)",
-        "p50 (ms)",
-        "p90 (ms)",
-        "p99 (ms)",
+    """Returns one line a file that was exported, and how far its latencies reach."""
+    found = [
+        (row.baseline or row.key[:SHOWN_KEY], target, file)
+        for row in rows
+        if row.key in run.exports
+        for target, file in target_files(run.exports[row.key], run.folder / "export" / row.key)
     ]
+    lines = []
+    for name, target, file in found:
+        times = [milliseconds(value) for value in (file.p50_ms, file.p90_ms, file.p99_ms)]
+        times = [text + DOUBT for text in times] if file.doubt else times
+        shares = [share(file.accuracy), share(file.agreement)]
+        lines.append([name, target, file.precision, file.file, size(file.size_bytes), *shares, *times])
+    heads = ["network", "target", "precision", "file", "size", "accuracy (%)", "agreement (%)"]
+    heads += ["p50 (ms)", "p90 (ms)", "p99 (ms)"]
+    kept = [index for index in range(len(heads)) if index != 1 or any(line[1] for line in lines)]
+    lines = [[line[index] for index in kept] for line in lines]
     note = paragraph(
         "Agreement: test images to which the file gives the same class as the trained network.", "dim small"
     )
-    return card("Files", table(heads, lines, (0, 1, 2)), note) if lines else ""
+    left = tuple(range(len(kept) - 6))
+    spans = latency_spans([(f"{name} {target} {file.precision}", file) for name, target, file in found])
+    return card("Files", table([heads[index] for index in kept], lines, left), spans, note) if lines else ""
 
 
 def states(run: Run) -> str:
@@ -184,7 +145,7 @@ def states(run: Run) -> str:
     unsteady = sum(trial.metrics.get(STEADY) == 0 for trial in run.trials)
     if unsteady:
         parts.append(
-            _warning(
+            warning(
                 f"The latencies of {unsteady} of {len(run.trials)} trials are not trustworthy: the machine was busy "
                 "with something else. What was rejected for its latency may have met the limit."
             )
@@ -202,6 +163,23 @@ def machine(run: Run, config: Mapping[str, Any]) -> str:
             found |= flat(part) if isinstance(part, Mapping) else {name: part} if part else {}
     lines = [[name.replace("_", " "), shown(value)] for name, value in found.items()]
     return folded("Machine and versions", table(["what", "value"], lines, (0, 1), wrap=(1,))) if lines else ""
+
+
+def reproduction(run: Run, config: Mapping[str, Any]) -> str:
+    """Returns the commands that made the run, its seed and what it was made with."""
+    commands, versions = read_commands(run.folder), made_by(config)
+    seed = {} if run_seed(config) is None else {"seed": str(run_seed(config))}
+    if not commands and not versions:
+        return ""
+    lines = [[name, value] for name, value in (seed | versions).items()]
+    told = "Given in this order; a run that is there goes on with its own settings, so take another run= to begin anew."
+    given = paragraph(told, "dim small") + "".join(map(command, commands)) if commands else ""
+    end = (
+        "The same seed gives the same candidates; latencies, and what was rejected for them, are those of the machine."
+    )
+    return card(
+        "How to reproduce", given, table(["what", "value"], lines, (0, 1), wrap=(1,)), paragraph(end, "dim small")
+    )
 
 
 def configuration(run: Run) -> str:
@@ -233,7 +211,3 @@ def run_argument(folder: Path) -> str:
     if folder.parent == Path("runs"):
         return folder.name
     return str(folder if folder.parent != Path() else folder.resolve())
-
-
-def _relative(path: Path, folder: Path) -> str:
-    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nastk.budget import PREFIX, limits_in
 from nastk.errors import UserError
 from nastk.outside import number_in
 from nastk.runs.schema import Object
@@ -17,7 +18,7 @@ from nastk.stats.steadiness import doubt
 class ShippedFile:
     """A model file of one precision; accuracy and agreement with the fp32 network on the test set, 0 to 1.
 
-    `doubt` says why its latency cannot be trusted, "" where it can.
+    `doubt` says why its latency cannot be trusted, "" where it can; `spread` is that between repeats, a share of p50.
     """
 
     precision: str
@@ -29,6 +30,8 @@ class ShippedFile:
     p90_ms: float | None
     p99_ms: float | None
     doubt: str = ""
+    spread: float | None = None
+    threads: float | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Shipped:
     """An export: its files, the precision that is recommended, its file, why, and what to beware of.
 
     `broken` has a sentence for each limit that it breaks; None where the manifest is of before that was written down.
+    `limits` are those that it was made for, by metric.
     """
 
     files: tuple[ShippedFile, ...] = ()
@@ -46,6 +50,7 @@ class Shipped:
     reason: str = ""
     warnings: tuple[str, ...] = ()
     broken: tuple[str, ...] | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_shipped(manifest: Object, folder: Path) -> Shipped:
@@ -59,9 +64,7 @@ def read_shipped(manifest: Object, folder: Path) -> Shipped:
         UserError: a field is not of the form that the export writes; names the field.
     """
     path = folder / "manifest.json"
-    entries = manifest.get("precisions")
-    if not isinstance(entries, Mapping):
-        raise UserError(f"{path}: precisions {entries!r:.60}, expected an object with one entry a precision")
+    entries = _precisions(manifest, path)
     files = tuple(_file(name, entry, f"{path}: precision {name!r}") for name, entry in entries.items())
     recommended = manifest.get("recommended")
     chosen = next((file for file in files if recommended in (file.precision, file.file)), None)
@@ -79,7 +82,30 @@ def read_shipped(manifest: Object, folder: Path) -> Shipped:
         str(manifest.get("reason") or ""),
         tuple(str(warning) for warning in warnings),
         _broken(manifest, path),
+        _limits(manifest),
     )
+
+
+def target_files(manifest: Object, folder: Path) -> list[tuple[str, ShippedFile]]:
+    """Returns the files of an export with the target that each is for, "" where the manifest tells none.
+
+    Raises:
+        UserError: as `read_shipped`.
+    """
+    path, targets = folder / "manifest.json", manifest.get("targets")
+    found = targets.items() if isinstance(targets, Mapping) else [(str(manifest.get("target") or ""), manifest)]
+    return [
+        (str(target), _file(name, entry, f"{path}: target {target!r}: precision {name!r}"))
+        for target, entries in found
+        for name, entry in _precisions(entries, path).items()
+    ]
+
+
+def _precisions(target: Any, path: Path) -> Object:
+    entries = target.get("precisions") if isinstance(target, Mapping) else None
+    if not isinstance(entries, Mapping):
+        raise UserError(f"{path}: precisions {entries!r:.60}, expected an object with one entry a precision")
+    return entries
 
 
 def _broken(manifest: Object, path: Path) -> tuple[str, ...] | None:
@@ -90,6 +116,12 @@ def _broken(manifest: Object, path: Path) -> tuple[str, ...] | None:
     if not isinstance(broken, list):
         raise UserError(f"{path}: budget {budget!r:.60}, expected an object with a list of what is broken")
     return tuple(str(line) for line in broken)
+
+
+def _limits(manifest: Object) -> dict[str, float]:
+    budget = manifest.get("budget")
+    found = budget.get("limits") if isinstance(budget, Mapping) else None
+    return limits_in({f"{PREFIX}{name}": limit for name, limit in found.items()}) if isinstance(found, Mapping) else {}
 
 
 def _file(precision: str, entry: Any, where: str) -> ShippedFile:
@@ -110,6 +142,8 @@ def _file(precision: str, entry: Any, where: str) -> ShippedFile:
         p90,
         p99,
         _doubt(latency, where),
+        number_in(latency, "spread", where),
+        number_in(latency, "threads", where),
     )
 
 

@@ -12,7 +12,7 @@ from nastk.stats.steadiness import untrusted
 PRECISIONS = ("fp32", "fp16", "int8")
 NONE = "-"
 SHOWN_KEY = 10
-TIMED = "latency p50 (ms)"
+TIMED, WEIGHED = "latency p50 (ms)", "file size"
 # Behind a latency that cannot be trusted.
 DOUBT = " ?"
 
@@ -181,9 +181,17 @@ def milliseconds(value: float | None) -> str:
     return NONE if value is None else f"{value:.3f}"
 
 
+def duration(seconds: float) -> str:
+    """Returns a time in the unit that suits it."""
+    for unit, name in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.1f} s"
+
+
 Values = Callable[[FinalRow], Mapping[str, float]]
 MEASURED: tuple[tuple[str, Values, Callable[[float | None], str]], ...] = (
     ("accuracy (%)", lambda row: row.accuracy, share),
     (TIMED, lambda row: row.latency_ms, milliseconds),
-    ("file size", lambda row: row.size_bytes, size),
+    (WEIGHED, lambda row: row.size_bytes, size),
 )

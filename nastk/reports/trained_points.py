@@ -16,12 +16,23 @@ BASELINES = ("^", "D", "v", "P", "X", ">")  # one after the other, so that colou
 
 @dataclass(frozen=True)
 class TrainedPoint:
-    """A network that was trained in full: what it is called, its cost, and its accuracy on held-out images, 0 to 1."""
+    """A network that was trained in full.
+
+    Attributes:
+        name: what it is called.
+        baseline: whether it is a known network.
+        cost: in the unit of the metric.
+        accuracy: on held-out images, 0 to 1.
+        key: of its genotype.
+        ships: whether it is the one to ship.
+    """
 
     name: str
     baseline: bool
     cost: float
     accuracy: float
+    key: str = ""
+    ships: bool = False
 
 
 def trained_points(run: Run, cost: str) -> list[TrainedPoint]:
@@ -40,18 +51,26 @@ def trained_points(run: Run, cost: str) -> list[TrainedPoint]:
         return []
     known = [(entry, _cost(run, entry, cost)) for entry in read_ranking(run.folder)]
     return [
-        TrainedPoint(entry.baseline or entry.key[:8], entry.baseline is not None, value, entry.validation_accuracy)
-        for entry, value in known
+        TrainedPoint(
+            entry.baseline or entry.key[:8],
+            entry.baseline is not None,
+            value,
+            entry.validation_accuracy,
+            entry.key,
+            place == 0,
+        )
+        for place, (entry, value) in enumerate(known)
         if value is not None
     ]
 
 
-def draw_trained(chart: Chart, points: Sequence[TrainedPoint], unit: float) -> None:
-    """Draws squares for what was searched, and for each baseline a marker of its own that the legend names."""
+def draw_trained(chart: Chart, points: Sequence[TrainedPoint], unit: float, short: str = "") -> None:
+    """Draws squares for what was searched, for each baseline a marker of its own, and a ring around what ships."""
     names = [point.name for point in points if point.baseline]
     labelled: set[str] = set()
     for point in points:
         marker = BASELINES[names.index(point.name) % len(BASELINES)] if point.baseline else SEARCHED
+        tip = f"{point.name}, trained in full: {100 * point.accuracy:.2f} % on held-out images, {point.cost / unit:.3g}"
         label = f"baseline {point.name}" if point.baseline else "searched, trained in full"
         chart.axes.plot(
             [point.cost / unit],
@@ -64,9 +83,27 @@ def draw_trained(chart: Chart, points: Sequence[TrainedPoint], unit: float) -> N
             label="_" if label in labelled else label,
             zorder=5,
             clip_on=False,
-            gid=chart.tip(f"{point.name}, trained in full: {100 * point.accuracy:.2f} % on held-out images"),
+            gid=chart.tip(f"{tip}{short}{', the one to ship' * point.ships}", point.key),
         )
         labelled.add(label)
+    _ring([(point.cost / unit, 100 * point.accuracy) for point in points if point.ships], chart)
+
+
+def _ring(points: Sequence[tuple[float, float]], chart: Chart) -> None:
+    for x, y in points:
+        chart.axes.plot(
+            [x],
+            [y],
+            linestyle="none",
+            marker="o",
+            markersize=17,
+            markerfacecolor="none",
+            markeredgecolor=LIGHT["chosen"],
+            markeredgewidth=2,
+            label="the one to ship",
+            zorder=4.5,
+            clip_on=False,
+        )
 
 
 def _cost(run: Run, entry: Ranked, cost: str) -> float | None:

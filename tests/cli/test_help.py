@@ -9,7 +9,19 @@ from nastk.cli.help import help_text
 from nastk.cli.mistakes import setting_names
 from nastk.config.build import shipped
 
-HYDRAS = ("search", "transfer", "export", "bench", "audit", "report", "describe", "pipeline", "backbone", "wish")
+HYDRAS = (
+    "search",
+    "transfer",
+    "export",
+    "bench",
+    "audit",
+    "report",
+    "describe",
+    "pipeline",
+    "backbone",
+    "wish",
+    "show",
+)
 
 
 @pytest.mark.parametrize("entry", HYDRAS)

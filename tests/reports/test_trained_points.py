@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nastk.reports.answer import answer
 from nastk.reports.charts import pareto_chart
 from nastk.reports.final_table import final_table
-from nastk.reports.sections import headline
 from nastk.reports.table_text import table_columns, table_notes
 from nastk.reports.trained_points import TrainedPoint, trained_points
 from nastk.runs.contents import read_run
@@ -35,9 +35,9 @@ def made(folder: Path) -> Path:
 def test_each_point_has_its_cost_and_its_accuracy_on_held_out_images(tmp_path: Path) -> None:
     run = read_run(made(tmp_path))
     assert trained_points(run, "latency_ms") == [
-        TrainedPoint("resnet18", True, 0.485, 0.97),
-        TrainedPoint("aaaaaaaa", False, 0.465, 0.93),
-        TrainedPoint("mobilenet_v2", True, 0.455, 0.91),
+        TrainedPoint("resnet18", True, 0.485, 0.97, "b" * 32, ships=True),
+        TrainedPoint("aaaaaaaa", False, 0.465, 0.93, "a" * 32),
+        TrainedPoint("mobilenet_v2", True, 0.455, 0.91, "c" * 32),
     ]
     assert [point.cost for point in trained_points(run, "params")] == [400_000] * 3
     assert trained_points(run, "macs") == []  # which only exports know
@@ -76,7 +76,13 @@ def test_the_table_marks_baselines_and_says_first_that_one_is_shipped(tmp_path: 
 def test_the_result_tells_the_best_of_the_other_kind_beside_it(tmp_path: Path) -> None:
     folder = made(tmp_path)
     run, rows = read_run(folder), final_table(folder)
-    told = "Beside it, best of its kind, the searched network aaaaaaaaaa: fp32, 90.00 % of the test images right."
-    assert told in headline(run, rows)
-    assert "best of its kind, the baseline mobilenet_v2: fp32" in headline(run, rows[1:])
-    assert "Beside it" not in headline(run, rows[:1])
+    assert "Best searched network</span><b>aaaaaaaaaa</b><span>90.00 %, fp32" in answer(run, {}, rows)
+    assert "Best baseline</span><b>mobilenet_v2</b>" in answer(run, {}, rows[1:])
+    assert "no known network was trained beside it" in answer(run, {}, rows[1:2])
+
+
+def test_what_ships_has_a_ring_and_the_searchs_own_best_is_no_longer_called_chosen(tmp_path: Path) -> None:
+    lines = {str(line.get_label()): line for line in pareto_chart(read_run(made(tmp_path)), {}).axes.get_lines()}
+    ring = lines["the one to ship"]
+    assert (list(ring.get_xdata()), list(ring.get_ydata())) == ([0.485], [97.0])
+    assert any(name.startswith("best of the search") for name in lines)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from nastk.outside import read_json
+from nastk.stats.interval import wilson
 
 CARD, PREDICT = "MODEL_CARD.md", "predict.py"
 # What nastk.training leaves beside the weights.
@@ -22,14 +22,6 @@ DATA_LICENCES = {
     "cifar10": "none stated by its authors (https://www.cs.toronto.edu/~kriz/cifar.html)",
     "cifar100": "none stated by its authors (https://www.cs.toronto.edu/~kriz/cifar.html)",
 }
-
-
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """Returns the 95 % confidence interval of a share of `count` trials (Wilson 1927, score interval)."""
-    z = 1.959963984540054
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    reach = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def model_card(manifest: Mapping[str, Any], transfer_folder: Path, licence: str | None) -> str:

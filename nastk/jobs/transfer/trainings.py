@@ -17,6 +17,7 @@ from nastk.jobs.transfer.initial import begun
 from nastk.jobs.transfer.plan import TransferPlan
 from nastk.jobs.transfer.progress import TransferProgress
 from nastk.networks import NetworkConfig
+from nastk.runs.learning_curves import add_epoch
 from nastk.training.rungs import Rung, known_rung, read_rungs
 from nastk.training.teacher import Teacher
 from nastk.training.transfer import METRICS, train_final, train_rung
@@ -96,7 +97,7 @@ class Trainings:
             return known
         self._progress.begin(one.name, self._done(one, below=epochs))
         with self._logger.opened(self._folder, self._log_name(one), one.network.to_dict()) as log:
-            shown = functools.partial(self._epoch, log)
+            shown = functools.partial(self._epoch, log, one.genotype.key)
             recipe, initial = self._recipes[one.place], self._initials[one.place]
             given = (one.genotype, one.network, self._plan.data, recipe, one.place, epochs, shown)
             return train_rung(*given, initial=initial, teacher=self._teacher)
@@ -107,7 +108,7 @@ class Trainings:
         self._progress.begin(one.name, self._done(one, below=recipe.epochs))
         opened = (NoLogger() if one.place in self._known else self._logger).opened
         with opened(self._folder, self._log_name(one), one.network.to_dict()) as log:
-            shown = functools.partial(self._epoch, log)
+            shown = functools.partial(self._epoch, log, one.genotype.key)
             given = (one.genotype, one.network, self._plan.data, recipe, one.place, shown, self._plan.run)
             found = train_final(*given, initial=self._initials[one.place], teacher=self._teacher)
             log({f"transfer/{name}": found[name] for name in LOGGED if name in found}, recipe.epochs)
@@ -119,7 +120,8 @@ class Trainings:
         """Returns the epochs of a network that were counted when it was compared before."""
         return max((rung.epochs for rung in read_rungs(one.place) if rung.epochs < below), default=0)
 
-    def _epoch(self, log: Log, epoch: int, epochs: int, loss: float) -> None:
+    def _epoch(self, log: Log, key: str, epoch: int, epochs: int, loss: float) -> None:
+        add_epoch(self._folder, key, epoch, loss)
         self._progress.epoch(epoch, epochs, loss)
         log({"transfer/train_loss": loss}, epoch)
 

@@ -31,6 +31,7 @@ from nastk.outside import number_in
 from nastk.runs.baselines import BaselineRecord, BegunBaselines, write_baseline, write_begun
 from nastk.runs.folder import held
 from nastk.runs.ranking import ranked, ranked_entry, ranking_table, standing, write_ranking
+from nastk.runs.steps import timed_step
 from nastk.training.record import RECORD
 from nastk.training.teacher import Teacher
 from nastk.training.transfer_settings import AUTO, TransferSettings
@@ -54,7 +55,7 @@ def run_transfer(config: DictConfig) -> list[Path]:
     if config.transfer.get("entrants", AUTO) == AUTO and begun_without(folder):
         plan = plan._replace(entrants=plan.top)
     logger = make_logger(config)
-    with held(folder):
+    with held(folder), timed_step(folder, "transfer"):
         networks, nothing = _sized(folder, plan)
         networks += _baselines(folder, plan, networks)
         if not networks:

@@ -7,13 +7,13 @@ import json
 from pathlib import Path
 
 import pytest
-from scipy.stats import binomtest
 
 from nastk.data.sources import Digits
 from nastk.deploy.export.export import export_model
 from nastk.deploy.export.export_settings import ExportSettings
-from nastk.deploy.export.model_card import model_card, wilson
+from nastk.deploy.export.model_card import model_card
 from nastk.deploy.manifest import sha256
+from nastk.stats.interval import wilson
 from tests.deploy.digits import exported_digits
 
 
@@ -25,12 +25,6 @@ def export(tmp_path_factory) -> Path:
 @pytest.fixture
 def manifest(export: Path) -> dict:
     return json.loads((export / "manifest.json").read_text())
-
-
-@pytest.mark.parametrize(("right", "count"), [(0, 10), (8, 10), (10, 10), (347, 360), (9412, 10_000), (1, 2)])
-def test_the_interval_is_scipys(right: int, count: int) -> None:
-    expected = binomtest(right, count).proportion_ci(0.95, method="wilson")
-    assert wilson(right / count, count) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def rows(card: str) -> list[list[str]]:

@@ -1,0 +1,144 @@
+"""What a run's page shows of its images, made when a report is: counts, examples, the answers of the file to ship."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from nastk.errors import UserError
+from nastk.jobs.data_record import DATA
+from nastk.outside import read_bytes
+from nastk.reports import final_table
+from nastk.runs.contents import Run, read_run
+from nastk.runs.shown import Answers, Shown, read_shown, write_shown
+
+BATCH = 64
+SIDE = 96  # pixels of a picture on the page, at most
+MOST_WRONG = 24
+MOST_CLASSES, EXAMPLES = 20, 3
+# Of test images that a file is asked for: so many, or what takes a minute, drawn at random where there are more.
+MOST_ASKED, LEAST_ASKED, MILLISECONDS = 10_000, 500, 60_000.0
+
+
+def prepare_shown(folder: Path, config: DictConfig, pictures: bool) -> str | None:
+    """Writes what is to be shown, or finds it as it should be.
+
+    Args:
+        folder: of the run.
+        config: of the report; its `data`, where it has one, is laid over the run's.
+        pictures: whether images may be shown.
+
+    Returns:
+        why there is nothing to show, None where there is.
+    """
+    if not (folder / DATA).is_file():
+        return "the search was trained on no images"
+    run = read_run(folder)
+    export = _export(run)
+    made_of = {
+        "data": hashlib.sha256(read_bytes(folder / DATA)).hexdigest(),
+        "model": export and _hash(run, *export),
+        "pictures": pictures,
+    }
+    if _made_of(folder) == made_of:
+        return None
+    try:
+        write_shown(folder, _shown(run, config, export, made_of))
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def _made_of(folder: Path) -> Any:
+    """Returns what is there was made of, None where it is nothing or damaged, which is then made anew."""
+    try:
+        there = read_shown(folder)
+    except UserError:
+        return None
+    return there and there.made_of
+
+
+def _export(run: Run) -> tuple[str, str] | None:
+    """Returns key and file of the network to ship, None where nothing is exported."""
+    rows = final_table(run)
+    return (rows[0].key, rows[0].file.name) if rows and rows[0].file is not None else None
+
+
+def _hash(run: Run, key: str, file: str) -> str | None:
+    files = run.exports[key].get("files")
+    entry = files.get(file) if isinstance(files, dict) else None
+    return str(entry.get("sha256")) if isinstance(entry, dict) else None
+
+
+def _shown(run: Run, config: DictConfig, export: tuple[str, str] | None, made_of: dict[str, Any]) -> Shown:
+    """Reads the images and asks the file; raises UserError where either cannot be."""
+    from nastk.data.sized import data_at
+    from nastk.jobs.given import run_settings
+    from nastk.jobs.parts import make_data
+
+    data = make_data(run_settings(run.folder, config))
+    train = data.train()
+    trained, tested = (tuple(part.y.bincount(minlength=len(data.classes)).tolist()) for part in (train, data.test()))
+    shown = Shown(made_of, tuple(data.classes), trained, tested)
+    if made_of["pictures"]:
+        shown = _with_examples(shown, train)
+    if export is None:
+        return shown
+    from nastk.deploy.export.classifier import open_classifier
+
+    classifier = open_classifier(run.folder / "export" / export[0])
+    if tuple(classifier.classes) != tuple(data.classes):
+        raise UserError(f"data {data.name}: its classes are not those of the exported network")
+    return _with_answers(shown, classifier, data_at(data, classifier.size).test(), _most(run))
+
+
+def _most(run: Run) -> int:
+    best = final_table(run)[0]
+    latency = best.latency_ms.get(best.recommended or "fp32")
+    return MOST_ASKED if not latency else int(np.clip(MILLISECONDS / latency, LEAST_ASKED, MOST_ASKED))
+
+
+def _with_examples(shown: Shown, images: Any) -> Shown:
+    """Returns it with the first images of each class."""
+    import torch
+
+    labels = images.y.cpu().numpy()
+    first = [np.flatnonzero(labels == label)[:EXAMPLES] for label in range(min(len(shown.classes), MOST_CLASSES))]
+    places = np.concatenate(first)
+    pixels = _small(images.pixels(torch.from_numpy(places)))
+    return dataclasses.replace(shown, examples=pixels, example_labels=labels[places].astype(np.int64))
+
+
+def _with_answers(shown: Shown, classifier: Any, test: Any, most: int) -> Shown:
+    """Returns it with what the file says of the test images, and those that are wrong with the largest confidence."""
+    import torch
+
+    count = len(test.y)
+    asked = np.arange(count)
+    if count > most:
+        asked = np.sort(np.random.default_rng(0).choice(count, most, replace=False))
+    images = test.take(torch.from_numpy(asked))
+    found = [classifier.probabilities(pixels.cpu().numpy()) for pixels, _ in images.batches(BATCH)]
+    probabilities = np.concatenate(found)
+    labels, predicted = images.y.cpu().numpy().astype(np.int64), probabilities.argmax(1).astype(np.int64)
+    answers = Answers(classifier.file, labels, predicted, probabilities.max(1).astype(np.float32), count)
+    shown = dataclasses.replace(shown, answers=answers)
+    if not shown.made_of["pictures"]:
+        return shown
+    wrong = np.flatnonzero(predicted != labels)
+    worst = wrong[np.argsort(-answers.confidence[wrong], kind="stable")[:MOST_WRONG]]
+    pixels = _small(images.pixels(torch.from_numpy(worst))) if len(worst) else None
+    return dataclasses.replace(shown, wrong=pixels, wrong_at=None if pixels is None else worst.astype(np.int64))
+
+
+def _small(pixels: Any) -> Any:
+    """Returns images (n, side, side, channels) that are no larger than the page shows them, of (n, channels, h, w)."""
+    from nastk.data.resize import resized
+
+    small = resized(pixels, SIDE) if pixels.shape[2] > SIDE else pixels
+    return np.ascontiguousarray(small.cpu().numpy().transpose(0, 2, 3, 1))
