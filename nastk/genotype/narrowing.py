@@ -46,20 +46,22 @@ def narrowing_groups(genotype: StageGenotype) -> list[Group]:
     return [*widths, *expanded]
 
 
-def narrower(genotype: StageGenotype, group: Group) -> StageGenotype | None:
-    """Returns the genotype with a group at its next lower multiple of its step; None where there is none."""
+def resized(genotype: StageGenotype, group: Group, size: float) -> StageGenotype:
+    """Returns the genotype with a group of another size, as `Group.size` tells it."""
     if not group.inside:
-        step = width_step(genotype, group.places)
-        width = (genotype.body[group.places[0]].width - 1) // step * step
-        changed = {place: replace(genotype.body[place], width=width) for place in group.places if width}
-        return with_stages(genotype, changed) if width else None
+        return with_stages(genotype, {place: replace(genotype.body[place], width=int(size)) for place in group.places})
     (place,) = group.places
     stage = genotype.body[place]
-    expansion = (math.ceil(_expansion(stage) / EXPANSION_STEP) - 1) * EXPANSION_STEP
-    if expansion < LEAST_EXPANSION:
-        return None
-    options = tuple({**dict(stage.options), EXPANSION: expansion}.items())
+    options = tuple({**dict(stage.options), EXPANSION: size}.items())
     return with_stages(genotype, {place: replace(stage, options=options)})
+
+
+def narrower_sizes(genotype: StageGenotype, group: Group) -> list[float]:
+    """Returns the sizes that a group can become narrower to, the widest first: the lower multiples of its step."""
+    step = EXPANSION_STEP if group.inside else width_step(genotype, group.places)
+    least = LEAST_EXPANSION if group.inside else step
+    below = math.ceil(group.size(genotype) / step) - 1
+    return [count * step for count in range(below, 0, -1) if count * step >= least]
 
 
 def _expansion(stage: Stage) -> float:

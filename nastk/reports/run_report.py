@@ -54,7 +54,7 @@ def write_report(run: Path) -> Path:
     rows = final_table(found)
     drawings = {
         f"{key}-{name}.svg": drawing
-        for key, genotype, title in (*_shipped_baseline(run, rows), *_titled_candidates(found))
+        for key, genotype, title in (*_shipped_other(found, rows), *_titled_candidates(found))
         for name, drawing in draw_genotype(genotype, title).items()
     }
     pareto = pareto_chart(found, limits(config))
@@ -84,11 +84,11 @@ def _sections(run: Run, config: Mapping[str, Any], rows: Sequence[FinalRow], cha
     ]
 
 
-def _shipped_baseline(run: Path, rows: Sequence[FinalRow]) -> list[tuple[str, Genotype, str]]:
-    """Returns key, genotype and title of a known network that is the one to ship; nothing where a searched one is."""
-    if not rows or not rows[0].baseline:
+def _shipped_other(run: Run, rows: Sequence[FinalRow]) -> list[tuple[str, Genotype, str]]:
+    """Returns key, genotype and title of the network to ship, where it is a baseline or narrowed; else nothing."""
+    if not rows or not (rows[0].baseline or rows[0].key in run.narrowed):
         return []
-    path = run / "transfer" / rows[0].key / "genotype.json"
+    path = run.folder / "transfer" / rows[0].key / "genotype.json"
     if not path.exists():
         return []
     try:
@@ -98,7 +98,11 @@ def _shipped_baseline(run: Path, rows: Sequence[FinalRow]) -> list[tuple[str, Ge
     if isinstance(genotype, StageGenotype):  # as it was sized
         size = rows[0].size.numbers
         genotype = Scaling(size.get("width_multiplier", 1.0), size.get("depth_multiplier", 1.0)).genotype(genotype)
-    return [(rows[0].key, genotype, f"{rows[0].baseline} (baseline {rows[0].key[:SHOWN_KEY]}, the one to ship)")]
+    own = rows[0].key[:SHOWN_KEY]
+    if not rows[0].baseline:
+        of = run.narrowed[rows[0].key][:SHOWN_KEY]
+        return [(rows[0].key, genotype, f"{own} (narrowed from {of}, the one to ship)")]
+    return [(rows[0].key, genotype, f"{rows[0].baseline} (baseline {own}, the one to ship)")]
 
 
 def _titled_candidates(run: Run) -> list[tuple[str, Genotype, str]]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nastk.genotype.narrowing import narrower, narrowing_groups
+from nastk.genotype.narrowing import Group, narrower_sizes, narrowing_groups, resized
 from nastk.genotype.stages import Stage, StageGenotype
 from nastk.networks import NetworkConfig, build_network
 from nastk.networks.channels import Channels, network_channels
@@ -45,6 +45,10 @@ def built(genotype: StageGenotype) -> StageNetwork:
     return network.eval()
 
 
+def narrower(genotype: StageGenotype, group: Group) -> StageGenotype:
+    return resized(genotype, group, narrower_sizes(genotype, group)[0])
+
+
 def shapes(network: nn.Module) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in network.state_dict().items()}
 
@@ -73,7 +77,7 @@ def test_a_network_without_its_silent_channels_computes_the_same(name: str, insi
         assert inside and name not in [stage for stage in ROWS if "inverted" in stage]
         return
     form = narrower(genotype, group)
-    assert form is not None and form.key != genotype.key
+    assert form.key != genotype.key
     narrow = built(form)
     cut = cuts(shapes(wide), shapes(narrow), channels)
     assert cut
@@ -91,7 +95,6 @@ def test_channels_of_a_pooled_map_are_taken_out_of_the_linear_layer_place_by_pla
     genotype = StageGenotype((Stage("conv", 24, stride=2),), classifier=classifier)
     wide = built(genotype)
     form = narrower(genotype, narrowing_groups(genotype)[0])
-    assert form is not None
     narrow, channels = built(form), network_channels(wide, 3)
     cut = cuts(shapes(wide), shapes(narrow), channels)
     assert cut and list(cut.values()) == [16]
@@ -106,11 +109,11 @@ def test_a_width_that_another_stage_has_would_make_a_shortcut_that_there_was_non
     genotype = StageGenotype((Stage("residual_basic", 24), Stage("residual_basic", 32)))
     group = narrowing_groups(genotype)[1]
     form = narrower(genotype, group)
-    assert form is not None and form.body[1].width == 24
+    assert form.body[1].width == 24
     channels = network_channels(built(genotype), 3)
     assert cuts(shapes(built(genotype)), shapes(built(form)), channels) is None
     further = narrower(form, group)
-    assert further is not None and cuts(shapes(built(genotype)), shapes(built(further)), channels)
+    assert cuts(shapes(built(genotype)), shapes(built(further)), channels)
 
 
 @pytest.mark.parametrize("stage", [Stage("shuffle_v2", 32), Stage("fire", 32), Stage("dense", 32)])
@@ -119,4 +122,4 @@ def test_what_is_not_known_to_be_the_same_channels_is_not_cut(stage: Stage) -> N
     channels = network_channels(built(genotype), 3)
     for group in narrowing_groups(genotype):
         form = narrower(genotype, group)
-        assert form is None or cuts(shapes(built(genotype)), shapes(built(form)), channels) is None
+        assert cuts(shapes(built(genotype)), shapes(built(form)), channels) is None
