@@ -71,16 +71,29 @@ def read_pruning(folder: Path) -> Pruning | None:
     try:
         steps = tuple(PruneStep(**step) for step in found["steps"])
         record = Pruning(**{name: found[name] for name in Pruning.__dataclass_fields__ if name != "steps"}, steps=steps)
-        costs = [record.cost, *(cost for step in steps for cost in (step.cost_before, step.cost_after))]
-        texts = all(isinstance(text, str) for text in (record.of, record.key, record.weights_sha256))
-        if texts and record.of and all(is_number(value) for cost in costs for value in cost.values()):
+        if _sound(record):
             return record
     except (AttributeError, KeyError, TypeError):
         pass
-    raise UserError(f"{path}: expected the steps of a pruning, each with group, sizes and costs; damaged")
+    raise UserError(f"{path}: expected the steps of a pruning, each with group, sizes, costs and genotype; damaged")
 
 
 def read_prunings(run: Path) -> dict[str, Pruning]:
     """Returns the records of a run's narrowed networks by key; raises UserError where one is damaged."""
     found = {path.parent.name: read_pruning(path.parent) for path in sorted(run.glob(f"transfer/[!.]*/{PRUNE}"))}
     return {key: record for key, record in found.items() if record is not None}
+
+
+def _sound(record: Pruning) -> bool:
+    """Says whether every field is of its kind; raises AttributeError or TypeError where one is not."""
+    texts = [record.of, record.key, record.weights_sha256, *(step.group for step in record.steps)]
+    objects = [record.asked, record.cost, *(step.genotype for step in record.steps)]
+    costs = [record.cost, *(cost for step in record.steps for cost in (step.cost_before, step.cost_after))]
+    numbers = [value for cost in costs for value in cost.values()]
+    numbers += [number for step in record.steps for number in (step.before, step.after, step.lost)]
+    return (
+        bool(record.of)
+        and all(isinstance(text, str) for text in texts)
+        and all(isinstance(one, dict) for one in objects)
+        and all(map(is_number, numbers))
+    )

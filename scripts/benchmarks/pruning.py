@@ -22,10 +22,10 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -69,13 +69,21 @@ GENOTYPES = {
 ARMS = ("sized", "pruned", "pruned, labels", "sized, taught")
 
 
+class Result(NamedTuple):
+    """Accuracy on the test images in percent, multiply-accumulates, and seconds of CPU, the wide network's too."""
+
+    accuracy: float
+    macs: float
+    seconds: float
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of photos/, as front_points.py wants it")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=40, help="in all")
+    parser.add_argument("--epochs", type=int, default=24, help="in all")
     parser.add_argument("--networks", nargs="+", choices=GENOTYPES, default=[*GENOTYPES])
-    parser.add_argument("--macs", type=float, default=8e6, help="the budget")
+    parser.add_argument("--macs", type=float, default=4e6, help="the budget")
     parser.add_argument("--times", type=float, default=1.5, help="of the budget, that the wide network uses")
     parser.add_argument("--out", type=Path, help="report to write; default: print it")
     options = parser.parse_args()
@@ -83,33 +91,33 @@ def main() -> None:
         work = Path(place)
         words = data_words(point_named("photos20-fp32-0.15"), options.data, work)
         data = Npz(words[1].partition("=")[2], flip=True)
-        lines = [heading(options, data)]
-        for name in options.networks:
-            found: dict[str, list[float]] = {}
-            costs: dict[str, list[float]] = {}
-            seconds: dict[str, list[float]] = {}
-            for seed in range(options.seeds):
-                for arm, (accuracy, macs, took) in compared(name, data, options, seed, work / name / str(seed)).items():
-                    print(f"{name}, {arm}, seed {seed}: {accuracy:.2f} %", file=sys.stderr, flush=True)
-                    found.setdefault(arm, []).append(accuracy)
-                    costs.setdefault(arm, []).append(macs)
-                    seconds.setdefault(arm, []).append(took)
-            for arm in ARMS:
-                gain = "" if arm == "sized" else told(np.subtract(found[arm], found["sized"]))
-                each = " ".join(f"{value:.1f}" for value in found[arm])
-                cost = f"{np.mean(costs[arm]) / 1e6:.3f} | {np.mean(seconds[arm]):.0f}"
-                lines.append(f"| {name} | {arm} | {told(found[arm])} | {each} | {gain} | {cost} |")
-    report = "\n".join(lines) + "\n"
+        found: dict[str, dict[str, list[Result]]] = {name: {arm: [] for arm in ARMS} for name in options.networks}
+        for seed in range(options.seeds):
+            for name in options.networks:
+                for arm, result in compared(name, data, options, seed, work / name / str(seed)).items():
+                    print(f"{name}, {arm}, seed {seed}: {result.accuracy:.2f} %", file=sys.stderr, flush=True)
+                    found[name][arm].append(result)
+            report = "\n".join([heading(options, data, seed + 1), *rows(found)]) + "\n"
+            if options.out is not None:
+                options.out.write_text(report)
     if options.out is None:
         print(report)
-    else:
-        options.out.write_text(report)
 
 
-def compared(
-    name: str, data: DataSource, options: argparse.Namespace, seed: int, place: Path
-) -> dict[str, tuple[float, float, float]]:
-    """Returns, for each way, test accuracy in percent, multiply-accumulates and seconds of CPU, the wide one's too."""
+def rows(found: Mapping[str, Mapping[str, Sequence[Result]]]) -> Iterator[str]:
+    """Yields the table's lines, by network and way."""
+    for name, ways in found.items():
+        for arm, results in ways.items():
+            own, sized = ([one.accuracy for one in group] for group in (results, ways["sized"]))
+            gain = "" if arm == "sized" else told(np.subtract(own, sized))
+            each = " ".join(f"{value:.1f}" for value in own)
+            cost = f"{np.mean([one.macs for one in results]) / 1e6:.3f}"
+            seconds = f"{np.mean([one.seconds for one in results]):.0f}"
+            yield f"| {name} | {arm} | {told(own)} | {each} | {gain} | {cost} | {seconds} |"
+
+
+def compared(name: str, data: DataSource, options: argparse.Namespace, seed: int, place: Path) -> dict[str, Result]:
+    """Returns what each way comes to."""
     genotype, half = GENOTYPES[name], options.epochs // 2
     shape = {"classes": len(data.classes), "channels": data.channels, "size": data.size}
     network = NetworkConfig(**shape, sizes={"depth_multiplier": 1.0})  # type: ignore[arg-type]
@@ -118,9 +126,9 @@ def compared(
     plan = TransferPlan(1, 1, sizing, recipe, data, RunSettings(), None, prune=options.times)
     sized, alone = filled_up(genotype, sizing, place / "sizes"), dataclasses.replace(network, sizes={})
     at = counted_cost(sized, alone)["macs"]
-    found = {}
+    found: dict[str, Result] = {}
     accuracy, took = trained(sized, alone, data, settings(seed, options.epochs), place / "sized")
-    found["sized"] = (accuracy, at, took)
+    found["sized"] = Result(accuracy, at, took)
     begin = time.process_time()
     (narrow,) = pruned_networks(place, plan, recipe, None, [wide_network(place, plan, genotype.key, genotype)])
     wide_took = time.process_time() - begin
@@ -130,9 +138,9 @@ def compared(
     taught = dataclasses.replace(recipe, teacher=str(narrow.start.wide))
     for arm, how in (("pruned", taught), ("pruned, labels", recipe)):
         accuracy, took = trained(narrow.genotype, narrow.network, data, how, place / arm, narrow.start.initial)
-        found[arm] = accuracy, record.cost["macs"], wide_took + took
+        found[arm] = Result(accuracy, record.cost["macs"], wide_took + took)
     accuracy, took = trained(sized, alone, data, taught, place / "sized, taught")
-    found["sized, taught"] = accuracy, at, wide_took + took
+    found["sized, taught"] = Result(accuracy, at, wide_took + took)
     return found
 
 
@@ -175,7 +183,7 @@ def told(values: Sequence[float] | np.ndarray) -> str:
     return f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else f"{values[0]:.2f}"
 
 
-def heading(options: argparse.Namespace, data: DataSource) -> str:
+def heading(options: argparse.Namespace, data: DataSource, seeds: int) -> str:
     """Returns what stands before the table's lines."""
     facts = machine_facts()
     return (
@@ -183,7 +191,7 @@ def heading(options: argparse.Namespace, data: DataSource) -> str:
         f"{git_commit()}, one of {facts['cores']} cores of an {facts['processor']}, the machine shared.\n\n"
         f"Photographs of hands, {len(data.classes)} classes at {data.size} px, {len(data.train()):,} + "
         f"{len(data.test()):,} images; {options.macs / 1e6:g} million multiply-accumulates allowed, {options.epochs} "
-        f"epochs in all, {options.seeds} seeds. Test accuracy in percent, mean and standard deviation over seeds; "
+        f"epochs in all, {seeds} seeds. Test accuracy in percent, mean and standard deviation over seeds; "
         "gain: of the difference to `sized`, seed by seed; seconds of CPU include the wide network's.\n\n"
         "| network | way | accuracy | each seed | gain | million MACs | CPU seconds |\n|---|---|---|---|---|---|---|"
     )
