@@ -42,7 +42,7 @@ def widened(genotype: StageGenotype, group: Sequence[int]) -> StageGenotype:
     width = (genotype.body[group[0]].width // step + 1) * step
     if width > MOST_CHANNELS:
         return genotype
-    return _with(genotype, {place: replace(genotype.body[place], width=width) for place in group})
+    return with_stages(genotype, {place: replace(genotype.body[place], width=width) for place in group})
 
 
 def widening_path(genotype: StageGenotype, steps: int) -> list[StageGenotype]:
@@ -84,10 +84,13 @@ def _deepens(stage: Stage) -> bool:
 
 def _deepened(genotype: StageGenotype, place: int) -> StageGenotype:
     stage = genotype.body[place]
-    return _with(genotype, {place: replace(stage, depth=stage.depth + 1)}) if stage.depth < MOST_DEPTH else genotype
+    if stage.depth >= MOST_DEPTH:
+        return genotype
+    return with_stages(genotype, {place: replace(stage, depth=stage.depth + 1)})
 
 
-def _with(genotype: StageGenotype, changed: dict[int, Stage]) -> StageGenotype:
+def with_stages(genotype: StageGenotype, changed: dict[int, Stage]) -> StageGenotype:
+    """Returns the genotype with other stages at some places of `body`."""
     body = [changed.get(place, stage) for place, stage in enumerate(genotype.body)]
     rows: dict[str, tuple[Stage, ...]] = {}
     for name in GROUPS:

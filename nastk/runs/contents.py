@@ -13,6 +13,7 @@ from nastk.runs.baselines import read_baselines
 from nastk.runs.bench import Bench, read_bench
 from nastk.runs.candidate import Candidate
 from nastk.runs.front import read_best, read_front
+from nastk.runs.pruned import read_prunings
 from nastk.runs.schema import Object, read_object
 from nastk.runs.trials import TRIALS, TrialRow, read_trials
 
@@ -32,6 +33,7 @@ class Run:
         audit: audit.json.
         config_text: config.yaml as it is written.
         baselines: names of the transferred networks that are baselines, by key.
+        narrowed: key of the candidate that each narrowed network was cut out of, by its own key.
     """
 
     folder: Path
@@ -44,6 +46,7 @@ class Run:
     audit: Audit | None
     config_text: str | None
     baselines: Mapping[str, str] = field(default_factory=dict)
+    narrowed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -76,6 +79,7 @@ def read_run(folder: Path) -> Run:
         audit=read_audit(folder),
         config_text=read_text(config) if config.exists() else None,
         baselines=read_baselines(folder),
+        narrowed={key: record.of for key, record in read_prunings(folder).items() if record.of != key},
     )
 
 

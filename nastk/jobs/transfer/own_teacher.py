@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import SKELETONS
@@ -48,14 +50,36 @@ def own_teacher(
     place = folder / FOLDER / genotype.key
     wide = with_head(genotype, wider(genotype, network, recipe.teacher_width), place)
     alone = fitted_recipe(plan, dataclasses.replace(recipe, teacher=None), place)
+    told = f"teacher {genotype.key[:8]}, {SKELETONS[genotype.skeleton].told(wide.sizes)}"
+    trained_alone(told, genotype, wide, plan, alone, place)
+    return dataclasses.replace(recipe, teacher=str(place)), trained_teacher(place)
+
+
+def trained_alone(
+    told: str,
+    genotype: Genotype,
+    network: NetworkConfig,
+    plan: TransferPlan,
+    recipe: TransferSettings,
+    place: Path,
+    teacher: Teacher | None = None,
+) -> Mapping[str, Any]:
+    """Trains a network that is no candidate with a bar of its own, unless that was done; returns its metrics.
+
+    Args:
+        told: what it is called for people.
+        genotype, network, recipe, place, teacher: as for `train_final`.
+        plan: of the transfer.
+
+    Raises:
+        UserError: as `train_final`.
+    """
     known = " (trained before)" if (place / METRICS).exists() else ""
-    skeleton = SKELETONS[genotype.skeleton]
-    told = f"teacher {genotype.key[:8]}, {skeleton.told(wide.sizes)}"
-    with TransferProgress(alone.epochs, quiet=bool(known)) as progress:
+    with TransferProgress(recipe.epochs, quiet=bool(known)) as progress:
         progress.begin(told)
-        found = train_final(genotype, wide, plan.data, alone, place, progress.epoch, plan.run)
+        found = train_final(genotype, network, plan.data, recipe, place, progress.epoch, plan.run, teacher=teacher)
         held_out = found.get("validation_accuracy")
         seen = f"accuracy {held_out:.4f} on held-out images, " if held_out is not None else ""
         line = f"{seen}{found['params']:,} parameters, {found['seconds']:.0f} s of training{known}"
-        progress.end(told, alone.epochs, found, f"transfer: {told}: {line}")
-    return dataclasses.replace(recipe, teacher=str(place)), trained_teacher(place)
+        progress.end(told, recipe.epochs, found, f"transfer: {told}: {line}")
+    return found

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
-from nastk.checks import check_whole
+from nastk.checks import check_flag, check_number, check_whole
 from nastk.config.build import build, plain, settings
 from nastk.data.images import DataSource
 from nastk.data.sources.unlabelled import unlabelled_images
@@ -28,6 +28,7 @@ from nastk.jobs.teacher import asked_teacher
 from nastk.jobs.transfer.baselines import Baselines, asked_baselines
 from nastk.jobs.transfer.halving import ENTRANTS
 from nastk.jobs.transfer.initial import Asked, Beginnings, asked_beginnings
+from nastk.jobs.transfer.prune_check import check_prune
 from nastk.jobs.transfer.size_choice import Sizing
 from nastk.jobs.transfer.sized import COUNTED
 from nastk.jobs.transfer.sizing import Limit
@@ -59,6 +60,8 @@ class TransferShape:
             for the search's own limit.
         init: weights to begin with: a trained network's folder or a safetensors file, for every network that they fit;
             or a mapping of baselines' names, and "searched" for the candidates, to such paths. None for random ones.
+        prune: train each candidate larger than the limits allow, then narrow it to them and train it again.
+        prune_from: times the limits, that such a candidate is sized to at first.
     """
 
     top: int = 1
@@ -73,12 +76,16 @@ class TransferShape:
     max_macs: float | None = None
     max_memory_mb: float | None = None
     init: Asked = None
+    prune: bool = False
+    prune_from: float = 1.5
 
     def __post_init__(self) -> None:
         if not 1 <= self.top <= MOST_NETWORKS:
             raise UserError(f"transfer.top={self.top}: expected at least 1, at most {MOST_NETWORKS}")
         if self.entrants != AUTO:
             check_whole("transfer.entrants", self.entrants, self.top, MOST_NETWORKS)
+        check_flag("transfer.prune", self.prune)
+        check_number("transfer.prune_from", self.prune_from, 1, 16, above=True)
         for metric in LIMITED:
             value = getattr(self, f"max_{metric}")
             if value is not None and not 0 < value < math.inf:
@@ -90,6 +97,7 @@ class TransferPlan(NamedTuple):
 
     Of the recipe's settings those in `automatic` follow from the number of images. With baselines images are held out,
     as with several candidates; they have the same teacher. `stem` is the one that the user names, None for none.
+    `prune` is how many times the limits a candidate that is then narrowed uses at first, None where none is.
     """
 
     top: int
@@ -104,6 +112,7 @@ class TransferPlan(NamedTuple):
     stem: str | None = None
     init: Beginnings = Beginnings()
     teacher: Teacher | None = None
+    prune: float | None = None
 
     @property
     def ranks(self) -> bool:
@@ -146,7 +155,21 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     teacher = asked_teacher(recipe, data, run)
     _check_unlabelled(data, recipe)
     known = (asked.top, entrants, sizing, recipe, data, run, target, automatic, baselines, asked.stem)
-    return TransferPlan(*known, init=init, teacher=teacher)
+    return TransferPlan(*known, init=init, teacher=teacher, prune=_prune(asked, searched, limits))
+
+
+def _prune(asked: TransferShape, searched: DictConfig, limits: Sequence[Limit]) -> float | None:
+    """Returns how many times the limits candidates use that are then narrowed, None for none; raises UserError."""
+    if not asked.prune:
+        return None
+    sizes = {name: getattr(asked, name) for name in SIZES if getattr(asked, name) is not None}
+    check_prune(_of_stages(searched), limits, sizes, asked.init)
+    return asked.prune_from
+
+
+def _of_stages(searched: DictConfig) -> bool:
+    space = str((searched.get("space") or {}).get("_target_", ""))
+    return space.rpartition(".")[2] == StageSpace.__name__
 
 
 def _check_unlabelled(data: DataSource, recipe: TransferSettings) -> None:
@@ -169,9 +192,8 @@ def _entrants(asked: TransferShape, searched: DictConfig, run: RunSettings, held
         if int(asked.entrants) > asked.top and run.devices > 1:
             raise UserError(f"transfer.entrants={asked.entrants}: expected transfer.top={asked.top} on several devices")
         return int(asked.entrants)
-    space = str((searched.get("space") or {}).get("_target_", "")).rpartition(".")[2]
     one_goal = not (searched.get("objective") or {}).get("minimize")
-    automatic = space == StageSpace.__name__ and one_goal and held_out and run.devices == 1
+    automatic = _of_stages(searched) and one_goal and held_out and run.devices == 1 and not asked.prune
     return max(asked.top, ENTRANTS) if automatic else asked.top
 
 

@@ -58,6 +58,13 @@ def sized_network(genotype: Genotype, sizing: Sizing, folder: Path) -> NetworkCo
     if recorded is not None:
         return own.config(recorded)
     picked = _picked(genotype, own)
+    write_shape(folder, genotype, own, picked)
+    _tell(genotype, own, picked)
+    return own.config(picked.shape)
+
+
+def write_shape(folder: Path, genotype: Genotype, own: SkeletonSizing, picked: Picked) -> None:
+    """Writes a network's size, its cost and what it was picked by into its folder, which is made; raises UserError."""
     record = {
         "schema": SCHEMA,
         "key": genotype.key,
@@ -71,8 +78,6 @@ def sized_network(genotype: Genotype, sizing: Sizing, folder: Path) -> NetworkCo
     except OSError as error:
         raise cannot_write(folder, error) from None
     write_json(folder / SHAPE, record)
-    _tell(genotype, own, picked)
-    return own.config(picked.shape)
 
 
 def recorded_cost(folder: Path) -> Mapping[str, float] | None:
@@ -101,20 +106,29 @@ def counted_cost(genotype: Genotype, network: NetworkConfig) -> Mapping[str, flo
     return {"params": count_parameters(built, auxiliary=False), "macs": count_macs(built, deployed)}
 
 
+def limited_cost(genotype: Genotype, network: NetworkConfig, sizing: Sizing) -> Mapping[str, float]:
+    """Returns what a network costs, every limited metric of it, measured only where it cannot be counted.
+
+    Raises:
+        TooLarge: there is no memory for it.
+        UserError: the target does not measure what is limited.
+    """
+    target = sizing.target if any(limit.metric not in COUNTED for limit in sizing.limits) else None
+    cost = counted_cost(genotype, network) if target is None else measured_cost(genotype, network, target)
+    for limit in sizing.limits:
+        if limit.metric not in cost:
+            raise UserError(
+                f"{limit.setting}={limit.value:g}: the target does not measure {limit.metric}, "
+                f"it measures {', '.join(sorted(cost)) or 'no cost'}"
+            )
+    return cost
+
+
 def _picked(genotype: Genotype, own: SkeletonSizing) -> Picked:
     sizing = own.sizing
-    target = sizing.target if any(limit.metric not in COUNTED for limit in sizing.limits) else None
 
     def measure(size: NetworkSize) -> Mapping[str, float]:
-        config = own.config(size)
-        cost = counted_cost(genotype, config) if target is None else measured_cost(genotype, config, target)
-        for limit in sizing.limits:
-            if limit.metric not in cost:
-                raise UserError(
-                    f"{limit.setting}={limit.value:g}: the target does not measure {limit.metric}, "
-                    f"it measures {', '.join(sorted(cost)) or 'no cost'}"
-                )
-        return cost
+        return limited_cost(genotype, own.config(size), sizing)
 
     # A size that the user names is taken before a limit that is the search's: the one is newer than the other.
     binding = [limit for limit in sizing.limits if not own.fixed or limit.setting.startswith("transfer.")]
@@ -132,7 +146,7 @@ def _nothing_fits(genotype: Genotype, own: SkeletonSizing, limits: Sequence[Limi
     cost = nothing.cost
     worst = max(limits, key=lambda limit: cost[limit.metric] / limit.value)
     return NoSizeFits(
-        f"{worst.setting}={worst.value:g}: {start}, has {worst.metric} {_number(worst.metric, cost[worst.metric])}"
+        f"{worst.setting}={worst.value:g}: {start}, has {worst.metric} {told_number(worst.metric, cost[worst.metric])}"
         f"{NOT_TRUSTED if worst.metric == LATENCY and cost.get(STEADY) == 0 else ''}"
     )
 
@@ -163,8 +177,8 @@ def _recorded(folder: Path, own: SkeletonSizing) -> NetworkSize | None:
 
 def _tell(genotype: Genotype, own: SkeletonSizing, picked: Picked) -> None:
     def told(limit: Limit) -> str:
-        cost = _number(limit.metric, picked.cost[limit.metric])
-        return f"{limit.metric} {cost} of {_number(limit.metric, limit.value)} ({limit.setting})"
+        cost = told_number(limit.metric, picked.cost[limit.metric])
+        return f"{limit.metric} {cost} of {told_number(limit.metric, limit.value)} ({limit.setting})"
 
     limits = ", ".join(told(limit) for limit in own.sizing.limits)
     largest = picked.shape == NetworkSize(own.free.depths[-1], own.free.widths[-1])
@@ -186,5 +200,6 @@ def _tell(genotype: Genotype, own: SkeletonSizing, picked: Picked) -> None:
             print(f"warning: {told(limit)} is broken by the given {' and '.join(own.skeleton.names)}", file=sys.stderr)
 
 
-def _number(metric: str, value: float) -> str:
+def told_number(metric: str, value: float) -> str:
+    """Returns a cost for a person to read."""
     return f"{value:,.0f}" if metric in COUNTED else f"{value:.4g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from nastk.jobs.transfer.plan import TransferPlan
 from nastk.jobs.transfer.progress import TransferProgress
 from nastk.networks import NetworkConfig
 from nastk.runs.learning_curves import add_epoch
+from nastk.training.initial import Initial
 from nastk.training.rungs import Rung, known_rung, read_rungs
 from nastk.training.teacher import Teacher
 from nastk.training.transfer import METRICS, train_final, train_rung
@@ -27,13 +29,24 @@ LOGGED = ("accuracy", "loss", "validation_accuracy", "validation_loss", "params"
 HARDLY = 0.005  # by so much accuracy and balanced accuracy may differ without a word
 
 
+class Start(NamedTuple):
+    """What a network that was narrowed begins with: its weights, and the wide network's folder, which teaches it."""
+
+    initial: Initial
+    wide: Path
+
+
 class Sized(NamedTuple):
-    """A network to train and its folder; `baseline` is the name of a known one, None for one of the search."""
+    """A network to train and its folder; `baseline` is the name of a known one, None for one of the search.
+
+    `start` is of one that was narrowed.
+    """
 
     genotype: Genotype
     network: NetworkConfig
     place: Path
     baseline: str | None = None
+    start: Start | None = None
 
     @property
     def name(self) -> str:
@@ -71,9 +84,12 @@ class Trainings:
         logger: Logger,
     ) -> None:
         self._folder, self._plan, self._teacher, self._logger = folder, plan, teacher, logger
-        self._recipes = {one.place: fitted_recipe(plan, recipe, one.place) for one in networks}
+        self._recipes = {one.place: _own_recipe(plan, recipe, one) for one in networks}
         first = begun([(one.told, one.genotype, one.network, one.baseline) for one in networks], plan.init)
-        self._initials = {one.place: initial for one, initial in zip(networks, first, strict=True)}
+        self._initials = {
+            one.place: one.start.initial if one.start is not None else initial
+            for one, initial in zip(networks, first, strict=True)
+        }
         self._known = {one.place for one in networks if (one.place / METRICS).exists()}
         self.epochs = self._recipes[networks[0].place].epochs
         searched = sum(one.baseline is None for one in networks)
@@ -128,6 +144,14 @@ class Trainings:
     @staticmethod
     def _log_name(one: Sized) -> str:
         return f"transfer-{one.genotype.key[:8]}"
+
+
+def _own_recipe(plan: TransferPlan, recipe: TransferSettings, one: Sized) -> TransferSettings:
+    """Returns a network's recipe; a narrowed one learns from its wide network where there is no other teacher."""
+    fitted = fitted_recipe(plan, recipe, one.place)
+    if one.start is None or fitted.teacher is not None:
+        return fitted
+    return dataclasses.replace(fitted, teacher=str(one.start.wide))
 
 
 def _epochs_in_all(entrants: int, top: int, epochs: int) -> int:

@@ -23,6 +23,7 @@ from nastk.jobs.transfer.halving import begun_without, halved
 from nastk.jobs.transfer.initial import own_size
 from nastk.jobs.transfer.own_teacher import own_teacher
 from nastk.jobs.transfer.plan import TransferPlan, transfer_plan
+from nastk.jobs.transfer.pruned import pruned_networks, wide_network
 from nastk.jobs.transfer.size_choice import Sizing
 from nastk.jobs.transfer.sized import NoSizeFits, measured_cost, recorded_cost, sized_network
 from nastk.jobs.transfer.sizing import TooLarge
@@ -63,6 +64,7 @@ def run_transfer(config: DictConfig) -> list[Path]:
         ranks = plan.ranks or any(one.baseline for one in networks)
         recipe = dataclasses.replace(plan.recipe, holdout=True) if ranks else plan.recipe
         recipe, teacher = _taught(folder, plan, recipe, networks)
+        networks = pruned_networks(folder, plan, recipe, teacher, networks)
         with Trainings(folder, plan, recipe, teacher, networks, logger) as trainings:
             candidates = [one for one in networks if one.baseline is None]
             rungs = (plan.top, trainings.epochs, trainings.rung)
@@ -95,18 +97,24 @@ def _sized(folder: Path, plan: TransferPlan) -> tuple[list[Sized], list[NoSizeFi
     networks: list[Sized] = []
     left_out: list[NoSizeFits] = []
     for key, genotype in transfer_candidates(folder, plan.entrants):
-        place = folder / "transfer" / key
         own = genotype.own_network.get("stem", plan.stem)
         if plan.stem not in (None, own):
             raise UserError(f"transfer.stem={plan.stem}: {key[:8]} was searched with stem {own}, which it chose itself")
         try:
-            network = with_head(genotype, sized_network(genotype, plan.sizing, place), place)
-            networks.append(Sized(genotype, network, place))
+            networks.append(_candidate(folder, plan, key, genotype))
         except NoSizeFits as nothing:
             left_out.append(nothing)
     for one in left_out:
         print(f"transfer: left out: {one}", file=sys.stderr)
     return networks, left_out
+
+
+def _candidate(folder: Path, plan: TransferPlan, key: str, genotype: Genotype) -> Sized:
+    """Returns a candidate in its size; one that will be narrowed in the wide one."""
+    if plan.prune is not None:
+        return wide_network(folder, plan, key, genotype)
+    place = folder / "transfer" / key
+    return Sized(genotype, with_head(genotype, sized_network(genotype, plan.sizing, place), place), place)
 
 
 def _baselines(folder: Path, plan: TransferPlan, searched: Sequence[Sized]) -> list[Sized]:
