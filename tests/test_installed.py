@@ -70,6 +70,7 @@ def test_from_a_wheel_in_another_folder(tmp_path: Path, bare: dict[str, str]) ->
     _works([sys.executable, "-S"], elsewhere, bare)
 
 
+@pytest.mark.slow  # tests/deploy/export/test_standalone.py starts a command of one in another folder
 def test_from_an_editable_install_in_another_folder(tmp_path: Path) -> None:
     import importlib.metadata
 

@@ -1,7 +1,11 @@
-"""An export of a small network that has learnt the digits, and the digits as image files."""
+"""An export of a small network that has learnt the digits, made once a process, and the digits as image files."""
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
+import tempfile
 from pathlib import Path
 
 import torch
@@ -21,8 +25,27 @@ MEAN, STD = 0.3, 0.35
 
 
 def trained_digits(folder: Path) -> Path:
-    """Trains for a second and returns the folder of the trained network."""
-    folder.mkdir(parents=True)
+    """Puts a network there that was trained for a second, and returns the folder."""
+    return Path(shutil.copytree(_made() / "transfer", folder))
+
+
+def exported_digits(folder: Path) -> Path:
+    """Returns the folder of an export, beside `transfer`, the trained network."""
+    trained_digits(folder / "transfer")
+    return Path(shutil.copytree(_made() / "export", folder / "export"))
+
+
+@functools.cache
+def _made() -> Path:
+    place = Path(tempfile.mkdtemp(prefix="nastk-digits-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    _train(place / "transfer")
+    export_model(place / "transfer", place / "export", Digits(), ExportSettings(seconds=0.0))
+    return place
+
+
+def _train(folder: Path) -> None:
+    folder.mkdir()
     config = NetworkConfig(cells=1, filters=8, classes=10, channels=1, size=8)
     torch.manual_seed(0)
     cell = genotype("nasbench201", seed=1)
@@ -42,14 +65,6 @@ def trained_digits(folder: Path) -> Path:
         "data": {**image_facts(Digits()), "train_images": len(images), "test_images": 360},
     }
     save_trained(folder, network, config, cell, facts)
-    return folder
-
-
-def exported_digits(folder: Path) -> Path:
-    """Returns the folder of an export."""
-    out = folder / "export"
-    export_model(trained_digits(folder / "transfer"), out, Digits(), ExportSettings(seconds=0.0))
-    return out
 
 
 def digit_files(folder: Path, count: int) -> list[int]:

@@ -13,6 +13,7 @@ import pytest
 from nastk.runs.folder import held
 from nastk.storages.journal_file import open_journal
 from tests.commands import run
+from tests.marks import mostly_slow
 
 Capture = pytest.CaptureFixture[str]
 SMALL = (
@@ -30,7 +31,7 @@ def ask(app: Any, path: str) -> tuple[str, dict[str, str], bytes]:
     return said[0], said[1], body
 
 
-@pytest.mark.parametrize("controller", ["random", "predictor", "ppo"])
+@pytest.mark.parametrize("controller", mostly_slow(["random", "predictor", "ppo"], ["ppo"]))
 def test_the_dashboard_shows_trials_drawings_and_report(capsys: Capture, tmp_path: Path, controller: str) -> None:
     dashboard = pytest.importorskip("optuna_dashboard")
     from optuna.artifacts import FileSystemArtifactStore

@@ -1,33 +1,38 @@
-"""A candidate that the search's own process dies of twice is failed, and a kill stays what it was: nothing."""
+"""A candidate that the search's own process dies of twice is failed, and a kill stays what it was: nothing.
+
+tests/faults/test_deadly_candidate.py has a whole command die of one.
+"""
 
 from __future__ import annotations
 
 import faulthandler
-import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from optuna import load_study
+from optuna.trial import TrialState
 
 from nastk.evaluators import EvaluationFailed
+from nastk.storages.journal_file import open_journal
 from nastk.study.deaths import deaths, watching
-from tests.ending import HOW, KEYS
+from tests.ending import KEYS
 
 ROOT = Path(__file__).parents[2]
-LIGHT = """
-import sys
+# Runs a search again and again, each time in a process of its own that has everything imported already.
+SEARCHES = """
+import os, sys, traceback
 from pathlib import Path
 from nastk.study.deaths import watching
 from nastk.study.budget import Budget
 from nastk.study.loop import search
-from tests.ending import end_with_the_second
+from tests.ending import HOW, end_with_the_second
 from tests.simulated import Simulated, cost, inline, study_in
 
-folder, where = Path(sys.argv[1]), sys.argv[2]
+folder, where, *ways = Path(sys.argv[1]), *sys.argv[2:]
 
 class Evaluator(Simulated):
     def evaluate(self, genotype, report):
@@ -40,39 +45,28 @@ def measured(genotype):
         end_with_the_second(genotype.key)
     return cost(genotype)
 
-search(study_in(folder), inline(Evaluator()), measured, Budget(trials=4), print, watched=watching(folder))
+for way in ways:
+    child = os.fork()
+    if child == 0:
+        os.environ[HOW] = way
+        try:
+            search(study_in(folder), inline(Evaluator()), measured, Budget(trials=4), print, watched=watching(folder))
+            sys.stdout.flush()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    print("ended:", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-SEARCH = (
-    *("-m", "nastk.search", "+space=nasnet", "space.blocks=2", "trials=3", "seed=7", "controller=random"),
-    *("evaluator._target_=tests.crashing.Crashing", "allow_targets=[tests.crashing]", "evaluator.threads=1"),
-    *("evaluator.epochs=1", "data.subset=300", "evaluator.network.filters=4", "target.seconds=0.02"),
-)
 
 
-def ran(folder: Path, how: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    given = {**os.environ, KEYS: str(folder / "keys"), HOW: how, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=600, check=False)
-
-
-def rows(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
-
-
-def test_a_search_that_a_candidate_ends_twice_fails_it_and_goes_on(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    ends = [ran(tmp_path, "abort", *SEARCH, f"run={run}") for _ in range(3)]
-    assert [end.returncode for end in ends] == [-signal.SIGABRT, -signal.SIGABRT, 0], ends[-1].stderr
-    assert "trial 1 ended the last process (Aborted); it is tried once more" in ends[1].stderr
-    failed = [row for row in rows(run) if row["state"] == "failed"]
-    assert [row["number"] for row in failed] == [1]
-    assert failed[0]["reason"] == (
-        "the search's process died twice while this candidate was under way (Aborted; see crash-1.log)"
-    )
-    assert sum(row["state"] == "complete" for row in rows(run)) == 3
-    assert "Crashing" not in ends[2].stderr
-    assert "in end_with_the_second" in (run / "crash-1.log").read_text()
-    assert not list(run.glob(".crash-*"))
+def ends(folder: Path, where: str, *ways: str) -> tuple[list[int], str]:
+    """Searches as often as there are ways to end of the second candidate; returns how each ended and what all said."""
+    given = {**os.environ, KEYS: str(folder / "keys"), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", SEARCHES, str(folder), where, *ways]
+    ran = subprocess.run(command, env=given, capture_output=True, text=True, timeout=600, check=False)
+    codes = [int(line.split()[1]) for line in ran.stdout.splitlines() if line.startswith("ended: ")]
+    return codes, ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize(
@@ -80,18 +74,17 @@ def test_a_search_that_a_candidate_ends_twice_fails_it_and_goes_on(tmp_path: Pat
     [("segfault", "trained", signal.SIGSEGV), ("abort", "measured", signal.SIGABRT)],
 )
 def test_whatever_crashes_wherever_costs_that_candidate(tmp_path: Path, how: str, where: str, number: int) -> None:
-    ends = [ran(tmp_path, how, "-c", LIGHT, str(tmp_path), where) for _ in range(3)]
-    assert [end.returncode for end in ends] == [-number, -number, 0], ends[-1].stderr
-    assert ends[2].stdout.count("state='complete'") == 3 if where == "trained" else 4
-    assert ends[2].stdout.count("died twice while") == 1
+    codes, said = ends(tmp_path, where, how, how, how)
+    assert codes == [-number, -number, 0], said
+    states = [trial.state for trial in load_study(study_name="search", storage=open_journal(tmp_path)).trials]
+    assert (states.count(TrialState.COMPLETE), states.count(TrialState.FAIL)) == (4, 1), states
+    assert said.count("died twice while") == 1
 
 
 def test_kills_are_no_deaths_of_the_candidate_however_many_hit_it(tmp_path: Path) -> None:
-    for _ in range(2):
-        assert ran(tmp_path, "kill", "-c", LIGHT, str(tmp_path), "trained").returncode == -signal.SIGKILL
-    ended = ran(tmp_path, "live", "-c", LIGHT, str(tmp_path), "trained")
-    assert ended.returncode == 0, ended.stderr
-    assert "failed" not in ended.stdout
+    codes, said = ends(tmp_path, "trained", "kill", "kill", "live")
+    assert codes == [-signal.SIGKILL, -signal.SIGKILL, 0], said
+    assert "failed" not in said
     assert not list(tmp_path.glob("*crash-*"))
 
 
