@@ -58,8 +58,8 @@ class Run(Results):
         show: bool = False,
         progress: Listener | None = None,
     ) -> None:
-        self._runs = os.fspath(runs)
-        self._folder = None if run is None else named_run(os.fspath(run), self._runs)
+        self._runs = _expanded(runs)
+        self._folder = None if run is None else named_run(_expanded(run), self._runs)
         self._show, self._progress = show, progress
         self.said: list[str] = []
 
@@ -222,3 +222,9 @@ class Run(Results):
 
     def _repr_html_(self) -> str:
         return run_html(self._folder)
+
+
+def _expanded(path: str | os.PathLike[str]) -> str:
+    """Returns a path with the home folder for ~, as a shell gives it to a command."""
+    text = os.fspath(path)
+    return str(Path(text).expanduser()) if text.startswith("~") else text
