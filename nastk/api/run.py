@@ -17,7 +17,7 @@ from nastk.api.results import Results
 from nastk.api.settings import setting_words
 from nastk.api.step import run_step
 from nastk.cli.sweeps import quoted
-from nastk.cli.wish_words import image_settings
+from nastk.cli.wish_words import OWN, image_settings
 from nastk.errors import UserError
 from nastk.events import Event, Listener, Said
 from nastk.genotype.genotype import show_with
@@ -200,7 +200,7 @@ class Run(Results):
         if images is None:
             yield given
             return
-        other = next((name for name in ("data", "root", "path") if name in given), None)
+        other = next((name for name in (*OWN["images"], "root", "path") if name in given), None)
         if other is not None:
             raise UserError(f"images and {other}: both given, and the one stands for the other; expected one of them")
         if isinstance(images, str | os.PathLike):
