@@ -17,7 +17,7 @@ from nastk.api.results import Results
 from nastk.api.settings import setting_words
 from nastk.api.step import run_step
 from nastk.cli.sweeps import quoted
-from nastk.cli.wish_words import image_settings
+from nastk.cli.wish_words import OWN, image_settings
 from nastk.errors import UserError
 from nastk.events import Event, Listener, Said
 from nastk.genotype.genotype import show_with
@@ -58,8 +58,8 @@ class Run(Results):
         show: bool = False,
         progress: Listener | None = None,
     ) -> None:
-        self._runs = os.fspath(runs)
-        self._folder = None if run is None else named_run(os.fspath(run), self._runs)
+        self._runs = _expanded(runs)
+        self._folder = None if run is None else named_run(_expanded(run), self._runs)
         self._show, self._progress = show, progress
         self.said: list[str] = []
 
@@ -200,7 +200,7 @@ class Run(Results):
         if images is None:
             yield given
             return
-        other = next((name for name in ("data", "root", "path") if name in given), None)
+        other = next((name for name in (*OWN["images"], "root", "path") if name in given), None)
         if other is not None:
             raise UserError(f"images and {other}: both given, and the one stands for the other; expected one of them")
         if isinstance(images, str | os.PathLike):
@@ -222,3 +222,9 @@ class Run(Results):
 
     def _repr_html_(self) -> str:
         return run_html(self._folder)
+
+
+def _expanded(path: str | os.PathLike[str]) -> str:
+    """Returns a path with the home folder for ~, as a shell gives it to a command."""
+    text = os.fspath(path)
+    return str(Path(text).expanduser()) if text.startswith("~") else text

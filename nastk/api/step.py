@@ -9,7 +9,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import TextIO, TypeVar, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
@@ -21,6 +21,7 @@ from nastk.cli.launch import LIBRARIES, hydra_words, silence_libraries
 from nastk.cli.mistakes import one_kind_of_mistake
 from nastk.cli.passwords import refuse_passwords
 from nastk.config.build import register_spaces
+from nastk.console import Visible, visible
 from nastk.events import Event, Listener, Said, heard, tell
 
 Result = TypeVar("Result")
@@ -78,10 +79,11 @@ def _silent(show: bool) -> Iterator[None]:
     levels = {name: logging.getLogger(name).level for name in LIBRARIES}
     with warnings.catch_warnings(), contextlib.ExitStack() as stack:
         silence_libraries()
+        lines = Lines()
+        out, err = (Visible(sys.stdout), Visible(sys.stderr, forgiving=True)) if show else (lines, lines)
+        stack.enter_context(contextlib.redirect_stdout(cast(TextIO, out)))
+        stack.enter_context(contextlib.redirect_stderr(cast(TextIO, err)))
         if not show:
-            lines = Lines()
-            stack.enter_context(contextlib.redirect_stdout(lines))
-            stack.enter_context(contextlib.redirect_stderr(lines))
             warnings.simplefilter("ignore")
         try:
             yield
@@ -111,7 +113,7 @@ class Lines(io.TextIOBase):
         *whole, self._begun = (self._begun + text).split("\n")
         for line in whole:
             if line.strip():
-                tell(Said(line.rstrip()))
+                tell(Said(visible(line.rstrip())))
         return len(text)
 
     def writable(self) -> bool:

@@ -17,6 +17,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 from nastk.cli.foreign_config import composed, config_loader
 from nastk.cli.passwords import without_passwords
 from nastk.config.build import shipped, shipped_spaces
+from nastk.console import visible
 from nastk.errors import UserError, nearest
 
 SUBMITIT = "hydra-submitit-launcher"
@@ -45,7 +46,7 @@ def told_in_one_line(config_name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_kind_of_mistake(config_name: str, words: Callable[[], Sequence[str]]) -> Iterator[None]:
-    """Raises a UserError, which shows no password, for whatever the block raises of a user's mistake.
+    """Raises a UserError, which shows no password and no control character, for a user's mistake of any kind.
 
     Args:
         config_name: the entry point's, to name the nearest of its settings.
@@ -54,12 +55,12 @@ def one_kind_of_mistake(config_name: str, words: Callable[[], Sequence[str]]) ->
     try:
         yield
     except UserError as error:
-        shown = without_passwords(str(error))
+        shown = visible(without_passwords(str(error)))
         if shown == str(error):
             raise
         raise UserError(shown) from None
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(without_passwords(_explain(error, config_name, words()))) from None
+        raise UserError(visible(without_passwords(_explain(error, config_name, words())))) from None
     except ValueError as error:
         if "Config group override" not in str(error):
             raise

@@ -68,11 +68,18 @@ def test_a_run_goes_on_says_nothing_and_leaves_the_process_as_it_was(
     assert run.said[-1] == f"Run folder: {run.folder}"
 
 
-def test_the_same_lines_are_printed_on_request(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_pipeline_takes_up_what_is_there_and_prints_on_request(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = copied(made, tmp_path / "run", show=True)
-    run.search(trials=2)
-    assert f"Run folder: {tmp_path / 'run'}" in capsys.readouterr().out
-    assert run.said == []
+    begun = (run.folder / "transfer" / run.best.key / "metrics.json").read_text()
+    settings = {"training": {"epochs": 2, "threads": 1}, "transfer": {"cells": 1, "filters": 4}, "baselines": []}
+    last = {"export": {"seconds": 0.01, "calibration": 32}, "bench": {"seconds": 0.0, "runs": 200}}
+    assert run.pipeline(trials=2, **settings, **last) is run
+    told = capsys.readouterr()
+    assert f"Run folder: {run.folder}" in told.out and "[5/5 report]" in told.err and run.said == []
+    assert (run.folder / "report.html").is_file() and (run.folder / "bench.json").is_file()
+    assert (run.folder / "transfer" / run.best.key / "metrics.json").read_text() == begun
 
 
 def test_progress_is_told_as_it_happens(made: Made) -> None:
