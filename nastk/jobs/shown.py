@@ -15,7 +15,7 @@ from nastk.jobs.data_record import DATA
 from nastk.outside import read_bytes
 from nastk.reports import final_table
 from nastk.runs.contents import Run, read_run
-from nastk.runs.shown import Answers, Shown, read_shown, write_shown
+from nastk.runs.shown import PICTURES, Answers, Shown, forget_shown, read_shown, write_shown
 
 BATCH = 64
 SIDE = 96  # pixels of a picture on the page, at most
@@ -45,22 +45,27 @@ def prepare_shown(folder: Path, config: DictConfig, pictures: bool) -> str | Non
         "model": export and _hash(run, *export),
         "pictures": pictures,
     }
-    if _made_of(folder) == made_of:
+    there = _there(folder)
+    if there is not None and there.made_of == made_of:
+        return None
+    if there is not None and {**there.made_of, "pictures": False} == made_of:  # without them nothing need be read anew
+        none: dict[str, Any] = dict.fromkeys(PICTURES)
+        write_shown(folder, dataclasses.replace(there, made_of=made_of, **none))
         return None
     try:
         write_shown(folder, _shown(run, config, export, made_of))
     except UserError as error:
+        forget_shown(folder)
         return str(error)
     return None
 
 
-def _made_of(folder: Path) -> Any:
-    """Returns what is there was made of, None where it is nothing or damaged, which is then made anew."""
+def _there(folder: Path) -> Shown | None:
+    """Returns what is there, None where it is nothing or damaged, which is then made anew."""
     try:
-        there = read_shown(folder)
+        return read_shown(folder)
     except UserError:
         return None
-    return there and there.made_of
 
 
 def _export(run: Run) -> tuple[str, str] | None:

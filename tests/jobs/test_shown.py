@@ -90,6 +90,22 @@ def test_what_is_missing_is_said_and_the_page_is_made(run: Path) -> None:
     assert f"Not shown: {why}." in write_report(run, why).read_text()
 
 
+def test_pictures_leave_the_page_and_the_folder_though_the_images_are_gone(run: Path) -> None:
+    prepare_shown(run, NOTHING, pictures=True)
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("sources.Digits", "sources.ImageFolder, root: /nowhere"))
+    assert prepare_shown(run, NOTHING, pictures=False) is None
+    shown = read_shown(run)
+    assert shown is not None and shown.answers is not None and shown.examples is None and shown.wrong is None
+    (manifest,) = run.glob("export/*/manifest.json")
+    found = json.loads(manifest.read_text())
+    for entry in found["files"].values():
+        entry["sha256"] = "0" * 64
+    folders.write(manifest, found)
+    assert prepare_shown(run, NOTHING, pictures=False) is not None
+    assert read_shown(run) is None, "the answers are of a file that is no more"
+
+
 def test_arrays_that_do_not_fit_their_record_are_refused(run: Path) -> None:
     prepare_shown(run, NOTHING, pictures=True)
     record = run / FOLDER / RECORD
