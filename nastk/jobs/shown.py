@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from omegaconf import DictConfig
@@ -15,7 +15,7 @@ from nastk.jobs.data_record import DATA
 from nastk.outside import read_bytes
 from nastk.reports import final_table
 from nastk.runs.contents import Run, read_run
-from nastk.runs.shown import Answers, Shown, read_shown, write_shown
+from nastk.runs.shown import PICTURES, Answers, Shown, forget_shown, read_shown, write_shown
 
 BATCH = 64
 SIDE = 96  # pixels of a picture on the page, at most
@@ -45,22 +45,27 @@ def prepare_shown(folder: Path, config: DictConfig, pictures: bool) -> str | Non
         "model": export and _hash(run, *export),
         "pictures": pictures,
     }
-    if _made_of(folder) == made_of:
+    there = _there(folder)
+    if there is not None and there.made_of == made_of:
+        return None
+    if there is not None and {**there.made_of, "pictures": False} == made_of:  # without them nothing need be read anew
+        none: dict[str, Any] = dict.fromkeys(PICTURES)
+        write_shown(folder, dataclasses.replace(there, made_of=made_of, **none))
         return None
     try:
         write_shown(folder, _shown(run, config, export, made_of))
     except UserError as error:
+        forget_shown(folder)
         return str(error)
     return None
 
 
-def _made_of(folder: Path) -> Any:
-    """Returns what is there was made of, None where it is nothing or damaged, which is then made anew."""
+def _there(folder: Path) -> Shown | None:
+    """Returns what is there, None where it is nothing or damaged, which is then made anew."""
     try:
-        there = read_shown(folder)
+        return read_shown(folder)
     except UserError:
         return None
-    return there and there.made_of
 
 
 def _export(run: Run) -> tuple[str, str] | None:
@@ -122,18 +127,52 @@ def _with_answers(shown: Shown, classifier: Any, test: Any, most: int) -> Shown:
     asked = np.arange(count)
     if count > most:
         asked = np.sort(np.random.default_rng(0).choice(count, most, replace=False))
-    images = test.take(torch.from_numpy(asked))
-    found = [classifier.probabilities(pixels.cpu().numpy()) for pixels, _ in images.batches(BATCH)]
+    labels: list[Any] = []  # as they come: an image that cannot be decoded is left out
+    found: list[Any] = []
+    worst = _Surest()
+    for pixels, truth in test.take(torch.from_numpy(asked)).batches(BATCH):
+        probabilities = classifier.probabilities(pixels.cpu().numpy())
+        worst.add(pixels, truth.cpu().numpy(), probabilities)
+        labels.append(truth.cpu().numpy().astype(np.int64))
+        found.append(probabilities)
     probabilities = np.concatenate(found)
-    labels, predicted = images.y.cpu().numpy().astype(np.int64), probabilities.argmax(1).astype(np.int64)
-    answers = Answers(classifier.file, labels, predicted, probabilities.max(1).astype(np.float32), count)
+    predicted, confidence = probabilities.argmax(1).astype(np.int64), probabilities.max(1).astype(np.float32)
+    answers = Answers(classifier.file, np.concatenate(labels), predicted, confidence, count)
     shown = dataclasses.replace(shown, answers=answers)
-    if not shown.made_of["pictures"]:
+    if not shown.made_of["pictures"] or not worst.kept:
         return shown
-    wrong = np.flatnonzero(predicted != labels)
-    worst = wrong[np.argsort(-answers.confidence[wrong], kind="stable")[:MOST_WRONG]]
-    pixels = _small(images.pixels(torch.from_numpy(worst))) if len(worst) else None
-    return dataclasses.replace(shown, wrong=pixels, wrong_at=None if pixels is None else worst.astype(np.int64))
+    pictures, places = np.stack([one.pixels for one in worst.kept]), [one.place for one in worst.kept]
+    return dataclasses.replace(shown, wrong=pictures, wrong_at=np.array(places, np.int64))
+
+
+class _Mistake(NamedTuple):
+    """An image that is wrong: how sure the file is, its place in the answers, and (side, side, channels) to show."""
+
+    confidence: float
+    place: int
+    pixels: Any
+
+
+class _Surest:
+    """The mistakes with the largest confidence, `kept` in that order, of all that are added in turn."""
+
+    def __init__(self) -> None:
+        self.kept: list[_Mistake] = []
+        self._seen = 0
+
+    def add(self, pixels: Any, labels: Any, probabilities: Any) -> None:
+        """Takes images (n, channels, h, w), their classes (n,), and what the file says of them (n, classes)."""
+        import torch
+
+        confidence = probabilities.max(1).astype(np.float32)
+        wrong = np.flatnonzero(probabilities.argmax(1) != labels)
+        wrong = wrong[np.argsort(-confidence[wrong], kind="stable")[:MOST_WRONG]]
+        if len(wrong):
+            small = _small(pixels[torch.from_numpy(wrong)])
+            made = zip(wrong, small, strict=True)
+            mistakes = [_Mistake(float(confidence[at]), self._seen + int(at), one) for at, one in made]
+            self.kept = sorted([*self.kept, *mistakes], key=lambda one: (-one.confidence, one.place))[:MOST_WRONG]
+        self._seen += len(labels)
 
 
 def _small(pixels: Any) -> Any:

@@ -12,6 +12,7 @@ from nastk.budget import LATENCY
 from nastk.reports.beside import rival
 from nastk.reports.final_table import FinalRow
 from nastk.reports.page import card, facts, paragraph, warning
+from nastk.reports.reasons import grouped_reasons
 from nastk.reports.run_config import limits
 from nastk.reports.shipped import Shipped, ShippedFile, read_shipped
 from nastk.reports.table_text import NONE, SHOWN_KEY, count, milliseconds, share, size
@@ -22,6 +23,7 @@ from nastk.stats.interval import wilson
 from nastk.stats.steadiness import untrusted
 
 Tile = tuple[str, str, str]
+MOST_REASONS = 3
 LATER = {
     "search": "The chosen network is the small one of the search: it is not trained in full and not exported yet.",
     "transferred": "The networks are trained in full, but no file is exported yet.",
@@ -63,8 +65,8 @@ def _nothing(run: Run) -> list[str]:
     states = Counter(trial.state for trial in run.trials)
     ended = ", ".join(f"{number} {state}" for state, number in states.most_common())
     said = [f"No candidate has been trained yet: of {len(run.trials)} trials {ended}."]
-    reasons = Counter(trial.reason for trial in run.trials if trial.state == "failed" and trial.reason)
-    return said + [f"{number} failed: {reason}" for reason, number in reasons.most_common(3)]
+    failed = grouped_reasons([trial for trial in run.trials if trial.state == "failed"])
+    return said + [f"{times} failed: {reason or 'no reason recorded'}" for _, reason, times in failed[:MOST_REASONS]]
 
 
 def _ship(run: Run, best: FinalRow) -> str:
@@ -143,7 +145,7 @@ def _beside(rows: Sequence[FinalRow]) -> Tile:
     other = rival(rows)
     kind = "Best searched network" if rows[0].baseline else "Best baseline"
     if other is None:
-        return kind, NONE, "no known network was trained beside it; transfer.baselines=auto does"
+        return kind, "none", "no known network was trained beside it: transfer with baselines=auto"
     precision = other.recommended or "fp32"
     accuracy, latency = other.accuracy.get(precision), other.latency_ms.get(precision)
     told = [f"{share(accuracy)} %"] * (accuracy is not None)

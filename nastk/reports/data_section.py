@@ -67,7 +67,7 @@ def _bars(shown: Shown) -> str:
     lines = [_line(name, train, test, most) for name, train, test in _few(shown)]
     smallest, largest = min(shown.train), max(shown.train)
     uneven = largest > UNEVEN * max(smallest, 1)
-    told = "Images of each class to train (dark) and to test (light)" + (
+    told = "Images of each class, to train (upper bar) and to test (lower)" + (
         f", of the first {MOST_BARS} classes" * _many(shown)
     )
     told += f"; the largest class has {largest:,}, the smallest {smallest:,}" if uneven or _many(shown) else ""

@@ -98,7 +98,9 @@ def _sections(
 def _images(run: Run, missing: str | None) -> tuple[str, str]:
     """Returns the sections on the file's mistakes and on the images."""
     shown, record = read_shown(run.folder), run.folder / DATA
-    return mistakes(shown, missing), images_section(read_object(record) if record.exists() else None, shown)
+    return mistakes(shown, missing if run.exports else None), images_section(
+        read_object(record) if record.exists() else None, shown
+    )
 
 
 def _charts(run: Run, pareto: str) -> str:
@@ -108,7 +110,7 @@ def _charts(run: Run, pareto: str) -> str:
     curve = card("Search", to_svg(search_chart(run), "search"), told)
     if cost_axis(run) is None:
         return curve
-    note = "Rest the mouse on a point to see which candidate it is."
+    note = "Point at a mark, or reach it with Tab, to see its network."
     heading = f"{worth_of(run.trained).name.capitalize()} and cost"
     return f'<div class="pair">{card(heading, pareto, paragraph(note, "dim small"))}{curve}</div>'
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,10 +12,12 @@ from nastk.objective import STEADY
 from nastk.reports.bench_section import flat, shown
 from nastk.reports.final_table import FinalRow
 from nastk.reports.page import card, command, folded, paragraph, table, warning
+from nastk.reports.reasons import grouped_reasons
 from nastk.reports.run_config import controller_name, made_by, run_seed
 from nastk.reports.shipped import target_files
 from nastk.reports.table_text import (
     DOUBT,
+    NONE,
     SHOWN_KEY,
     TIMED,
     WEIGHED,
@@ -91,9 +92,12 @@ def networks(rows: Sequence[FinalRow]) -> str:
 
 
 def _elsewhere(column: Column, rows: Sequence[FinalRow]) -> bool:
-    """Says whether the page tells a column's numbers elsewhere: of files, of limits that are all the same, of time."""
+    """Says whether a column has no number, or the page tells them elsewhere: of files, of limits all alike, of time."""
+    empty = all(cell == NONE for cell in column.cells)
     exported = all(row.stage == "exported" for row in rows) and column.group in (TIMED, WEIGHED)
-    return exported or (column.name == "limit" and len(set(column.cells)) == 1) or column.name == "training (s)"
+    return (
+        empty or exported or (column.name == "limit" and len(set(column.cells)) == 1) or column.name == "training (s)"
+    )
 
 
 def precisions(run: Run, rows: Sequence[FinalRow]) -> str:
@@ -128,14 +132,8 @@ def states(run: Run) -> str:
     meaning = WHAT_STATES_MEAN | UNTRAINED.get(worth_of(run.trained), {})
     lines = [[state, str(counts[state]), meaning[state]] for state in STATES if counts[state]]
     stopped = [trial for trial in run.trials if trial.state in ("rejected", "pruned", "failed")]
-    # Reasons that differ in their numbers only are one, shown by the first of them.
-    alike = [(trial.state, re.sub(r"\d[\d.e+-]*", "#", trial.reason)) for trial in stopped]
-    examples = dict(zip(reversed(alike), [trial.reason for trial in reversed(stopped)], strict=True))
-    reasons = Counter(alike).most_common()
-    why = [
-        [state, str(times), ("e.g. " if times > 1 and "#" in kind else "") + (examples[state, kind] or "none recorded")]
-        for (state, kind), times in reasons[:MOST_REASONS]
-    ]
+    reasons = grouped_reasons(stopped)
+    why = [[state, str(times), reason or "none recorded"] for state, reason, times in reasons[:MOST_REASONS]]
     left_out = len(reasons) - len(why)
     parts = [table(["state", "trials", "meaning"], lines, (0, 2), wrap=(2,))]
     if why:

@@ -15,7 +15,7 @@ p{margin:.4rem 0}
 .pair>*{min-width:0}
 .ship{font-size:1.2rem;font-weight:600;margin:0;overflow-wrap:anywhere}
 .ship code{font-size:1.02rem}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:.8rem 1.4rem;margin:1rem 0}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:.8rem 1.4rem;margin:1rem 0}
 .fact{border-top:2px solid var(--grid);padding-top:.5rem}
 .fact b{display:block;font-size:1.55rem;line-height:1.25;font-weight:650;overflow-wrap:anywhere}
 .fact span{display:block;color:var(--dim);font-size:.86rem}

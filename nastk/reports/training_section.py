@@ -1,8 +1,8 @@
-"""How the networks learned in the transfer: training loss a epoch, and accuracy on held-out images on the way."""
+"""How the networks learned in the transfer: training loss an epoch, and accuracy on held-out images on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from matplotlib.ticker import MaxNLocator
 
@@ -34,21 +34,30 @@ def training_section(run: Run) -> str:
     """
     charts = []
     losses, scores = read_curves(run.folder), _held_out(run)
+    # Those that were trained longest first; a network looks the same in both charts.
+    reach = {
+        key: max(point[0] for part in (losses, scores) for point in part.get(key, ())) for key in {**losses, **scores}
+    }
+    shown = sorted(reach, key=lambda key: (-reach[key], key))[:MOST]
     if any(len(curve) > 1 for curve in losses.values()):
-        charts.append(to_svg(_chart(run, losses, "training loss", "Training loss after each epoch"), "loss"))
+        charts.append(to_svg(_chart(run, shown, losses, "training loss", "Training loss after each epoch"), "loss"))
     if any(len(curve) > 1 for curve in scores.values()):
-        charts.append(to_svg(_chart(run, scores, "held-out accuracy (%)", "Accuracy on held-out images"), "rungs"))
+        charts.append(
+            to_svg(_chart(run, shown, scores, "held-out accuracy (%)", "Accuracy on held-out images"), "rungs")
+        )
     if not charts:
         return ""
     drawn = "".join(f"<div>{chart}</div>" for chart in charts)
     return card("Training in full", f'<div class="pair">{drawn}</div>', paragraph(NOTE, "dim small"))
 
 
-def _chart(run: Run, curves: Mapping[str, Curve], axis: str, label: str) -> Chart:
-    """Draws a line a network, those that were trained longest first, told apart by dashes and markers too."""
+def _chart(run: Run, shown: Sequence[str], curves: Mapping[str, Curve], axis: str, label: str) -> Chart:
+    """Draws a line a network, told apart by dashes and markers too."""
     chart = new_chart("epoch", axis, label)
-    chosen = sorted(curves.items(), key=lambda one: (-len(one[1]), one[0]))[:MOST]
-    for index, (key, curve) in enumerate(chosen):
+    for index, key in enumerate(shown):
+        curve = curves.get(key)
+        if not curve:
+            continue
         xs, ys = zip(*curve, strict=True)
         name = run.baselines.get(key) or key[:SHOWN_KEY]
         few = len(curve) < 30

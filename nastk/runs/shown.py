@@ -99,6 +99,14 @@ def write_shown(run: Path, shown: Shown) -> None:
     write_json(folder / RECORD, record)
 
 
+def forget_shown(run: Path) -> None:
+    """Removes the record, so that nothing is shown that no longer holds; raises UserError where it cannot be."""
+    try:
+        (run / FOLDER / RECORD).unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(run / FOLDER / RECORD, error) from None
+
+
 def read_shown(run: Path) -> Shown | None:
     """Returns what lies in a run folder, None where nothing does.
 

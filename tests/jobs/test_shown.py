@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
+from nastk.data.images import Images
 from nastk.data.sources import Digits
 from nastk.errors import UserError
 from nastk.jobs.shown import prepare_shown
@@ -86,6 +90,22 @@ def test_what_is_missing_is_said_and_the_page_is_made(run: Path) -> None:
     assert f"Not shown: {why}." in write_report(run, why).read_text()
 
 
+def test_pictures_leave_the_page_and_the_folder_though_the_images_are_gone(run: Path) -> None:
+    prepare_shown(run, NOTHING, pictures=True)
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("sources.Digits", "sources.ImageFolder, root: /nowhere"))
+    assert prepare_shown(run, NOTHING, pictures=False) is None
+    shown = read_shown(run)
+    assert shown is not None and shown.answers is not None and shown.examples is None and shown.wrong is None
+    (manifest,) = run.glob("export/*/manifest.json")
+    found = json.loads(manifest.read_text())
+    for entry in found["files"].values():
+        entry["sha256"] = "0" * 64
+    folders.write(manifest, found)
+    assert prepare_shown(run, NOTHING, pictures=False) is not None
+    assert read_shown(run) is None, "the answers are of a file that is no more"
+
+
 def test_arrays_that_do_not_fit_their_record_are_refused(run: Path) -> None:
     prepare_shown(run, NOTHING, pictures=True)
     record = run / FOLDER / RECORD
@@ -103,3 +123,25 @@ def test_of_many_images_some_are_drawn_and_that_is_told(run: Path, monkeypatch: 
     assert shown is not None and shown.answers is not None and shown.answers.of == 360
     assert np.bincount(shown.answers.labels).sum() == 100
     assert "of 100 test images drawn from 360 wrong" in write_report(run).read_text()
+
+
+def test_an_image_that_cannot_be_decoded_is_left_out_and_the_others_keep_their_answers(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare_shown(run, NOTHING, pictures=True)
+    whole = read_shown(run)
+    batches = Images.batches
+
+    def without_the_first(images: Images, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        kept = images.take(torch.arange(1, len(images)))
+        return batches(kept, batch)
+
+    monkeypatch.setattr(Images, "batches", without_the_first)
+    shutil.rmtree(run / FOLDER)
+    prepare_shown(run, NOTHING, pictures=True)
+    shown = read_shown(run)
+    assert whole is not None and whole.answers is not None and shown is not None and shown.answers is not None
+    assert shown.answers.predicted.tolist() == whole.answers.predicted[1:].tolist()
+    assert shown.answers.labels.tolist() == whole.answers.labels[1:].tolist()
+    assert shown.wrong is not None and shown.wrong_at is not None
+    assert shown.wrong[..., 0].tolist() == Digits().test().x[shown.wrong_at + 1, 0].tolist()
