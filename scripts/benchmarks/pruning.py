@@ -145,7 +145,7 @@ def compared(name: str, data: DataSource, options: argparse.Namespace, seed: int
     network = NetworkConfig(**shape, sizes={"depth_multiplier": 1.0})  # type: ignore[arg-type]
     sizing = Sizing(network, (Limit("macs", options.macs, "--macs"),), {}, None, None)
     recipe = settings(seed, half, data)
-    plan = TransferPlan(1, 1, sizing, recipe, data, RunSettings(), None, prune=options.times)
+    plan = TransferPlan(1, 1, sizing, recipe, data, RunSettings(), None, prune=options.times, prune_taught=True)
     sized, alone = filled_up(genotype, sizing, place / "sizes"), dataclasses.replace(network, sizes={})
     at = counted_cost(sized, alone)["macs"]
     found: dict[str, Result] = {}
@@ -157,7 +157,7 @@ def compared(name: str, data: DataSource, options: argparse.Namespace, seed: int
     assert narrow.start is not None
     record = read_pruning(narrow.place)
     assert record is not None
-    taught = dataclasses.replace(recipe, teacher=str(narrow.start.wide))
+    taught = dataclasses.replace(recipe, teacher=str(narrow.start.teacher))
     for arm, how in (("pruned", taught), ("pruned, labels", recipe)):
         accuracy, took = trained(narrow.genotype, narrow.network, data, how, place / arm, narrow.start.initial)
         found[arm] = Result(accuracy, record.cost["macs"], wide_took + took)

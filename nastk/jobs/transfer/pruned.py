@@ -68,7 +68,7 @@ def pruned_networks(
         folder: of the run.
         plan: of the transfer; without `prune` nothing is done.
         recipe: of all networks.
-        teacher: of all networks, None where each narrowed one is to learn from its wide one.
+        teacher: of all networks, None for none.
         networks: of `wide_network`, and baselines.
 
     Raises:
@@ -118,7 +118,8 @@ def _narrowed(folder: Path, plan: TransferPlan, recipe: TransferSettings, one: S
     size = NetworkSize(numbers[own.skeleton.depth.name], numbers[own.skeleton.width.name])
     _claim(place, form, own, Picked(size, record.cost, []), record)
     first = Initial(str(one.place / FIRST_WEIGHTS), record.weights_sha256)
-    return Sized(form, _unscaled(one), place, start=Start(first, one.place))
+    start = Start(first, one.place if plan.prune_taught else None)
+    return Sized(form, _unscaled(one), place, start=start)
 
 
 def _claim(place: Path, form: StageGenotype, own: SkeletonSizing, picked: Picked, record: Pruning) -> None:
