@@ -3,8 +3,8 @@ alike: the same images, recipe, budget, epochs in all and seeds.
 
     python scripts/benchmarks/pruning.py --data ../shared/data --out report.md
 
-Images: 20 photographs of hands a class at 64 pixels a side (`photos20` of front_points.py), of which the test images
-are scored. Budget: multiply-accumulates, which no clock says. Ways to get there:
+Images: 20 photographs of hands a class at 64 pixels a side (`photos20` of front_points.py), or scikit-learn's digits;
+test images are scored. Budget: multiply-accumulates, which no clock says. Ways to get there:
 
 - sized: the genotype made as wide as the budget allows, as `at_budget` does it, trained from scratch for all epochs;
 - pruned: sized to 1.5 times the budget, trained for half of them, narrowed, trained for the other half, taught by what
@@ -35,7 +35,7 @@ from front_points import data_words, point_named
 
 from nastk.config.build import build, load_yaml, shipped
 from nastk.data.images import DataSource
-from nastk.data.sources import Npz
+from nastk.data.sources import Digits, Npz
 from nastk.deploy.runtimes.machine import machine_facts
 from nastk.genotype.scaling import Scaling
 from nastk.genotype.stages import Stage, StageGenotype
@@ -48,6 +48,7 @@ from nastk.jobs.transfer.sizing import Limit
 from nastk.networks import NetworkConfig
 from nastk.runs.folder import git_commit
 from nastk.runs.pruned import read_pruning
+from nastk.training.fitted import TRANSFER, fitted_batch, fitted_rate
 from nastk.training.initial import Initial
 from nastk.training.transfer import RunSettings, TransferSettings, train_final
 
@@ -66,6 +67,7 @@ GENOTYPES = {
         head=(Stage("conv", 128, options=(("kernel", 1),)),),
     ),
 }
+SETS = {"photos20": "Photographs of hands", "digits": "Digits of scikit-learn"}
 ARMS = ("sized", "pruned", "pruned, labels", "sized, taught")
 
 
@@ -79,9 +81,12 @@ class Result(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of photos/, as front_points.py wants it")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="folder of photos/, as front_points.py wants it"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=24, help="in all")
+    parser.add_argument("--images", choices=SETS, default="photos20")
     parser.add_argument("--networks", nargs="+", choices=GENOTYPES, default=[*GENOTYPES])
     parser.add_argument("--macs", type=float, default=4e6, help="the budget")
     parser.add_argument("--times", type=float, default=1.5, help="of the budget, that the wide network uses")
@@ -89,8 +94,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         work = Path(place)
-        words = data_words(point_named("photos20-fp32-0.15"), options.data, work)
-        data = Npz(words[1].partition("=")[2], flip=True)
+        data = images(options, work)
         found: dict[str, dict[str, list[Result]]] = {name: {arm: [] for arm in ARMS} for name in options.networks}
         for seed in range(options.seeds):
             for name in options.networks:
@@ -102,6 +106,24 @@ def main() -> None:
                 options.out.write_text(report)
     if options.out is None:
         print(report)
+
+
+def images(options: argparse.Namespace, work: Path) -> DataSource:
+    """Returns the images of the benchmark; arrays are written into `work`."""
+    if options.images == "digits":
+        return Digits()
+    words = data_words(point_named("photos20-fp32-0.15"), options.data, work)
+    return Npz(words[1].partition("=")[2], flip=True)
+
+
+def genotype_for(name: str, size: int) -> StageGenotype:
+    """Returns a genotype; for images of few pixels with two strides less."""
+    found = GENOTYPES[name]
+    if size >= 32:
+        return found
+    *first, last = found.stages
+    stem = tuple(dataclasses.replace(stage, stride=1) for stage in found.stem)
+    return dataclasses.replace(found, stem=stem, stages=(*first, dataclasses.replace(last, stride=1)))
 
 
 def rows(found: Mapping[str, Mapping[str, Sequence[Result]]]) -> Iterator[str]:
@@ -118,16 +140,16 @@ def rows(found: Mapping[str, Mapping[str, Sequence[Result]]]) -> Iterator[str]:
 
 def compared(name: str, data: DataSource, options: argparse.Namespace, seed: int, place: Path) -> dict[str, Result]:
     """Returns what each way comes to."""
-    genotype, half = GENOTYPES[name], options.epochs // 2
+    genotype, half = genotype_for(name, data.size), options.epochs // 2
     shape = {"classes": len(data.classes), "channels": data.channels, "size": data.size}
     network = NetworkConfig(**shape, sizes={"depth_multiplier": 1.0})  # type: ignore[arg-type]
     sizing = Sizing(network, (Limit("macs", options.macs, "--macs"),), {}, None, None)
-    recipe = settings(seed, half)
-    plan = TransferPlan(1, 1, sizing, recipe, data, RunSettings(), None, prune=options.times)
+    recipe = settings(seed, half, data)
+    plan = TransferPlan(1, 1, sizing, recipe, data, RunSettings(), None, prune=options.times, prune_taught=True)
     sized, alone = filled_up(genotype, sizing, place / "sizes"), dataclasses.replace(network, sizes={})
     at = counted_cost(sized, alone)["macs"]
     found: dict[str, Result] = {}
-    accuracy, took = trained(sized, alone, data, settings(seed, options.epochs), place / "sized")
+    accuracy, took = trained(sized, alone, data, settings(seed, options.epochs, data), place / "sized")
     found["sized"] = Result(accuracy, at, took)
     begin = time.process_time()
     (narrow,) = pruned_networks(place, plan, recipe, None, [wide_network(place, plan, genotype.key, genotype)])
@@ -135,7 +157,7 @@ def compared(name: str, data: DataSource, options: argparse.Namespace, seed: int
     assert narrow.start is not None
     record = read_pruning(narrow.place)
     assert record is not None
-    taught = dataclasses.replace(recipe, teacher=str(narrow.start.wide))
+    taught = dataclasses.replace(recipe, teacher=str(narrow.start.teacher))
     for arm, how in (("pruned", taught), ("pruned, labels", recipe)):
         accuracy, took = trained(narrow.genotype, narrow.network, data, how, place / arm, narrow.start.initial)
         found[arm] = Result(accuracy, record.cost["macs"], wide_took + took)
@@ -144,10 +166,12 @@ def compared(name: str, data: DataSource, options: argparse.Namespace, seed: int
     return found
 
 
-def settings(seed: int, epochs: int) -> TransferSettings:
-    """Returns the recipe of `training=fast`."""
+def settings(seed: int, epochs: int, data: DataSource) -> TransferSettings:
+    """Returns the recipe of `training=fast`, with batch and rate by the number of images as it has them."""
     node = load_yaml(shipped("conf") / "training" / "fast.yaml")
-    node.update(epochs=epochs, batch=8, learning_rate=0.1 * 8 / 64, threads=1, auxiliary=0.0, drop_path=0.0)
+    batch = fitted_batch(len(data.train()), data.size)
+    rate = fitted_rate(batch, TRANSFER)
+    node.update(epochs=epochs, batch=batch, learning_rate=rate, threads=1, auxiliary=0.0, drop_path=0.0)
     found: TransferSettings = build(node, "training", TransferSettings, seed=seed)
     return found
 
@@ -189,7 +213,7 @@ def heading(options: argparse.Namespace, data: DataSource, seeds: int) -> str:
     return (
         f"# Pruned to a budget, or sized to it\n\n`python {' '.join(sys.argv)}`, {date.today()}, commit "
         f"{git_commit()}, one of {facts['cores']} cores of an {facts['processor']}, the machine shared.\n\n"
-        f"Photographs of hands, {len(data.classes)} classes at {data.size} px, {len(data.train()):,} + "
+        f"{SETS[options.images]}, {len(data.classes)} classes at {data.size} px, {len(data.train()):,} + "
         f"{len(data.test()):,} images; {options.macs / 1e6:g} million multiply-accumulates allowed, {options.epochs} "
         f"epochs in all, {seeds} seeds. Test accuracy in percent, mean and standard deviation over seeds; "
         "gain: of the difference to `sized`, seed by seed; seconds of CPU include the wide network's.\n\n"

@@ -62,6 +62,7 @@ class TransferShape:
             or a mapping of baselines' names, and "searched" for the candidates, to such paths. None for random ones.
         prune: train each candidate larger than the limits allow, then narrow it to them and train it again.
         prune_from: times the limits, that such a candidate is sized to at first.
+        prune_taught: what is left of it learns from what it was cut out of, where there is no other teacher.
     """
 
     top: int = 1
@@ -78,6 +79,7 @@ class TransferShape:
     init: Asked = None
     prune: bool = False
     prune_from: float = 1.5
+    prune_taught: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.top <= MOST_NETWORKS:
@@ -85,6 +87,7 @@ class TransferShape:
         if self.entrants != AUTO:
             check_whole("transfer.entrants", self.entrants, self.top, MOST_NETWORKS)
         check_flag("transfer.prune", self.prune)
+        check_flag("transfer.prune_taught", self.prune_taught)
         check_number("transfer.prune_from", self.prune_from, 1, 16, above=True)
         for metric in LIMITED:
             value = getattr(self, f"max_{metric}")
@@ -97,7 +100,7 @@ class TransferPlan(NamedTuple):
 
     Of the recipe's settings those in `automatic` follow from the number of images. With baselines images are held out,
     as with several candidates; they have the same teacher. `stem` is the one that the user names, None for none.
-    `prune` is how many times the limits a candidate that is then narrowed uses at first, None where none is.
+    `prune` is how many times the limits a candidate uses that is then narrowed, and may learn from its wide network.
     """
 
     top: int
@@ -113,6 +116,7 @@ class TransferPlan(NamedTuple):
     init: Beginnings = Beginnings()
     teacher: Teacher | None = None
     prune: float | None = None
+    prune_taught: bool = False
 
     @property
     def ranks(self) -> bool:
@@ -155,7 +159,8 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     teacher = asked_teacher(recipe, data, run)
     _check_unlabelled(data, recipe)
     known = (asked.top, entrants, sizing, recipe, data, run, target, automatic, baselines, asked.stem)
-    return TransferPlan(*known, init=init, teacher=teacher, prune=_prune(asked, searched, limits))
+    prune = _prune(asked, searched, limits)
+    return TransferPlan(*known, init=init, teacher=teacher, prune=prune, prune_taught=asked.prune_taught)
 
 
 def _prune(asked: TransferShape, searched: DictConfig, limits: Sequence[Limit]) -> float | None:

@@ -21,7 +21,7 @@ from nastk.jobs.transfer.own_teacher import trained_alone
 from nastk.jobs.transfer.plan import TransferPlan
 from nastk.jobs.transfer.size_choice import SkeletonSizing
 from nastk.jobs.transfer.sized import NoSizeFits, limited_cost, sized_network, told_number, write_shape
-from nastk.jobs.transfer.sizing import NetworkSize, Picked, TooLarge
+from nastk.jobs.transfer.sizing import Limit, NetworkSize, Picked, TooLarge
 from nastk.jobs.transfer.trainings import Sized, Start
 from nastk.networks import NetworkConfig
 from nastk.networks.cutting import Cutting
@@ -68,7 +68,7 @@ def pruned_networks(
         folder: of the run.
         plan: of the transfer; without `prune` nothing is done.
         recipe: of all networks.
-        teacher: of all networks, None where each narrowed one is to learn from its wide one.
+        teacher: of all networks, None for none.
         networks: of `wide_network`, and baselines.
 
     Raises:
@@ -118,7 +118,8 @@ def _narrowed(folder: Path, plan: TransferPlan, recipe: TransferSettings, one: S
     size = NetworkSize(numbers[own.skeleton.depth.name], numbers[own.skeleton.width.name])
     _claim(place, form, own, Picked(size, record.cost, []), record)
     first = Initial(str(one.place / FIRST_WEIGHTS), record.weights_sha256)
-    return Sized(form, _unscaled(one), place, start=Start(first, one.place))
+    start = Start(first, one.place if plan.prune_taught else None)
+    return Sized(form, _unscaled(one), place, start=start)
 
 
 def _claim(place: Path, form: StageGenotype, own: SkeletonSizing, picked: Picked, record: Pruning) -> None:
@@ -169,6 +170,7 @@ def _narrow(one: Sized, plan: TransferPlan, recipe: TransferSettings, record: Pr
             )
             record = dataclasses.replace(record, steps=(*record.steps, taken))
             write_pruning(one.place, record)
+            _tell_step(one, taken, ruler.binding(latest))
             latest = step.form
     except NothingNarrowEnough as nothing:
         limit = ruler.binding(latest)
@@ -184,6 +186,12 @@ def _narrow(one: Sized, plan: TransferPlan, recipe: TransferSettings, record: Pr
     write_pruning(one.place, record)
     _tell(one, plan, record, dict(ruler.cost(wide)))
     return record
+
+
+def _tell_step(one: Sized, step: PruneStep, limit: Limit) -> None:
+    cost = [told_number(limit.metric, costs[limit.metric]) for costs in (step.cost_before, step.cost_after)]
+    line = f"{step.group}: {step.before:g} to {step.after:g}, {limit.metric} {cost[0]} to {cost[1]}"
+    print(f"transfer {one.genotype.key[:8]}: {line}", file=sys.stderr)
 
 
 def _tell(one: Sized, plan: TransferPlan, record: Pruning, before: Mapping[str, float]) -> None:

@@ -30,10 +30,10 @@ HARDLY = 0.005  # by so much accuracy and balanced accuracy may differ without a
 
 
 class Start(NamedTuple):
-    """What a network that was narrowed begins with: its weights, and the wide network's folder, which teaches it."""
+    """What a narrowed network begins with: its weights, and the folder of its wide network where that teaches it."""
 
     initial: Initial
-    wide: Path
+    teacher: Path | None = None
 
 
 class Sized(NamedTuple):
@@ -147,11 +147,11 @@ class Trainings:
 
 
 def _own_recipe(plan: TransferPlan, recipe: TransferSettings, one: Sized) -> TransferSettings:
-    """Returns a network's recipe; a narrowed one learns from its wide network where there is no other teacher."""
+    """Returns a network's recipe; a narrowed one may learn from its wide network where there is no other teacher."""
     fitted = fitted_recipe(plan, recipe, one.place)
-    if one.start is None or fitted.teacher is not None:
+    if one.start is None or one.start.teacher is None or fitted.teacher is not None:
         return fitted
-    return dataclasses.replace(fitted, teacher=str(one.start.wide))
+    return dataclasses.replace(fitted, teacher=str(one.start.teacher))
 
 
 def _epochs_in_all(entrants: int, top: int, epochs: int) -> int:

@@ -32,7 +32,7 @@ SEARCH = (
 )
 TRANSFER = (
     *("baselines=[]", "training.epochs=1", "training.threads=1", f"transfer.max_params={LIMIT}"),
-    *("transfer.prune=true", "transfer.prune_from=3"),
+    *("transfer.prune=true", "transfer.prune_from=3", "transfer.prune_taught=true"),
 )
 
 
@@ -89,12 +89,14 @@ def test_the_wide_network_is_cut_to_the_limit_and_teaches_what_is_left_of_it(who
     assert training["teacher"]["sha256"] == trained_teacher(wide).sha256
 
 
-def test_the_table_knows_what_the_search_said_of_the_candidate(whole: Path) -> None:
+def test_table_and_report_know_of_which_candidate_it_is(whole: Path, copy: Path, capsys: Capture) -> None:
     (row,) = final_table(whole)
     trial = json.loads((whole / "trials.jsonl").read_text())
     assert row.key == only(whole / "transfer").name != trial["key"]
     assert row.search_accuracy == trial["metrics"]["accuracy"]
     assert row.size.limits == {"params": LIMIT} and row.broken == ()
+    assert run(capsys, "report", f"run={copy}").code == 0
+    assert f"{row.key[:8]} (narrowed from {trial['key'][:8]}, the one to ship)" in (copy / "report.html").read_text()
 
 
 def test_a_run_that_is_killed_between_two_steps_comes_to_the_same(whole: Path, copy: Path, capsys: Capture) -> None:
