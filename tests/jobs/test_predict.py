@@ -20,7 +20,7 @@ from nastk.deploy.export.classifier import open_classifier
 from nastk.deploy.images import normalised
 from nastk.deploy.manifest import describe_files
 from nastk.errors import UserError
-from nastk.jobs.predict import image_files, predictions
+from nastk.jobs.predict import decoded, image_files, predictions
 from nastk.networks.stored import load_trained
 from tests.commands import run
 from tests.deploy.digits import digit_files, exported_digits
@@ -128,7 +128,7 @@ def test_odd_images_are_prepared_exactly_as_for_training(tmp_path: Path, channel
 
     seen = Seen()
     paths = image_files(tmp_path / "data")
-    assert len(list(predictions(seen, paths, [str(path) for path in paths]))) == 2 * len(ODD)
+    assert len(list(predictions(seen, paths, [str(path) for path in paths], decoded))) == 2 * len(ODD)
     found = np.concatenate(seen.pixels)
     assert sorted(image.tobytes() for image in found) == sorted(image.tobytes() for image in expected)
     assert len({image.tobytes() for image in found}) > 5
