@@ -138,7 +138,8 @@ def test_in_int8_all_convolutions_stay_and_zeros_cost_no_accuracy(scheme: Scheme
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in int8.graph.initializer}
     for name, weight in shifted(model).items():
         units, scale = constants[f"{name}.weight.int8"], constants[f"{name}.weight.scale"]
-        assert np.abs(units[:, :, 1, 1]).max(1).tolist() == [127] * len(units)
+        greatest = np.abs(units[:, :, 1, 1]).max(1)  # half of it at the least where two products must not overflow
+        assert ((64 if scheme.pairs else 127) <= greatest).all() and (greatest <= 127).all()
         assert (units[:, :, 0] == 0).all() and (units[:, :, :, 0] == 0).all()
         error = np.abs(units * scale[:, None, None, None] - weight)
         assert (error <= 0.501 * scale[:, None, None, None]).all()

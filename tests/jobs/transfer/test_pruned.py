@@ -96,7 +96,8 @@ def test_table_and_report_know_of_which_candidate_it_is(whole: Path, copy: Path,
     assert row.search_accuracy == trial["metrics"]["accuracy"]
     assert row.size.limits == {"params": LIMIT} and row.broken == ()
     assert run(capsys, "report", f"run={copy}").code == 0
-    assert f"(narrowed from {trial['key'][:10]}, the one to ship)" in (copy / "report.html").read_text()
+    title = f"narrowed from {trial['key'][:10]} ({row.key[:10]}), the one to ship"
+    assert title in (copy / "report.html").read_text()
 
 
 def test_a_run_that_is_killed_between_two_steps_comes_to_the_same(whole: Path, copy: Path, capsys: Capture) -> None:
