@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from nastk.data.sources.npz import ARRAYS
 from nastk.errors import UserError, shortened
 from nastk.files import write_bytes
 from nastk.jobs.search import made_folder
-from nastk.outside.npz import RefusedNpz, opened_npz
+from nastk.outside.npz import RefusedNpz, opened_npz, packed_npz
 from nastk.runs.folder import held
 
 FILE = "images.npz"
@@ -94,9 +93,7 @@ def _keep(path: Path, arrays: Arrays) -> None:
         if not same:
             raise UserError(f"{path}: holds other images than those given; use the same to go on, or another run")
         return
-    stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-    write_bytes(path, stream.getbuffer())
+    write_bytes(path, packed_npz(arrays))
 
 
 def _named(images: Any) -> dict[str, Any]:

@@ -26,15 +26,14 @@ from nastk.jobs.candidate_input import with_values
 from nastk.jobs.filling import filled
 from nastk.jobs.parts import shares_weights
 from nastk.jobs.search_parts import SearchParts, search_parts
-from nastk.jobs.transfer.sizing import MARGIN, last_that_fits, measured_at_ease
-from nastk.objective import AUTO, BEST, STEADY, Objective
+from nastk.jobs.transfer.clock import MARGIN, margin_of, measured_at_ease
+from nastk.jobs.transfer.sizing import last_that_fits
+from nastk.objective import AUTO, BEST, Objective
 from nastk.spaces import StageSpace
 from nastk.study.stream import CostModel
 
 NO_WEIGHTS = "evaluator=supernet has weights for the networks of the space, none for larger and smaller ones"
 STEPS_AN_OCTAVE = 8
-# What stays of a latency limit where the clock was steady, as two measurements near the limit were: see `MARGIN`.
-STEADY_MARGIN = 0.01
 
 
 def _scaling(step: int) -> Scaling:
@@ -173,5 +172,5 @@ class BudgetFit:
 
 
 def _with_margin(cost: Mapping[str, float]) -> dict[str, float]:
-    margin = MARGIN if cost.get(STEADY) == 0 else STEADY_MARGIN
+    margin = margin_of(cost)
     return {name: value / (1 - margin) if name == LATENCY else value for name, value in cost.items()}

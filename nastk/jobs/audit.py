@@ -19,7 +19,7 @@ from nastk.evaluators import EvaluationFailed, Evaluator
 from nastk.evaluators.tabular import TabularEvaluator
 from nastk.genotype import Genotype
 from nastk.jobs.audit_settings import AuditSettings, resolved
-from nastk.jobs.data_record import DATA, record_data
+from nastk.jobs.data_record import record_data
 from nastk.jobs.parts import make_evaluator, run_config, shares_weights
 from nastk.jobs.ranked_by import only_scores, trained_instead
 from nastk.objective import quality
@@ -34,7 +34,7 @@ from nastk.runs.audit import (
     read_audit,
     write_audit,
 )
-from nastk.runs.folder import held, made_by
+from nastk.runs.folder import DATA, held, made_by
 from nastk.runs.trials import TRIALS, TrialRow, read_trials
 from nastk.stats.rank_agreement import kendall, spread
 

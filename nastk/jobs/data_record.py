@@ -9,8 +9,8 @@ from nastk.errors import UserError
 from nastk.evaluators import Evaluator
 from nastk.files import write_json
 from nastk.outside import read_json, read_object
+from nastk.runs.folder import DATA
 
-DATA = "data.json"
 # What may change from one sitting of a search to the next: corrupt images are met while it runs, what is no image is
 # no part of the data, and the set may be moved.
 CHANGES = ("skipped", "ignored", "folders", "path")

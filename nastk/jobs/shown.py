@@ -11,10 +11,10 @@ import numpy as np
 from omegaconf import DictConfig
 
 from nastk.errors import UserError
-from nastk.jobs.data_record import DATA
 from nastk.outside import read_bytes
-from nastk.reports import final_table
+from nastk.reports import FinalRow, final_table
 from nastk.runs.contents import Run, read_run
+from nastk.runs.folder import DATA
 from nastk.runs.shown import PICTURES, Answers, Shown, forget_shown, read_shown, write_shown
 
 BATCH = 64
@@ -39,10 +39,11 @@ def prepare_shown(folder: Path, config: DictConfig, pictures: bool) -> str | Non
     if not (folder / DATA).is_file():
         return "the search was trained on no images"
     run = read_run(folder)
-    export = _export(run)
+    rows = final_table(run)
+    best = rows[0] if rows and rows[0].file is not None else None
     made_of = {
         "data": hashlib.sha256(read_bytes(folder / DATA)).hexdigest(),
-        "model": export and _hash(run, *export),
+        "model": best and _hash(run, best),
         "pictures": pictures,
     }
     there = _there(folder)
@@ -53,7 +54,7 @@ def prepare_shown(folder: Path, config: DictConfig, pictures: bool) -> str | Non
         write_shown(folder, dataclasses.replace(there, made_of=made_of, **none))
         return None
     try:
-        write_shown(folder, _shown(run, config, export, made_of))
+        write_shown(folder, _shown(run, config, best, made_of))
     except UserError as error:
         forget_shown(folder)
         return str(error)
@@ -68,20 +69,14 @@ def _there(folder: Path) -> Shown | None:
         return None
 
 
-def _export(run: Run) -> tuple[str, str] | None:
-    """Returns key and file of the network to ship, None where nothing is exported."""
-    rows = final_table(run)
-    return (rows[0].key, rows[0].file.name) if rows and rows[0].file is not None else None
-
-
-def _hash(run: Run, key: str, file: str) -> str | None:
-    files = run.exports[key].get("files")
-    entry = files.get(file) if isinstance(files, dict) else None
+def _hash(run: Run, best: FinalRow) -> str | None:
+    files = run.exports[best.key].get("files")
+    entry = files.get(best.file.name) if isinstance(files, dict) and best.file is not None else None
     return str(entry.get("sha256")) if isinstance(entry, dict) else None
 
 
-def _shown(run: Run, config: DictConfig, export: tuple[str, str] | None, made_of: dict[str, Any]) -> Shown:
-    """Reads the images and asks the file; raises UserError where either cannot be."""
+def _shown(run: Run, config: DictConfig, best: FinalRow | None, made_of: dict[str, Any]) -> Shown:
+    """Reads the images and asks the file to ship, if there is one; raises UserError where either cannot be."""
     from nastk.data.sized import data_at
     from nastk.jobs.given import run_settings
     from nastk.jobs.parts import make_data
@@ -92,18 +87,17 @@ def _shown(run: Run, config: DictConfig, export: tuple[str, str] | None, made_of
     shown = Shown(made_of, tuple(data.classes), trained, tested)
     if made_of["pictures"]:
         shown = _with_examples(shown, train)
-    if export is None:
+    if best is None:
         return shown
     from nastk.deploy.export.classifier import open_classifier
 
-    classifier = open_classifier(run.folder / "export" / export[0])
+    classifier = open_classifier(run.folder / "export" / best.key)
     if tuple(classifier.classes) != tuple(data.classes):
         raise UserError(f"data {data.name}: its classes are not those of the exported network")
-    return _with_answers(shown, classifier, data_at(data, classifier.size).test(), _most(run))
+    return _with_answers(shown, classifier, data_at(data, classifier.size).test(), _most(best))
 
 
-def _most(run: Run) -> int:
-    best = final_table(run)[0]
+def _most(best: FinalRow) -> int:
     latency = best.latency_ms.get(best.recommended or "fp32")
     return MOST_ASKED if not latency else int(np.clip(MILLISECONDS / latency, LEAST_ASKED, MOST_ASKED))
 

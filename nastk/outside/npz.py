@@ -1,11 +1,15 @@
-"""Reads arrays from .npz files of others: plain numbers and text, no larger than they say and than memory holds."""
+"""Reads arrays from .npz files of others: plain numbers and text, no larger than they say and than memory holds.
+
+Those of our own are written as `packed_npz` has them, which hold no Python objects either.
+"""
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -29,6 +33,13 @@ VERSIONS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 class RefusedNpz(Exception):  # noqa: N818 - it says what is wrong with the file; who reads it knows what it is for
     """A file or an array in it that is not read; the message begins with the array's name."""
+
+
+def packed_npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Returns the bytes of an .npz file of these arrays; raises ValueError where one is of Python objects."""
+    stream = io.BytesIO()
+    np.savez_compressed(stream, allow_pickle=False, **arrays)
+    return stream.getvalue()
 
 
 class NpzFile:

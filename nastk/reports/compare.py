@@ -22,12 +22,12 @@ from nastk.reports.table_text import NONE, SHOWN_KEY, count, duration, milliseco
 from nastk.reports.table_text import limits as told_limits
 from nastk.reports.worth import worth_of
 from nastk.runs.contents import Run, read_run
+from nastk.runs.folder import DATA
 from nastk.runs.shown import read_shown
 from nastk.runs.steps import read_steps
 from nastk.stats.discordant import mcnemar
 from nastk.stats.interval import wilson
 
-DATA = "data.json"
 UNKNOWN = "Whether they differ beyond chance is not known"
 SIGNIFICANT = 0.05
 MOST_SETTINGS = 60

@@ -25,10 +25,10 @@ from nastk.reports.tips import templates
 from nastk.reports.training_section import training_section
 from nastk.reports.worth import worth_of
 from nastk.runs.contents import Run, read_run
+from nastk.runs.folder import DATA
 from nastk.runs.schema import read_object
 from nastk.runs.shown import read_shown
 
-DATA = "data.json"
 RANDOM_ORDER = (
     "Dashed: what the same candidates would give on average in random order. Below it, the later candidates were "
     "better than the early ones, as when a controller learns; one run proves little, a sweep more."

@@ -25,6 +25,7 @@ FREE_SETTINGS = frozenset(
 )
 PLACE = ("run", "runs")
 JOURNAL = "study.journal"  # of Optuna's study, where no database keeps it
+DATA = "data.json"  # which images candidates were trained and validated on
 IMAGES = ("data.root", "data.path")  # where they lie: free, for data.json tells whether they are the same
 
 
@@ -138,7 +139,7 @@ def _changes(folder: Path, before: dict[str, Any], settings: Any, check_moved: C
     whole = before.pop("made_by", None) is not None  # it stands near the end
     changed: list[str] = []
     for name, old, new in _differences(before, settings, ""):
-        if name in IMAGES and (folder / "data.json").exists():
+        if name in IMAGES and (folder / DATA).exists():
             check_moved()
         elif name.split(".")[0] not in FREE_SETTINGS:
             if not whole:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from nastk.checks import is_whole
 from nastk.errors import UserError
 from nastk.files import cannot_write, write_bytes, write_json
 from nastk.outside import read_bytes
-from nastk.outside.npz import RefusedNpz, opened_npz
+from nastk.outside.npz import RefusedNpz, opened_npz, packed_npz
 from nastk.runs.schema import SCHEMA, Object, read_object
 
 FOLDER, RECORD, ARRAYS = "report", "shown.json", "shown.npz"
@@ -82,9 +81,7 @@ def write_shown(run: Path, shown: Shown) -> None:
         raise cannot_write(folder, error) from None
     arrays = {name: getattr(shown.answers, name) for name in ANSWERS if shown.answers is not None}
     arrays |= {name: getattr(shown, name) for name in PICTURES if getattr(shown, name) is not None}
-    stream = io.BytesIO()
-    np.savez_compressed(stream, allow_pickle=False, **arrays)
-    data = stream.getvalue()
+    data = packed_npz(arrays)
     write_bytes(folder / ARRAYS, data)
     record = {
         "schema": SCHEMA,

@@ -42,7 +42,8 @@ def main() -> None:
     options = parser.parse_args()
     facts = machine()
     print(f"`{facts['command']}`, {facts['date']}, commit {facts['commit']}, {facts['processor']}\n")
-    rows = [_accuracies(Npz(str(options.data), resize=options.resize), folder) for folder in options.folders]
+    data = Npz(str(options.data), resize=options.resize)
+    rows = [_accuracies(data, folder) for folder in options.folders]
     print("| weights | kernels | mean loss against fp32 (points) | greatest |\n|---|---|---|---|")
     for name in rows[0]:
         losses = [row[name] for row in rows]

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from nastk.config.build import load_yaml, plain
 from nastk.data.sources import Npz
 from nastk.deploy.cost import learned, table
-from nastk.deploy.cost.checksummed_file import write_checksummed
 from nastk.deploy.cost.learned import read_learned
 from nastk.deploy.cost.table import read_table
 from nastk.deploy.export.classifier import open_classifier
@@ -34,6 +33,7 @@ from nastk.genotype import Genotype
 from nastk.networks.stored import load_trained
 from nastk.outside import parse_json, read_json
 from nastk.reports.run_config import parse_config
+from nastk.runs.checksummed import write_checksummed
 from nastk.runs.schema import read_object
 from nastk.runs.trials import read_trials
 from nastk.spaces import NasnetSpace, random_genotype

@@ -8,9 +8,7 @@ from typing import Any
 
 from nastk.errors import UserError
 from nastk.outside import shortened
-from nastk.runs.checksummed import read_checksummed, write_checksummed
-
-__all__ = ["read_measured", "write_checksummed"]
+from nastk.runs.checksummed import read_checksummed
 
 
 def read_measured(

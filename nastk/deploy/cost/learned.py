@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from nastk.deploy.cost.checksummed_file import read_measured, write_checksummed
+from nastk.deploy.cost.checksummed_file import read_measured
 from nastk.deploy.cost.robust import LEAST, Floats, fitted_costs, merit
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import skeleton_named
 from nastk.genotype.usage import LIVE, READINGS
 from nastk.networks import NetworkConfig
+from nastk.runs.checksummed import write_checksummed
 
 KIND = "learned latency"
 KINDS = {"skeleton": str, "reading": str, "pairs": int, "network": dict}

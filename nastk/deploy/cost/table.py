@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 
-from nastk.deploy.cost.checksummed_file import read_measured, write_checksummed
+from nastk.deploy.cost.checksummed_file import read_measured
 from nastk.deploy.cost.correction import LEAST_MS, corrected_times
 from nastk.deploy.cost.op_rows import Op, named_ops, ops_of
 from nastk.errors import UserError
+from nastk.runs.checksummed import write_checksummed
 
 KIND = "latency table"
 FIELDS = ("precision", "threads", "batch", "rows", "base_ms", "networks", "device", "versions", "date")

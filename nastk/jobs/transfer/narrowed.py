@@ -14,13 +14,11 @@ from typing import NamedTuple
 from nastk.budget import LATENCY
 from nastk.genotype.narrowing import Group, narrower_sizes, narrowing_groups, resized
 from nastk.genotype.stages import StageGenotype
-from nastk.jobs.transfer.sizing import MARGIN, Limit, measured_at_ease
-from nastk.objective import STEADY
+from nastk.jobs.transfer.clock import MARGIN, margin_of, measured_at_ease
+from nastk.jobs.transfer.sizing import Limit
 
 SHARE = 0.25  # of what is still to be saved, that each step saves at least
 LEAST = 0.01  # of the limit, as well: the last steps need not be ever smaller
-# What stays of a latency limit where the clock was steady, as in `nastk.jobs.at_budget`; `MARGIN` where it was not.
-STEADY_MARGIN = 0.01
 
 Lost = Callable[[StageGenotype], float | None]
 """Returns how much importance a narrower form has lost; None where it cannot be cut out of the wide network."""
@@ -80,7 +78,7 @@ class Ruler:
         """
         limit = limit or self.binding(form)
         cost = self.cost(form)
-        margin = (MARGIN if cost.get(STEADY) == 0 else STEADY_MARGIN) if limit.metric == LATENCY else 0.0
+        margin = margin_of(cost) if limit.metric == LATENCY else 0.0
         return cost[limit.metric] / limit.value / (1 - margin)
 
     def fits(self, form: StageGenotype) -> bool:

@@ -14,13 +14,11 @@ from typing import NamedTuple
 
 from nastk.budget import LATENCY
 from nastk.genotype.skeleton import CELLS, FILTERS, Number
+from nastk.jobs.transfer.clock import MARGIN, measured_at_ease
 
 DEPTH, WIDTH = 1.2, 1.1
 RUNGS = 4  # sizes for each unit of phi
 REACH = 64  # units of phi to either side: from the smallest network to the largest, wherever the search was
-# A latency of the search for a size must stay so far below its limit: it is measured again, and a clock is noisy.
-MARGIN = 0.03
-DOUBT = 10.0  # times the limit: what took longer is too slow however busy the machine was
 
 
 class TooLarge(Exception):  # noqa: N818 - an outcome of measuring
@@ -140,25 +138,6 @@ def _compound(free: Freedom) -> Iterator[NetworkSize]:
 
 def _closest(choices: Sequence[Number], wanted: float) -> Number:
     return min(choices, key=lambda choice: abs(choice - wanted))
-
-
-def measured_at_ease(
-    measure: Callable[[], Mapping[str, float] | None], limit_ms: float | None, margin: float
-) -> Mapping[str, float] | None:
-    """Returns a cost, measured once more where its latency is over the limit less the margin: the quicker counts.
-
-    A machine that was busy for a moment makes a network slow, nothing makes it fast.
-
-    Args:
-        measure: returns the cost by metric, None where the network does not go into memory.
-        limit_ms: of the latency; None for none.
-        margin: share of the limit.
-    """
-    cost = measure()
-    if cost is None or limit_ms is None or not 1 - margin < cost.get(LATENCY, 0.0) / limit_ms < DOUBT:
-        return cost
-    again = measure()
-    return cost if again is None or cost[LATENCY] <= again[LATENCY] else again
 
 
 def last_that_fits(fits: Callable[[int], bool], count: int, first: int) -> int:
