@@ -38,7 +38,7 @@ from nastk.training.transfer import TransferSettings, train_final
 KEPT = {"photos": 20, "cifar10": 50, "fashion_mnist": 50}
 PIXELS = {"photos": 32}  # a side; the others as they are
 MOST_SCORED = 2_000
-NETWORKS = {"resnet18": 0.25}  # of what width
+NETWORKS = {"resnet18": 0.25, "mobilenet_v2": 0.25}  # of what width
 ARMS: dict[str, dict[str, Any]] = {
     "fast": {},
     "rotate 15": {"rotate": 15.0},
@@ -48,6 +48,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "all three, more": {"rotate": 30.0, "zoom": 0.5, "colour": 0.8},
     "all three, twice as long": {"rotate": 15.0, "zoom": 0.25, "colour": 0.4, "longer": 2},
     "twice as long": {"longer": 2},
+    "four times as long": {"longer": 4},
     "mixup 0.2": {"mixup": 0.2},
     "cutmix 1": {"cutmix": 1.0},
     "no cutout": {"cutout": 0.0},
