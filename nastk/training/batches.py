@@ -18,9 +18,12 @@ from nastk.training.mixing import Mixing, blend, draw_blends
 from nastk.training.share import Share
 from nastk.training.warp import Warp, warped
 
-SCORING_BATCH = 1024
+# Images of `SCORING_SIZE` pixels a side that are scored at once, as many pixels of other sizes: on a processor so few a
+# thread that its caches hold what a layer leaves, below the 32 MB from which on glibc takes each tensor anew from the
+# system. scripts/benchmarks/scoring.py
+SCORING_BATCH, SCORING_BATCH_A_THREAD = 1024, 128
+SCORING_SIZE = 32
 VIEWS = 0  # seed of fixed views: the same for every training of a run
-SCORING_SIZE = 32  # of larger images fewer are scored at once, so that they take no more memory
 
 
 class _Drawn(NamedTuple):
@@ -197,18 +200,19 @@ def in_order(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yields all images as they are, normalised, float (n, channels, size, size), with their labels.
 
-    `batch` at a time; None for 1,024 of up to 32 pixels a side, and as many pixels of larger ones.
+    `batch` at a time; None for what the device scores fastest.
     """
-    batch = batch or scoring_batch(images.size)
+    batch = batch or scoring_batch(images.size, device)
     scale, shift = _affine(normalisation, device)
     for pixels, labels in images.batches(batch):
         normal = pixels.to(device).permute(0, 2, 3, 1).float() * scale + shift
         yield normal.permute(0, 3, 1, 2), labels.to(device)
 
 
-def scoring_batch(size: int) -> int:
-    """Returns how many images of `size` pixels a side are scored at once."""
-    return max(1, SCORING_BATCH * SCORING_SIZE**2 // max(size, SCORING_SIZE) ** 2)
+def scoring_batch(size: int, device: torch.device) -> int:
+    """Returns how many images of `size` pixels a side are scored at once on a device."""
+    at_once = SCORING_BATCH_A_THREAD * torch.get_num_threads() if device.type == "cpu" else SCORING_BATCH
+    return max(1, min(at_once * SCORING_SIZE**2 // size**2, SCORING_BATCH))
 
 
 def _affine(normalisation: Normalisation, device: torch.device) -> tuple[Tensor, Tensor]:
