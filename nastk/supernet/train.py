@@ -18,6 +18,7 @@ from nastk.supernet.shared import SharedWeights, States
 from nastk.training.batches import Batches
 from nastk.training.class_weights import weighted_loss
 from nastk.training.failure import TrainingError
+from nastk.training.kept_memory import memory_kept
 from nastk.training.kernels.quick_forms import quick_forms
 from nastk.training.module import clip_norm
 from nastk.training.recipe import Recipe
@@ -45,6 +46,7 @@ AfterStep = Callable[[float], None]
 AfterEpoch = Callable[[Progress], None]
 
 
+@memory_kept()
 def train_shared(
     progress: Progress,
     space: StageSpace,

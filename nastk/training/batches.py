@@ -174,7 +174,7 @@ class Batches:
         view = self._view
         if self._answered is None or self._answered[0] != view:
             every = torch.arange(len(self._labels))
-            batch = max(1, scoring_batch(self._images.size) // 4)
+            batch = max(1, scoring_batch(self._images.size, self._device) // 4)
             shown = (part.permute(0, 3, 1, 2) for part in self._cut(every, self._viewed(view, every), batch))
             self._answered = view, kept.answers(view, shown)
         return self._answered[1]

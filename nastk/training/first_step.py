@@ -17,6 +17,7 @@ from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
 from nastk.training.device import place
 from nastk.training.failure import memory_errors_named
+from nastk.training.kept_memory import memory_kept
 from nastk.training.kernels.quick_forms import quick_forms
 from nastk.training.recipe import Recipe
 
@@ -53,7 +54,7 @@ def first_step(genotype: Genotype, config: NetworkConfig, recipe: Recipe, device
     """
     _forget_peak()
     before = _peak(device)
-    with memory_errors_named():
+    with memory_errors_named(), memory_kept():
         network = build_network(genotype, config)
         place(network, device)
         optimizer = recipe.make_optimizer(network)

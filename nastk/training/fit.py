@@ -15,6 +15,7 @@ import torch
 from nastk.training.checkpoint import OnDisk
 from nastk.training.distributed import trainer_options
 from nastk.training.failure import memory_errors_named
+from nastk.training.kept_memory import memory_kept
 from nastk.training.kernels.graphed import graphed
 from nastk.training.kernels.quick_forms import quick_forms
 from nastk.training.module import Classifier
@@ -51,7 +52,7 @@ def fit(
         try:
             exact = torch.backends.cudnn.flags(deterministic=True, benchmark=False)
             graphs = graphed(module.network, module.batches, device, wanted=recipe.graph, steps=module.steps, bf16=bf16)
-            with memory_errors_named(), quick_forms(module.network, device), exact, graphs:
+            with memory_errors_named(), memory_kept(), quick_forms(module.network, device), exact, graphs:
                 trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as error:
             if isinstance(error.__context__, KeyboardInterrupt):
