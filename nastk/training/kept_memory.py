@@ -1,4 +1,4 @@
-"""Memory that a training frees stays with the process for its next step, instead of being taken anew from the system."""
+"""Memory that a training frees stays with the process for its next step, and is not taken anew from the system."""
 
 from __future__ import annotations
 
