@@ -97,17 +97,17 @@ def search_chart(run: Run) -> Chart:
         zorder=4,
     )
     if count >= FEWEST_FOR_RANDOM:
-        axes.plot(
-            turns,
-            worth.factor * random_order(values),
-            color=LIGHT["dim"],
-            linewidth=1.4,
-            linestyle=(0, (4, 3)),
-            label="same candidates in random order",
-            zorder=3,
-        )
+        _random_order(axes, turns, values, worth)
     add_legend(chart)
     return chart
+
+
+def _random_order(axes: Axes, turns: Sequence[int], values: Sequence[float], worth: Worth) -> None:
+    """Draws what the best so far would have been, had the same candidates come in random order."""
+    expected, low, high = (worth.factor * curve for curve in random_order(values))
+    told = {"color": LIGHT["dim"], "zorder": 3}
+    axes.plot(turns, expected, linewidth=1.4, linestyle=(0, (4, 3)), label="same candidates in random order", **told)
+    axes.fill_between(turns, low, high, alpha=0.16, linewidth=0, label="90 % of random orders", **told)
 
 
 def _cost_limits(axes: Axes, xs: Sequence[float], budget: float | None, unit: float) -> float:

@@ -30,8 +30,8 @@ from nastk.runs.schema import read_object
 from nastk.runs.shown import read_shown
 
 RANDOM_ORDER = (
-    "Dashed: what the same candidates would give on average in random order. Below it, the later candidates were "
-    "better than the early ones, as when a controller learns; one run proves little, a sweep more."
+    "Dashed: what the same candidates would give on average in random order; shaded: nine of ten such orders. Below "
+    "them, the later candidates were better than the early ones, as when a controller learns."
 )
 
 
