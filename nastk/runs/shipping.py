@@ -143,15 +143,16 @@ def ship_places(run: Path) -> dict[str, int]:
 
 
 def _exported(entry: Object, path: Path) -> Exported:
-    texts = [entry.get(name) for name in ("key", "file", "sha256")]
-    limits, costs = (as_object(entry.get(name), f"{path}: {name}") for name in ("limits", "costs"))
-    known = [{name: number_in(one, name, str(path)) for name in one} for one in (limits, costs)]
-    numbers = [value for value in known[0].values() if value is not None]
-    if not all(isinstance(text, str) and text for text in texts) or any(limit <= 0 for limit in numbers):
+    key, file, digest = (entry.get(name) for name in ("key", "file", "sha256"))
+    limits, costs = (_numbers(entry, name, path) for name in ("limits", "costs"))
+    named = isinstance(key, str) and isinstance(file, str) and isinstance(digest, str) and key and file
+    if not named or any(limit <= 0 for limit in limits.values()):
         raise UserError(f"{path}: a network without key, file, sha256 or limits above 0; {ANEW}")
-    return Exported(
-        *map(str, texts),
-        *({name: value for name, value in one.items() if value is not None} for one in known),
-        number_in(entry, "uncertainty", str(path)) or 0.0,
-        entry.get("trusted") is not False,
-    )
+    uncertainty = number_in(entry, "uncertainty", str(path)) or 0.0
+    return Exported(str(key), str(file), str(digest), limits, costs, uncertainty, entry.get("trusted") is not False)
+
+
+def _numbers(entry: Object, name: str, path: Path) -> dict[str, float]:
+    found = as_object(entry.get(name), f"{path}: {name}")
+    known = {metric: number_in(found, metric, f"{path}: {name}") for metric in found}
+    return {metric: value for metric, value in known.items() if value is not None}

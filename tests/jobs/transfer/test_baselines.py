@@ -114,7 +114,7 @@ def test_the_better_one_on_held_out_images_is_shipped_whichever_it_is(copy: Path
         f"the baseline {NAME} is better than the searched network {searched[:8]} on held-out images, 70.00% to 60.00%"
     )
     assert (better in said.err) == wins and "it is the one to ship, if its file keeps the limits" in said.err
-    assert [row.key for row in final_table(copy)][0] == read(copy / "ship.json")["ships"] == first
+    assert next(row.key for row in final_table(copy)) == read(copy / "ship.json")["ships"] == first
     assert said.out.splitlines()[0].startswith(f"Trained network: {copy / 'transfer' / first}")
     told = run(capsys, "export", f"run={copy}", "export.calibration=16", "export.seconds=0.01")
     (line,) = [line for line in told.err.splitlines() if line.startswith("ship ")]
