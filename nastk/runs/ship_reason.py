@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from nastk.budget import LATENCY, MODEL_KB, over_limits
@@ -92,9 +93,9 @@ def _stands(one: Exported, shown_ms: Mapping[str, float]) -> str:
 
 
 def _apart(cost: float, limit: float, least: int) -> tuple[str, str]:
-    """Returns both numbers with as many places as show how far they are apart to a tenth of it, at least so many."""
+    """Returns both numbers with so many places at least that the limit is as it was given, and their distance told."""
     for places in range(least, 7):
         found = f"{cost:.{places}f}", f"{limit:.{places}f}"
-        if max(abs(float(found[0]) - cost), abs(float(found[1]) - limit)) <= 0.1 * abs(cost - limit):
+        if abs(float(found[0]) - cost) <= 0.1 * abs(cost - limit) and math.isclose(float(found[1]), limit):
             break
     return found

@@ -5,6 +5,7 @@ Among those that keep them the ranking on held-out images decides; where none do
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -46,7 +47,7 @@ class Exported:
     @property
     def over(self) -> float:
         """By what share it breaks its limits, their sum; 0 where it keeps all. What is not known breaks nothing."""
-        return sum(over_limits(self.limits, self.costs).values())
+        return math.fsum(over_limits(self.limits, self.costs).values())
 
     @property
     def late(self) -> bool:

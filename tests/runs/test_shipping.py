@@ -64,6 +64,7 @@ def test_what_keeps_every_limit_goes_first_and_then_the_ranking_decides() -> Non
     ("metric", "cost", "limit", "told"),
     [
         ("latency_ms", 0.1003, 0.1, "takes 0.1003 ms of at most 0.1000"),
+        ("latency_ms", 0.0488, 0.0397, "takes 0.0488 ms of at most 0.0397"),
         ("params", 412_345, 400_000, "has 412,345 parameters of at most 400,000"),
         ("macs", 2_100_000, 2_000_000, "has 2,100,000 multiply-accumulates of at most 2,000,000"),
         ("memory_mb", 1.6, 1.5, "needs 1.60 MB for activations of at most 1.50"),
