@@ -9,6 +9,7 @@ from nastk.checks import is_number
 
 PREFIX = "max_"
 LATENCY = "latency_ms"
+MODEL_KB = "model_kb"  # of the file to ship, in kilobytes of 1000 bytes
 WORDS = {"params": "parameters", "macs": "multiply-accumulates"}
 
 
@@ -35,6 +36,12 @@ def broken_limits(
         else:
             said.append(f"the network has {metric} {cost:.4g}, {PREFIX}{metric} is {limit:g}")
     return said
+
+
+def over_limits(limits: Mapping[str, float], costs: Mapping[str, float]) -> dict[str, float]:
+    """Returns by which share each limit is broken that is; what is not known breaks nothing."""
+    known = {name: costs[name] / limit - 1 for name, limit in limits.items() if name in costs}
+    return {name: share for name, share in known.items() if share > 0}
 
 
 def limits_in(fields: Any) -> dict[str, float]:

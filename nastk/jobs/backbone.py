@@ -26,7 +26,7 @@ from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 from nastk.networks.stored import WEIGHTS
 from nastk.runs.folder import existing_run, held, named_run
-from nastk.runs.ranking import read_ranks
+from nastk.runs.shipping import ship_places
 
 
 def run_backbone(config: DictConfig) -> Path:
@@ -71,8 +71,8 @@ def trained_folder(run: str, runs: str) -> Path:
     models = sorted(path.parent for path in folder.glob(f"transfer/*/{WEIGHTS}"))
     if not models:
         raise UserError(f"run={run!r}: has no trained network; python -m nastk.transfer run={folder}")
-    ranks = read_ranks(folder) if len(models) > 1 else {}
-    ranked = sorted((model for model in models if model.name in ranks), key=lambda model: ranks[model.name])
+    places = ship_places(folder) if len(models) > 1 else {}
+    ranked = sorted((model for model in models if model.name in places), key=lambda model: places[model.name])
     if len(models) > 1 and not ranked:
         raise UserError(f"run={run!r}: has {len(models)} trained networks, choose one: run={models[0]}")
     return (ranked or models)[0]

@@ -21,6 +21,7 @@ from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.jobs.bench_record import shown_entry, taken_over
 from nastk.jobs.parts import run_config
+from nastk.jobs.shipping import decided, decided_before
 from nastk.runs.bench import Bench, write_bench
 from nastk.runs.folder import held
 from nastk.runs.steps import timed_step
@@ -85,7 +86,26 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
             exports = sorted(path.parent for path in place.glob(f"export/[!.]*/{MANIFEST}"))
         if not exports:
             raise UserError(f"{place}: has no export; python -m nastk.export run={place}")
-        return _measured(config, place, exports, node)
+        found = _measured(config, place, exports, node)
+        if run is not None:
+            _decide(run, config, node)
+        return found
+
+
+def _decide(run: Path, config: DictConfig, node: DictConfig | None) -> None:
+    """Decides by the newest latencies which network ships, and says so where that, or why, is not what it was."""
+    before = decided_before(run)
+    node = node if node is not None else load_yaml(shipped("conf") / "target" / "cpu.yaml")
+    now = decided(run, build(node, "target", Target), float(config.bench.seconds))
+    if now is None or (before is not None and before.same(now)):
+        return
+    if now.why:
+        print(f"bench: {now.why}", file=sys.stderr)
+    elif before is not None:
+        print(
+            f"bench: {now.networks[0].key[:8]} ships now, first on held-out images and within its limits",
+            file=sys.stderr,
+        )
 
 
 def _measured(

@@ -17,6 +17,7 @@ from nastk.deploy.export.export import export_model
 from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.export.renewal import card_note
 from nastk.deploy.export.timings import timed_now
+from nastk.deploy.manifest import load_manifest
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.jobs.bench_record import refresh_bench
@@ -28,11 +29,13 @@ from nastk.jobs.network_budget import network_budget
 from nastk.jobs.parts import make_data, run_config
 from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images
 from nastk.jobs.qat_needed import settled
+from nastk.jobs.shipping import decided
 from nastk.jobs.teacher import tuning_teacher
 from nastk.networks.stored import WEIGHTS, own_size
 from nastk.runs.baselines import read_baseline, read_baselines
 from nastk.runs.folder import held
 from nastk.runs.ranking import Ranked, read_ranking, read_ranks, standing
+from nastk.runs.shipping import Shipping
 from nastk.runs.steps import timed_step
 from nastk.stats.steadiness import untrusted
 
@@ -64,7 +67,36 @@ def run_export(config: DictConfig) -> list[Path]:
         if as_backbone:
             return export_backbones(models, data, how)
         targets = export_targets(config, run)
-        return [_export(config, run, model, data, targets, how, qat) for model in models]
+        done = {model.name: _export(config, run, model, data, targets, how, qat) for model in models}
+        if run is None:
+            return _shipped(done, None)
+        return _shipped(done, decided(run, targets[0], how.seconds, config.get("max_model_kb")))
+
+
+def _shipped(done: Mapping[str, Path], shipping: Shipping | None) -> list[Path]:
+    """Says which network ships and of which file; returns the folders of the exports, that one's first.
+
+    Args:
+        done: folders of the exports by key, in the order of the ranking.
+        shipping: what was decided; None where nothing had to be.
+    """
+    order = [one.key for one in shipping.networks] if shipping is not None else []
+    keys = sorted(done, key=lambda key: order.index(key) if key in order else len(order))
+    for key in keys:
+        manifest = load_manifest(done[key], verify=False)
+        baseline = manifest.get("baseline")
+        of = (
+            f" of the baseline {baseline} ({key[:8]})"
+            if baseline
+            else f" of {key[:8]}"
+            if len(order) > 1 or "standing" in manifest
+            else ""
+        )
+        word = "ship" if not order or order[0] == key else "best file, not shipped:"
+        print(f"{word} {manifest['recommended']}{of}: {manifest['reason']}", file=sys.stderr)
+    if shipping is not None and shipping.why:
+        print(f"ship: {shipping.why}", file=sys.stderr)
+    return [done[key] for key in keys]
 
 
 def _export(
@@ -87,7 +119,7 @@ def _export(
     budget, begin = network_budget(model, run), timed_now()["at"]
     ranking = read_ranking(run) if run is not None and read_baselines(run) else []
     manifest = export_model(model, out, data, how, targets, tuned, held_out, budget, _standing(model, ranking))
-    _tell(model.name, manifest, first=not ranking or ranking[0].key == model.name)
+    _tell(model.name, manifest)
     for line in kept_timings(manifest, begin):
         print(f"export {model.name[:8]}: {line}", file=sys.stderr)
     own = [target.name for target in targets if target.quantizer]
@@ -144,9 +176,8 @@ def _data(config: DictConfig, run: Path | None) -> Any:
     return make_data(config)
 
 
-def _tell(key: str, manifest: dict[str, Any], first: bool) -> None:
-    """Says what was found of the files, and which to ship: of networks ranked beside baselines, of the first alone."""
-    baseline = manifest.get("baseline")
+def _tell(key: str, manifest: dict[str, Any]) -> None:
+    """Says what was found of the files of a network, and what to beware of."""
     for name, target in manifest["targets"].items():
         for precision, entry in target["precisions"].items():
             print(f"export {key[:8]}: {name} {precision} {_found(entry)}", file=sys.stderr)
@@ -156,9 +187,6 @@ def _tell(key: str, manifest: dict[str, Any], first: bool) -> None:
             print(f"note: {missing}", file=sys.stderr)
     for warning in manifest["warnings"]:
         print(f"warning: {warning}", file=sys.stderr)
-    of = f" of the baseline {baseline} ({key[:8]})" if baseline else f" of {key[:8]}" if "standing" in manifest else ""
-    word = "ship" if first else "best file, not shipped:"
-    print(f"{word} {manifest['recommended']}{of}: {manifest['reason']}", file=sys.stderr)
 
 
 def kept_timings(manifest: Mapping[str, Any], begin: str) -> list[str]:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from nastk.deploy.manifest import MANIFEST
 from nastk.errors import UserError, nearest
-from nastk.runs.ranking import read_ranks
+from nastk.runs.shipping import ship_places
 
 
 def find_export(model: str | None, run: str | None, runs: str) -> Path:
     """Returns the folder of an export.
 
     Args:
-        model: that folder, or the folder of a run that has one export only, or has ranked them: then the first.
+        model: that folder, or the folder of a run that has one export only, or has ranked them: then the one to ship.
         run: the name of such a run below `runs`, or its path.
         runs: where run folders lie.
 
@@ -48,9 +48,9 @@ def find_export(model: str | None, run: str | None, runs: str) -> Path:
 
 
 def _first_ranked(place: Path, exports: list[Path]) -> Path | None:
-    """Returns the export of the network that a run's ranking has first, None where there is no ranking or export."""
-    ranks = read_ranks(place) if len(exports) > 1 else {}
-    best = min(ranks, key=lambda key: ranks[key], default=None)
+    """Returns the export of the network of a run that ships, None where there is no ranking or no export of it."""
+    places = ship_places(place) if len(exports) > 1 else {}
+    best = min(places, key=lambda key: places[key], default=None)
     return next((export for export in exports if export.name == best), None)
 
 

@@ -135,6 +135,7 @@ def shipped_lines(rows: Sequence[FinalRow], max_kb: float | None) -> list[str]:
     lines = [f"Ship: {first.file or first.key}", f"  {named(first)}: {measured(first, first.recommended)}"]
     if other is not None:
         lines.append(f"  {named(other)}, best of its kind: {measured(other, other.recommended)}")
+    lines += [f"  {first.why}"] * bool(first.why)
     return [*lines, *_weighed(rows, max_kb)]
 
 

@@ -49,6 +49,7 @@ def answer(run: Run, config: Mapping[str, Any], rows: Sequence[FinalRow]) -> str
     return card(
         "Result",
         _ship(run, best),
+        *(warning(f"{best.why[0].upper()}{best.why[1:]}.") for _ in range(bool(best.why))),
         *(warning(f"Over its budget: {line}.") for line in best.broken),
         facts(tiles),
         versus(rows, allowed.get(LATENCY)),

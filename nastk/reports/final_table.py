@@ -16,8 +16,8 @@ from nastk.reports.shipped import Shipped, read_shipped
 from nastk.reports.transferred import Size, read_size
 from nastk.runs.candidate import Candidate
 from nastk.runs.contents import Run, read_run
-from nastk.runs.ranking import read_ranks
 from nastk.runs.schema import Object
+from nastk.runs.shipping import read_shipping, ship_places
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class FinalRow:
         seconds: that its training took.
         score: of the untrained network, where the search trained none.
         test_images: that its accuracies were counted on.
+        why: in a line why it ships, of the first row, where held-out images alone would not say so; else "".
     """
 
     key: str
@@ -67,12 +68,14 @@ class FinalRow:
     seconds: float | None = None
     score: float | None = None
     test_images: int | None = None
+    why: str = ""
 
 
 def final_table(run: Path | Run) -> list[FinalRow]:
     """Returns the networks that were transferred or exported, the chosen one first; where none was, the chosen one.
 
-    Where several were transferred and ranked, baselines among them, that is their order.
+    Where several were transferred and ranked, baselines among them, they stand as they would ship: see
+    `nastk.runs.shipping`.
 
     Raises:
         UserError: a file of the run folder is malformed.
@@ -84,13 +87,21 @@ def final_table(run: Path | Run) -> list[FinalRow]:
     rows = [_made(run, key, known.get(run.narrowed.get(key, key))) for key in {**run.transfers, **run.exports}]
     if not rows and run.best is not None:
         rows = [_searched(run.best)]
-    ranks = read_ranks(run.folder)
+    places = ship_places(run.folder)
 
     def order(row: FinalRow) -> tuple[float, bool, float, str]:
         chosen = run.narrowed.get(row.key, row.key) == first
-        return ranks.get(row.key, math.inf), not chosen, -row.accuracy.get("fp32", 0.0), row.key
+        return places.get(row.key, math.inf), not chosen, -row.accuracy.get("fp32", 0.0), row.key
 
-    return sorted(rows, key=order)
+    return _with_reason(run.folder, sorted(rows, key=order))
+
+
+def _with_reason(folder: Path, rows: list[FinalRow]) -> list[FinalRow]:
+    """Returns the rows, the first with why it ships where that was decided of it."""
+    shipping = read_shipping(folder) if rows else None
+    if shipping is None or shipping.networks[0].key != rows[0].key:
+        return rows
+    return [replace(rows[0], why=shipping.why), *rows[1:]]
 
 
 def _searched(best: Candidate) -> FinalRow:

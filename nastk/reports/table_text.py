@@ -119,7 +119,9 @@ def table_notes(rows: Sequence[FinalRow]) -> list[str]:
 
 
 def _won(rows: Sequence[FinalRow]) -> list[str]:
-    """Returns that a baseline is shipped, and by how much it is better than what was searched, where it is so."""
+    """Returns why the first ships where limits decided; that it is a baseline, and by how much better, where so."""
+    if rows and rows[0].why:
+        return [f"{rows[0].why[0].upper()}{rows[0].why[1:]}."]
     if not rows or not rows[0].baseline:
         return []
     rival = next((row for row in rows if not row.baseline), None)

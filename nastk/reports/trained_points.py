@@ -9,6 +9,7 @@ from nastk.outside import number_in
 from nastk.reports.figures import LIGHT, Chart
 from nastk.runs.contents import Run
 from nastk.runs.ranking import Ranked, read_ranking
+from nastk.runs.shipping import ship_places
 
 SEARCHED = "s"
 BASELINES = ("^", "D", "v", "P", "X", ">")  # one after the other, so that colour alone tells nothing
@@ -50,6 +51,7 @@ def trained_points(run: Run, cost: str) -> list[TrainedPoint]:
     if not run.baselines:
         return []
     known = [(entry, _cost(run, entry, cost)) for entry in read_ranking(run.folder)]
+    places = ship_places(run.folder)
     return [
         TrainedPoint(
             entry.baseline or entry.key[:8],
@@ -57,9 +59,9 @@ def trained_points(run: Run, cost: str) -> list[TrainedPoint]:
             value,
             entry.validation_accuracy,
             entry.key,
-            place == 0,
+            places.get(entry.key) == 1,
         )
-        for place, (entry, value) in enumerate(known)
+        for entry, value in known
         if value is not None
     ]
 

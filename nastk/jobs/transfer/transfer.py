@@ -15,6 +15,7 @@ from nastk.data.sources.unlabelled import unlabelled_images
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.jobs.parts import make_logger, run_config
+from nastk.jobs.shipping import decided
 from nastk.jobs.teacher import teacher_lines
 from nastk.jobs.transfer.baselines import Baseline, baseline_limits, baseline_sizing, begun_with, distinct
 from nastk.jobs.transfer.candidates import transfer_candidates
@@ -183,7 +184,9 @@ def _rank(
     print(f"Ranked by accuracy on held-out training images:\n{ranking_table(order)}", file=sys.stderr)
     said = standing(order, order[0].key)
     if said:
-        print(f"transfer: {said}: it is the one to ship", file=sys.stderr)
+        if_kept = ", if its file keeps the limits" if plan.sizing.limits else ""
+        print(f"transfer: {said}: it is the one to ship{if_kept}", file=sys.stderr)
+    decided(folder)
     return [folder / entry.folder for entry in order]
 
 

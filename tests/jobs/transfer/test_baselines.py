@@ -29,28 +29,17 @@ from nastk.reports import final_table, format_table
 from nastk.reports.table_text import table_notes
 from nastk.runs.baselines import BaselineRecord, write_baseline
 from nastk.runs.contents import read_run
-from tests.commands import call, run
+from tests.commands import run
+from tests.jobs.transfer.conftest import NAME, RECIPE, SEARCH, TOO_LARGE
 
 Capture = pytest.CaptureFixture[str]
-
-SEARCH = (
-    *("+space=nasbench201", "trials=2", "evaluator.epochs=1", "data.subset=300", "controller=random"),
-    *("evaluator.network.filters=4", "evaluator.threads=1", "target.seconds=0.05", "objective.max_params=40000"),
-)
-RECIPE = ("training.epochs=1", "training.threads=1")
-QUICK = ("export.calibration=16", "export.seconds=0.01", "bench.seconds=0.05")
-NAME, TOO_LARGE = "mobilenet_v2", "vgg16"
 
 USUAL = targets.Target.baselines
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a pipeline run with one baseline that fits and one that does not."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    words = [f"run={folder}", *SEARCH, *RECIPE, *QUICK, f"baselines=[{NAME},{TOO_LARGE}]"]
-    call("pipeline", *words)
-    return folder
+@pytest.fixture
+def whole(with_baseline: Path) -> Path:
+    return with_baseline
 
 
 @pytest.fixture
@@ -124,7 +113,8 @@ def test_the_better_one_on_held_out_images_is_shipped_whichever_it_is(copy: Path
     better = (
         f"the baseline {NAME} is better than the searched network {searched[:8]} on held-out images, 70.00% to 60.00%"
     )
-    assert (better in said.err) == wins
+    assert (better in said.err) == wins and "it is the one to ship, if its file keeps the limits" in said.err
+    assert next(row.key for row in final_table(copy)) == read(copy / "ship.json")["ships"] == first
     assert said.out.splitlines()[0].startswith(f"Trained network: {copy / 'transfer' / first}")
     told = run(capsys, "export", f"run={copy}", "export.calibration=16", "export.seconds=0.01")
     (line,) = [line for line in told.err.splitlines() if line.startswith("ship ")]

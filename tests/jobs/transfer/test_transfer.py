@@ -76,9 +76,12 @@ def test_the_final_table_and_the_exports_come_in_the_order_of_the_ranking(
     assert [row.key for row in final_table(whole)] == order
     assert {(row.size.numbers["cells"], row.size.limits["params"]) for row in final_table(whole)} == {(1, 30_000)}
     reversed_order = order[::-1]
-    networks = [{"key": key, "rank": rank} for rank, key in enumerate(reversed_order, start=1)]
+    networks = [{**entry, "rank": rank} for rank, entry in enumerate(ranking(whole)[::-1], start=1)]
     change(copy / "transfer" / "ranking.json", networks=networks)
-    said = run(capsys, "export", f"run={copy}").err
+    done = run(capsys, "export", f"run={copy}")
+    assert done.code == 0 and [line[:5] for line in done.err.splitlines() if line.startswith("ship ")] == ["ship "]
+    assert [row.key for row in final_table(copy)] == reversed_order
+    said = done.err
     assert [said.index(f"export {key[:8]}") for key in reversed_order] == sorted(
         said.index(f"export {key[:8]}") for key in order
     )

@@ -1,0 +1,184 @@
+"""Which network of a run ships: decided here alone, whenever what it hangs on has changed, and kept in ship.json."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nastk.budget import LATENCY, MODEL_KB, over_limits
+from nastk.cli.wish_words import KILOBYTE
+from nastk.deploy.export.conclusions import recorded_budget
+from nastk.deploy.export.timings import timed_now
+from nastk.deploy.manifest import MANIFEST
+from nastk.deploy.targets import Target
+from nastk.errors import UserError
+from nastk.jobs.bench_record import refresh_bench, taken_over
+from nastk.jobs.network_budget import network_budget
+from nastk.jobs.transfer.clock import DOUBT, margin_of
+from nastk.objective import STEADY
+from nastk.reports.shipped import ShippedFile, read_shipped
+from nastk.runs.ranking import Ranked, read_ranking
+from nastk.runs.schema import Object, read_object
+from nastk.runs.ship_reason import ship_reason
+from nastk.runs.shipping import (
+    Exported,
+    Shipping,
+    forget_shipping,
+    read_shipping,
+    shipping_order,
+    standing_by,
+    write_shipping,
+)
+
+
+def decided(
+    run: Path, target: Target | None = None, seconds: float = 1.0, max_kb: float | None = None
+) -> Shipping | None:
+    """Decides which exported network of a run ships, and writes that down.
+
+    A network that a latency over its limit would cost its place is timed once more, in turn with the one that would
+    take it; the quicker of the two counts. What was decided before stands until a latency clearly says otherwise.
+
+    Args:
+        run: its folder.
+        target: that its files were timed on; None to time nothing again.
+        seconds: of timing a file.
+        max_kb: kilobytes that the file may have; None for what was said before.
+
+    Returns:
+        What was decided; None where no ranked network is exported.
+
+    Raises:
+        UserError: the ranking is damaged, a file cannot be written or timed.
+    """
+    ranking, before = read_ranking(run), decided_before(run)
+    if max_kb is None and before is not None:
+        max_kb = before.max_kb
+    networks, manifests = _exported(run, ranking, before, max_kb)
+    if not networks:
+        forget_shipping(run)
+        return None
+    again = _in_question(shipping_order(networks, ranking), ranking, before)
+    if again and target is not None and _timed_again(run, again, manifests, target, seconds):
+        networks, manifests = _exported(run, ranking, before, max_kb)
+    order = shipping_order(networks, ranking)
+    files = {key: _file(run, key, manifest) for key, manifest in manifests.items()}
+    shown = {key: file.p50_ms for key, file in files.items() if file is not None and file.p50_ms is not None}
+    shipping = Shipping(order, ship_reason(order, ranking, shown), max_kb)
+    if shipping != before:
+        write_shipping(run, shipping)
+    return shipping
+
+
+def decided_before(run: Path) -> Shipping | None:
+    """Returns what was decided before; what is damaged is decided anew."""
+    try:
+        return read_shipping(run)
+    except UserError:
+        return None
+
+
+def _exported(
+    run: Path, ranking: Sequence[Ranked], before: Shipping | None, max_kb: float | None
+) -> tuple[list[Exported], dict[str, Object]]:
+    """Returns the networks of a ranking that have files, with the manifest of each by key."""
+    known = {one.key: one for one in before.networks} if before is not None else {}
+    networks, manifests = [], {}
+    for entry in ranking:
+        folder = run / "export" / entry.key
+        try:
+            manifest = read_object(folder / MANIFEST) if (folder / MANIFEST).is_file() else None
+            one = None if manifest is None else _network(run, entry, manifest, max_kb)
+        except UserError as error:
+            print(f"note: {error}; it was not counted among what may ship", file=sys.stderr)
+            continue
+        if one is not None and manifest is not None:
+            networks.append(standing_by(one, known.get(entry.key)))
+            manifests[entry.key] = manifest
+    return networks, manifests
+
+
+def _network(run: Path, entry: Ranked, manifest: Object, max_kb: float | None) -> Exported | None:
+    """Returns what a manifest says of the file to ship; None where it recommends none."""
+    file, key = _file(run, entry.key, manifest), entry.key
+    if file is None:
+        return None
+    shipped = read_shipped(manifest, run / "export" / key)
+    budget = recorded_budget(manifest) or network_budget(run / "transfer" / key, run)
+    costs = {
+        "params": shipped.params if shipped.params is not None else float(entry.params),
+        "macs": shipped.macs,
+        "memory_mb": budget.memory_mb,
+        LATENCY: file.p50_ms,
+        MODEL_KB: None if file.size_bytes is None else file.size_bytes / KILOBYTE,
+    }
+    entries = manifest.get("files")
+    facts = entries.get(file.file) if isinstance(entries, Mapping) else None
+    return Exported(
+        key,
+        file.file,
+        str(facts.get("sha256", "")) if isinstance(facts, Mapping) else "",
+        {**budget.limits, **({} if max_kb is None else {MODEL_KB: max_kb})},
+        {name: cost for name, cost in costs.items() if cost is not None},
+        max(margin_of({STEADY: float(not file.doubt)}), file.spread or 0.0),
+        not file.doubt,
+    )
+
+
+def _file(run: Path, key: str, manifest: Object) -> ShippedFile | None:
+    shipped = read_shipped(manifest, run / "export" / key)
+    return next((file for file in shipped.files if file.precision == shipped.recommended), None)
+
+
+def _in_question(order: Sequence[Exported], ranking: Sequence[Ranked], before: Shipping | None) -> list[Exported]:
+    """Returns the networks to time again, the one that would ship last; none where nothing hangs on a latency.
+
+    In question is what breaks the limit on the latency alone, was not found to break it before, and would ship if it
+    did not: it is ranked before the one that ships, or that one breaks a limit itself.
+    """
+    places = {entry.key: place for place, entry in enumerate(ranking)}
+    earlier = before.networks if before is not None else ()
+    found_late = {(one.key, one.sha256, one.limits[LATENCY]) for one in earlier if one.late}
+    ships = order[0]
+    doubtful = [
+        one
+        for one in order
+        if one.late
+        and list(over_limits(one.limits, one.costs)) == [LATENCY]
+        and one.costs[LATENCY] < DOUBT * one.limits[LATENCY]
+        and (one.key, one.sha256, one.limits[LATENCY]) not in found_late
+        and (ships.over or places[one.key] < places[ships.key])
+    ]
+    others = [one for one in doubtful if one is not ships]
+    return [*others, ships] if others or (doubtful and len(order) > 1) else []
+
+
+def _timed_again(
+    run: Path, again: Sequence[Exported], manifests: Mapping[str, Object], target: Target, seconds: float
+) -> bool:
+    """Times the files of networks in turn and keeps what is quicker than before; returns whether anything was timed.
+
+    A machine that was busy for a moment makes a network slow, nothing makes it fast.
+    """
+    mine = [one for one in again if manifests[one.key].get("target") == target.name]
+    if again[0] not in mine or target.cannot_run() is not None or target.cannot_time() is not None:
+        return False
+    paths = [run / "export" / one.key / file for one in mine for file in target.files.values()]
+    at = timed_now(target.measured_on())
+    latencies = dict(zip(paths, target.measure(paths, seconds=seconds), strict=True))
+    for one in mine:
+        folder = run / "export" / one.key
+        now = latencies[folder / one.file].p50_ms
+        before, limit = one.costs.get(LATENCY), one.limits.get(LATENCY)
+        if before is None or limit is None:
+            continue
+        print(
+            f"ship: {one.key[:8]}: {one.file} took {before:.4g} ms of at most {limit:g}, timed again in turn with "
+            f"{len(mine) - 1} other{'s' * (len(mine) != 2)} {now:.4g} ms; the quicker counts",
+            file=sys.stderr,
+        )
+        if now < before:
+            own = {path: latency for path, latency in latencies.items() if path.parent == folder}
+            refresh_bench(run, folder, taken_over(folder, dict(manifests[one.key]), target.name, own, at))
+    return True
