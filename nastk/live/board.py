@@ -69,6 +69,11 @@ class Search:
         """How many candidates were trained, those that a pruner stopped among them."""
         return sum(self.states[state] for state in TRAINED)
 
+    @property
+    def done(self) -> int:
+        """How many trials have ended, whatever came of them."""
+        return self.states.total()
+
     def per_hour(self, now: float) -> float | None:
         """Returns how many candidates an hour this sitting has trained, None before the first."""
         done = self.trained - self.before

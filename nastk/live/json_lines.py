@@ -109,6 +109,7 @@ class JsonLines:
         best = search.best and {"number": search.best.number, "key": search.best.key, "metrics": search.best.metrics}
         return {
             "so_far": {
+                "done": search.done,
                 "trained": search.trained,
                 "trials": search.trials,
                 **{state: search.states[state] for state in OTHERS},

@@ -56,10 +56,10 @@ def _search(search: Search, now: float, width: int) -> Iterator[tuple[str, Rende
     rest = ", ".join(pace(search.per_hour(now), search.seconds_left(now)))
     done = f"{search.trained}/{search.trials} trained"
     yield "trained", _bar(search.trained, search.trials, ", ".join(filter(None, [done, rest])), width)
-    others = Text()
+    trials = Text(f"{search.done} done   ")
     for state in OTHERS:
-        others.append(f"{search.states[state]} {state}   ", "" if search.states[state] else "dim")
-    yield "others", others
+        trials.append(f"{search.states[state]} {state}   ", "" if search.states[state] else "dim")
+    yield "trials", trials
     if search.best is None:
         yield "best", Text("no result yet", "dim")
     else:
@@ -73,7 +73,8 @@ def _bar(done: int, total: int, told: str, width: int) -> RenderableType:
     room = max(width - len(told) - 2, 6)
     row.add_column(width=room)
     row.add_column(no_wrap=True)
-    row.add_row(ProgressBar(total=max(total, 1), completed=done, width=room), Text(told))
+    bar = ProgressBar(max(total, 1), done, width=room, complete_style="cyan", finished_style="green")
+    row.add_row(bar, Text(told))
     return row
 
 

@@ -46,7 +46,7 @@ def test_an_event_is_an_object_with_what_the_search_has_come_to() -> None:
         **{"number": 1, "state": "complete", "metrics": {"accuracy": 0.75, "loss": None}},
     }
     assert ended["so_far"] == {
-        **{"trained": 2, "trials": 4, "duplicate": 0, "rejected": 0, "failed": 0, "per_hour": 100.0},
+        **{"done": 2, "trained": 2, "trials": 4, "duplicate": 0, "rejected": 0, "failed": 0, "per_hour": 100.0},
         "seconds_left": 72.0,
         "best": {"number": 1, "key": "l", "metrics": {"accuracy": 0.75, "loss": None}},
     }

@@ -60,7 +60,7 @@ def test_a_search_is_told_in_five_lines_that_fit(width: int) -> None:
         return
     assert lines[0].startswith("nastk search  1/5") and lines[0].endswith("running for 36 s")
     assert lines[1].endswith("1/64 trained, 100 an hour, about 38 min left")
-    assert lines[2].split() == ["others", "1", "duplicate", "1", "rejected", "1", "failed"]
+    assert lines[2].split() == ["trials", "4", "done", "1", "duplicate", "1", "rejected", "1", "failed"]
     assert lines[3] == "best      0.9321 at 1.84 ms, 212,345 parameters  trial 0 (3f2a9c1b)"
     assert lines[4] == "now       training trial 4 for 6 s"
 
