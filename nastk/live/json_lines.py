@@ -42,6 +42,7 @@ class JsonLines:
         stream: that lines go to.
         clock: in seconds.
         now: the time of day.
+        silent: seconds that there was no line for when it began.
     """
 
     def __init__(
@@ -50,10 +51,11 @@ class JsonLines:
         stream: TextIO,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        silent: float = 0.0,
     ) -> None:
         self._board, self._stream, self._clock, self._now = board, stream, clock, now
         self._lock = threading.RLock()
-        self._last = clock()
+        self._last = clock() - silent
         self._counted: dict[str, float] = {}
 
     @contextmanager

@@ -25,12 +25,15 @@ class Lines:
         board: takes in what is heard.
         stream: that lines go to.
         clock: in seconds.
+        silent: seconds that there was no line for when it began.
     """
 
-    def __init__(self, board: Board, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, board: Board, stream: TextIO, clock: Callable[[], float] = time.monotonic, silent: float = 0.0
+    ) -> None:
         self._board, self._stream, self._clock = board, stream, clock
         self._lock = threading.RLock()
-        self._last = clock()
+        self._last = clock() - silent
 
     @contextmanager
     def shown(self, alive: bool = True) -> Iterator[None]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 AUTO, LINES, JSON = "auto", "lines", "json"
 KINDS = (AUTO, LINES, JSON)
+LOADING = 10.0  # seconds that a busy machine may take to come so far, without a word
 
 
 @contextmanager
@@ -36,7 +37,9 @@ def shown(step: str, log: Any = AUTO, alone: bool = True) -> Iterator[None]:
     """
     kind = check_name("log", log, KINDS)
     board, stream = Board(step, time.monotonic()), sys.stderr
-    show = JsonLines(board, stream) if kind == JSON else _to_people(board, stream, kind == AUTO and alone)
+    show = (
+        JsonLines(board, stream, silent=LOADING) if kind == JSON else _to_people(board, stream, kind == AUTO and alone)
+    )
     with show.shown(), heard(show.hear):
         yield
 
@@ -58,7 +61,7 @@ def can_view(stream: TextIO) -> bool:
 
 def _to_people(board: Board, stream: TextIO, view: bool) -> Lines | Terminal:
     if not view or not can_view(stream):
-        return Lines(board, stream)
+        return Lines(board, stream, silent=LOADING)
     from nastk.live.terminal import Terminal  # rich takes a tenth of a second to load
 
     return Terminal(board, getattr(stream, "unchanged", stream))

@@ -58,6 +58,14 @@ def test_a_quick_training_says_little_and_a_long_one_tells_its_epochs() -> None:
     assert said[-1] == "transfer 3f2a9c1b epoch 100 of 100: loss 1.000"
 
 
+def test_a_silence_before_it_began_counts() -> None:
+    clock, stream = Clock(), io.StringIO()
+    lines = Lines(Board("search", 0.0), stream, clock, silent=15.0)
+    assert lines.beat() == QUIET - 15
+    clock.now = QUIET - 15
+    assert lines.beat() == QUIET and stream.getvalue() == "search: running for 5 s\n"
+
+
 def test_silence_is_broken_by_a_sign_of_life_and_only_silence() -> None:
     lines, stream, clock = made()
     lines.hear(WorkBegan("calibrating int8 on 256 images"))
