@@ -14,10 +14,24 @@ if TYPE_CHECKING:
     from nastk.api.loaded import Loaded, Prediction, Predictions, load
     from nastk.api.run import Run
     from nastk.errors import UserError
-    from nastk.events import EpochEnded, Event, Said, TrialEnded
+    from nastk.events import (
+        Counted,
+        EpochEnded,
+        Event,
+        Said,
+        SearchBegan,
+        StepBegan,
+        TrainingBegan,
+        TrialBegan,
+        TrialEnded,
+        TrialEpoch,
+        WorkBegan,
+        WorkEnded,
+    )
     from nastk.genotype import Genotype
 
 __all__ = [
+    "Counted",
     "EpochEnded",
     "Event",
     "Genotype",
@@ -26,8 +40,15 @@ __all__ = [
     "Predictions",
     "Run",
     "Said",
+    "SearchBegan",
+    "StepBegan",
+    "TrainingBegan",
+    "TrialBegan",
     "TrialEnded",
+    "TrialEpoch",
     "UserError",
+    "WorkBegan",
+    "WorkEnded",
     "__version__",
     "load",
 ]
@@ -43,6 +64,14 @@ _HOMES = {
     "Said": "nastk.events",
     "TrialEnded": "nastk.events",
     "UserError": "nastk.errors",
+    "Counted": "nastk.events",
+    "SearchBegan": "nastk.events",
+    "StepBegan": "nastk.events",
+    "TrainingBegan": "nastk.events",
+    "TrialBegan": "nastk.events",
+    "TrialEpoch": "nastk.events",
+    "WorkBegan": "nastk.events",
+    "WorkEnded": "nastk.events",
     "load": "nastk.api.loaded",
 }
 

@@ -82,12 +82,13 @@ class Visible:
     def __init__(self, stream: TextIO, forgiving: bool = False) -> None:
         self._stream = stream
         self._forgiving = forgiving
+        self._spelled: Callable[[str], str] = visible
         self._lost: OSError | None = None
 
     def write(self, text: str) -> int:
         bar = BAR.match(text)
         begin = bar.group() if bar is not None else ""
-        self._try(lambda: self._stream.write(begin + visible(text[len(begin) :])))
+        self._try(lambda: self._stream.write(begin + self._spelled(text[len(begin) :])))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -96,6 +97,13 @@ class Visible:
 
     def flush(self) -> None:
         self._try(self._stream.flush)
+
+    @property
+    def unchanged(self) -> Visible:
+        """The same stream for what nastk draws itself: control characters go through it as they are."""
+        other = Visible(self._stream, self._forgiving)
+        other._spelled = str
+        return other
 
     def ended(self) -> OSError | None:
         """Flushes for the last time; returns why something could not be written, None where all was."""

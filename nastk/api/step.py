@@ -23,6 +23,7 @@ from nastk.cli.passwords import refuse_passwords
 from nastk.config.build import register_spaces
 from nastk.console import Visible, visible
 from nastk.events import Event, Listener, Said, heard, tell
+from nastk.live.shown import AUTO, shown, shown_quietly
 
 Result = TypeVar("Result")
 
@@ -47,12 +48,13 @@ def run_step(
         UserError: as the command, which prints it; nothing ends the process.
     """
     taken: list[str] = []
-    with heard(_outside(progress)), _silent(show), one_kind_of_mistake(entry, lambda: taken):
+    outside = _outside(progress)
+    with _silent(show), heard(progress if show else outside), one_kind_of_mistake(entry, lambda: taken):
         given = list(words())
         refuse_passwords(given)
         register_spaces()
         taken += hydra_words(given, entry)
-        with _composed(entry, taken) as config:
+        with _composed(entry, taken) as config, (shown if show else shown_quietly)(entry, config.get("log", AUTO)):
             return job(config)
 
 

@@ -20,15 +20,16 @@ from omegaconf.errors import OmegaConfBaseException
 from nastk.cli.foreign_config import check_command_line
 from nastk.cli.help import help_text
 from nastk.cli.hydra_entry import entry_of
-from nastk.cli.interrupts import command_to_go_on, command_words, goes_on_with, stoppable
+from nastk.cli.interrupts import WHOLE, command_to_go_on, command_words, goes_on_with, stoppable
 from nastk.cli.mistakes import told_in_one_line
 from nastk.cli.passwords import refuse_passwords
 from nastk.cli.run_words import words_for_run
-from nastk.cli.sweeps import Sweep, begun_sweep, end_sweep, run_swept
+from nastk.cli.sweeps import Sweep, begun_sweep, end_sweep, run_swept, sweeping
 from nastk.config.build import register_spaces
 from nastk.config.trust import SETTING, VARIABLE, keep_trust, trust
 from nastk.console import accept_every_letter, console
 from nastk.errors import UserError
+from nastk.live.shown import AUTO, shown
 from nastk.runs.folder import held
 
 LIBRARIES = ("pytorch_lightning", "lightning.pytorch", "lightning", "optuna", "onnxruntime", "torch")
@@ -73,6 +74,7 @@ def _launch(config_name: str, job: Callable[[DictConfig], None], given: list[str
     register_spaces()
     words = hydra_words(list(meant), config_name)
     sys.argv[1:] = [word for word in words if not word.startswith(f"{SETTING}=")]
+    seen = _seen(config_name, job)
     mistakes: list[UserError | OSError | OmegaConfBaseException] = []
 
     @functools.wraps(job)
@@ -82,10 +84,10 @@ def _launch(config_name: str, job: Callable[[DictConfig], None], given: list[str
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             silence_libraries()  # it may be another process
             accept_every_letter()
-            run_swept(job, config)
+            run_swept(seen, config)
             return
         try:
-            job(config)
+            seen(config)
         except (UserError, OSError, OmegaConfBaseException) as error:
             mistakes.append(error)
 
@@ -98,6 +100,18 @@ def _launch(config_name: str, job: Callable[[DictConfig], None], given: list[str
         _run(entry, sweep, config_name)
         if mistakes:
             raise mistakes[0]
+
+
+def _seen(config_name: str, job: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
+    """Returns the job, shown while it runs as its setting `log` says; several that run at once get lines, no views."""
+
+    @functools.wraps(job)
+    def run(config: DictConfig) -> None:
+        alone = not sweeping() or HydraConfig.get().runtime.choices.get("hydra/launcher") == "basic"
+        with shown("plan" if config_name == WHOLE else config_name, config.get("log", AUTO), alone):
+            job(config)
+
+    return run
 
 
 def hydra_words(given: list[str], config_name: str) -> list[str]:

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from nastk.console import visible
 from nastk.data.decode import CorruptImage
 from nastk.data.images import Images, ImageSet
 from nastk.errors import UserError
 from nastk.processor import usable_cores
+from nastk.progress import Count
 
 LOAD_BATCH = 64
 # Fewer are decoded before workers would have started.
@@ -145,11 +145,11 @@ class StoredImages:
         if np.prod(shape, dtype=np.float64) > self.memory_gb * 1e9:
             return self
         x, y, done = torch.empty(shape, dtype=torch.uint8), torch.empty_like(self.y), 0
-        with tqdm(total=len(self), desc="decoding", unit="image", delay=3, disable=None, leave=False) as bar:
+        with Count("decoding", len(self), "image") as count:
             for pixels, labels in self.batches(LOAD_BATCH):
                 stop = done + len(labels)
                 x[done:stop], y[done:stop], done = pixels, labels, stop
-                bar.update(stop - bar.n)
+                count.to(stop)
         lost = set(self.y.tolist()) - set(y[:done].tolist())
         if lost:
             example = self.reader.where(int(self.rows[self.y == min(lost)][0]))

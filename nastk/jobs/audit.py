@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
-from tqdm import tqdm
 
 from nastk.config.build import settings
 from nastk.errors import UserError
@@ -23,6 +22,7 @@ from nastk.jobs.data_record import record_data
 from nastk.jobs.parts import make_evaluator, run_config, shares_weights
 from nastk.jobs.ranked_by import only_scores, trained_instead
 from nastk.objective import quality
+from nastk.progress import Count, doing
 from nastk.runs.audit import (
     AUDIT,
     FEWEST,
@@ -151,17 +151,17 @@ def _train(
     if audit.done:
         print(f"{folder}: going on after {audit.done} trainings", file=sys.stderr)
     total = (wanted.seeds + wanted.noise) * len(audit.cells)
-    with tqdm(total=total, initial=audit.done, desc="audit", unit="training", disable=None) as bar:
+    with Count("audit", total, "training", audit.done) as count:
         for setting in _settings(wanted, searched):
             for index, cell in enumerate(audit.cells):
                 if len(cell.trainings(setting.kind)) > setting.repeat or cell.key in audit.failed:
                     continue
-                training = _one_training(setting, genotypes[cell.key], bar)
+                with doing(f"training {cell.key[:8]} {'longer' if setting.kind == 'longer' else 'again'}"):
+                    training = _one_training(setting, genotypes[cell.key], count)
                 cells = (*audit.cells[:index], cell.after(setting.kind, training), *audit.cells[index + 1 :])
                 audit = dataclasses.replace(audit, cells=cells)
                 write_audit(folder, audit)
-                bar.update()
-                _show(bar, cell, setting, training, audit)
+                _show(count, cell, setting, training, audit)
     audit = concluded(audit)
     write_audit(folder, audit)
     return audit
@@ -191,9 +191,10 @@ def _evaluator(searched: DictConfig, changes: dict[str, Any], repeat: int) -> Ev
     return make_evaluator(changed)
 
 
-def _one_training(setting: Setting, genotype: Genotype, bar: tqdm) -> Training:
+def _one_training(setting: Setting, genotype: Genotype, count: Count) -> Training:
     def report(epoch: int, accuracy: float) -> None:
-        bar.set_postfix_str(f"epoch {epoch}, accuracy {accuracy:.4f}")
+        count.note(f"epoch {epoch}, accuracy {accuracy:.4f}")
+        count.add(0)
 
     start = time.monotonic()
     accuracy, reason = None, ""
@@ -204,14 +205,14 @@ def _one_training(setting: Setting, genotype: Genotype, bar: tqdm) -> Training:
     return Training(accuracy, round(time.monotonic() - start, 3), reason)
 
 
-def _show(bar: tqdm, cell: AuditedCell, setting: Setting, training: Training, audit: Audit) -> None:
+def _show(count: Count, cell: AuditedCell, setting: Setting, training: Training, audit: Audit) -> None:
     results = [(other.worth, other.mean(setting.kind)) for other in audit.cells]
     known = [(before, now) for before, now in results if now is not None]
     tau = kendall([before for before, _ in known], [now for _, now in known])
     so_far = f"tau so far {tau:.2f}" if tau is not None else "no tau yet"
-    bar.set_postfix_str(so_far)
-    if bar.disable:
-        told = f"accuracy {training.accuracy:.4f}" if training.accuracy is not None else training.reason
-        before = f"{cell.accuracy:.4f}" if cell.accuracy is not None else f"score {cell.worth:.5g}"
-        line = f"audit {cell.key[:8]} {setting.kind:<6} {told}, {before} in the search"
-        print(f"{line}  [{audit.done}/{bar.total}] {so_far}", file=sys.stderr, flush=True)
+    count.note(so_far)
+    count.add()
+    told = f"accuracy {training.accuracy:.4f}" if training.accuracy is not None else training.reason
+    before = f"{cell.accuracy:.4f}" if cell.accuracy is not None else f"score {cell.worth:.5g}"
+    line = f"audit {cell.key[:8]} {setting.kind:<6} {told}, {before} in the search"
+    print(f"{line}  [{audit.done}/{count.total}] {so_far}", file=sys.stderr, flush=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from tqdm import tqdm
 
 from nastk.checks import check_path
 from nastk.config.build import build, jsonable, plain
@@ -21,10 +22,12 @@ from nastk.dense.settings import DenseSettings
 from nastk.dense.tasks import make_task
 from nastk.dense.train import METRICS, train_dense
 from nastk.errors import UserError
+from nastk.events import EpochEnded, TrainingBegan, tell
 from nastk.files import cannot_write
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 from nastk.networks.stored import WEIGHTS
+from nastk.progress import Count, doing
 from nastk.runs.folder import existing_run, held, named_run
 from nastk.runs.shipping import ship_places
 
@@ -51,9 +54,10 @@ def run_backbone(config: DictConfig) -> Path:
         raise cannot_write(out, error) from None
     with held(out):
         trained_before = (out / METRICS).exists()
-        with _Progress(task.name, task.score, settings.epochs, quiet=trained_before) as progress:
-            metrics = train_dense(job, out, progress.epoch)
-        parity = export_dense(job, out)
+        with nullcontext() if trained_before else _Progress(job, backbone.genotype.key) as progress:
+            metrics = train_dense(job, out, None if progress is None else progress.epoch)
+        with doing("exporting and checking"):
+            parity = export_dense(job, out)
     _tell(job, metrics, parity, " (trained before)" if trained_before else "")
     return out
 
@@ -111,19 +115,25 @@ def _tell(job: DenseJob, metrics: Mapping[str, Any], parity: Mapping[str, Any], 
 
 
 class _Progress:
-    """Shows epochs, the training loss and the score on the validation images, the best so far beside it."""
+    """Tells epochs, the training loss and the score on the validation images, the best so far beside it."""
 
-    def __init__(self, task: str, score: str, epochs: int, quiet: bool) -> None:
-        self._score = score
-        self._bar = tqdm(total=epochs, unit="epoch", desc=task, disable=quiet or None, dynamic_ncols=True)
+    def __init__(self, job: DenseJob, key: str) -> None:
+        self._task, self._key, self._score = job.task.name, key, job.task.score
+        self._count = Count(self._task, job.settings.epochs, "epoch")
 
     def __enter__(self) -> _Progress:
+        tell(TrainingBegan(self._task, self._key, self._count.total))
+        self._count.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._count.__exit__(kind, error, trace)
 
     def epoch(self, epoch: int, epochs: int, loss: float, score: float, best: float) -> None:
-        """Shows an epoch; a `nastk.dense.train.Progress`."""
-        self._bar.update(epoch - self._bar.n)
-        self._bar.set_postfix_str(f"training loss {loss:.3f}, validation {self._score} {score:.4f}, best {best:.4f}")
+        """Tells an epoch; a `nastk.dense.train.Progress`."""
+        tell(EpochEnded(self._key, epoch, epochs, loss, self._task))
+        self._count.skip(max(epoch - 1 - self._count.done, 0))  # those of another sitting
+        self._count.note(f"validation {self._score} {score:.4f}, best {best:.4f}")
+        self._count.to(epoch)

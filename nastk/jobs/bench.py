@@ -22,6 +22,7 @@ from nastk.errors import UserError
 from nastk.jobs.bench_record import shown_entry, taken_over
 from nastk.jobs.parts import run_config
 from nastk.jobs.shipping import decided, decided_before
+from nastk.progress import doing
 from nastk.runs.bench import Bench, write_bench
 from nastk.runs.folder import held
 from nastk.runs.steps import timed_step
@@ -128,7 +129,8 @@ def _measured(
         threads = f", {target.threads or 'all'} threads" if hasattr(target, "threads") else ""
         print(f"bench: {len(paths)} files at batch {target.batch}{threads}", file=sys.stderr)
         try:
-            measured = target.measure(paths, runs=wanted.runs, seconds=wanted.seconds)
+            with doing(f"timing {len(paths)} files at batch {target.batch}{threads}"):
+                measured = target.measure(paths, runs=wanted.runs, seconds=wanted.seconds)
         except MemoryError:
             raise UserError(f"bench.batch={target.batch}: more than fits into memory; nothing was written") from None
         at = timed_now(targets[0].measured_on())

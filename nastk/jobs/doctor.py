@@ -36,7 +36,8 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
 }
 CORE = (
     *("torch", "pytorch-lightning", "optuna", "hydra-core", "onnx", "onnxruntime", "onnxscript", "safetensors"),
-    *("scikit-learn", "scipy", "joblib", "matplotlib", "numpy", "pillow", "torchmetrics", "tqdm", "typeguard"),
+    *("scikit-learn", "scipy", "joblib", "matplotlib", "numpy", "pillow", "torchmetrics", "rich", "tqdm"),
+    "typeguard",
 )
 OTHERS = {"openvino": "scripts/benchmarks/parity.py: whether OpenVINO answers as ONNX Runtime does"}
 STANDARD_SETS = ("fashion_mnist", "cifar10", "cifar100")

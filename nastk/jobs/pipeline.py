@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 from omegaconf import DictConfig, open_dict
 
 from nastk.config.build import load_yaml
+from nastk.events import StepBegan, tell
 from nastk.jobs.bench import bench_plan, run_bench
 from nastk.jobs.export import export_plan, run_export
 from nastk.jobs.given import going_on, recorded_run
@@ -22,6 +23,7 @@ from nastk.reports import final_table, format_table
 from nastk.reports.table_text import table_notes
 
 Result = TypeVar("Result")
+STEPS = 5
 
 
 class Finished(NamedTuple):
@@ -50,21 +52,21 @@ def run_pipeline(config: DictConfig, begin: Callable[[DictConfig], None] | None 
     if begin is not None:
         begin(config)
     with open_dict(config):
-        config.run = str(_step("1/5 search", run_search, config))
+        config.run = str(_step("search", 1, run_search, config))
         config.model = None
         config.data = load_yaml(Path(config.run) / "config.yaml").get("data")  # with the size that the search chose
-    _step("2/5 transfer", run_transfer, config)
-    _step("3/5 quantize and export", run_export, config)
+    _step("transfer", 2, run_transfer, config)
+    _step("quantize and export", 3, run_export, config)
     reason = make_target(config).cannot_time()
     if reason is None:
-        _step("4/5 bench", run_bench, config)
+        _step("bench", 4, run_bench, config)
     else:
-        print(f"[4/5 bench] left out: {reason}", file=sys.stderr)
-    page = _step("5/5 report", run_report, config)
+        print(f"[4/{STEPS} bench] left out: {reason}", file=sys.stderr)
+    page = _step("report", 5, run_report, config)
     rows = final_table(Path(config.run))
     return Finished(Path(config.run), "\n".join([format_table(rows), *table_notes(rows)]), page)
 
 
-def _step(title: str, job: Callable[[DictConfig], Result], config: DictConfig) -> Result:
-    print(f"[{title}]", file=sys.stderr, flush=True)
+def _step(name: str, number: int, job: Callable[[DictConfig], Result], config: DictConfig) -> Result:
+    tell(StepBegan(name, number, STEPS))
     return job(config)

@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from nastk.checks import MOST, check_number, check_path, check_whole
 from nastk.data.images import DataSource, ImageSet
 from nastk.data.normalisation import Normalisation
@@ -24,6 +22,7 @@ from nastk.deploy.tuning.trainable import TrainableInt8
 from nastk.deploy.tuning.tuned import SCHEMA, TUNED
 from nastk.deploy.tuning.write_back import write_back
 from nastk.errors import UserError
+from nastk.events import EpochEnded, TrainingBegan, tell
 from nastk.files import cannot_write, write_json
 from nastk.jobs.teacher import tuning_teacher
 from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trained, save_trained
@@ -188,25 +187,20 @@ def _train(
 ) -> float:
     """Trains on images with labels, and on those without; returns the mean training loss of the last epoch."""
     key, normal = trained.genotype.key, trained.facts["normalisation"]
-    with tqdm(total=qat.epochs, desc=f"qat {key[:8]}", unit="epoch", disable=None, dynamic_ncols=True) as bar:
-
-        def progress(epoch: int, epochs: int, loss: float) -> None:
-            bar.update(epoch - bar.n)
-            bar.set_postfix_str(f"training loss {loss:.3f}")
-
-        return fine_tune(
-            network,
-            images[0],
-            Normalisation(tuple(normal["mean"]), tuple(normal["std"])),
-            data,
-            qat.recipe(),
-            folder,
-            key=key,
-            progress=progress,
-            teacher=teacher,
-            unlabelled=images[1],
-            ratio=qat.teacher_unlabelled,
-        )
+    tell(TrainingBegan(FOLDER, key, qat.epochs or 0))
+    return fine_tune(
+        network,
+        images[0],
+        Normalisation(tuple(normal["mean"]), tuple(normal["std"])),
+        data,
+        qat.recipe(),
+        folder,
+        key=key,
+        progress=lambda epoch, epochs, loss: tell(EpochEnded(key, epoch, epochs, loss, FOLDER)),
+        teacher=teacher,
+        unlabelled=images[1],
+        ratio=qat.teacher_unlabelled,
+    )
 
 
 def _record(

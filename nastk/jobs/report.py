@@ -10,6 +10,7 @@ from nastk.checks import check_flag
 from nastk.errors import UserError
 from nastk.jobs.artifacts import write_artifacts
 from nastk.jobs.shown import prepare_shown
+from nastk.progress import doing
 from nastk.reports import write_report, write_sweep_report
 from nastk.reports.compare import write_comparison
 from nastk.runs.folder import existing_run
@@ -30,9 +31,13 @@ def run_report(config: DictConfig) -> Path:
     folder = existing_run(config.run, config.runs)
     if config.get("run2") is not None:
         return _comparison(folder, existing_run(config.run2, config.runs), config)
-    page = write_report(folder, prepare_shown(folder, config, config.report.images))
+    with doing("asking the networks about the test images"):
+        answers = prepare_shown(folder, config, config.report.images)
+    with doing("drawing the report"):
+        page = write_report(folder, answers)
     try:
-        write_artifacts(folder)
+        with doing("drawing for the dashboard"):
+            write_artifacts(folder)
     except UserError as error:
         raise UserError(f"{error} (the report is written: {page}; the dashboard lacks its drawings)") from None
     return page
@@ -41,5 +46,6 @@ def run_report(config: DictConfig) -> Path:
 def _comparison(first: Path, second: Path, config: DictConfig) -> Path:
     """Returns the page that compares two runs, after each was asked for its answers image by image."""
     for folder in (first, second):
-        prepare_shown(folder, config, config.report.images)
+        with doing(f"asking the networks of {folder.name}"):
+            prepare_shown(folder, config, config.report.images)
     return write_comparison(first, second)

@@ -34,6 +34,7 @@ from nastk.jobs.search_progress import SearchProgress, result_line
 from nastk.jobs.start_points import start_points
 from nastk.jobs.study import named_storage, opened_study
 from nastk.jobs.too_slow import TooSlow
+from nastk.progress import doing
 from nastk.runs.folder import held, new_run, record_config, space_name
 from nastk.runs.front import write_choice
 from nastk.runs.steps import timed_step
@@ -99,18 +100,20 @@ def searched(config: DictConfig) -> Searched:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     before = recorded_run(config)
     config = with_score(going_on(config, RECORDED_SETTINGS, before))
-    parts = search_parts(config)
-    config, parts = brought_to_budget(config, parts, before)
-    asked, config = config, fitted_search(config, parts, before)
-    if config.space != asked.space:  # its image size was left to be chosen
+    with doing("choosing what was left open"):
         parts = search_parts(config)
+        config, parts = brought_to_budget(config, parts, before)
+        asked, config = config, fitted_search(config, parts, before)
+        if config.space != asked.space:  # its image size was left to be chosen
+            parts = search_parts(config)
     with make_executor(config) as executor:
         cost = candidate_cost(parts, executor.evaluator)
         parts.give_scores(executor.evaluator)
         fit = BudgetFit(cost, parts.objective) if config.at_budget else None
         said = executor.evaluator.data_lines()
-        typical = typical_candidate(config, parts.space, fit)
-        check_memory(executor, typical)
+        with doing("sizing a typical candidate"):
+            typical = typical_candidate(config, parts.space, fit)
+            check_memory(executor, typical)
         opening = parts.storage.connect()
         folder = _folder(parts, config)
         if not sweeping():  # a sweep goes on as a whole, a single search with its folder
@@ -120,9 +123,12 @@ def searched(config: DictConfig) -> Searched:
             with opened_study(folder, sitting.recorded, parts, opening) as study:
                 check_rows(folder, study.rows_with_outcome)
                 write_rows(folder, study.rows)
-                _tell_begin(sitting, study, said, typical)
-                study.ask_first(start_points(folder, parts, executor.evaluator.network_config, study.is_new, fit))
-                executor.prepare(folder / PREPARED)
+                with doing("timing a first step"):
+                    _tell_begin(sitting, study, said, typical)
+                with doing("choosing candidates to start with"):
+                    study.ask_first(start_points(folder, parts, executor.evaluator.network_config, study.is_new, fit))
+                with doing("preparing what candidates are judged with"):
+                    executor.prepare(folder / PREPARED)
                 ending = _searched(sitting, study)
     return _told_end(sitting, study, ending)
 
@@ -143,10 +149,8 @@ def _searched(sitting: Sitting, study: SearchStudy) -> Ending:
     """Searches, and keeps the run folder's files in step with the study."""
     folder, parts, executor = sitting.folder, sitting.parts, sitting.executor
     slow = TooSlow(sitting.config, study.objective, study.rows)
-    with (
-        SearchProgress(folder, parts.budget.trials, study.rows) as progress,
-        parts.logger.opened(folder, "search", _logged(sitting.recorded)) as log,
-    ):
+    progress = SearchProgress(folder, parts.budget.trials, study.rows)
+    with parts.logger.opened(folder, "search", _logged(sitting.recorded)) as log:
 
         def finished(row: Row) -> None:
             append_row(folder, row)

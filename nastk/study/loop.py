@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nastk.executors import Executor
+from nastk.progress import doing
 from nastk.study.budget import Budget
 from nastk.study.deaths import Watched, unwatched
 from nastk.study.stream import CandidateStream, CostModel, Fit, OnRow, SearchSetup
@@ -41,10 +42,12 @@ def search(
     for row in study.unfinished():
         finished(row)
     while study.trained < budget.trials or study.has_untold_results:
-        executor.ready(min(most, max(1, budget.trials - study.trained)))
+        with doing("starting what candidates are trained in"):
+            executor.ready(min(most, max(1, budget.trials - study.trained)))
         stream = CandidateStream(setup)
         if not stream.run():
             if stream.ended is not None:
                 return stream.ended
-            study.wait()  # other drivers train what is left of the budget
+            with doing("waiting for other drivers"):
+                study.wait()  # other drivers train what is left of the budget
     return None

@@ -7,9 +7,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from nastk.evaluators import EvaluationFailed
+from nastk.evaluators import EvaluationFailed, Report
+from nastk.events import TrialBegan, TrialEpoch, tell
 from nastk.executors import Executor, NoTask, Task
 from nastk.genotype import Genotype
+from nastk.progress import doing
 from nastk.runs.trials import Row
 from nastk.study.budget import Budget, why_to_end
 from nastk.study.deaths import Watched
@@ -119,7 +121,9 @@ class CandidateStream:
             self.ended = why_to_end(self._study, self._setup.budget)
             if self.ended is not None:
                 return False
-        answered = self._screen(self._study.ask())
+        with doing("choosing a candidate"):
+            proposal = self._study.ask()
+        answered = self._screen(proposal)
         if answered is not None:
             self._setup.finished(answered)
         return True
@@ -144,7 +148,7 @@ class CandidateStream:
         """
         study = self._study
         if self._setup.fit is not None and proposal.cost is None:
-            with self._setup.watched(proposal.number):
+            with self._setup.watched(proposal.number), doing(f"bringing trial {proposal.number} to the limits"):
                 proposal = study.candidates.fitted(proposal, self._setup.fit)
         candidate = InFlight(proposal, row=proposal.row)
         if proposal.cost is not None:
@@ -159,7 +163,7 @@ class CandidateStream:
             first.duplicates.append(candidate)
             return None
         try:
-            with self._setup.watched(proposal.number):
+            with self._setup.watched(proposal.number), doing(f"measuring trial {proposal.number}"):
                 candidate.metrics |= self._setup.cost(proposal.genotype)
         except EvaluationFailed as failure:
             row = study.record_stopped(proposal, "failed", {}, candidate.seconds, str(failure))
@@ -182,8 +186,19 @@ class CandidateStream:
 
     def _task(self, candidate: InFlight) -> Task:
         proposal = candidate.proposal
-        report = functools.partial(candidate.report_to, self._study, self._last_epoch)
-        return Task(proposal.genotype, report, functools.partial(self._setup.watched, proposal.number))
+        begin = functools.partial(self._begun, candidate)
+        return Task(proposal.genotype, begin, functools.partial(self._setup.watched, proposal.number))
+
+    def _begun(self, candidate: InFlight) -> Report:
+        """Tells that a candidate is trained from now on; returns what its epochs are reported to."""
+        number, judged = candidate.proposal.number, candidate.report_to(self._study, self._last_epoch)
+        tell(TrialBegan(number, candidate.key))
+
+        def report(epoch: int, accuracy: float) -> None:
+            tell(TrialEpoch(number, epoch, accuracy))
+            judged(epoch, accuracy)
+
+        return report
 
     def _has_result(self, candidate: InFlight) -> None:
         assert candidate.row is not None

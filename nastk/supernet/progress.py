@@ -1,19 +1,18 @@
-"""What the training of shared weights shows: on a terminal a bar with loss and time left, elsewhere some lines."""
+"""What the training of shared weights tells: its steps, and each epoch with its loss."""
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from tqdm import tqdm
+from nastk.events import EpochEnded, TrainingBegan, tell
+from nastk.progress import Count
 
-LINES = 20  # at most, where there is no terminal
+TASK = "supernet"
 
 
 class Shown:
-    """Shows the steps of a training.
+    """Tells of the steps of a training.
 
     Args:
         epochs: of all.
@@ -22,30 +21,24 @@ class Shown:
     """
 
     def __init__(self, epochs: int, steps: int, done: int) -> None:
-        self._epochs, self._first = epochs, done
-        self._start = time.monotonic()
-        total, initial = epochs * steps, done * steps
-        self._bar = tqdm(total=total, initial=initial, desc="supernet", unit="step", disable=None, dynamic_ncols=True)
+        self._epochs = epochs
+        self._count = Count(TASK, epochs * steps, "step", done * steps)
 
     def __enter__(self) -> Shown:
+        tell(TrainingBegan(TASK, "", self._epochs))
+        self._count.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.close()
+        self._count.__exit__(kind, error, trace)
 
     def step(self, loss: float) -> None:
-        """Shows a step that is done."""
-        self._bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
-        self._bar.update()
+        """Tells of a step that is done."""
+        self._count.note(f"loss {loss:.3f}")
+        self._count.add()
 
     def epoch(self, losses: Sequence[float]) -> None:
-        """Shows an epoch that is done."""
-        done = len(losses)
-        every = -(-self._epochs // LINES)
-        if not self._bar.disable or (done % every and done != self._epochs):
-            return
-        seconds = (time.monotonic() - self._start) / (done - self._first) * (self._epochs - done)
-        left = f", about {seconds:.0f} s left" if done < self._epochs else ""
-        print(f"supernet epoch {done} of {self._epochs}: loss {losses[-1]:.3f}{left}", file=sys.stderr, flush=True)
+        """Tells of an epoch that is done."""
+        tell(EpochEnded("", len(losses), self._epochs, losses[-1], TASK))

@@ -26,6 +26,7 @@ from nastk.errors import UserError
 from nastk.files import cannot_write, write_bytes
 from nastk.networks.stored import tensors_in
 from nastk.outside import read_bytes
+from nastk.progress import doing
 from nastk.training.augment import Augmentation
 from nastk.training.distillation import Lesson
 from nastk.training.teacher import Teacher
@@ -89,7 +90,8 @@ class KeptAnswers:
         known = self._read(path, view)
         if known is not None:
             return known
-        made = torch.cat([self.lesson.answers(batch).cpu() for batch in shown])
+        with doing("asking the teacher about all images"):
+            made = torch.cat([self.lesson.answers(batch).cpu() for batch in shown])
         if self.writes:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
 from nastk.outside import read_object
+from nastk.progress import doing
 from nastk.seeds import derive_seed
 from nastk.training.answers import kept_beside
 from nastk.training.averaging import AveragingClassifier
@@ -124,7 +125,8 @@ def train_rung(
     assert parts.held_out is not None
     begin_rungs(folder)
     device = choose_device(settings.device)
-    with _trained(job, parts, folder, Share(), device, progress, epochs) as (network, normalisation, _):
+    given = (job, parts, folder, Share(), device, progress, epochs)
+    with _trained(*given) as (network, normalisation, _), doing("scoring the images held out"):
         found = score_share(network, parts.held_out, normalisation, device, Share(), len(data.classes))
     return write_rung(folder, Rung(epochs, found.accuracy, found.loss))
 
@@ -157,9 +159,11 @@ def _train_parts(
 ) -> nn.Module:
     parts, classes = parts.in_memory(), len(job.data.classes)
     with _trained(job, parts, folder, share, device, progress, job.settings.epochs) as (result, normalisation, outcome):
-        found = score_share(result, parts.test, normalisation, device, share, classes)
+        with doing("scoring the test images"):
+            found = score_share(result, parts.test, normalisation, device, share, classes)
         if parts.held_out is not None:
-            validated = score_share(result, parts.held_out, normalisation, device, share, classes)
+            with doing("scoring the images held out"):
+                validated = score_share(result, parts.held_out, normalisation, device, share, classes)
             outcome.update({f"validation_{name}": value for name, value in validated._asdict().items()})
             outcome["validation_images"] = len(parts.held_out)
     if share.first:

@@ -94,6 +94,11 @@ def test_progress_is_told_as_it_happens(made: Made) -> None:
         (made.run.best.key, 1, 2),
         (made.run.best.key, 2, 2),
     ]
+    assert nastk.TrainingBegan("transfer", made.run.best.key, 2) in made.events
+    assert [one.done for one in made.events if isinstance(one, nastk.Counted) and one.what == "transfer"][-1] == 2
+    begun = [event.what for event in made.events if isinstance(event, nastk.WorkBegan)]
+    assert {"measuring trial 1", "calibrating int8 on 32 images", "timing 2 files for cpu"} <= set(begun)
+    assert sorted(begun) == sorted(event.what for event in made.events if isinstance(event, nastk.WorkEnded))
     assert any(isinstance(event, nastk.Said) and "export" in event.text for event in made.events)
 
 
@@ -111,7 +116,10 @@ def test_a_callback_may_print_and_end_the_step_and_the_run_goes_on(
     run = copied(made, tmp_path / "run", progress=stop)
     with pytest.raises(EnoughError):
         run.search(trials=3)
-    assert set(capsys.readouterr().out.splitlines()) == {"heard Said", "heard TrialEnded"}
+    assert set(capsys.readouterr().out.splitlines()) == {
+        *("heard Said", "heard WorkBegan", "heard WorkEnded", "heard SearchBegan"),
+        *("heard TrialBegan", "heard TrialEpoch", "heard TrialEnded"),
+    }
     again = nastk.Run(run.folder).search(trials=3)
     assert [(row["number"], row["state"]) for row in again.rows] == [(number, "complete") for number in range(3)]
 

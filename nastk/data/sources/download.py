@@ -17,10 +17,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from nastk.errors import UserError
 from nastk.files import FULL, cannot_write, umask
+from nastk.progress import Count
 
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 18
@@ -141,14 +140,10 @@ def _chunks(url: str, file: Published) -> Iterator[bytes]:
             announced = answer.headers.get("Content-Length")
             if announced is not None and announced != str(file.size):
                 raise _FetchError(f"{announced} bytes, expected {file.size}")
-            terminal = sys.stderr.isatty()
-            if not terminal:
-                print(f"downloading {url} ({file.size / 1e6:.1f} MB)", file=sys.stderr, flush=True)
-            with tqdm(total=file.size, desc=file.name, unit="B", unit_scale=True, disable=not terminal) as bar:
-                received = 0
-                while received <= file.size and (chunk := answer.read(CHUNK)):
-                    received += len(chunk)
-                    bar.update(len(chunk))
+            print(f"downloading {url} ({file.size / 1e6:.1f} MB)", file=sys.stderr, flush=True)
+            with Count("download", file.size, "byte") as count:
+                while count.done <= file.size and (chunk := answer.read(CHUNK)):
+                    count.add(len(chunk))
                     yield chunk
     except urllib.error.HTTPError as error:
         raise _FetchError(f"HTTP {error.code} {error.reason}") from None

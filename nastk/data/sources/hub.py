@@ -72,7 +72,7 @@ def _library(where: str) -> Any:
         import datasets
     except ImportError:
         raise UserError(f"{where}: needs the library datasets: pip install 'nastk[huggingface]'") from None
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty():  # nor while there is a view, in the middle of which a bar would land
         datasets.disable_progress_bars()
     datasets.utils.logging.set_verbosity_error()
     return datasets

@@ -14,6 +14,7 @@ from nastk.deploy.runtimes.latency import Latency
 from nastk.deploy.runtimes.session import denormals_flushed
 from nastk.deploy.targets.target import Target
 from nastk.networks.stored import Trained
+from nastk.progress import doing
 
 BATCH = 1024
 Answers = dict[str, NDArray[np.float32]]
@@ -37,7 +38,8 @@ def evaluate_files(
     Raises:
         ParityError: a target's first file does not compute what the network does.
     """
-    answers, reference, labels = _answers(targets, folder, trained, data)
+    with doing("scoring the files on the test images"):
+        answers, reference, labels = _answers(targets, folder, trained, data)
     evaluated = {}
     for target in targets:
         latencies = latencies_of(target, folder, seconds)
@@ -82,5 +84,6 @@ def latencies_of(target: Target, folder: Path, seconds: float) -> dict[str, Late
     if target.cannot_run() is not None or target.cannot_time() is not None:
         return {}
     files = list(target.files.values())
-    measured = target.measure([folder / file for file in files], seconds=seconds)
+    with doing(f"timing {len(files)} files for {target.name}"):
+        measured = target.measure([folder / file for file in files], seconds=seconds)
     return dict(zip(files, measured, strict=True))

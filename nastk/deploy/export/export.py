@@ -29,6 +29,7 @@ from nastk.deploy.tuning.tuned import TUNED
 from nastk.files import write_bytes, write_json, write_text
 from nastk.networks import count_macs, count_parameters
 from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trained
+from nastk.progress import doing
 from nastk.runs.bench import BENCH
 from nastk.runs.folder import git_commit
 
@@ -168,7 +169,8 @@ def _fill(
     source = emittable(trained.network, config, trained.genotype.key, calibration, calibrate)
     source, int8 = (source, None) if wishes is None else int8_source(source, wishes, mean, std)
     for target in targets:
-        target.emit(source, folder)
+        with doing(f"writing the files for {target.name}"):
+            target.emit(source, folder)
     evaluated, test_images = evaluate_files(targets, folder, trained, data, settings.seconds)
     write_json(folder / LABELS, {"schema": SCHEMA, "classes": facts["classes"]})
     if PREDICT in names:

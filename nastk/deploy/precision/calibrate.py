@@ -15,6 +15,7 @@ from nastk.deploy.onnx.graph import INPUT
 from nastk.deploy.precision.histograms import BINS, entropy_bound, histogram, percentile_range
 from nastk.deploy.runtimes.session import denormals_flushed, open_session
 from nastk.errors import UserError
+from nastk.progress import doing
 
 Ranges = dict[str, tuple[float, float]]
 METHODS = ("min_max", "percentile", "entropy")
@@ -82,6 +83,11 @@ def tensor_ranges(model: onnx.ModelProto, images: NDArray[np.float32], method: M
     Raises:
         UserError: a tensor with values that are not finite.
     """
+    with doing(f"calibrating int8 on {len(images)} images"):
+        return _ranges(model, images, method)
+
+
+def _ranges(model: onnx.ModelProto, images: NDArray[np.float32], method: Method) -> Ranges:
     bounds = _bounds(model, images)
     if method.name == "min_max":
         return bounds

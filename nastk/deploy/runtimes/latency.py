@@ -19,6 +19,7 @@ from nastk.deploy.onnx.validate import validate_model
 from nastk.deploy.runtimes.session import denormals_flushed, failures_told, open_session
 from nastk.errors import UserError
 from nastk.processor import usable_cores
+from nastk.progress import measuring
 from nastk.stats.steadiness import MOST_REPEATS, REPEATS, Repeat, doubt, mean_others, others_running, quietest
 
 # Files take turns of this length; a turn's first run is not counted, for it finds another file's weights in the cache.
@@ -99,6 +100,7 @@ class Timer(Protocol):
         ...
 
 
+@measuring()
 def interleaved(
     timers: Sequence[Timer],
     *,
@@ -142,6 +144,7 @@ def quick_latency(
     return float(np.median(quick_times(lambda: session.run(None, {INPUT: images}), seconds, precision))) * 1000
 
 
+@measuring()
 def quick_times(call: Callable[[], object], seconds: float = 0.3, precision: float = 0.02) -> list[float]:
     """Returns the seconds of each run of anything that can be called, as many as `quick_latency` takes."""
     start = time.perf_counter()

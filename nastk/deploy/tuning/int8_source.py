@@ -22,6 +22,7 @@ from nastk.deploy.runtimes.session import open_session, predict
 from nastk.deploy.tuning.sensitivity import Sensitivity, keep_worst, rank_layers
 from nastk.deploy.tuning.tuned import TUNED, tuned_emittable
 from nastk.outside import read_json
+from nastk.progress import doing
 
 # Accuracies are told apart to a twentieth of a point; more images take time for every layer that is weighed.
 SCORED = 2000
@@ -140,7 +141,8 @@ def _ranked(ranking: Sequence[Sensitivity]) -> list[dict[str, Any]]:
 
 def _score(model: onnx.ModelProto, x: NDArray[np.float32], y: NDArray[np.int64]) -> tuple[float, float]:
     """Returns accuracy and mean cross-entropy."""
-    logits = predict(open_session(serialise(model), threads=0, exact=True), x).astype(np.float64)
+    with doing(f"scoring a file on {len(y)} images"):
+        logits = predict(open_session(serialise(model), threads=0, exact=True), x).astype(np.float64)
     shifted = logits - logits.max(1, keepdims=True)
     likelihoods = shifted[np.arange(len(y)), y] - np.log(np.exp(shifted).sum(1))
     return float((logits.argmax(1) == y).mean()), float(-likelihoods.mean())

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from nastk.deploy.emittable import Emittable
 from nastk.deploy.onnx.graph_index import WEIGHTED, described
@@ -16,6 +15,7 @@ from nastk.deploy.onnx.writer import serialise
 from nastk.deploy.precision.quantize import quantized_model
 from nastk.deploy.precision.scheme import X86, Scheme
 from nastk.deploy.runtimes.session import open_session, predict
+from nastk.progress import Count
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,12 @@ def rank_layers(source: Emittable, images: NDArray[np.float32], scheme: Scheme =
     names = {node.name for node in layers}
     exact = predict(open_session(serialise(source.model), threads=0), images)
     found = []
-    for node in tqdm(layers, desc="sensitivity", unit="layer", disable=None, dynamic_ncols=True):
-        model = quantized_model(source.model, source.ranges, scheme, names - {node.name})
-        error = predict(open_session(serialise(model), threads=0, exact=True), images) - exact
-        found.append(Sensitivity(node.name, described(node), _decibels(exact, error)))
+    with Count("sensitivity", len(layers), "layer") as count:
+        for node in layers:
+            model = quantized_model(source.model, source.ranges, scheme, names - {node.name})
+            error = predict(open_session(serialise(model), threads=0, exact=True), images) - exact
+            found.append(Sensitivity(node.name, described(node), _decibels(exact, error)))
+            count.add()
     return sorted(found, key=lambda layer: (layer.sqnr_db, layer.node))
 
 

@@ -64,7 +64,7 @@ def trained_alone(
     place: Path,
     teacher: Teacher | None = None,
 ) -> Mapping[str, Any]:
-    """Trains a network that is no candidate with a bar of its own, unless that was done; returns its metrics.
+    """Trains a network that is no candidate with a count of its own, unless that was done; returns its metrics.
 
     Args:
         told: what it is called for people.
@@ -76,7 +76,7 @@ def trained_alone(
     """
     known = " (trained before)" if (place / METRICS).exists() else ""
     with TransferProgress(recipe.epochs, quiet=bool(known)) as progress:
-        progress.begin(told)
+        progress.begin(told, recipe.epochs)
         found = train_final(genotype, network, plan.data, recipe, place, progress.epoch, plan.run, teacher=teacher)
         held_out = found.get("validation_accuracy")
         seen = f"accuracy {held_out:.4f} on held-out images, " if held_out is not None else ""

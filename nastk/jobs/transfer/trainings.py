@@ -1,4 +1,4 @@
-"""The trainings of one transfer: each network's recipe, first weights and log, with one bar over all epochs."""
+"""The trainings of one transfer: each network's recipe, first weights and log, with one count of all epochs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Sized(NamedTuple):
 
 
 class Trainings:
-    """Trains the networks of a transfer, in part and to the end; a context, which closes the bar.
+    """Trains the networks of a transfer, in part and to the end; a context, which ends the count.
 
     Args:
         folder: of the run.
@@ -111,7 +111,7 @@ class Trainings:
         if known is not None:
             self._progress.skip(epochs - self._done(one, below=epochs))
             return known
-        self._progress.begin(one.name, self._done(one, below=epochs))
+        self._progress.begin(one.name, self._recipes[one.place].epochs, self._done(one, below=epochs))
         with self._logger.opened(self._folder, self._log_name(one), one.network.to_dict()) as log:
             shown = functools.partial(self._epoch, log, one.genotype.key)
             recipe, initial = self._recipes[one.place], self._initials[one.place]
@@ -121,7 +121,7 @@ class Trainings:
     def full(self, one: Sized) -> Mapping[str, Any]:
         """Returns the metrics of a network that is trained to the end, now or before."""
         recipe = self._recipes[one.place]
-        self._progress.begin(one.name, self._done(one, below=recipe.epochs))
+        self._progress.begin(one.name, recipe.epochs, self._done(one, below=recipe.epochs))
         opened = (NoLogger() if one.place in self._known else self._logger).opened
         with opened(self._folder, self._log_name(one), one.network.to_dict()) as log:
             shown = functools.partial(self._epoch, log, one.genotype.key)

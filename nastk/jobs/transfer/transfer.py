@@ -30,6 +30,7 @@ from nastk.jobs.transfer.sized import NoSizeFits, measured_cost, recorded_cost, 
 from nastk.jobs.transfer.sizing import TooLarge
 from nastk.jobs.transfer.trainings import Sized, Trainings
 from nastk.outside import number_in
+from nastk.progress import doing
 from nastk.runs.baselines import BaselineRecord, BegunBaselines, write_baseline, write_begun
 from nastk.runs.folder import held
 from nastk.runs.ranking import ranked, ranked_entry, ranking_table, standing, write_ranking
@@ -115,7 +116,9 @@ def _candidate(folder: Path, plan: TransferPlan, key: str, genotype: Genotype) -
     if plan.prune is not None:
         return wide_network(folder, plan, key, genotype)
     place = folder / "transfer" / key
-    return Sized(genotype, with_head(genotype, sized_network(genotype, plan.sizing, place), place), place)
+    with doing(f"sizing {key[:8]} to the limits"):
+        network = sized_network(genotype, plan.sizing, place)
+    return Sized(genotype, with_head(genotype, network, place), place)
 
 
 def _baselines(folder: Path, plan: TransferPlan, searched: Sequence[Sized]) -> list[Sized]:
@@ -148,7 +151,8 @@ def _baseline(folder: Path, plan: TransferPlan, one: Baseline, first: Sized | No
         print(f"transfer: {genotype.key[:8]} is the baseline {one.name}", file=sys.stderr)
         sizing = _baseline_sizing(plan, one.name, genotype, first, home)
         try:
-            network = sized_network(genotype, sizing, home)
+            with doing(f"sizing {one.name} to the limits"):
+                network = sized_network(genotype, sizing, home)
         except NoSizeFits:
             if place == len(one.forms):
                 raise
