@@ -105,9 +105,10 @@ def search_chart(run: Run) -> Chart:
 def _random_order(axes: Axes, turns: Sequence[int], values: Sequence[float], worth: Worth) -> None:
     """Draws what the best so far would have been, had the same candidates come in random order."""
     expected, low, high = (worth.factor * curve for curve in random_order(values))
-    told = {"color": LIGHT["dim"], "zorder": 3}
-    axes.plot(turns, expected, linewidth=1.4, linestyle=(0, (4, 3)), label="same candidates in random order", **told)
-    axes.fill_between(turns, low, high, alpha=0.16, linewidth=0, label="90 % of random orders", **told)
+    colour = LIGHT["dim"]
+    name = "same candidates in random order"
+    axes.plot(turns, expected, color=colour, linewidth=1.4, linestyle=(0, (4, 3)), label=name, zorder=3)
+    axes.fill_between(turns, low, high, color=colour, alpha=0.16, linewidth=0, label="90 % of random orders", zorder=3)
 
 
 def _cost_limits(axes: Axes, xs: Sequence[float], budget: float | None, unit: float) -> float:

@@ -42,7 +42,9 @@ def random_order(values: Sequence[float]) -> RandomOrder:
     for drawn, chances in enumerate(_chances_of_ranks(len(ordered)), start=1):
         possible = ordered[drawn - 1 :]
         upto = np.cumsum(chances)
-        low, high = (possible[min(np.searchsorted(upto, share - ROUNDING), len(possible) - 1)] for share in QUANTILES)
+        low, high = (
+            possible[min(int(np.searchsorted(upto, share - ROUNDING)), len(possible) - 1)] for share in QUANTILES
+        )
         rows.append((chances @ possible, low, high))
     return RandomOrder(*np.array(rows).T)
 
