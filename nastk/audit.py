@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from nastk.cli.launch import launch, say_next
+from nastk.importing import uncollected
 
 
 def main() -> None:
@@ -14,7 +15,8 @@ def main() -> None:
 
 def audit(config: DictConfig) -> None:
     """Trains, says what came of it and what to do next."""
-    from nastk.jobs.audit import run_audit
+    with uncollected():
+        from nastk.jobs.audit import run_audit
 
     folder, found = run_audit(config)
     print(found.sentence)

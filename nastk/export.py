@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from nastk.cli.launch import launch, say_next
+from nastk.importing import uncollected
 
 
 def main() -> None:
@@ -14,7 +15,8 @@ def main() -> None:
 
 def export(config: DictConfig) -> None:
     """Exports, then says what to do next."""
-    from nastk.jobs.export import run_export
+    with uncollected():
+        from nastk.jobs.export import run_export
 
     folders = run_export(config)
     for folder in folders:

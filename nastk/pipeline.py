@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from nastk.cli.launch import launch
+from nastk.importing import uncollected
 
 
 def main() -> None:
@@ -14,7 +15,8 @@ def main() -> None:
 
 def pipeline(config: DictConfig) -> None:
     """Runs every step on one run folder and ends with the table; what is trained or exported is not made again."""
-    from nastk.jobs.pipeline import run_pipeline
+    with uncollected():
+        from nastk.jobs.pipeline import run_pipeline
 
     finished = run_pipeline(config)
     print(f"\n{finished.table}\n\nReport: {finished.page}")

@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from nastk.cli.launch import launch, say_next
 from nastk.cli.sweeps import sweeping
+from nastk.importing import uncollected
 
 
 def main() -> None:
@@ -15,7 +16,8 @@ def main() -> None:
 
 def search(config: DictConfig) -> None:
     """Searches, then says what to do next."""
-    from nastk.jobs.search import searched
+    with uncollected():
+        from nastk.jobs.search import searched
 
     folder, learnt = searched(config)
     if learnt and not sweeping():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from nastk.cli.launch import launch, say_next
+from nastk.importing import uncollected
 
 
 def main() -> None:
@@ -14,8 +15,9 @@ def main() -> None:
 
 def transfer(config: DictConfig) -> None:
     """Trains, then says what to do next."""
-    from nastk.jobs.transfer.transfer import run_transfer
-    from nastk.runs.baselines import read_baseline
+    with uncollected():
+        from nastk.jobs.transfer.transfer import run_transfer
+        from nastk.runs.baselines import read_baseline
 
     folders = run_transfer(config)
     for folder in folders:

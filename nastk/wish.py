@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from nastk.cli.launch import launch
 from nastk.cli.wish_words import pipeline_words
+from nastk.importing import uncollected
 
 
 def main() -> None:
@@ -15,7 +16,8 @@ def main() -> None:
 
 def wish(config: DictConfig) -> None:
     """Tells the plan, runs the pipeline, and ends with the file to ship."""
-    from nastk.jobs.wish import run_wish
+    with uncollected():
+        from nastk.jobs.wish import run_wish
 
     print("\n" + "\n".join(run_wish(config)))
 

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "pytorch_lightning", "lightning", "onnx", "onnxruntime", "matplotlib", "optuna", "sklearn")
 
 
+@pytest.mark.slow  # .ci/run runs it beside the tests
 def test_the_import_rules_of_pyproject_hold() -> None:
     lint = Path(sys.executable).parent / "lint-imports"
     outcome = subprocess.run([lint], cwd=ROOT, capture_output=True, text=True, check=False)

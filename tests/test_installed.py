@@ -12,20 +12,24 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-DESCRIBE = ("-m", "nastk.describe", "network=nasnet_a_cifar", "format=json", "layers=none")
+DESCRIBE = ("-m", "nastk.describe", "network=nasnet_a_cifar", "format=json", "layers=none", "measure=false")
 SEARCH = (
     *("-m", "nastk.search", "+space=nasnet", "space.blocks=1", "trials=1", "run=small"),
     *("evaluator.epochs=1", "data.subset=200", "evaluator.network.filters=4"),
 )
 
 
-def _works(python: list[str], folder: Path, environment: dict[str, str]) -> None:
-    """Runs a search there, which needs conf/ and search_spaces/, and a description."""
+def _searches(python: list[str], folder: Path, environment: dict[str, str]) -> None:
+    """Runs a search there, which needs conf/ and search_spaces/."""
     outcome = subprocess.run(
         [*python, *SEARCH], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert outcome.returncode == 0, outcome.stderr
     assert "1 candidates trained" in outcome.stdout
+
+
+def _describes(python: list[str], folder: Path, environment: dict[str, str]) -> None:
+    """Runs a description there."""
     told = subprocess.run([*python, *DESCRIBE], cwd=folder, env=environment, capture_output=True, text=True, check=True)
     assert round(json.loads(told.stdout)["params"] / 1e6, 1) == 3.3
 
@@ -50,7 +54,7 @@ def test_from_a_checkout_without_installing(tmp_path: Path, bare: dict[str, str]
     checkout.mkdir()
     for name in ("nastk", "conf", "search_spaces"):
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
-    _works([sys.executable, "-S"], checkout, bare)
+    _searches([sys.executable, "-S"], checkout, bare)
 
 
 def test_from_a_wheel_in_another_folder(tmp_path: Path, bare: dict[str, str]) -> None:
@@ -67,7 +71,8 @@ def test_from_a_wheel_in_another_folder(tmp_path: Path, bare: dict[str, str]) ->
     script = [sys.executable, "-S", place / "bin" / "nastk", "--version"]
     told = subprocess.run(script, cwd=elsewhere, env=bare, capture_output=True, text=True, check=True)
     assert told.stdout.startswith("nastk ")
-    _works([sys.executable, "-S"], elsewhere, bare)
+    _searches([sys.executable, "-S"], elsewhere, bare)
+    _describes([sys.executable, "-S"], elsewhere, bare)
 
 
 @pytest.mark.slow  # tests/deploy/export/test_standalone.py starts a command of one in another folder
@@ -78,4 +83,5 @@ def test_from_an_editable_install_in_another_folder(tmp_path: Path) -> None:
     if origin is None or '"editable": true' not in origin:
         pytest.skip("nastk is not installed as editable here; scripts/test installs it so")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    _works([sys.executable], tmp_path, environment)
+    _searches([sys.executable], tmp_path, environment)
+    _describes([sys.executable], tmp_path, environment)

@@ -69,20 +69,30 @@ def jsonable(value: Any) -> Any:
 
 def load_yaml(path: Path) -> DictConfig:
     """Reads a YAML file that holds a mapping; raises UserError where it does not."""
+    made: DictConfig = OmegaConf.create(load_plain(path))
+    return made
+
+
+def load_plain(path: Path) -> dict[str, Any]:
+    """Returns what `load_yaml` reads as dicts, lists and scalars, interpolations as they are written."""
     data = read_bytes(path, YAML)
     try:
-        text = data.decode("utf-8-sig")
-        check_yaml(text)
-        node = OmegaConf.create(text)
+        content = _parsed(data.decode("utf-8-sig"))
     except (YAMLError, ValueError, RecursionError, OmegaConfBaseException) as error:
         raise UserError(f"{path}: not a YAML configuration ({error})") from None
-    if not isinstance(node, DictConfig):
+    if not isinstance(content, dict):
         raise UserError(f"{path}: holds no settings, expected a YAML mapping")
-    content = OmegaConf.to_container(node, resolve=False)
     for name, text in resolver_calls(content):
         raise UserError(f"{path}: {name}={text!r}, expected a value; what stands in a file reads no environment")
-    named: DictConfig = OmegaConf.create(present_names(content))
+    named: dict[str, Any] = present_names(content)  # new containers: the parsed ones are kept
     return named
+
+
+@functools.lru_cache(maxsize=32)
+def _parsed(text: str) -> Any:
+    """Returns plain containers, which must not be changed: a command reads its run's config.yaml several times."""
+    check_yaml(text)
+    return OmegaConf.to_container(OmegaConf.create(text), resolve=False)
 
 
 def resolver_calls(node: Any, name: str = "") -> Iterator[tuple[str, str]]:

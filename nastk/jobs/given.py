@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nastk.cli.sweeps import job_folder, sweeping
-from nastk.config.build import load_yaml, shipped
+from nastk.config.build import load_plain, load_yaml, shipped
 from nastk.errors import UserError
 from nastk.jobs.data_record import read_record
 from nastk.runs.folder import PLACE, named_run
@@ -115,8 +115,8 @@ def _stated(group: str, option: str, composed: DictConfig, recorded: Any) -> lis
     """Returns the names of what an option says, "group" for all of it."""
     target = composed.get("_target_")
     folder = shipped("search_spaces") if group == "space" else shipped("conf") / group
-    options = {path.stem: OmegaConf.to_container(load_yaml(path), resolve=False) for path in folder.glob("*.yaml")}
-    alike = {name: node for name, node in options.items() if isinstance(node, dict) and node.get("_target_") == target}
+    options = {path.stem: load_plain(path) for path in folder.glob("*.yaml")}
+    alike = {name: node for name, node in options.items() if node.get("_target_") == target}
     if option not in alike or not isinstance(recorded, DictConfig) or recorded.get("_target_") != target:
         return [group]
     own = alike[option]

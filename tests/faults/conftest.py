@@ -21,7 +21,10 @@ SEARCH = (
         "space.ops=[zero,identity,conv_1x1]",
     ),
 )
-TRANSFER = ("baselines=[]", "training.epochs=2", "training.threads=1", "transfer.cells=1", "transfer.filters=4")
+TRANSFER = (
+    *("baselines=[]", "training.epochs=2", "training.batch=128", "training.threads=1"),
+    *("transfer.cells=1", "transfer.filters=4"),
+)
 EXPORT = ("export.calibration=16", "export.seconds=0.01")
 BENCH = ("bench.seconds=0.1",)
 

@@ -8,6 +8,7 @@ it took. The answers are two lines: the process's id, and how it ended.
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -37,6 +38,7 @@ def main() -> None:
     for name in PRELOAD:
         importlib.import_module(name)
     register_spaces()
+    gc.freeze()  # else each process walks all of this, which is never freed
     print("ready", flush=True)
     for line in sys.stdin:
         request = json.loads(line)

@@ -25,7 +25,7 @@ STEPS = tuple(RESULT)
 def test_a_command_killed_at_random_moments_ends_like_an_unbroken_one(
     server: Server, unbroken: Path, tmp_path: Path, entry: str, seed: int
 ) -> None:
-    kill_so_often(server, unbroken, tmp_path, entry, random.Random(seed), 2)
+    kill_so_often(server, unbroken, tmp_path, entry, random.Random(seed), 1)
 
 
 @pytest.mark.slow

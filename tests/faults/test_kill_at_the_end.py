@@ -31,7 +31,7 @@ def test_a_transfer_that_dies_before_its_weights_are_written_goes_on(
     assert not left_over(hurt.run)
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "network.json"])
+@pytest.mark.parametrize("name", ["model.safetensors", pytest.param("network.json", marks=pytest.mark.slow)])
 def test_a_fine_tuning_for_int8_that_dies_before_its_files_are_written_goes_on(
     server: Server, unbroken: Path, tuned: Path, tmp_path: Path, name: str
 ) -> None:

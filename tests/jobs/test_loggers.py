@@ -18,7 +18,9 @@ SMALL = (
     *("+space=nasbench201", "evaluator.epochs=1", "data.subset=64", "controller=random", "run=a"),
     "evaluator.network.filters=2",
 )
-TRANSFER = ("run=a", "baselines=[]", "training.epochs=2", "transfer.cells=1", "transfer.filters=2")
+TRANSFER = (
+    *("run=a", "baselines=[]", "training.epochs=2", "training.batch=128", "transfer.cells=1", "transfer.filters=2"),
+)
 
 
 def scalars(folder: Path) -> dict[str, dict[int, float]]:

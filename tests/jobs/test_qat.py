@@ -150,8 +150,7 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("facts", [True, False], ids=["now", "before_the_loss_was_stored"])
-@pytest.mark.parametrize("last", [2, 3])
+@pytest.mark.parametrize(("last", "facts"), [(2, True), (3, False)], ids=["now", "before_the_loss_was_stored"])
 def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(
     model, tuned, tmp_path, monkeypatch, last: int, facts: bool
 ) -> None:

@@ -19,6 +19,7 @@ Capture = pytest.CaptureFixture[str]
 QUICK = (
     *("+space=mobile", "evaluator.epochs=1", "evaluator.threads=1", "target.seconds=0.02"),
     *("objective.max_params=200000", "data=digits", "data.subset=200"),
+    "at_budget=false",  # tests/jobs/test_at_budget.py
 )
 SLOW = ("random", "tpe", "evolution", "local_search", "ppo", "predictor")
 CONTROLLERS = ("reinforce", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW))
@@ -83,9 +84,7 @@ def test_an_unknown_start_is_named(tmp_path: Path, capsys: Capture) -> None:
 
 
 def test_image_size_and_width_are_chosen_and_recorded(tmp_path: Path, capsys: Capture) -> None:
-    told = searched(
-        capsys, tmp_path / "run", "controller=random", "objective.max_params=5000", "at_budget=false", "trials=1"
-    )
+    told = searched(capsys, tmp_path / "run", "controller=random", "objective.max_params=5000", "trials=1")
     config = load_yaml(tmp_path / "run" / "config.yaml")
     assert config.space.size == 8
     assert config.evaluator.network.width_multiplier < 1
@@ -95,7 +94,10 @@ def test_image_size_and_width_are_chosen_and_recorded(tmp_path: Path, capsys: Ca
 
 def test_images_of_ones_own_and_a_latency_are_searched_in_the_space_of_stages(tmp_path: Path, capsys: Capture) -> None:
     root = write_image_folder(tmp_path / "set", ("train", "val", "test"), each=8)
-    quick = ("evaluator.epochs=1", "evaluator.threads=1", "target.seconds=0.02", "controller=random", "trials=1")
+    quick = (
+        *("evaluator.epochs=1", "evaluator.threads=1", "target.seconds=0.02", "controller=random", "trials=1"),
+        *("controller.start_from=null", "at_budget=false"),
+    )
     given = (
         "data=image_folder",
         f"data.root={root}",

@@ -82,7 +82,10 @@ def test_a_search_by_scores_goes_on_and_its_readers_call_them_scores(
         assert told in page
     assert "accuracy in the search" not in page
 
-    transfer = ("transfer.top=2", "training.epochs=1", "transfer.cells=1", "transfer.filters=4", "baselines=[]")
+    transfer = (
+        *("transfer.top=2", "training.epochs=1", "training.batch=128", "transfer.cells=1", "transfer.filters=4"),
+        "baselines=[]",
+    )
     assert run(capsys, "transfer", f"run={whole}", *transfer).code == 0
     front = [one["key"] for one in json.loads((whole / "pareto.json").read_text())["candidates"]]
     ranked = [key for key, _ in sorted(trials(whole), key=lambda one: -one[1])]

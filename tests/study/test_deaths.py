@@ -6,6 +6,7 @@ tests/faults/test_deadly_candidate.py has a whole command die of one.
 from __future__ import annotations
 
 import faulthandler
+import json
 import os
 import signal
 import subprocess
@@ -19,20 +20,23 @@ from optuna.trial import TrialState
 from nastk.evaluators import EvaluationFailed
 from nastk.storages.journal_file import open_journal
 from nastk.study.deaths import deaths, watching
-from tests.ending import KEYS
 
 ROOT = Path(__file__).parents[2]
-# Runs a search again and again, each time in a process of its own that has everything imported already.
+# What comes of the second candidate in each of a folder's searches, and whether it is measured or trained then.
+ENDS = {
+    "segfault": ("trained", ["segfault", "segfault", "segfault"]),
+    "abort": ("measured", ["abort", "abort", "abort"]),
+    "kill": ("trained", ["kill", "kill", "live"]),
+}
+# Runs searches one after the other, each in a process of its own that has everything imported already.
 SEARCHES = """
-import os, sys, traceback
+import json, os, sys, traceback
 from pathlib import Path
 from nastk.study.deaths import watching
 from nastk.study.budget import Budget
 from nastk.study.loop import search
-from tests.ending import HOW, end_with_the_second
+from tests.ending import HOW, KEYS, end_with_the_second
 from tests.simulated import Simulated, cost, inline, study_in
-
-folder, where, *ways = Path(sys.argv[1]), *sys.argv[2:]
 
 class Evaluator(Simulated):
     def evaluate(self, genotype, report):
@@ -45,47 +49,58 @@ def measured(genotype):
         end_with_the_second(genotype.key)
     return cost(genotype)
 
-for way in ways:
-    child = os.fork()
-    if child == 0:
-        os.environ[HOW] = way
-        try:
-            search(study_in(folder), inline(Evaluator()), measured, Budget(trials=4), print, watched=watching(folder))
-            sys.stdout.flush()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    print("ended:", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+for name, (where, ways) in json.loads(sys.argv[2]).items():
+    folder = Path(sys.argv[1]) / name
+    for way in ways:
+        child = os.fork()
+        if child == 0:
+            said = os.open(folder / "said", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            os.dup2(said, 1)
+            os.dup2(said, 2)
+            os.environ[HOW], os.environ[KEYS] = way, str(folder / "keys")
+            try:
+                search(
+                    study_in(folder), inline(Evaluator()), measured, Budget(trials=4), print, watched=watching(folder)
+                )
+                sys.stdout.flush()
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        print(name, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def ends(folder: Path, where: str, *ways: str) -> tuple[list[int], str]:
-    """Searches as often as there are ways to end of the second candidate; returns how each ended and what all said."""
-    given = {**os.environ, KEYS: str(folder / "keys"), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", SEARCHES, str(folder), where, *ways]
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[int]]]:
+    """The folder of the folders of searches, and how each of a folder's searches ended."""
+    place = tmp_path_factory.mktemp("ended")
+    for name in ENDS:
+        (place / name).mkdir()
+    command = [sys.executable, "-c", SEARCHES, str(place), json.dumps(ENDS)]
+    given = {**os.environ, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(command, env=given, capture_output=True, text=True, timeout=600, check=False)
-    codes = [int(line.split()[1]) for line in ran.stdout.splitlines() if line.startswith("ended: ")]
-    return codes, ran.stdout + ran.stderr
+    assert ran.returncode == 0, ran.stderr
+    lines = [line.split() for line in ran.stdout.splitlines()]
+    return place, {name: [int(code) for one, code in lines if one == name] for name in ENDS}
 
 
-@pytest.mark.parametrize(
-    ("how", "where", "number"),
-    [("segfault", "trained", signal.SIGSEGV), ("abort", "measured", signal.SIGABRT)],
-)
-def test_whatever_crashes_wherever_costs_that_candidate(tmp_path: Path, how: str, where: str, number: int) -> None:
-    codes, said = ends(tmp_path, where, how, how, how)
-    assert codes == [-number, -number, 0], said
-    states = [trial.state for trial in load_study(study_name="search", storage=open_journal(tmp_path)).trials]
+@pytest.mark.parametrize(("name", "number"), [("segfault", signal.SIGSEGV), ("abort", signal.SIGABRT)])
+def test_whatever_crashes_wherever_costs_that_candidate(ended, name: str, number: int) -> None:
+    place, codes = ended
+    said = (place / name / "said").read_text()
+    assert codes[name] == [-number, -number, 0], said
+    states = [trial.state for trial in load_study(study_name="search", storage=open_journal(place / name)).trials]
     assert (states.count(TrialState.COMPLETE), states.count(TrialState.FAIL)) == (4, 1), states
     assert said.count("died twice while") == 1
 
 
-def test_kills_are_no_deaths_of_the_candidate_however_many_hit_it(tmp_path: Path) -> None:
-    codes, said = ends(tmp_path, "trained", "kill", "kill", "live")
-    assert codes == [-signal.SIGKILL, -signal.SIGKILL, 0], said
+def test_kills_are_no_deaths_of_the_candidate_however_many_hit_it(ended) -> None:
+    place, codes = ended
+    said = (place / "kill" / "said").read_text()
+    assert codes["kill"] == [-signal.SIGKILL, -signal.SIGKILL, 0], said
     assert "failed" not in said
-    assert not list(tmp_path.glob("*crash-*"))
+    assert not list((place / "kill").glob("*crash-*"))
 
 
 SEGFAULT = "start {} boot\nFatal Python error: Segmentation fault\n\nCurrent thread:\n"

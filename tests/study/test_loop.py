@@ -111,7 +111,7 @@ def test_killed_after_any_line_of_the_journal_the_search_goes_on_as_if_it_had_no
     whole, _, _ = _run(tmp_path, Budget(trials=16), controller=controller, objective=objective)
     lines = (tmp_path / "study.journal").read_bytes().splitlines(keepends=True)
     expected = [_essence(row) for row in whole.rows]
-    for cut in range(1, len(lines), 7):
+    for cut in range(1, len(lines), 19):
         folder = tmp_path / f"cut{cut}"
         folder.mkdir()
         torn = lines[cut][: len(lines[cut]) // 2]

@@ -89,7 +89,7 @@ def test_killed_between_epochs_a_candidate_is_stopped_where_it_would_have_been(t
     expected = essence(tmp_path)
     assert {state for _, state, _, _ in expected} == {"complete", "pruned"}
     lines = (tmp_path / "study.journal").read_bytes().splitlines(keepends=True)
-    for cut in range(1, len(lines), 3):
+    for cut in range(1, len(lines), 11):
         folder = tmp_path / f"cut{cut}"
         folder.mkdir()
         (folder / "study.journal").write_bytes(b"".join(lines[:cut]))

@@ -71,7 +71,7 @@ def test_killed_after_any_line_of_the_journal_the_rounds_go_on_as_if_it_had_not_
     lines = (tmp_path / "study.journal").read_bytes().splitlines(keepends=True)
     tells = [index for index, line in enumerate(lines) if b'"op_code":6' in line]
     results = [index for index, line in enumerate(lines) if b'"like":"complete"' in line and b"the same" not in line]
-    for cut in sorted({*range(1, len(lines), 17), *tells[::2]}):  # also where a part of a round was told
+    for cut in sorted({*range(1, len(lines), 37), *tells[::4]}):  # also where a part of a round was told
         folder = tmp_path / f"cut{cut}"
         folder.mkdir()
         (folder / "study.journal").write_bytes(b"".join(lines[:cut]) + lines[cut][: len(lines[cut]) // 2])
@@ -101,7 +101,7 @@ def test_a_verdict_depends_neither_on_the_order_of_the_candidates_under_way_nor_
     backwards = tmp_path / "backwards"
     backwards.mkdir()
     assert _search(study(backwards), Backwards(lambda device: Learning())) == whole
-    for cut in range(1, len(lines), 31):
+    for cut in range(1, len(lines), 61):
         folder = tmp_path / f"cut{cut}"
         folder.mkdir()
         (folder / "study.journal").write_bytes(b"".join(lines[:cut]))

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nastk.data.normalisation import statistics
 from nastk.data.sources import Digits
 from nastk.networks import build_network
 from nastk.training.augment import Augmentation
-from nastk.training.averaging import AveragingClassifier
+from nastk.training.averaging import AveragingClassifier, MovingAverage
 from nastk.training.batches import Batches
 from nastk.training.fit import fit
 from nastk.training.recipe import Recipe
@@ -59,6 +60,24 @@ def test_weights_and_statistics_are_averaged_exponentially_from_the_first_step_o
         if value.is_floating_point():
             assert torch.allclose(value, expected[name], atol=1e-6), name
     assert any("running_var" in name for name in result)
+
+
+def test_it_is_torchs_average_bit_for_bit() -> None:
+    network = build_network(genotype(), CONFIG).train()
+    average_of = get_ema_multi_avg_fn(0.9)  # type: ignore[no-untyped-call]
+    theirs, ours = AveragedModel(network, multi_avg_fn=average_of, use_buffers=True), MovingAverage(network, 0.9)
+    for step in range(8):
+        network(torch.randn(4, 1, 8, 8))  # counts into the statistics
+        for weight in network.parameters():
+            nn.init.normal_(weight)
+        theirs.update_parameters(network)
+        if step in (0, 3):  # as a training begins, and as one goes on
+            ours.begin(network)
+        ours.move()
+    found = ours.state_dict()
+    assert list(found) == list(theirs.state_dict())
+    assert all(torch.equal(found[name], value) for name, value in theirs.state_dict().items())
+    assert any(not value.is_floating_point() and value > 0 for name, value in found.items() if "num_batches" in name)
 
 
 @pytest.mark.parametrize("average", [0.0, 0.05])

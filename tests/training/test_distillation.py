@@ -2,9 +2,6 @@
 
 import dataclasses
 import json
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +17,7 @@ from nastk.data.sources import Digits, Npz
 from nastk.errors import UserError
 from nastk.networks.stored import load_trained
 from nastk.training.batches import in_order
+from nastk.training.checkpoint import Checkpoints
 from nastk.training.distillation import Lesson, divergence, lesson
 from nastk.training.run_settings import RunSettings
 from nastk.training.teacher import Teacher, trained_teacher
@@ -126,27 +124,12 @@ def test_a_student_follows_a_teacher_that_says_other_than_the_labels(
     assert "teacher" not in json.loads((tmp_path / "plain" / "training.json").read_text())
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from nastk.training.checkpoint import Checkpoints
-from nastk.data.sources import Npz
-from nastk.training.transfer import RunSettings
-from tests.training.test_distillation import student
-write = Checkpoints.write
-def write_and_die(self, trainer):
-    write(self, trainer)
-    if trainer.global_step == 13:
-        os.kill(os.getpid(), signal.SIGKILL)
-Checkpoints.write = write_and_die
-run = RunSettings(checkpoint_minutes=1e-9)
-data = Npz(sys.argv[2], unlabelled=sys.argv[4])
-student(Path(sys.argv[1]), data, settings={"teacher": sys.argv[3]}, run=run)
-"""
+class Killed(BaseException):
+    pass
 
 
-def test_a_student_killed_within_an_epoch_ends_with_the_same_bytes_and_no_other_teacher_goes_on(
-    data: DataSource, trained: Path, tmp_path: Path
+def test_a_student_stopped_within_an_epoch_ends_with_the_same_bytes_and_no_other_teacher_goes_on(
+    data: DataSource, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taught = {"teacher": str(trained)}
     for name, count in (("more", 35), ("other", 34)):
@@ -157,8 +140,16 @@ def test_a_student_killed_within_an_epoch_ends_with_the_same_bytes_and_no_other_
     metrics = student(tmp_path / "unbroken", more, settings=taught)
     assert (metrics["train_images"], metrics["unlabelled_images"]) == (200, 35)
     folder = tmp_path / "net"
-    arguments = [sys.executable, "-c", KILLED, str(folder), str(more.root), str(trained), str(more.unlabelled)]
-    assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL
+    write = Checkpoints.write
+
+    def write_and_die(self: Checkpoints, trainer: Any) -> None:
+        write(self, trainer)
+        if trainer.global_step == 13:
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Checkpoints, "write", write_and_die)
+        student(folder, more, settings=taught, run=RunSettings(checkpoint_minutes=1e-9))
     with pytest.raises(UserError, match="holds another training .with a teacher."):
         student(folder, data)
     for images, line in ((data, "without unlabelled images"), (other_images, "with other unlabelled images")):

@@ -152,6 +152,7 @@ final(Path(sys.argv[1]), Npz(sys.argv[2]), progress=progress)
 """
 
 
+# Trains once for each step, each time in a process of its own that has everything imported already, killed at the step.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -162,20 +163,33 @@ from tests.training.test_transfer import final
 write = Checkpoints.write
 def write_and_die(self, trainer):
     write(self, trainer)
-    if trainer.global_step == int(sys.argv[3]):
+    if trainer.global_step == step:
         os.kill(os.getpid(), signal.SIGKILL)
 Checkpoints.write = write_and_die
-final(Path(sys.argv[1]), Npz(sys.argv[2]), run=RunSettings(checkpoint_minutes=1e-9))
+for step in map(int, sys.argv[3:]):
+    child = os.fork()
+    if child == 0:
+        final(Path(sys.argv[1]) / str(step), Npz(sys.argv[2]), run=RunSettings(checkpoint_minutes=1e-9))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 """
+STEPS = (3, 13)  # of 6 an epoch: within the first, and after the third's first
 
 
-@pytest.mark.parametrize("step", [3, 13])  # of 6 an epoch: within the first, and after the third's first
+@pytest.fixture(scope="module")
+def killed(data: DataSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that has for each of `STEPS` the folder of a training that was killed then."""
+    place = tmp_path_factory.mktemp("killed")
+    arguments = [sys.executable, "-c", KILLED, str(place), str(data.root), *map(str, STEPS)]  # type: ignore[attr-defined]
+    subprocess.run(arguments, check=True)
+    return place
+
+
+@pytest.mark.parametrize("step", STEPS)
 def test_a_process_killed_within_an_epoch_ends_with_the_same_numbers(
-    step: int, data: DataSource, unbroken: Path, tmp_path: Path
+    step: int, killed: Path, data: DataSource, unbroken: Path
 ) -> None:
-    folder = tmp_path / "net"
-    arguments = [sys.executable, "-c", KILLED, str(folder), str(data.root), str(step)]  # type: ignore[attr-defined]
-    assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL
+    folder = killed / str(step)
     assert torch.load(folder / LAST, weights_only=True)["global_step"] == step
     seen: list[int] = []
     metrics = final(folder, data, progress=lambda done, *_: seen.append(done))
@@ -211,6 +225,7 @@ def start(folder: Path, data: DataSource, pause: float) -> "subprocess.Popen[str
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow  # killed at any moment; the two above are at a given one
 def test_a_process_killed_with_9_ends_with_the_same_numbers(data: DataSource, unbroken: Path, tmp_path: Path) -> None:
     folder = tmp_path / "net"
     process = start(folder, data, pause=0.3)

@@ -21,6 +21,7 @@ from nastk.deploy.runtimes.session import open_session
 from nastk.errors import unknown
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
+from nastk.networks.count import without_content
 from nastk.objective import STEADY
 from nastk.processor import usable_cores
 
@@ -107,7 +108,7 @@ def static_cost(
     if precision not in PRECISIONS and write is None:
         raise unknown("precision", precision, PRECISIONS)
     deployed = replace(network_config, auxiliary=False, drop_path=0.0)
-    _check_size(genotype, deployed)
+    params, macs = _counted(genotype, deployed)
     # The weights are of no consequence, but the caller's random numbers are.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -121,17 +122,25 @@ def static_cost(
         model = quantized_model(model, ranges)
     file = serialise(model)
     return Static(
-        params=count_parameters(network, auxiliary=False),
-        macs=count_macs(network, deployed),
+        params=params,
+        macs=macs,
         memory_mb=memory / MEGABYTE,
         size_mb=len(file) / MEGABYTE,
         file=file,
     )
 
 
-def _check_size(genotype: Genotype, config: NetworkConfig) -> None:
-    """Counts without memory first: what fills it would be killed by the system, and with it the search."""
-    with torch.device("meta"):
-        size = 4 * count_parameters(build_network(genotype, config), auxiliary=False)
-    if size > MAX_BYTES:
-        raise MemoryError(f"{size / 1e9:.1f} GB of weights, an ONNX file holds 2 GB")
+def _counted(genotype: Genotype, config: NetworkConfig) -> tuple[int, int]:
+    """Returns parameters and multiply-accumulates.
+
+    Counts without memory: what fills it would be killed by the system, and with it the search.
+
+    Raises:
+        MemoryError: more weights than a file can hold.
+    """
+    with without_content():
+        network = build_network(genotype, config).eval()
+    params = count_parameters(network, auxiliary=False)
+    if 4 * params > MAX_BYTES:
+        raise MemoryError(f"{4 * params / 1e9:.1f} GB of weights, an ONNX file holds 2 GB")
+    return params, count_macs(network, config)

@@ -12,7 +12,7 @@ SEARCH = (
     *("+space=nasbench201", "trials=2", "evaluator.epochs=1", "data.subset=300", "controller=random"),
     *("evaluator.network.filters=4", "evaluator.threads=1", "target.seconds=0.05", "objective.max_params=40000"),
 )
-RECIPE = ("training.epochs=1", "training.threads=1")
+RECIPE = ("training.epochs=1", "training.threads=1", "training.batch=128")
 QUICK = ("export.calibration=16", "export.seconds=0.01", "bench.seconds=0.05")
 NAME, TOO_LARGE = "mobilenet_v2", "vgg16"
 

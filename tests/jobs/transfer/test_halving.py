@@ -77,7 +77,7 @@ SEARCH = (
 )
 WORDS = (
     *("baselines=[]", "training.epochs=4", "training.threads=1", "transfer.cells=1", "transfer.filters=4"),
-    "transfer.entrants=4",
+    *("transfer.entrants=4", "training.batch=128"),
 )
 
 

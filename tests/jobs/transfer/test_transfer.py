@@ -20,7 +20,8 @@ SEARCH = (
     *("+space=nasbench201", "trials=3", "evaluator.epochs=1", "data.subset=300", "controller=random"),
     *("evaluator.network.filters=4", "evaluator.threads=1", "target.seconds=0.05", "objective.max_params=30000"),
 )
-TRANSFER = ("baselines=[]", "training.epochs=1", "training.threads=1", "transfer.top=3", "transfer.cells=1")
+QUICK = ("training.epochs=1", "training.batch=128", "training.threads=1")
+TRANSFER = ("baselines=[]", *QUICK, "transfer.top=3", "transfer.cells=1")
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def test_the_test_accuracy_has_no_part_in_the_ranking(copy: Path, capsys: Captur
 
 def test_one_teacher_teaches_the_searched_network_and_the_baseline(copy: Path, capsys: Capture) -> None:
     shutil.rmtree(copy / "transfer")
-    words = (*TRANSFER[1:3], "transfer.cells=1", "baselines=[mobilenet_v2]", "transfer.max_params=40000")
+    words = (*QUICK, "transfer.cells=1", "baselines=[mobilenet_v2]", "transfer.max_params=40000")
     ran = run(capsys, "transfer", f"run={copy}", *words, "training.teacher=auto")
     assert ran.code == 0, ran.err
     (teacher,) = copy.glob("teacher/*")
@@ -178,7 +179,7 @@ def test_without_a_limit_the_size_is_that_of_before(copy: Path, capsys: Capture)
     config = named_run(str(copy), "runs") / "config.yaml"
     config.write_text(config.read_text().replace("max_params: 30000", "max_params: null"))
     shutil.rmtree(copy / "transfer")
-    outcome = run(capsys, "transfer", f"run={copy}", "baselines=[]", "training.epochs=1", "training.threads=1")
+    outcome = run(capsys, "transfer", f"run={copy}", "baselines=[]", *QUICK)
     assert outcome.code == 0, outcome.err
     (network,) = copy.glob("transfer/*/network.json")
     made = json.loads(network.read_text())["config"]
