@@ -43,7 +43,7 @@ def make_place(folder: Path) -> None:
 
 
 def compose(words: Sequence[str]) -> list[dict[str, object]]:
-    """Returns the configurations of a command's jobs, in a folder of `make_place`.
+    """Returns the configuration of a command, of a sweep those of two jobs, in a folder of `make_place`.
 
     Raises:
         Exception: Hydra's or a UserError, where there is no such command, group, option or setting.
@@ -58,7 +58,7 @@ def compose(words: Sequence[str]) -> list[dict[str, object]]:
     taken = [word for word in hydra_words(given, entry) if not word.startswith("allow_targets=")]
     asked = get_args_parser().parse_args(taken)
     loader = config_loader(asked.config_dir)
-    jobs = jobs_of(loader, asked.overrides) if asked.multirun else [asked.overrides]
+    jobs = jobs_of(loader, asked.overrides)[:2] if asked.multirun else [asked.overrides]
     return [composed(loader, entry, job) for job in jobs]
 
 
