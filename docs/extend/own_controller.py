@@ -1,14 +1,13 @@
 """A controller of one's own: simulated annealing. It is an Optuna sampler, of use in any study of finite choices."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from nastk.controllers.controller import ChoicesController
-from nastk.controllers.history import Record
+from nastk.controllers.history import Choices, Record
 from nastk.controllers.mutation import unseen_mutation
 from nastk.controllers.seeds import generator
 
@@ -27,14 +26,15 @@ class Annealing(ChoicesController):
         super().__init__(seed)
         self.start, self.heat, self.cooling = start, heat, cooling
 
-    def propose(self, study: Study, trial: FrozenTrial, records: Sequence[Record]) -> Mapping[str, Any]:
+    def propose(self, study: Study, trial: FrozenTrial, records: Sequence[Record]) -> Choices:
         """Returns the choices of the next network, from all that are finished; what it leaves out is random."""
         valued = [record for record in records if record.score is not None and not record.violation]
         if len(valued) < self.start:
             return {}
-        rng, place = generator(self.seed, trial.number, "annealing"), valued[0]
+        place = valued[0]
         for step, record in enumerate(valued[1:]):
-            heat = self.heat * self.cooling**step
-            if rng.random() < math.exp(min(0.0, (record.score - place.score) / heat)):
+            heat = max(self.heat * self.cooling**step, 1e-9)
+            chance = math.exp(min(0.0, (record.score - place.score) / heat))
+            if generator(self.seed, record.number, "taken").random() < chance:
                 place = record
-        return unseen_mutation(place, rng, {record.key for record in records})
+        return unseen_mutation(place, generator(self.seed, trial.number), {record.key for record in records})

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from nastk.deploy.precision.lint_rules import ONNX_RUNTIME, Rule, zero_points_are_zero
-from nastk.deploy.precision.scheme import ARM, Scheme
-from nastk.deploy.targets import CpuTarget
+from nastk.deploy.targets import ArmTarget
 
 DEVICE = Path("/dev/npu0")
 OPERATORS = """
@@ -17,21 +15,21 @@ OPERATORS = """
 
 
 @dataclass(frozen=True)
-class NpuTarget(CpuTarget):
-    """What is not said here is as on the CPU: the graphs, the quantizer, running and timing them.
+class NpuTarget(ArmTarget):
+    """What is not said here is as on ARM: the graphs, their symmetric int8, its rules, running and timing them.
 
     Attributes:
+        name: what results are filed under.
         files: that an export writes, fp32 first.
-        scheme: the int8 that it computes, which fine-tuning for int8 imitates.
-        rules, operators: what a graph is held to; a node that breaks one is named.
+        operators: of ONNX that it has; a node of a graph that is none of them is named.
+        baselines: networks of conf/network that suit it.
     """
 
     name: ClassVar[str] = "npu"
     files: ClassVar[Mapping[str, str]] = {"fp32": "model.npu.onnx", "int8": "model.npu.int8.onnx"}
-    scheme: ClassVar[Scheme] = ARM
-    rules: ClassVar[tuple[Rule, ...]] = (zero_points_are_zero, *ONNX_RUNTIME)
     operators: ClassVar[frozenset[str] | None] = frozenset(OPERATORS.split())
+    baselines: ClassVar[tuple[str, ...]] = ("resnet18", "repvgg_a0")
 
     def cannot_time(self) -> str | None:
-        """Returns why a latency that is taken here would not be the target's."""
+        """Returns why a latency that is taken here would not be the target's; a search with it then ends."""
         return None if DEVICE.exists() else f"target npu: no {DEVICE} here"
