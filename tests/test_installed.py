@@ -7,11 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from nastk.version import __version__
+
 ROOT = Path(__file__).resolve().parent.parent
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
 DESCRIBE = ("-m", "nastk.describe", "network=nasnet_a_cifar", "format=json", "layers=none", "measure=false")
 SEARCH = (
     *("-m", "nastk.search", "+space=nasnet", "space.blocks=1", "trials=1", "run=small"),
@@ -57,14 +62,37 @@ def test_from_a_checkout_without_installing(tmp_path: Path, bare: dict[str, str]
     _searches([sys.executable, "-S"], checkout, bare)
 
 
-def test_from_a_wheel_in_another_folder(tmp_path: Path, bare: dict[str, str]) -> None:
-    wheels = tmp_path / "wheels"
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, ROOT]
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    wheels = tmp_path_factory.mktemp("wheels")
+    build = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, ROOT]
     subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = wheels.glob("nastk-*.whl")
+    (found,) = wheels.glob("nastk-*.whl")
+    return found
+
+
+def test_the_wheel_has_the_package_and_its_settings_and_nothing_else(wheel: Path) -> None:
+    assert wheel.name == f"nastk-{__version__}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as file:
+        names = {name for name in file.namelist() if ".dist-info/" not in name}
+        (metadata,) = (file.read(name).decode() for name in file.namelist() if name.endswith("/METADATA"))
+    expected = {str(path.relative_to(ROOT)) for path in _kept("nastk")}
+    expected |= {
+        f"nastk/shipped/{path.relative_to(ROOT)}" for folder in ("conf", "search_spaces") for path in _kept(folder)
+    }
+    assert names == expected
+    assert not any("test" in Path(name).parts or Path(name).name.startswith(("test_", "conftest")) for name in names)
+    assert f"\nVersion: {__version__}\n" in metadata
+
+
+def _kept(folder: str) -> list[Path]:
+    return [path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+
+
+def test_from_a_wheel_in_another_folder(tmp_path: Path, bare: dict[str, str], wheel: Path) -> None:
     place = Path(bare["PYTHONPATH"])
-    subprocess.run([*pip, "install", "--no-deps", "--target", place, wheel], check=True, capture_output=True)
+    subprocess.run([*PIP, "install", "--no-deps", "--target", place, wheel], check=True, capture_output=True)
     assert (place / "nastk" / "shipped" / "conf" / "search.yaml").is_file()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -85,3 +113,28 @@ def test_from_an_editable_install_in_another_folder(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     _searches([sys.executable], tmp_path, environment)
     _describes([sys.executable], tmp_path, environment)
+
+
+@pytest.mark.slow  # installs torch and the rest from the package index, minutes
+def test_into_an_empty_environment(tmp_path: Path, wheel: Path) -> None:
+    """`pip install` of the wheel, with what it asks for, is all that the whole job needs."""
+    venv.create(tmp_path / "empty", with_pip=True)
+    programs = tmp_path / "empty" / "bin"
+    constraints = ROOT / "constraints.txt"
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+
+    def ran(*command: object) -> str:
+        outcome = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert outcome.returncode == 0, outcome.stderr
+        return outcome.stdout
+
+    ran(programs / "python", "-m", "pip", "install", "-q", "--constraint", constraints, wheel)
+    packages = json.loads(ran(programs / "python", "-m", "pip", "list", "--format", "json"))
+    assert {"pytest", "ray", "mkdocs"}.isdisjoint({package["name"] for package in packages})
+    assert f"nastk {__version__}" in ran(programs / "nastk", "doctor")
+    quick = ("trials=1", "evaluator.epochs=1", "training.epochs=1", "transfer.entrants=1", "baselines=[]")
+    told = ran(programs / "nastk", "images=digits", "max_latency_ms=1", "run=all", *quick)
+    assert "Ship: " in told and (tmp_path / "runs" / "all" / "report.html").is_file()
+    (export,) = (tmp_path / "runs" / "all" / "export").iterdir()
+    assert {"model.onnx", "model.int8.onnx", "predict.py"} <= {path.name for path in export.iterdir()}
+    ran(programs / "python", "-c", "import nastk; print(nastk.Run('all').best)")

@@ -10,12 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hydra.errors import HydraException
 
 from nastk.__main__ import COMMANDS
 from nastk.config.build import shipped
+from nastk.errors import UserError
+from tests.documented import PAGES, ROOT, commands, compose, make_place
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = "\n".join(page.read_text() for page in PAGES)
 
 
@@ -37,6 +38,26 @@ def test_every_command_names_an_entry_point_and_groups_that_there_are(line: str)
             for option in value.split(","):
                 launcher = name == "hydra/launcher" and find_spec(f"hydra_plugins.hydra_{option}_launcher")
                 assert (folder / f"{option}.yaml").exists() or launcher, word
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(commands(page))], ids=lambda page: page.stem)
+def test_every_command_of_a_bash_block_composes(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_place(tmp_path)
+    for words in commands(page):
+        assert compose(words), words
+
+
+@pytest.mark.parametrize(
+    "words", ["search trails=3", "images=photos data.colour=1", "search controller=rnd", "predict a=1"]
+)
+def test_a_command_with_a_setting_that_there_is_not_does_not(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_place(tmp_path)
+    with pytest.raises((HydraException, UserError)):
+        compose(words.split())
 
 
 def test_every_command_of_the_program_is_one() -> None:

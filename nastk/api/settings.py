@@ -14,8 +14,8 @@ from nastk.cli.mistakes import setting_names, unknown_setting
 from nastk.cli.run_words import run_groups
 from nastk.cli.sweeps import quoted
 from nastk.config.build import load_yaml, shipped
-from nastk.config.trust import SETTING, VARIABLE
 from nastk.errors import UserError, shortened
+from nastk.own_modules import SETTING, VARIABLE
 
 LIMITS = ("max_latency_ms", "max_params", "max_macs", "max_memory_mb")
 PLACE = ("run", "runs")  # what the Run is made with

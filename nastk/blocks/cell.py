@@ -14,8 +14,6 @@ from nastk.ops import build_op
 from nastk.ops.drop_path import DropPath
 from nastk.ops.identity import FactorizedReduction
 
-UNDROPPED = IDENTITY_OPS | ZERO_OPS
-
 
 class Step(NamedTuple):
     """An edge to run: its index among the cell's edges, the state it reads, whether drop path applies."""
@@ -87,7 +85,7 @@ class CellModule(nn.Module):
             is_zero = edge.op == "zero" or self._zero[edge.state]
             name = "zero" if concat and is_zero else edge.op
             stride = self.stride if edge.state < len(self.inputs) else 1
-            droppable = self.drop.at_end > 0 and name not in UNDROPPED
+            droppable = self.drop.at_end > 0 and name not in IDENTITY_OPS | ZERO_OPS
             if concat or not is_zero:
                 steps.append(Step(len(self.edges), edge.state, droppable))
             self.edges.append(build_op(name, self._channels[edge.state], self._filters, stride))

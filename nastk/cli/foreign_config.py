@@ -21,8 +21,9 @@ from omegaconf import OmegaConf
 
 from nastk.cli.config_dir import SharingRepository, checked_files
 from nastk.config.build import resolver_calls, shipped
-from nastk.config.trust import SETTING, trusts
+from nastk.config.trust import trusts
 from nastk.errors import UserError
+from nastk.own_modules import SETTING
 
 REFUSED = {
     "config_name": "--config-name",

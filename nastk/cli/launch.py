@@ -26,10 +26,11 @@ from nastk.cli.passwords import refuse_passwords
 from nastk.cli.run_words import words_for_run
 from nastk.cli.sweeps import Sweep, begun_sweep, end_sweep, run_swept, sweeping
 from nastk.config.build import register_spaces
-from nastk.config.trust import SETTING, VARIABLE, keep_trust, trust
+from nastk.config.trust import keep_trust, trust
 from nastk.console import accept_every_letter, console
 from nastk.errors import UserError
 from nastk.live.shown import AUTO, shown
+from nastk.own_modules import SETTING, VARIABLE
 from nastk.runs.folder import held
 
 LIBRARIES = ("pytorch_lightning", "lightning.pytorch", "lightning", "optuna", "onnxruntime", "torch")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
@@ -117,7 +118,9 @@ def unknown_setting(name: str, config_name: str, words: Sequence[str]) -> str:
     groups = [group for group in (*folders, "space") if group != name]  # one that this entry point lacks is none here
     chosen = [argument for argument in words if argument.lstrip("+").split("=")[0] in groups]
     names = groups + setting_names(
-        config_name, [argument for argument in chosen if "," not in argument and "(" not in argument]
+        config_name,
+        [argument for argument in chosen if "," not in argument and "(" not in argument],
+        get_args_parser().parse_known_args(list(words))[0].config_dir,
     )
     others = _options_with(name)
     if others and name.partition(".")[0] in names:
@@ -134,9 +137,15 @@ def _options_with(name: str) -> list[str]:
     return [f"{group}={option}" for option, node in settings.items() if field in _dotted(node, "")]
 
 
-def setting_names(config_name: str, overrides: list[str]) -> list[str]:
-    """Returns the dotted names of all settings that the entry point has with these choices of groups."""
-    config = composed(config_loader(None), config_name, overrides)
+def setting_names(config_name: str, overrides: list[str], config_dir: str | None = None) -> list[str]:
+    """Returns the dotted names of all settings that the entry point has with these choices of groups.
+
+    Args:
+        config_name: the entry point's.
+        overrides: the choices.
+        config_dir: a folder of groups of the user's own, among which some may choose.
+    """
+    config = composed(config_loader(config_dir), config_name, overrides)
     return sorted(_dotted({name: node for name, node in config.items() if name != "hydra"}, ""))
 
 

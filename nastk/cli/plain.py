@@ -33,7 +33,7 @@ def launch_without_hydra(settings: type[S], job: Callable[[S], int], header: str
     try:
         words = sys.argv[1:]
         if any(word in HELP for word in words):
-            print(_help(settings, header, examples))
+            print(plain_help(settings, header, examples))
             sys.exit(0)
         code = job(parsed(settings, words))
         sys.stdout.flush()
@@ -86,7 +86,8 @@ def _value(name: str, value: str, hint: Any) -> str | int | None:
         raise UserError(f"{name}={value!r}: expected a whole number") from None
 
 
-def _help(settings: type[Any], header: str, examples: Sequence[str]) -> str:
+def plain_help(settings: type[Any], header: str, examples: Sequence[str]) -> str:
+    """Returns what --help prints; see `launch_without_hydra`."""
     lines = []
     for field in fields(settings):
         default = "???" if field.default is MISSING else "null" if field.default is None else field.default

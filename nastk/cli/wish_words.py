@@ -10,9 +10,9 @@ from nastk.checks import check_number, check_whole
 from nastk.cli.help import top_names
 from nastk.cli.sweeps import quoted
 from nastk.config.build import shipped
-from nastk.config.trust import SETTING
 from nastk.data.decode import SUFFIXES
 from nastk.errors import UserError, nearest, unknown
+from nastk.own_modules import SETTING
 from nastk.runs.folder import named_run
 
 # What stands for which settings of the pipeline; either is given, not both.

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 import types
 import typing
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_object
 
 from nastk.errors import UserError
+from nastk.own_modules import SETTING, VARIABLE, allowed
 
 PACKAGES = ("nastk", "optuna", "torch")
 # Where classes that stand in the config.yaml of runs were before.
@@ -26,8 +29,6 @@ FORMER = {
     "nastk.loggers": "nastk.jobs.loggers",
     "nastk.pruning": "nastk.study.pruning",
 }
-VARIABLE = "NASTK_ALLOW_TARGETS"
-SETTING = "allow_targets"
 
 
 def trust(names: Sequence[str]) -> None:
@@ -40,12 +41,14 @@ def trust(names: Sequence[str]) -> None:
         if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
             raise UserError(f"{SETTING}: {name!r}, expected the name of a package, a module or a class")
     if names:
-        os.environ[VARIABLE] = ",".join(dict.fromkeys([*_added(), *names]))
+        os.environ[VARIABLE] = ",".join(dict.fromkeys([*allowed(), *names]))
+        if str(Path.cwd()) not in sys.path:  # as `python -m` has it, where the command is `nastk`
+            sys.path.append(str(Path.cwd()))
 
 
 def trusts(name: str) -> bool:
     """Whether the command line added this name, or a package that it lies in."""
-    return _within(name, _added())
+    return _within(name, allowed())
 
 
 def keep_trust(added: str | None) -> None:
@@ -86,8 +89,8 @@ def trusted_class(name: str, where: str, kind: Any = None) -> type[Any]:
     said = f"{where}._target_={name!r}"
     name = str(_present(name))
     parts = name.split(".")
-    if not _within(name, (*PACKAGES, *_added())):
-        expected = ", ".join(f"{package}." for package in (*PACKAGES, *_added()))
+    if not _within(name, (*PACKAGES, *allowed())):
+        expected = ", ".join(f"{package}." for package in (*PACKAGES, *allowed()))
         raise UserError(
             f"{said}: expected a name that starts with {expected}; nothing was run; "
             f"{SETTING}=[{parts[0] or 'NAME'}] on the command line allows it"
@@ -98,7 +101,7 @@ def trusted_class(name: str, where: str, kind: Any = None) -> type[Any]:
         target = get_object(name)
     except Exception as error:
         raise UserError(f"{said}: not found ({' '.join(str(error).split())[:120]})") from None
-    packages = (*PACKAGES[: 1 if kind is None else None], *_added())
+    packages = (*PACKAGES[: 1 if kind is None else None], *allowed())
     if not isinstance(target, type) or not _within(f"{target.__module__}.{target.__qualname__}", packages):
         raise UserError(f"{said}: expected a class of {', '.join(packages)}; nothing was run")
     if kind is not None and not _fits(target, kind):
@@ -133,10 +136,6 @@ def _methods(protocol: type[Any]) -> list[str]:
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
     return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-
-
-def _added() -> list[str]:
-    return [name for name in os.environ.get(VARIABLE, "").split(",") if name]
 
 
 def _within(name: str, packages: Sequence[str]) -> bool:

@@ -17,6 +17,7 @@ import joblib
 
 from nastk.errors import UserError
 from nastk.executors.ray_start import own_token, short_folder, sigterm_kept, silenced
+from nastk.own_modules import VARIABLE
 
 PROBE_SECONDS = 90.0  # with the time to import Ray; it gives up by itself before
 CONNECT_SECONDS = 3.0
@@ -27,7 +28,6 @@ SILENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a notice on every start otherwise
     "RAY_DISABLE_IMPORT_WARNING": "1",
 }
-ALLOWED = "NASTK_ALLOW_TARGETS"  # nastk.config.trust leaves it for worker processes; other machines have to be told
 LOCAL = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray keeps to 127.0.0.1 where it thinks that there can be no cluster
     "RAY_gcs_rpc_server_reconnect_timeout_s": "20",  # what outlives a killed search looks for it so long, then ends
@@ -91,9 +91,9 @@ def joined(address: str | None) -> Iterator[Any]:
         else:
             _check_answers(address)
             given = {"address": address}
-        allowed = os.environ.get(ALLOWED)
+        allowed = os.environ.get(VARIABLE)
         if allowed is not None:
-            given["runtime_env"] = {"env_vars": {ALLOWED: allowed}}
+            given["runtime_env"] = {"env_vars": {VARIABLE: allowed}}
         undo.callback(ray.shutdown, **({} if address else {"wait_for_processes": True}))
         undo.enter_context(silenced())
         with sigterm_kept():

@@ -11,6 +11,7 @@ from typing import Any
 
 from nastk.checks import check_flag, check_name, check_number, check_whole
 from nastk.errors import UserError, unknown
+from nastk.own_modules import import_allowed
 
 Value = str | int | float | bool | tuple[int, ...]
 Same = tuple[str, Mapping[str, Value]]
@@ -177,11 +178,13 @@ def enter(block: Block) -> None:
 
 
 def block_named(name: object, where: str = "block") -> Block:
-    """Returns a family of the table.
+    """Returns a family of the table, or one that a module which the command line allows enters.
 
     Raises:
         UserError: there is none of that name.
     """
+    if isinstance(name, str) and name not in BLOCKS:
+        import_allowed()
     return BLOCKS[check_name(where, name, BLOCKS)]
 
 

@@ -5,7 +5,11 @@ The modules are in `nastk.ops`, one file a family; a test holds the two together
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from nastk.checks import check_names
+from nastk.own_modules import import_allowed
 
 
 class OpFacts(NamedTuple):
@@ -56,7 +60,36 @@ OP_FACTS: dict[str, OpFacts] = {
 }
 
 KNOWN_OPS: tuple[str, ...] = tuple(OP_FACTS)
-ZERO_OPS = frozenset(name for name, facts in OP_FACTS.items() if facts.zero)
-IDENTITY_OPS = frozenset(name for name, facts in OP_FACTS.items() if facts.passes)
-PROJECTED_OPS = frozenset(name for name, facts in OP_FACTS.items() if facts.projects)
-PARAMETERLESS_OPS = frozenset(name for name, facts in OP_FACTS.items() if facts.weightless)
+ZERO_OPS = {name for name, facts in OP_FACTS.items() if facts.zero}
+IDENTITY_OPS = {name for name, facts in OP_FACTS.items() if facts.passes}
+PROJECTED_OPS = {name for name, facts in OP_FACTS.items() if facts.projects}
+PARAMETERLESS_OPS = {name for name, facts in OP_FACTS.items() if facts.weightless}
+
+
+def enter_op(facts: OpFacts) -> None:
+    """Enters an operation of one's own; what builds it is entered by `nastk.ops.op`.
+
+    Raises:
+        ValueError: the name is taken by another operation.
+    """
+    if OP_FACTS.setdefault(facts.name, facts) != facts:
+        raise ValueError(f"operation {facts.name!r} is in the table already")
+    for names, holds in (
+        (ZERO_OPS, facts.zero),
+        (IDENTITY_OPS, facts.passes),
+        (PROJECTED_OPS, facts.projects),
+        (PARAMETERLESS_OPS, facts.weightless),
+    ):
+        if holds:
+            names.add(facts.name)
+
+
+def check_ops(where: str, names: object) -> tuple[str, ...]:
+    """Returns the names of a list of operations; modules that the command line allows may enter some.
+
+    Raises:
+        UserError: it is no list, it is empty, has one twice, or one that there is not.
+    """
+    if isinstance(names, Sequence) and any(isinstance(name, str) and name not in OP_FACTS for name in names):
+        import_allowed()
+    return check_names(where, names, "op", OP_FACTS)

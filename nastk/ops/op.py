@@ -10,6 +10,7 @@ from typing import TypeVar
 from torch import nn
 
 from nastk.errors import unknown
+from nastk.own_modules import import_allowed
 
 Build = TypeVar("Build", bound=Callable[..., nn.Module])
 Builder = Callable[[int, int, int], nn.Module]
@@ -55,11 +56,13 @@ def op(name: str, **fixed: int) -> Callable[[Build], Build]:
 
 
 def build_op(name: str, channels_in: int, channels_out: int, stride: int) -> nn.Module:
-    """Builds an operation of the table; see `Op.build` for shapes.
+    """Builds an operation of the table, or of a module that the command line allows; see `Op.build` for shapes.
 
     Raises:
         UserError: there is no operation of that name.
     """
+    if name not in OPS:
+        import_allowed()
     entry = OPS.get(name)
     if entry is None:
         raise unknown("op", name, OPS)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 
-from nastk.checks import check_names, check_whole
+from nastk.checks import check_whole
 from nastk.genotype import MAX_NODES, Cell, CellGenotype, Edge, Node
-from nastk.genotype.ops import KNOWN_OPS
+from nastk.genotype.ops import check_ops
 from nastk.genotype.skeleton import DARTS
 from nastk.spaces.space import Choose, ask_name
 
@@ -46,7 +46,7 @@ class DartsSpace:
 
     def __post_init__(self) -> None:
         check_whole("space: nodes", self.nodes, 1, MAX_NODES)
-        object.__setattr__(self, "ops", check_names("space: ops", self.ops, "op", KNOWN_OPS))
+        object.__setattr__(self, "ops", check_ops("space: ops", self.ops))
 
     def genotype(self, choose: Choose) -> CellGenotype:
         """Returns the genotype that the answers of `choose` make."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nastk.checks import check_names, check_whole
+from nastk.checks import check_whole
 from nastk.errors import UserError, unknown
 from nastk.genotype import MAX_NODES, Cell, CellGenotype, Edge, Genotype, Node
-from nastk.genotype.ops import KNOWN_OPS
+from nastk.genotype.ops import check_ops
 from nastk.spaces.space import Choose, ask_name
 
 NASBENCH201_OPS: tuple[str, ...] = ("zero", "identity", "conv_1x1", "conv_3x3", "avg_pool_3x3")
@@ -45,7 +45,7 @@ class NasBench201Space:
 
     def __post_init__(self) -> None:
         check_whole("space: nodes", self.nodes, 2, MAX_NODES + 1)
-        object.__setattr__(self, "ops", check_names("space: ops", self.ops, "op", KNOWN_OPS))
+        object.__setattr__(self, "ops", check_ops("space: ops", self.ops))
 
     def genotype(self, choose: Choose) -> CellGenotype:
         """Returns the genotype that the answers of `choose` make."""

@@ -9,7 +9,7 @@ from typing import cast
 
 from nastk.checks import check_names, check_whole
 from nastk.genotype import COMBINES, MAX_NODES, Cell, CellGenotype, Combine, Edge, Node
-from nastk.genotype.ops import KNOWN_OPS
+from nastk.genotype.ops import check_ops
 from nastk.genotype.skeleton import NASNET
 from nastk.genotype.stems import AS_OTHERS, first_cells_choices, stem_choices
 from nastk.spaces.space import Choose, ask_name, ask_state
@@ -66,7 +66,7 @@ class NasnetSpace:
 
     def __post_init__(self) -> None:
         check_whole("space: blocks", self.blocks, 1, MAX_NODES)
-        object.__setattr__(self, "ops", check_names("space: ops", self.ops, "op", KNOWN_OPS))
+        object.__setattr__(self, "ops", check_ops("space: ops", self.ops))
         combine = check_names("space: combine", self.combine, "way to combine", COMBINES)
         object.__setattr__(self, "combine", combine)
         _ = self.stems, self.first

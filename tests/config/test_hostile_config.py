@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from nastk.config.build import build, load_yaml
-from nastk.config.trust import VARIABLE, trust, trusted_class
+from nastk.config.trust import trust, trusted_class
 from nastk.data.images import DataSource
 from nastk.errors import UserError
+from nastk.own_modules import VARIABLE
 from tests.commands import run
 
 Capture = pytest.CaptureFixture[str]
