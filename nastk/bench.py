@@ -24,8 +24,7 @@ def bench(config: DictConfig) -> None:
     if config.answers is not None:
         from nastk.jobs import few_answers
 
-        place, predictor = few_answers.run_answers(config)
-        print(f"{few_answers.as_text(predictor)}\nPredictor: {place}")
+        print(few_answers.as_text(*few_answers.run_answers(config)))
         return
     if config.ops:
         from nastk.jobs import op_table
@@ -56,13 +55,13 @@ def _few(config: DictConfig) -> None:
     print(f"{len(wanted.networks)} networks to measure, {wanted.precision}: {folder}")
     reason = None if target is None else target.cannot_time()
     if target is None or reason is not None:
-        print(f"{f'Not measured: {reason}. ' if reason else ''}Fill in {folder / few_list.ANSWERS}, p50 in milliseconds.")
+        why = f"Not measured: {reason}. " if reason else ""
+        print(f"{why}Fill in {folder / few_list.ANSWERS}, p50 in milliseconds.")
         print(f"Then: python -m nastk.bench answers={folder / few_list.ANSWERS} device=NAME")
         return
     facts = few_answers.measure_few(folder, wanted, target)
     device = {**facts, **({"name": config.device} if config.device else {})}
-    place, predictor = few_answers.learn_answers(folder / few_list.ANSWERS, wanted, device)
-    print(f"{few_answers.as_text(predictor)}\nPredictor: {place}")
+    print(few_answers.as_text(*few_answers.learn_answers(folder / few_list.ANSWERS, wanted, device)))
 
 
 if __name__ == "__main__":

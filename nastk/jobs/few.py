@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 from omegaconf import DictConfig
 
@@ -17,7 +16,7 @@ from nastk.checks import check_path, check_whole
 from nastk.config.build import plain
 from nastk.deploy.cost.choose import chosen_networks
 from nastk.deploy.cost.few import LEAST_SAMPLES
-from nastk.deploy.cost.known_devices import KnownDevice, analytic_latencies, read_known
+from nastk.deploy.cost.known_devices import KnownDevice, library_latencies, read_known
 from nastk.deploy.cost.op_bench import written
 from nastk.deploy.cost.prior import device_priors
 from nastk.deploy.cost.robust import Floats
@@ -36,6 +35,7 @@ from nastk.spaces import Space, random_genotype
 
 MOST, MOST_POOL = 1000, 10_000
 DRAWS = 20  # in a row that bring no new network, after which a space is taken to have no more
+STRANGE = 4  # networks that a known device may have no latency of, and beyond these half of all
 FLOAT32 = "fp32"
 
 
@@ -49,7 +49,7 @@ class _Pool:
 
     @property
     def latencies(self) -> Floats:
-        return np.concatenate([analytic_latencies(self.graphs), np.array(self.known).reshape(-1, len(self.graphs))])
+        return library_latencies(self.known, self.graphs)
 
 
 def write_few(config: DictConfig) -> tuple[Path, FewList, Target | None]:
@@ -59,14 +59,16 @@ def write_few(config: DictConfig) -> tuple[Path, FewList, Target | None]:
         the folder, the list, and the target where the command line names one.
 
     Raises:
-        UserError: no space, a number that cannot be, a folder that holds something already, or a library that does not
-            know the space.
+        UserError: no space, a number that cannot be, a folder that holds something already, a library that knows no
+            such networks, or a target that does not answer.
     """
     count = check_whole("few", config.few, LEAST_SAMPLES, MOST)
     size = check_whole("few_pool", config.few_pool, 2 * count, MOST_POOL)
     target, space, network, _ = asked_networks(config)
     target = None if config.get("target") is None else target
     folder = _free_folder(config.out)
+    if target is not None and target.cannot_time() is None:
+        target.check()
     devices = [read_known(Path(path)) for path in _library(config)]
     pool = _drawn(space, network, devices, size, config.seed)
     if len(pool.genotypes) < 2 * count:
@@ -101,11 +103,11 @@ def _write(folder: Path, wanted: FewList, network: NetworkConfig, target: Target
 
 
 def _drawn(space: Space, network: NetworkConfig, devices: Sequence[KnownDevice], size: int, seed: int) -> _Pool:
-    """Draws different networks, as many as there are up to `size`, and builds each once."""
+    """Draws different networks that the devices know, as many as there are up to `size`, and builds each once."""
     rng = random.Random(seed)
     pool = _Pool([], [], [[] for _ in devices])
     keys: set[str] = set()
-    barren = 0
+    barren = strange = 0
     while len(pool.genotypes) < size and barren < DRAWS:
         genotype = random_genotype(space, rng)
         barren = barren + 1 if genotype.key in keys else 0
@@ -113,26 +115,39 @@ def _drawn(space: Space, network: NetworkConfig, devices: Sequence[KnownDevice],
             continue
         keys.add(genotype.key)
         graph = written(genotype, network, FLOAT32).model
-        _add(pool, genotype, graph, devices)
+        try:
+            latencies = [_known(device, genotype, graph) for device in devices]
+        except UserError:
+            strange += 1
+            if strange > STRANGE + len(pool.genotypes):
+                raise
+            continue
+        _add(pool, genotype, graph_terms(graph), latencies)
         if len(pool.genotypes) % 50 == 0:
             print(f"bench: {len(pool.genotypes)} of {size} networks to choose from", file=sys.stderr)
     return pool
 
 
-def _add(pool: _Pool, genotype: Genotype, graph: onnx.ModelProto, devices: Sequence[KnownDevice]) -> None:
+def _add(pool: _Pool, genotype: Genotype, graph: dict[str, float], latencies: Sequence[float]) -> None:
     pool.genotypes.append(genotype)
-    pool.graphs.append(graph_terms(graph))
-    for device, latencies in zip(devices, pool.known, strict=True):
-        try:
-            latencies.append(device.latency(genotype, graph))
-        except UserError as error:
-            raise UserError(f"library: {device.name} does not know this space ({error})") from None
+    pool.graphs.append(graph)
+    for known, latency in zip(pool.known, latencies, strict=True):
+        known.append(latency)
+
+
+def _known(device: KnownDevice, genotype: Genotype, graph: onnx.ModelProto) -> float:
+    try:
+        return device.latency(genotype, graph)
+    except UserError as error:
+        raise UserError(f"library: {device.name} does not know this space ({error})") from None
 
 
 def _library(config: DictConfig) -> list[str]:
     paths = plain(config.library)
     if not isinstance(paths, tuple):
-        raise UserError(f"library={paths!r}: expected a list of files of tables or predictors, e.g. [pi4.json,xeon.json]")
+        raise UserError(
+            f"library={paths!r}: expected a list of files of tables or predictors, e.g. [pi4.json,xeon.json]"
+        )
     return [check_path("library", path) for path in paths]
 
 
@@ -142,7 +157,7 @@ def _free_folder(out: Any) -> Path:
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(
-            f"out={str(folder)!r}: is there already, expected a new folder; answers={folder}/answers.csv learns from one"
+            f"out={str(folder)!r}: is there already, expected a new folder; answers={folder} learns from a list"
         )
     if not folder.parent.is_dir():
         raise UserError(f"out={str(folder)!r}: {folder.parent} is no folder, expected one to make the list's folder in")

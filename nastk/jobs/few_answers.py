@@ -32,7 +32,6 @@ def measure_few(folder: Path, wanted: FewList, target: Target) -> Mapping[str, A
     Raises:
         UserError: the target cannot measure; what was measured until then is in answers.csv.
     """
-    target.check()
     network = NetworkConfig.from_dict(dict(wanted.network))
     latencies: dict[str, float | None] = dict.fromkeys(wanted.networks)
     unsteady = 0
@@ -43,7 +42,9 @@ def measure_few(folder: Path, wanted: FewList, target: Target) -> Mapping[str, A
         write_answers(folder / ANSWERS, latencies)
         print(f"bench: {number} of {len(latencies)}: {name} {latencies[name]:.4g} ms", file=sys.stderr)
     if unsteady:
-        print(f"warning: {unsteady} of {len(latencies)} latencies were taken while the machine was busy", file=sys.stderr)
+        print(
+            f"warning: {unsteady} of {len(latencies)} latencies were taken while the machine was busy", file=sys.stderr
+        )
     there = target.measured_on()
     facts = machine_facts() if there is None else there[0]
     conditions = {name: getattr(target, name) for name in ("precision", "threads", "batch") if hasattr(target, name)}
@@ -98,16 +99,18 @@ def learn_answers(
     return path, predictor
 
 
-def as_text(predictor: LearnedLatency) -> str:
-    """Returns what a person wants to know of a predictor from a few networks."""
+def as_text(path: Path, predictor: LearnedLatency) -> str:
+    """Returns what a person wants to know of a predictor from a few networks, and how a search takes it."""
     costs = sorted(predictor.costs_ms.items(), key=lambda item: -abs(item[1]))[:10]
     error = predictor.device.get(LEFT_OUT)
-    known = len(predictor.device["library"])
+    known = len(predictor.device["library"]) or "no"
+    said = [] if error is None else [f"each foretold by the others: half of them within {error:.0%}"]
     return "\n".join(
         [
-            f"{predictor.pairs} networks on {predictor.device['name']}, {known or 'no'} measured devices as its library; "
-            f"reading {predictor.reading!r}:",
+            f"{predictor.pairs} networks on {predictor.device['name']}, {known} known devices as a library:",
             *(f"  {cost:9.4f} ms  {term}" for term, cost in costs),
-            *[f"each foretold by the others: half of them within {error:.0%}" for error in [error] if error is not None],
+            *said,
+            f"Predictor: {path}",
+            f"Next: python -m nastk.search ... latency=learned latency.path={path}",
         ]
     )

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from nastk.checks import is_number
+from nastk.checks import check_name, is_number
 from nastk.deploy.cost.few import LEAST_SAMPLES
 from nastk.deploy.cost.prior import Prior
 from nastk.deploy.cost.term_table import TermTable
+from nastk.deploy.cost.workload import GRAPH
 from nastk.errors import UserError, shortened, unknown
 from nastk.files import write_text
 from nastk.genotype import Genotype
+from nastk.genotype.usage import READINGS
 from nastk.outside import read_json, read_text
 from nastk.runs.checksummed import read_checksummed, write_checksummed
 
@@ -81,16 +83,28 @@ def read_list(path: Path) -> FewList:
     """Reads what `write_list` wrote; raises UserError where the file is not that, or was changed."""
     content = read_checksummed(path, KIND)
     try:
-        priors, measured = [], []
-        for one in content["readings"]:
-            arrays = [np.asarray(one[name], dtype=np.float64) for name in ("mean", "covariance", "scale")]
-            priors.append(Prior(one["reading"], tuple(one["terms"]), *arrays))
-            measured.append(TermTable(one["reading"], tuple(one["terms"]), np.asarray(one["counts"], dtype=np.float64)))
         networks = {name: Genotype.from_dict(stored) for name, stored in content["networks"].items()}
-        facts = content["network"], content["precision"]
-        return FewList(networks, *facts, priors, measured, content["library"])
+        readings = [_reading(one, len(networks)) for one in content["readings"]]
+        network, precision = dict(content["network"]), str(content["precision"])
+        library = [str(name) for name in content["library"]]
     except (KeyError, TypeError, ValueError, AttributeError):
         raise UserError(f"{path}: has not what a list has; python -m nastk.bench few=10 writes one") from None
+    priors, measured = [prior for prior, _ in readings], [table for _, table in readings]
+    return FewList(networks, network, precision, priors, measured, library)
+
+
+def _reading(stored: Mapping[str, Any], networks: int) -> tuple[Prior, TermTable]:
+    """Reads a reading's prior and counts; raises ValueError where these do not fit each other."""
+    terms = tuple(str(term) for term in stored["terms"])
+    size = 1 + len(terms)
+    shapes = {"mean": (size,), "covariance": (size, size), "scale": (size,), "counts": (networks, size)}
+    arrays = {name: np.asarray(stored[name], dtype=np.float64) for name in shapes}
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
+            raise ValueError(name)
+    reading = check_name("reading", stored["reading"], (*READINGS, GRAPH))
+    counts = arrays.pop("counts")
+    return Prior(reading, terms, **arrays), TermTable(reading, terms, counts)
 
 
 def read_answers(path: Path, wanted: FewList) -> dict[str, float]:
@@ -130,7 +144,7 @@ def _json_pairs(path: Path) -> list[tuple[str, Any]]:
 
 
 def _csv_pairs(path: Path) -> list[tuple[str, Any]]:
-    rows = csv.DictReader(io.StringIO(read_text(path).lstrip("\ufeff")))
+    rows = csv.DictReader(io.StringIO(read_text(path)))
     names = list(rows.fieldnames or ())
     if NAME not in names or LATENCY not in names:
         raise UserError(f"{path}: has the columns {shortened(', '.join(names))}, expected {NAME},{LATENCY}")

@@ -76,7 +76,7 @@ def as_text(table: OpTable) -> str:
 
 
 def asked_networks(config: DictConfig) -> tuple[Any, Space, NetworkConfig, Path]:
-    """Returns target, space and network of the run that is named, or of `+space` and the settings; and the run's folder.
+    """Returns target, space and network of the run that is named, or of `+space` and the settings; and its folder.
 
     Raises:
         UserError: neither run nor space, or a run whose candidates were no networks.
@@ -103,9 +103,7 @@ def _of_space(fields: dict[str, Any], space: Space) -> dict[str, Any]:
     usual = load_yaml(shipped("conf") / "network" / "default.yaml")
     own = random_genotype(space, random.Random(0)).plan.names
     return {
-        name: value
-        for name, value in fields.items()
-        if name not in SIZES or name in own or value != usual.get(name)
+        name: value for name, value in fields.items() if name not in SIZES or name in own or value != usual.get(name)
     }
 
 

@@ -1,13 +1,13 @@
 """Judges latency predictors from a few measurements on a new device, with a library of devices that are known.
 
     python scripts/benchmarks/few_samples.py --table shared/data/tables/nb201_latency.npz \\
-        --stages scripts/benchmarks/reports/<date>-few-stage-latencies.json \\
+        --networks scripts/benchmarks/reports/<date>-few-{mobile,nasnet}.json \\
         --out scripts/benchmarks/reports/<date>-few-samples.md
 
 Of the cells of NAS-Bench-201 each setting is left out in turn and is the new device, the others are the library. A seed
 draws a pool of cells; which of these are measured is chosen as `python -m nastk.bench few=10` does, or they are the
-first of the pool. Every predictor is judged on all cells that were not measured. Of the networks of stages of the file
-that few_stage_latencies.py has written the same, with a library of the other ways to run them and of analytic devices.
+first of the pool. Every predictor is judged on all cells that were not measured. Of the networks in the files that
+few_latencies.py has written the same, with a library of the other ways to run them, of some, or of analytic devices.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +32,11 @@ from scipy.stats import spearmanr
 
 from nastk.deploy.cost.choose import chosen_networks
 from nastk.deploy.cost.few import fit_few
-from nastk.deploy.cost.known_devices import analytic_latencies
+from nastk.deploy.cost.known_devices import library_latencies
 from nastk.deploy.cost.learned import LEAST_PAIRS, LearnedLatency, learn_latency
 from nastk.deploy.cost.prior import Prior, device_priors
 from nastk.deploy.cost.term_table import TermTable, term_tables
+from nastk.deploy.cost.workload import WORK, total
 from nastk.errors import UserError
 from nastk.evaluators.tabular import read_arrays
 from nastk.genotype import Genotype
@@ -54,12 +55,13 @@ class Bench:
     latencies: dict[str, Floats]
     macs: Floats
     pool: int
+    graphs: Sequence[Mapping[str, float]] = ()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, required=True, help="nb201_latency.npz, nb201_cifar10.npz beside it")
-    parser.add_argument("--stages", type=Path, help="file of few_stage_latencies.py")
+    parser.add_argument("--networks", type=Path, nargs="*", default=[], help="files of few_latencies.py")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--pool", type=int, default=1000, help="cells that are drawn, to choose from")
     parser.add_argument("--out", type=Path, help="report to write; default: print it")
@@ -73,15 +75,15 @@ def main() -> None:
         "cells": list(_every(cells, others, COUNTS, arguments.seeds)),
         "cells, whole device out": list(_every(cells, apart, COUNTS[:1], arguments.seeds)),
     }
-    if arguments.stages is not None:
-        stages = _stages(arguments.stages)
-        names = list(stages.latencies)
-        kin = {name: [other for other in names if other != name] for name in names}
+    for path in arguments.networks:
+        bench = _networks(path)
+        names, space = list(bench.latencies), path.stem.rpartition("-")[2]
+        others = {name: [other for other in names if other != name] for name in names}
         float32 = {name: [other for other in names if "int8" not in other] for name in names if "int8" in name}
         none: dict[str, list[str]] = {name: [] for name in names}
-        for title, library in (("stages", kin), ("int8 from float32", float32), ("analytic only", none)):
-            found[title] = list(_every(stages, library, COUNTS[:2], arguments.seeds))
-    text = report(found, arguments.seeds, shlex.join(sys.argv), time.perf_counter() - start)
+        for title, library in (("", others), (", int8 from float32", float32), (", analytic library", none)):
+            found[space + title] = list(_every(bench, library, COUNTS[:2], arguments.seeds))
+    text = report(found, shlex.join(sys.argv), time.perf_counter() - start)
     if arguments.out is None:
         print(text)
     else:
@@ -99,13 +101,13 @@ def _cells(path: Path, pool: int) -> Bench:
     return Bench(genotypes, term_tables(genotypes), latencies, macs, pool)
 
 
-def _stages(path: Path) -> Bench:
+def _networks(path: Path) -> Bench:
     content = json.loads(path.read_text())
     genotypes = [Genotype.from_dict(one) for one in content["genotypes"]]
     graphs = content["graph_terms"]
-    latencies = {name: np.array(values) for name, values in content["latency_ms"].items()}
-    macs = np.array([sum(value for name, value in one.items() if name.endswith("/gmacs")) for one in graphs])
-    return Bench(genotypes, term_tables(genotypes, graphs), latencies, macs, 3 * len(genotypes) // 4)
+    latencies = {name: np.array(values) for name, values in content["cpu_ms"].items()}
+    macs = np.array([total(one, WORK) for one in graphs])
+    return Bench(genotypes, term_tables(genotypes, graphs), latencies, macs, 3 * len(genotypes) // 4, graphs)
 
 
 def _every(bench: Bench, libraries: dict[str, list[str]], counts: Sequence[int], seeds: int) -> Iterator[Judged]:
@@ -125,7 +127,7 @@ def _judged(
 ) -> Iterator[tuple[tuple[int, str], tuple[float, float]]]:
     truth = bench.latencies[device]
     pool = np.random.default_rng(seed).permutation(len(truth))[: bench.pool]
-    known = np.array([bench.latencies[name] for name in library] + _analytic(bench))
+    known = _library(bench, library)
     tables = [table.part(pool.tolist()) for table in bench.tables]
     priors = device_priors(tables, known[:, pool])
     chosen = pool[chosen_networks(tables, priors, known[:, pool], max(counts))]
@@ -152,13 +154,9 @@ def _bare(prior: Prior) -> Prior:
     return Prior(prior.reading, prior.terms, mean, np.zeros_like(prior.covariance), prior.scale)
 
 
-def _analytic(bench: Bench) -> list[Floats]:
-    """Returns the analytic devices' latencies; of cells there are none, for their graphs are not at hand."""
-    graph = next((table for table in bench.tables if table.reading == "graph"), None)
-    if graph is None:
-        return []
-    rows = [dict(zip(graph.terms, row[1:].tolist(), strict=True)) for row in graph.counts]
-    return list(analytic_latencies(rows))
+def _library(bench: Bench, names: Sequence[str]) -> Floats:
+    known = [bench.latencies[name].tolist() for name in names]
+    return library_latencies(known, bench.graphs)
 
 
 def _baselines(bench: Bench, known: Floats, truth: Floats, places: NDArray[np.int64]) -> dict[str, Floats]:

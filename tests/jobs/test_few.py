@@ -134,6 +134,18 @@ def test_a_list_that_was_changed_by_hand_is_refused(capsys: Capture, copied: Pat
     assert "was changed or is damaged" in run(capsys, "bench", f"answers={copied}", "device=X").line
 
 
+def test_a_device_that_was_learned_joins_the_library_of_its_space_alone(capsys: Capture, copied: Path, tmp_path: Path):
+    latencies = {name: work(model) for name, model in files(copied).items()}
+    assert run(capsys, "bench", f"answers={answer(copied, latencies)}", "device=Old").code == 0
+    known = f"library=[{copied / 'latency-predictor.json'}]"
+    ran = run(capsys, "bench", "few=5", *CELLS[:-1], "few_pool=10", known, f"out={tmp_path / 'next'}")
+    assert ran.code == 0, ran.err
+    assert read_list(tmp_path / "next" / "networks.json").library == ["Old"]
+    other = ("+space=nasnet", "space.blocks=1", *CELLS[1:-1], "few_pool=10", f"out={tmp_path / 'other'}")
+    assert "library: Old does not know this space" in run(capsys, "bench", "few=5", *other, known).line
+    assert not (tmp_path / "other").exists()
+
+
 def test_nothing_that_is_there_is_overwritten(capsys: Capture, cells: Path):
     before = (cells / "networks.json").read_bytes()
     assert "is there already" in run(capsys, "bench", "few=8", *CELLS, f"out={cells}").line

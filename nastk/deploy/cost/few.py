@@ -15,7 +15,7 @@ from nastk.errors import UserError
 
 LEAST_SAMPLES = 5
 # What each term may cost beside what the known devices say, and how far measurements are off: shares of the latency.
-DEVIATIONS = (0.2, 0.5)
+DEVIATIONS = (0.05, 0.2, 0.5)
 NOISES = (0.05, 0.1, 0.2)
 FREEDOM = 4.0  # of Student's t, so that a throttled measurement does not move the rest
 LEAST_WEIGHT = 1e-3

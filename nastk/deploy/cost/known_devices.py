@@ -20,6 +20,8 @@ from nastk.genotype import Genotype
 from nastk.outside import read_json
 
 Graph = Mapping[str, float]
+# So many measured devices say better how devices differ than any that are thought up.
+LEAST_KNOWN = 3
 # Multiply-accumulates that a device does while it moves a byte: few on small cores, many on wide ones and in int8.
 RATIOS = (2.0, 10.0, 50.0)
 
@@ -53,6 +55,18 @@ def read_known(path: Path) -> KnownDevice:
         name = str(predictor.device["name"])
         return KnownDevice(name, lambda genotype, graph: predictor.predict(genotype, graph_terms(graph)))
     raise UserError(f"library: {path} is a {kind!r}, expected a {TABLE!r} or a {LEARNED!r}")
+
+
+def library_latencies(known: Sequence[Sequence[float]], graphs: Sequence[Graph]) -> Floats:
+    """Returns the latencies of networks on the devices of a library, (devices, networks).
+
+    Args:
+        known: of each measured device those of the networks; where these are few, the analytic ones join them.
+        graphs: of each network what `graph_terms` returns.
+    """
+    if len(known) >= LEAST_KNOWN:
+        return np.array(known, dtype=np.float64)
+    return np.array([*known, *analytic_latencies(graphs)], dtype=np.float64)
 
 
 def analytic_latencies(graphs: Sequence[Graph]) -> Floats:
