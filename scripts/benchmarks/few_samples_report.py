@@ -28,7 +28,7 @@ of choice, fit and settings were tried on this table before this one was kept, b
 at 10 chosen (0.897 to 0.962 where D-optimality chose, one at 0.940), 0.962 to 0.981 at 10 drawn. So the last digits of
 "chosen" are flattered; that it is above 0.95 is not a matter of these choices.
 
-Mobile (stages, 96 pixels) and nasnet (cells, one a stack, 16 filters, 32 pixels): 60 random networks each, processor
+Mobile (stages, 96 pixels; 60 random networks) and nasnet (cells, one a stack, 16 filters, 32 pixels; 40): processor
 time on one core of this machine in five ways (`few_latencies.py`). A seed draws three quarters of them as the pool; all
 that are not measured judge. The library is the other four ways; the float32 ways; or nothing measured, which leaves six
 analytic devices (operations, memory traffic, multiply-accumulates, three rooflines). Five ways on one processor are no
