@@ -15,8 +15,17 @@ def main() -> None:
 
 def bench(config: DictConfig) -> None:
     """Measures, prints a table, says what to do next."""
-    if config.ops and config.learn is not None:
-        raise UserError("ops=true and learn: the one measures operations, the other learns from cells; give one")
+    given = [name for name in ("ops", "learn", "few", "answers") if config[name] not in (None, False)]
+    if len(given) > 1:
+        raise UserError(f"{given[0]} and {given[1]}: each is a job of its own; give one")
+    if config.few is not None:
+        _few(config)
+        return
+    if config.answers is not None:
+        from nastk.jobs import few_answers
+
+        print(few_answers.as_text(*few_answers.run_answers(config)))
+        return
     if config.ops:
         from nastk.jobs import op_table
 
@@ -36,6 +45,23 @@ def bench(config: DictConfig) -> None:
     print(f"Measurements: {path}")
     if config.run is not None:
         say_next("report", run=path.parent)
+
+
+def _few(config: DictConfig) -> None:
+    """Writes the list; where the target can be timed from here, measures it too and learns from that."""
+    from nastk.jobs import few, few_answers, few_list
+
+    folder, wanted, target = few.write_few(config)
+    print(f"{len(wanted.networks)} networks to measure, {wanted.precision}: {folder}")
+    reason = None if target is None else target.cannot_time()
+    if target is None or reason is not None:
+        why = f"Not measured: {reason}. " if reason else ""
+        print(f"{why}Fill in {folder / few_list.ANSWERS}, p50 in milliseconds.")
+        print(f"Then: python -m nastk.bench answers={folder / few_list.ANSWERS} device=NAME")
+        return
+    facts = few_answers.measure_few(folder, wanted, target)
+    device = {**facts, **({"name": config.device} if config.device else {})}
+    print(few_answers.as_text(*few_answers.learn_answers(folder / few_list.ANSWERS, wanted, device)))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from nastk.runs.folder import held
 LIBRARIES = ("pytorch_lightning", "lightning.pytorch", "lightning", "optuna", "onnxruntime", "torch")
 PATHS = (
     *("run", "run2", "runs", "model", "sweep", "genotype", "picture", "data.root", "data.path", "evaluator.table"),
-    *("latency.path", "learn", "out", "storage.url", "storage.study"),
+    *("latency.path", "learn", "answers", "out", "storage.url", "storage.study"),
 )
 
 

@@ -11,13 +11,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from nastk.checks import check_whole
-from nastk.config.build import jsonable, plain
+from nastk.config.build import jsonable, load_yaml, plain, shipped
 from nastk.deploy.cost.op_bench import measure_ops
 from nastk.deploy.cost.table import OpTable, write_table
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.errors import UserError
 from nastk.genotype import Genotype
-from nastk.jobs.candidate_input import SIDE, is_open, with_values
+from nastk.jobs.candidate_input import SIDE, SIZES, is_open, with_values
 from nastk.jobs.parts import make_evaluator, make_space, make_target, run_config
 from nastk.networks import NetworkConfig
 from nastk.spaces import Space, random_genotype
@@ -39,7 +39,7 @@ def run_op_bench(config: DictConfig) -> tuple[Path, OpTable]:
     networks = check_whole("ops_networks", config.ops_networks, LEAST_NETWORKS, MOST_NETWORKS)
     if config.model is not None:
         raise UserError("ops=true: times operations of a space, not of an export; give run=NAME or +space=NAME")
-    target, space, network, place = _asked(config)
+    target, space, network, place = asked_networks(config)
     # ONNX Runtime on a CPU has the profiler that tells operations apart.
     if not isinstance(target, CpuTarget):
         raise UserError(
@@ -75,14 +75,20 @@ def as_text(table: OpTable) -> str:
     )
 
 
-def _asked(config: DictConfig) -> tuple[Any, Space, NetworkConfig, Path]:
+def asked_networks(config: DictConfig) -> tuple[Any, Space, NetworkConfig, Path]:
+    """Returns target, space and network of the run that is named, or of `+space` and the settings; and its folder.
+
+    Raises:
+        UserError: neither run nor space, or a run whose candidates were no networks.
+    """
     if config.run is None:
         fields = jsonable(plain(config.network))
         fields.pop("genotype", None)
         given = config if config.get("target") is not None else OmegaConf.create({"target": {"_target_": CPU}})
         asked = NetworkConfig.from_dict(fields)
         sized = with_values(config, {SIDE: asked.size}) if is_open(config, SIDE) else config
-        return make_target(given), make_space(sized), asked, Path()
+        space = make_space(sized)
+        return make_target(given), space, NetworkConfig.from_dict(_of_space(fields, space)), Path()
     place, searched = run_config(config)
     evaluator = make_evaluator(searched)
     network = evaluator.network_config
@@ -90,6 +96,15 @@ def _asked(config: DictConfig) -> tuple[Any, Space, NetworkConfig, Path]:
         raise UserError(f"{place}: was searched in a table, its candidates were no networks; give +space=NAME")
     target = make_target(config if config.get("target") is not None else searched)
     return target, make_space(searched), network, place
+
+
+def _of_space(fields: dict[str, Any], space: Space) -> dict[str, Any]:
+    """Returns a network's settings without the sizes of cells that stand there by default, where the space has none."""
+    usual = load_yaml(shipped("conf") / "network" / "default.yaml")
+    own = random_genotype(space, random.Random(0)).plan.names
+    return {
+        name: value for name, value in fields.items() if name not in SIZES or name in own or value != usual.get(name)
+    }
 
 
 def _draws(space: Space, seed: int) -> Iterator[Genotype]:

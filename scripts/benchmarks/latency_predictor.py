@@ -85,7 +85,7 @@ def main() -> None:
     start = time.perf_counter()
     table = read_arrays(arguments.table, arguments.devices)
     cells = read_arrays(arguments.cells or arguments.table.with_name("nb201_cifar10.npz"), ["op_names", "ops"])
-    genotypes = list(_genotypes(cells["op_names"], cells["ops"]))
+    genotypes = list(genotypes_of(cells["op_names"], cells["ops"]))
     one_hot = np.eye(len(cells["op_names"]))[cells["ops"]].reshape(len(genotypes), -1)
     judged = []
     for device in arguments.devices:
@@ -130,7 +130,7 @@ def _judge(
         yield Judged(device, count, name, within, tau, tuple(readings) if name == "nastk" else ())
 
 
-def _genotypes(names: Sequence[str], ops: NDArray[np.int64]) -> Iterator[Genotype]:
+def genotypes_of(names: Sequence[str], ops: NDArray[np.int64]) -> Iterator[Genotype]:
     for row in ops.tolist():
         edges = iter(row)
         nodes = ("".join(f"{names[next(edges)]}~{state}|" for state in states) for states in EDGES)

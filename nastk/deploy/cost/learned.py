@@ -12,6 +12,7 @@ import numpy as np
 
 from nastk.deploy.cost.checksummed_file import read_measured
 from nastk.deploy.cost.robust import LEAST, Floats, fitted_costs, merit
+from nastk.deploy.cost.workload import GRAPH
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.genotype.skeleton import skeleton_named
@@ -31,7 +32,8 @@ class LearnedLatency:
 
     Attributes:
         skeleton: of the genotypes.
-        reading: which operations the device was found to run, a name in `usage.READINGS`.
+        reading: which operations the device was found to run, a name in `usage.READINGS`, or "graph": the terms are
+            those of `workload.graph_terms`.
         base_ms: of what is in every network.
         least_ms: no prediction is below it.
         costs_ms: of each term of `usage.term_counts`, summed over all places where a cell is repeated.
@@ -49,18 +51,27 @@ class LearnedLatency:
     device: Mapping[str, Any]
     network: Mapping[str, Any]
 
-    def predict(self, genotype: Genotype) -> float:
+    @property
+    def reads_graph(self) -> bool:
+        """Whether its terms are those of a network's graph."""
+        return self.reading == GRAPH
+
+    def predict(self, genotype: Genotype, graph: Mapping[str, float] | None = None) -> float:
         """Returns the latency in milliseconds.
+
+        Args:
+            genotype: the network.
+            graph: what `workload.graph_terms` says of its graph; needed where the predictor reads graphs.
 
         Raises:
             UserError: another skeleton, or an operation of which it has seen none.
         """
-        if genotype.skeleton != self.skeleton:
+        if genotype.skeleton != self.skeleton and not self.reads_graph:
             raise UserError(f"latency: learned on {self.skeleton!r} cells, asked for one of {genotype.skeleton!r}")
-        total = self.base_ms
-        for term, count in genotype.terms(self.reading).items():
-            total += count * self._cost(term)
-        return max(total, self.least_ms)
+        if self.reads_graph and graph is None:
+            raise ValueError("a predictor that reads graphs needs one")
+        terms = graph if self.reads_graph and graph is not None else genotype.terms(self.reading)
+        return max(self.base_ms + sum(count * self._cost(term) for term, count in terms.items()), self.least_ms)
 
     def _cost(self, term: str) -> float:
         """Returns a term's cost; an operation met only where the output needs it costs the same elsewhere."""
@@ -77,7 +88,9 @@ class LearnedLatency:
             own: fields that the genotype chooses itself: its terms name them.
         """
         asked = config.complete(skeleton_named(self.skeleton)).to_dict()
-        for name in ("stem", *skeleton_named(self.skeleton).names, "channels", "size", "classes"):
+        # Work is read off the graph, whatever the network's width and depth; another image size is another regime.
+        sizes = () if self.reads_graph else ("stem", *skeleton_named(self.skeleton).names, "classes")
+        for name in (*sizes, "channels", "size"):
             if name not in own and name in self.network and self.network[name] != asked.get(name):
                 raise UserError(
                     f"latency: learned on networks of {name}={self.network[name]}, "
@@ -153,8 +166,8 @@ def write_learned(path: Path, predictor: LearnedLatency) -> None:
 def read_learned(path: Path) -> LearnedLatency:
     """Reads what `write_learned` wrote; raises UserError where the file is not that, or damaged."""
     content = read_measured(path, KIND, FIELDS, KINDS, "name")
-    if content["reading"] not in READINGS:
-        raise unknown(f"reading in {path}", content["reading"], READINGS)
+    if content["reading"] not in (*READINGS, GRAPH):
+        raise unknown(f"reading in {path}", content["reading"], (*READINGS, GRAPH))
     costs = content["costs_ms"]
     numbers = [content["base_ms"], content["least_ms"], *(costs.values() if isinstance(costs, dict) else [None])]
     if not all(isinstance(number, int | float) for number in numbers):

@@ -12,6 +12,7 @@ from nastk.deploy.cost.cost import static_cost
 from nastk.deploy.cost.learned import LearnedLatency, read_learned
 from nastk.deploy.cost.op_bench import writer
 from nastk.deploy.cost.table import OpTable, read_table
+from nastk.deploy.cost.workload import graph_terms
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
@@ -78,7 +79,7 @@ class TableLatency:
 
 @dataclass(frozen=True)
 class PredictorLatency:
-    """Candidates cost what a predictor that `python -m nastk.bench learn=PAIRS` has written says of their cells.
+    """Candidates cost what a predictor that `python -m nastk.bench learn=PAIRS` or `few=10` has written says of them.
 
     Attributes:
         path: of the predictor.
@@ -92,7 +93,7 @@ class PredictorLatency:
     device: str | None = None
 
     def __post_init__(self) -> None:
-        path = _given(self.path, "predictor", "python -m nastk.bench learn=PAIRS")
+        path = _given(self.path, "predictor", "python -m nastk.bench learn=PAIRS or few=10")
         predictor = read_learned(path)
         _check_device(path, str(predictor.device["name"]), self.device)
         object.__setattr__(self, "_predictor", predictor)
@@ -102,9 +103,13 @@ class PredictorLatency:
         return _Predicted(self._predictor, getattr(target, "precision", "fp32"))  # type: ignore[attr-defined]
 
     def predicted(self, genotype: Genotype) -> float | None:
-        """Returns the milliseconds; raises UserError where the cell has an operation that the predictor has not met."""
+        """Returns the milliseconds, None where the predictor reads graphs.
+
+        Raises:
+            UserError: the cell has an operation that the predictor has not met.
+        """
         predictor: LearnedLatency = self._predictor  # type: ignore[attr-defined]
-        return predictor.predict(genotype)
+        return None if predictor.reads_graph else predictor.predict(genotype)
 
 
 LatencySource = MeasuredLatency | TableLatency | PredictorLatency
@@ -127,8 +132,12 @@ class _Predicted:
 
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         self.predictor.check_network(config, own=genotype.own_network)
-        latency = self.predictor.predict(genotype)
-        return static_cost(genotype, config, write=writer(self.precision, [])).with_latency(latency)
+        kept: list[onnx.ModelProto] = []
+        predicted = None if self.predictor.reads_graph else self.predictor.predict(genotype)
+        static = static_cost(genotype, config, write=writer(self.precision, kept))
+        if predicted is None:
+            predicted = self.predictor.predict(genotype, graph_terms(kept[0]))
+        return static.with_latency(predicted)
 
 
 def _given(path: str | None, what: str, maker: str) -> Path:
