@@ -15,8 +15,8 @@ from pathlib import Path
 
 from nastk.checks import check_path
 from nastk.free_memory import GIGABYTE, all_memory, free_memory
-from nastk.jobs.machine import bf16_sets, cores, gpus
-from nastk.processor import processor_name
+from nastk.jobs.machine import cores, gpus
+from nastk.processor import bf16_sets, processor_name
 from nastk.version import __version__
 
 # Extras of pyproject.toml: the packages of each, and what it is for.
