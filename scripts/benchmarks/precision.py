@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from front_points import Point, data_words
 from machine import machine
+from precision_speed import search_lines, speed_lines
 from scipy.stats import t
 
 from nastk.config.build import build, load_yaml, shipped
@@ -35,6 +36,7 @@ from nastk.networks import NetworkConfig
 from nastk.training.transfer import TransferSettings, train_final
 
 SIDES = ("fp32", "bf16")
+PARTS = ("train", "steps", "search")
 MARGIN = 0.3  # points of accuracy
 LEVEL = 0.05
 LAST_MAP = 2  # pixels a side at least: the quick form of a network, as where a latency is to be kept
@@ -74,6 +76,9 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[8], help="of each set in turn, or one for all")
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=list(PARTS), help="without train: of trainings done"
+    )
     parser.add_argument("--out", type=Path, help="report to write; default: print it")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -82,9 +87,19 @@ def main() -> None:
     found: dict[str, list[Trained]] = {name: [] for name in options.sets}
     for seed in range(max(seeds)):  # seed by seed, so that a run that is stopped has all sets and networks
         for name, most in zip(options.sets, seeds, strict=True):
-            found[name] += [pair(name, one, seed, options) for one in options.networks] if seed < most else []
-    text = "\n".join(report(found)) + "\n"
+            wanted = options.networks if seed < most else []
+            found[name] += [pair(name, one, seed, options) for one in wanted if _is_due(name, one, seed, options)]
+    lines = report(found)
+    lines += speed_lines(options.work) if "steps" in options.parts else []
+    lines += search_lines(options.work, options.data) if "search" in options.parts else []
+    text = "\n".join(lines) + "\n"
     print(text) if options.out is None else options.out.write_text(text)
+
+
+def _is_due(images: str, network: str, seed: int, options: argparse.Namespace) -> bool:
+    """Says whether a pair is to be reported: where nothing is trained, one that is there."""
+    folders = [options.work / images / f"{network}-{seed}-{side}" for side in SIDES]
+    return "train" in options.parts or all((folder / "metrics.json").exists() for folder in folders)
 
 
 def pair(images: str, network: str, seed: int, options: argparse.Namespace) -> Trained:
