@@ -82,7 +82,7 @@ def machine(runs: Path) -> Iterator[Finding]:
     """Yields processor, bfloat16, memory, GPUs, and the folders that are written to."""
     yield Finding(True, "processor", f"{processor_name()}; cores to compute on: {cores()}")
     sets = bf16_sets()
-    used = f"{', '.join(sets)}: evaluator.precision=bf16 and training.precision=bf16 may train faster"
+    used = f"{', '.join(sets)}: evaluator.precision=timed and training.precision=timed train in bf16 where it is faster"
     yield Finding(bool(sets), "bf16", used if sets else "no instructions for it (AVX512_BF16, AMX): stay with fp32")
     free, every = free_memory(), all_memory()
     told = [f"{free / GIGABYTE:.3g} GB free"] if free is not None else ["not told by this system"]

@@ -1,4 +1,4 @@
-"""In which precision a search trains its candidates: one for all of them, chosen once where it is left open."""
+"""In which precision a search trains its candidates: one for all of them, chosen once by timed steps."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from nastk.jobs.parts import make_data, shares_weights, without_automatic
 from nastk.jobs.search_parts import SearchParts
 from nastk.spaces import random_genotype
 from nastk.training.precision import FASTER, LEAST_STEPS, StepTimes, left_to_timing, step_times
-from nastk.training.recipe import AUTO_PRECISION
+from nastk.training.recipe import TIMED
 from nastk.training.settings import TrainingSettings
 
 PRECISION = "evaluator.precision"
 
 
 def in_one_precision(config: DictConfig, parts: SearchParts, recorded: DictConfig | None) -> DictConfig:
-    """Returns a search's configuration with the precision that all candidates are trained in, where it is left open.
+    """Returns a search's configuration with the precision that all candidates are trained in, where it is "timed".
 
     Candidates are compared with each other, so they share one; steps of three random ones are timed, the choice is told
     and recorded in config.yaml, which workers and later steps read. A run that was begun goes on as it was. Drivers
-    that share a study would each choose for themselves: there it stays open, which is fp32 on a CPU.
+    that share a study would each choose for themselves: there it stays so, which is fp32 on a CPU.
 
     Args:
         config: of the search, batch and epochs chosen.
         parts: of it.
         recorded: the configuration that the run folder holds, None for a new run.
     """
-    if OmegaConf.select(config, PRECISION) != AUTO_PRECISION or shares_weights(config):
+    if OmegaConf.select(config, PRECISION) != TIMED or shares_weights(config):
         return config
     if recorded is not None:
         before = OmegaConf.select(recorded, PRECISION)

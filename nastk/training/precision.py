@@ -1,8 +1,8 @@
-"""Whether a training computes in float32 or in bfloat16: on a CPU by timed steps of the network itself.
+"""`precision=timed`: whether a training on a CPU computes in float32 or in bfloat16, by timed steps of its network.
 
-In bfloat16 (autocast) convolutions and matrix products take and give 16 bits, depthwise ones do not (see
-`nastk.training.kernels.depthwise`). Weights, their average and the optimizer, the statistics of batch normalisation,
-loss and softmax stay in float32.
+In bfloat16 (autocast) convolutions and matrix products take and give 16 bits, but for those depthwise ones that are
+slow in it (`nastk.training.kernels.depthwise`). Weights, their average, the optimizer, the statistics of batch
+normalisation and the loss stay in float32.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nastk.training.device import choose_device, place
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.first_step import blank_batch, one_step
 from nastk.training.kernels.quick_forms import quick_forms
-from nastk.training.recipe import AUTO_PRECISION, BF16, FP32, Recipe
+from nastk.training.recipe import BF16, FP32, TIMED, Recipe
 from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.settings import TrainingSettings
 
@@ -32,7 +32,8 @@ ROUNDS = 5
 LEAST_STEPS = 200
 # After so many seconds no other round begins.
 ENOUGH_SECONDS = 20.0
-# Instruction sets on which bfloat16 was found as accurate: scripts/benchmarks/reports/2026-11-27-precision.md.
+# Instruction sets on which bfloat16 was seen to be faster; how accurate it is there:
+# scripts/benchmarks/reports/2026-11-27-precision.md.
 SETS = ("AVX512_BF16", "AMX")
 
 
@@ -59,7 +60,7 @@ def left_to_timing(recipe: TrainingSettings) -> bool:
     Raises:
         UserError: there is no such device.
     """
-    open_here = recipe.precision == AUTO_PRECISION and choose_device(recipe.device).type == "cpu"
+    open_here = recipe.precision == TIMED and choose_device(recipe.device).type == "cpu"
     return open_here and any(name in SETS for name in bf16_sets())
 
 

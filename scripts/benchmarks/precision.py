@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from front_points import Point, data_words
 from machine import machine
-from precision_speed import search_lines, speed_lines
+from precision_speed import candidate_lines, speed_lines
 from scipy.stats import t
 
 from nastk.config.build import build, load_yaml, shipped
@@ -36,7 +36,7 @@ from nastk.networks import NetworkConfig
 from nastk.training.transfer import TransferSettings, train_final
 
 SIDES = ("fp32", "bf16")
-PARTS = ("train", "steps", "search")
+PARTS = ("train", "steps", "candidates")
 MARGIN = 0.3  # points of accuracy
 LEVEL = 0.05
 LAST_MAP = 2  # pixels a side at least: the quick form of a network, as where a latency is to be kept
@@ -91,7 +91,7 @@ def main() -> None:
             found[name] += [pair(name, one, seed, options) for one in wanted if _is_due(name, one, seed, options)]
     lines = report(found)
     lines += speed_lines(options.work) if "steps" in options.parts else []
-    lines += search_lines(options.work, options.data) if "search" in options.parts else []
+    lines += candidate_lines(options.work) if "candidates" in options.parts else []
     text = "\n".join(lines) + "\n"
     print(text) if options.out is None else options.out.write_text(text)
 

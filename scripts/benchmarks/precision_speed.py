@@ -1,29 +1,28 @@
-"""What bfloat16 gains on a CPU: steps of known networks, and the candidates of a short search."""
+"""What bfloat16 gains on a CPU: steps of known networks, and of random candidates of a search."""
 
 from __future__ import annotations
 
 import json
-import resource
-import subprocess
-import sys
+import random
+import statistics
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from nastk.config.build import load_yaml
-from nastk.errors import UserError
+from nastk.config.build import build, load_yaml, shipped
 from nastk.files import write_json
+from nastk.genotype import Genotype
 from nastk.genotype.small import for_images
 from nastk.jobs.transfer.baselines import named_network
 from nastk.networks import NetworkConfig
-from nastk.training.precision import step_times
+from nastk.spaces import Space, random_genotype
+from nastk.training.precision import StepTimes, step_times
 from nastk.training.settings import TrainingSettings
 
-SIDES = ("fp32", "auto")
-SEARCH = [
-    *("+space=mobile", "data=fashion_mnist", "data.subset=1600", "data.validation=1000", "trials=6", "seed=0"),
-    *("controller=random", "at_budget=false", "target.seconds=0.02", "evaluator.device=cpu", "evaluator.threads=1"),
-    *("evaluator.batch=32", "evaluator.epochs=4"),
-]
+SIDES = ("fp32", "bf16")
+CANDIDATES, SIDE = 6, 28
+# What a search of 3,200 images trains a candidate on.
+IMAGES, EPOCHS = 3200, 4
 
 
 class Timed(NamedTuple):
@@ -58,54 +57,46 @@ def speed_lines(work: Path, batch: int = 64) -> list[str]:
         if not path.exists():
             write_json(path, _timed(one, batch))
         found = json.loads(path.read_text())
-        rates = " | ".join(f"{batch / found[side]:.0f}" for side in ("fp32", "bf16"))
-        gain = found["fp32"] / found["bf16"]
-        lines.append(f"| {one.name}, {one.width:g} | {one.size} | {rates} | {gain:.2f} | {found['taken']} |")
+        rates, times = " | ".join(f"{batch / found[side]:.0f}" for side in SIDES), StepTimes(*map(found.get, SIDES))
+        name = f"{one.name}, {one.width:g}"
+        lines.append(f"| {name} | {one.size} | {rates} | {times.faster:.2f} | {times.precision} |")
     return lines
 
 
-def _timed(one: Timed, batch: int) -> dict[str, Any]:
+def _timed(one: Timed, batch: int) -> dict[str, float]:
     genotype = for_images(named_network(one.name), one.size, one.size, one.least)
     sizes = {"depth_multiplier": 1.0, "width_multiplier": one.width}
     network = NetworkConfig(sizes=sizes, classes=10, channels=3, size=one.size, drop_path=0.0)
+    return _times(genotype, network, batch)
+
+
+def candidate_lines(work: Path, batch: int = 64) -> list[str]:
+    """Returns a table of random candidates of `+space=mobile`, timed now or before, and how many train in an hour."""
+    lines = [f"\n## Candidates of +space=mobile, {SIDE} pixels, batch {batch}\n"]
+    lines += ["| candidate | fp32, ms a step | bf16, ms a step | times as fast |", "|---|---|---|---|"]
+    space: Space = build(load_yaml(shipped("search_spaces") / "mobile.yaml"), "space", Space, size=SIDE)
+    rng, all_times = random.Random(0), []
+    for number in range(CANDIDATES):
+        genotype = random_genotype(space, rng)
+        path = work / f"candidate-{number}.json"
+        if not path.exists():
+            write_json(path, _times(genotype, NetworkConfig(classes=10, channels=1, size=SIDE).of(genotype), batch))
+        found = json.loads(path.read_text())
+        all_times.append(found)
+        lines.append(f"| {number} | {_row(found)} |")
+    whole = {side: statistics.fmean(one[side] for one in all_times) for side in SIDES}
+    steps = EPOCHS * (IMAGES // batch)
+    rates = " and ".join(f"{3600 / (steps * whole[side]):.0f} in {side}" for side in SIDES)
+    lines.append(f"| mean | {_row(whole)} |\n")
+    return [*lines, f"Of {steps} steps each (their scoring left out), an hour of one core trains {rates}."]
+
+
+def _row(times: Mapping[str, float]) -> str:
+    fp32, bf16 = (times[side] for side in SIDES)
+    return f"{1000 * fp32:.0f} | {1000 * bf16:.0f} | {fp32 / bf16:.2f}"
+
+
+def _times(genotype: Genotype, network: NetworkConfig, batch: int) -> dict[str, float]:
     times = step_times(genotype, network, TrainingSettings(batch=batch, threads=1))
     assert times is not None, "small networks fit into memory"
-    return {**times._asdict(), "taken": times.precision}
-
-
-def search_lines(work: Path, data: Path) -> list[str]:
-    """Returns a table of a search in fp32 and with `precision=auto`, of the same candidates, run now or before."""
-    lines = [
-        "\n## Candidates\n",
-        f"`python -m nastk.search {' '.join(SEARCH)} evaluator.precision=...`, in processor time.\n",
-    ]
-    lines += ["| precision | candidates | seconds | an hour | mean accuracy | best |", "|---|---|---|---|---|---|"]
-    for side in SIDES:
-        path = work / f"search-{side}.json"
-        if not path.exists():
-            write_json(path, _searched(work / f"search-{side}", side, data))
-        found = json.loads(path.read_text())
-        scores, seconds = found["accuracies"], found["seconds"]
-        lines.append(
-            f"| {found['precision']} ({side}) | {len(scores)} | {seconds:.0f} | {3600 * len(scores) / seconds:.0f} | "
-            f"{100 * sum(scores) / len(scores):.2f} | {100 * max(scores):.2f} |"
-        )
-    return lines
-
-
-def _searched(run: Path, side: str, data: Path) -> dict[str, Any]:
-    """Returns accuracies and processor time of the training of a whole search; what it measured first counts too."""
-    words = [*SEARCH, f"data.root={data / 'fashion-mnist'}", f"evaluator.precision={side}", f"run={run}"]
-    before = _processor_seconds()
-    done = subprocess.run([sys.executable, "-m", "nastk.search", *words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(f"search: {done.stderr.strip().splitlines()[-1]}; remove {run} to begin anew")
-    rows = [json.loads(line) for line in (run / "trials.jsonl").read_text().splitlines()]
-    accuracies = [row["metrics"]["accuracy"] for row in rows if row["state"] == "complete"]
-    precision = str(load_yaml(run / "config.yaml").evaluator.precision)
-    return {"accuracies": accuracies, "seconds": _processor_seconds() - before, "precision": precision}
-
-
-def _processor_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return times._asdict()

@@ -10,6 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from nastk.data.normalisation import statistics
 from nastk.data.sources import Digits
+from nastk.dense.settings import DenseSettings
+from nastk.errors import UserError
 from nastk.networks import build_network
 from nastk.training.augment import Augmentation
 from nastk.training.averaging import AveragingClassifier
@@ -43,19 +45,18 @@ def test_bf16_is_taken_where_it_is_clearly_faster() -> None:
     assert StepTimes(1.0, 2.0).precision == "fp32"
 
 
-def test_time_decides_where_it_is_left_open_and_the_processor_has_the_instructions(
+def test_time_decides_where_it_is_asked_to_and_the_processor_has_the_instructions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def asked(sets: list[str], **fields: str) -> bool:
         monkeypatch.setattr("nastk.training.precision.bf16_sets", lambda: sets)
-        return left_to_timing(TrainingSettings(**{"device": "cpu", **fields}))  # type: ignore[arg-type]
+        return left_to_timing(TrainingSettings(**{"device": "cpu", "precision": "timed", **fields}))  # type: ignore[arg-type]
 
     assert asked(["AVX512_BF16"])
     assert asked(["AMX"])
     assert not asked(["ARM BF16"])
     assert not asked([])
-    assert not asked(["AMX"], precision="fp32")
-    assert not asked(["AMX"], precision="bf16")
+    assert not any(asked(["AMX"], precision=given) for given in ("auto", "fp32", "bf16"))
 
 
 def test_timing_takes_steps_of_both_and_leaves_the_process_as_it_was() -> None:
@@ -89,3 +90,8 @@ def test_bf16_without_the_instructions_trains_and_says_so_in_one_line(monkeypatc
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         trained("fp32")
+
+
+def test_a_dense_training_which_times_nothing_refuses_to_be_timed() -> None:
+    with pytest.raises(UserError, match="^precision=timed: times steps of classifiers, expected fp32 or bf16"):
+        DenseSettings(precision="timed")

@@ -17,7 +17,7 @@ from nastk.networks import NetworkConfig, build_network, count_parameters
 from nastk.networks.config import AUXILIARY_WIDTH
 from nastk.outside import read_json
 from nastk.training.fitted import TRANSFER, USUAL_BATCH, fitted_batch, fitted_epochs, fitted_rate
-from nastk.training.recipe import AUTO_PRECISION
+from nastk.training.recipe import TIMED
 from nastk.training.record import RECORD
 from nastk.training.transfer import TransferSettings
 
@@ -41,7 +41,7 @@ def fitted_recipe(
     Raises:
         UserError: the images are not what they should be, or a record is damaged.
     """
-    automatic = [*plan.automatic, *(["precision"] if recipe.precision == AUTO_PRECISION else [])]
+    automatic = [*plan.automatic, *(["precision"] if recipe.precision == TIMED else [])]
     if not automatic:
         return recipe
     before = _begun(place).get("settings")

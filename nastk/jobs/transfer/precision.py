@@ -26,7 +26,7 @@ DECISIONS = "precision.json"
 def in_own_precision(
     recipe: TransferSettings, images: int, genotype: Genotype, network: NetworkConfig, place: Path
 ) -> TransferSettings:
-    """Returns the recipe with the precision of a network, where it is left open and timed steps are to choose.
+    """Returns the recipe with the precision of a network, where timed steps are to choose it.
 
     All trainings of one network, size and batch beside each other, whatever their seed, have the same. Students of a
     teacher stay with fp32: that they are as accurate in bfloat16 was not measured.

@@ -19,7 +19,7 @@ from tests.networks.named import drawn
 
 GENOTYPE, NETWORK = drawn("nasnet", 0), NetworkConfig(cells=1, filters=4, size=8)
 IMAGES = 10_000
-OPEN = TransferSettings(device="cpu", threads=1)
+OPEN = TransferSettings(device="cpu", threads=1, precision="timed")
 
 
 @pytest.fixture(autouse=True)
@@ -50,16 +50,17 @@ def test_all_seeds_of_a_network_have_the_precision_that_was_timed_once(tmp_path:
 
 
 def test_what_was_said_short_trainings_and_students_are_not_timed(tmp_path: Path, timed: list[int]) -> None:
-    assert chosen(tmp_path / "a", dataclasses.replace(OPEN, precision="fp32")) == "fp32"
-    assert chosen(tmp_path / "a", images=100) == "auto"
-    assert chosen(tmp_path / "a", dataclasses.replace(OPEN, teacher="runs/a")) == "auto"
+    for said in ("fp32", "bf16", "auto"):
+        assert chosen(tmp_path / "a", dataclasses.replace(OPEN, precision=said)) == said
+    assert chosen(tmp_path / "a", images=100) == "timed"
+    assert chosen(tmp_path / "a", dataclasses.replace(OPEN, teacher="runs/a")) == "timed"
     assert timed == []
     assert not (tmp_path / "precision.json").exists()
 
 
 def test_a_training_goes_on_in_the_precision_that_it_began_with(tmp_path: Path, timed: list[int]) -> None:
-    plan = planned("training.device=cpu")
-    for before in ("fp32", "bf16", "auto"):
+    plan = planned("training.device=cpu", "training.precision=timed")
+    for before in ("fp32", "bf16", "timed"):
         place = tmp_path / before
         place.mkdir()
         begun = {"batch": 64, "epochs": 20, "learning_rate": 0.1, "precision": before}
