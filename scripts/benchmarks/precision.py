@@ -3,8 +3,8 @@
     python scripts/benchmarks/precision.py --data DIR --work DIR [--sets ...] [--networks ...] [--seeds 8] [--out FILE]
 
 A pair differs in `precision` alone: weights, images, batches and augmentation are the same. Equal is what two one-sided
-t-tests over the pairs (TOST, Schuirmann 1987) put within 0.3 points, each at 0.05. To learn more from an hour, a part
-of the images is trained on and many are scored: noise comes from what is scored. Stopped, it goes on.
+t-tests over the pairs (TOST, Schuirmann 1987) put within 0.3 points, each at 0.05. To have many pairs in
+an hour, a part of the images is trained on and many others are scored. Stopped, it goes on.
 """
 
 from __future__ import annotations
