@@ -8,6 +8,8 @@ import platform
 from pathlib import Path
 
 ROOT = Path("/")
+# Flags of /proc/cpuinfo, on x86 and on ARM, and what they are called.
+BF16 = {"avx512_bf16": "AVX512_BF16", "amx_bf16": "AMX", "bf16": "ARM BF16"}
 
 
 def processor_name(system: Path = ROOT) -> str:
@@ -20,6 +22,13 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def bf16_sets(system: Path = ROOT) -> list[str]:
+    """Returns the sets of instructions for bfloat16 that the processor has."""
+    facts = processor_facts(system)
+    flags = set((facts.get("flags") or facts.get("features") or "").split())
+    return [name for flag, name in BF16.items() if flag in flags]
 
 
 def processor_facts(system: Path = ROOT) -> dict[str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nastk.checks import MOST, check_flag, check_number, check_whole
-from nastk.training.recipe import Recipe
+from nastk.errors import UserError
+from nastk.training.recipe import BF16, FP32, TIMED, Recipe
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class DenseSettings(Recipe):
         super().__post_init__()
         check_number("average", self.average, 0, 1)
         check_flag("flip", self.flip)
+        if self.precision == TIMED:
+            raise UserError(f"precision={TIMED}: times steps of classifiers, expected {FP32} or {BF16} here, or auto")
         check_whole("seed", self.seed, 0, MOST)
         if self.threads is not None:
             check_whole("threads", self.threads, 1, 1024)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from nastk.checks import check_path
 from nastk.free_memory import GIGABYTE, all_memory, free_memory
-from nastk.jobs.machine import bf16_sets, cores, gpus
-from nastk.processor import processor_name
+from nastk.jobs.machine import cores, gpus
+from nastk.processor import bf16_sets, processor_name
 from nastk.version import __version__
 
 # Extras of pyproject.toml: the packages of each, and what it is for.
@@ -83,7 +83,7 @@ def machine(runs: Path) -> Iterator[Finding]:
     """Yields processor, bfloat16, memory, GPUs, and the folders that are written to."""
     yield Finding(True, "processor", f"{processor_name()}; cores to compute on: {cores()}")
     sets = bf16_sets()
-    used = f"{', '.join(sets)}: evaluator.precision=bf16 and training.precision=bf16 may train faster"
+    used = f"{', '.join(sets)}: evaluator.precision=timed and training.precision=timed train in bf16 where it is faster"
     yield Finding(bool(sets), "bf16", used if sets else "no instructions for it (AVX512_BF16, AMX): stay with fp32")
     free, every = free_memory(), all_memory()
     told = [f"{free / GIGABYTE:.3g} GB free"] if free is not None else ["not told by this system"]

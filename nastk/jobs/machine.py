@@ -1,4 +1,4 @@
-"""What a machine says of itself, without a library: cores that may be used, bfloat16, GPUs."""
+"""What a machine says of itself, without a library: cores that may be used, GPUs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,10 @@ import subprocess
 from pathlib import Path
 
 from nastk.free_memory import control_groups
-from nastk.processor import ROOT, processor_facts, usable_cores
+from nastk.processor import ROOT, usable_cores
 
-# Flags of /proc/cpuinfo, on x86 and on ARM, and what they are called.
-BF16 = {"avx512_bf16": "AVX512_BF16", "amx_bf16": "AMX", "bf16": "ARM BF16"}
 ASK_GPU = ("--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
 SECONDS = 2.0  # a driver that hangs is no GPU
-
-
-def bf16_sets(system: Path = ROOT) -> list[str]:
-    """Returns the sets of instructions for bfloat16 that the processor has."""
-    facts = processor_facts(system)
-    flags = set((facts.get("flags") or facts.get("features") or "").split())
-    return [name for flag, name in BF16.items() if flag in flags]
 
 
 def cores(system: Path = ROOT) -> int:

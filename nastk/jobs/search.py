@@ -28,6 +28,7 @@ from nastk.jobs.fitting import fitted_search
 from nastk.jobs.given import going_on, named_folder, recorded_run
 from nastk.jobs.outlook import check_memory, doubtful_timings, guessed, tell_outlook, typical_candidate
 from nastk.jobs.parts import make_executor
+from nastk.jobs.precision import in_one_precision
 from nastk.jobs.ranked_by import with_score
 from nastk.jobs.search_parts import RECORDED_SETTINGS, SearchParts, search_parts
 from nastk.jobs.search_progress import SearchProgress, result_line
@@ -106,6 +107,7 @@ def searched(config: DictConfig) -> Searched:
         asked, config = config, fitted_search(config, parts, before)
         if config.space != asked.space:  # its image size was left to be chosen
             parts = search_parts(config)
+        config = in_one_precision(config, parts, before)
     with make_executor(config) as executor:
         cost = candidate_cost(parts, executor.evaluator)
         parts.give_scores(executor.evaluator)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nastk.genotype import Genotype
@@ -58,24 +59,37 @@ def first_step(genotype: Genotype, config: NetworkConfig, recipe: Recipe, device
         network = build_network(genotype, config)
         place(network, device)
         optimizer = recipe.make_optimizer(network)
-        shape = (recipe.batch, *config.shape)
-        images = torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)
-        labels = torch.arange(recipe.batch, device=device) % config.classes
+        images, labels = blank_batch(config, recipe.batch, device)
         seconds = 0.0
         with quick_forms(network, device):
             for _ in range(2):
                 start = time.perf_counter()
-                output = network(images)
-                logits = output[0] if isinstance(output, tuple) else output
-                cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                optimizer.zero_grad()
+                one_step(network, optimizer, images, labels, bf16=recipe.in_bf16(device))
                 if device.type == "cuda":
                     torch.cuda.synchronize(device)
                 seconds = time.perf_counter() - start
                 if seconds > QUICK_SECONDS:
                     break
     return StepCost(seconds, max(_peak(device) - before, 0), str(device))
+
+
+def blank_batch(config: NetworkConfig, batch: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Returns images without content, float (batch, channels, height, width), and labels, int64 (batch,)."""
+    images = torch.randn((batch, *config.shape), device=device).contiguous(memory_format=torch.channels_last)
+    return images, torch.arange(batch, device=device) % config.classes
+
+
+def one_step(
+    network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor, *, bf16: bool
+) -> None:
+    """Trains `network` for one step, under autocast to bfloat16 or without."""
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+        output = network(images)
+        outputs = output if isinstance(output, tuple) else (output,)
+        loss = torch.stack([cross_entropy(one, labels) for one in outputs]).sum()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    optimizer.zero_grad()
 
 
 def _forget_peak() -> None:

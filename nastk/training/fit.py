@@ -12,6 +12,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
+from nastk.processor import bf16_sets
 from nastk.training.checkpoint import OnDisk
 from nastk.training.distributed import trainer_options
 from nastk.training.failure import memory_errors_named
@@ -20,6 +21,8 @@ from nastk.training.kernels.graphed import graphed
 from nastk.training.kernels.quick_forms import quick_forms
 from nastk.training.module import Classifier
 from nastk.training.share import Share
+
+NO_BF16 = "this processor has no instructions for it (AVX512_BF16, AMX); trains, but slower than with precision=fp32"
 
 
 def fit(
@@ -45,7 +48,9 @@ def fit(
         KeyboardInterrupt: as it came; Lightning would have made an exit of it.
     """
     recipe = module.recipe
-    bf16 = device.type == "cuda" if recipe.precision == "auto" else recipe.precision == "bf16"
+    bf16 = recipe.in_bf16(device)
+    if bf16 and device.type == "cpu" and not bf16_sets():
+        warnings.warn(f"precision=bf16: {NO_BF16}", stacklevel=2)
     on_interrupt = signal.getsignal(signal.SIGINT)
     with lightning_silenced():
         trainer = _trainer(recipe.epochs if epochs is None else epochs, bf16, device, callbacks, share or Share())

@@ -56,8 +56,9 @@ def write_outcome(
     network: nn.Module,
     normalisation: Normalisation,
     outcome: Mapping[str, float],
+    precision: str,
 ) -> None:
-    """Writes the network, and last of all the metrics, which say that it is whole."""
+    """Writes the network, and last of all the metrics, which say that it is whole and what it was computed in."""
     data = job.data
     counts = {"train_images": len(parts.train), "test_images": len(parts.test)}
     if parts.unlabelled is not None:
@@ -75,6 +76,7 @@ def write_outcome(
         "classes_without_test_images": empty_classes(data.classes, parts.test.y.cpu().numpy()),
         "params": count_parameters(network, auxiliary=False),
         "epochs": job.settings.epochs,
+        "precision": precision,
         **{name: value for name, value in outcome.items() if name not in Scores._fields},
         **counts,
     }

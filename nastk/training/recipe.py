@@ -12,7 +12,8 @@ from nastk.checks import MOST, check_flag, check_name, check_number, check_proba
 from nastk.training.optimizers import OPTIMIZERS, groups
 
 DECAYS = ("cosine", "linear")
-PRECISIONS = ("auto", "fp32", "bf16")
+AUTO_PRECISION, TIMED, FP32, BF16 = "auto", "timed", "fp32", "bf16"
+PRECISIONS = (AUTO_PRECISION, TIMED, FP32, BF16)
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Recipe:
         clip: greatest norm of the gradient, 0 for no limit.
         auxiliary: weight of the auxiliary head's loss; 0 for no such head.
         drop_path: probability of dropping an edge, at the end of training in the last cell.
-        precision: "fp32", "bf16" (autocast to bfloat16), or "auto": bf16 on a GPU, fp32 on a CPU.
+        precision: "fp32", "bf16" (autocast to bfloat16), "auto": bf16 on a GPU, fp32 on a CPU; or "timed": where a
+            search or a transfer has not chosen one of the first two by timed steps on a CPU before, as "auto".
         graph: whether a GPU replays a captured CUDA graph; "auto": where it can and the training is long enough.
     """
 
@@ -49,7 +51,7 @@ class Recipe:
     clip: float = 5.0
     auxiliary: float = 0.4
     drop_path: float = 0.0
-    precision: str = "auto"
+    precision: str = AUTO_PRECISION
     graph: bool | str = "auto"
 
     def __post_init__(self) -> None:
@@ -77,6 +79,10 @@ class Recipe:
         rest = min(1.0, max(0.0, rest))
         falling = 0.5 * (1 + math.cos(math.pi * rest)) if self.decay == "cosine" else 1.0 - rest
         return self.learning_rate * falling
+
+    def in_bf16(self, device: torch.device) -> bool:
+        """Says whether a training on `device` computes in bfloat16."""
+        return device.type == "cuda" if self.precision in (AUTO_PRECISION, TIMED) else self.precision == BF16
 
     def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         """Returns the optimizer of all of the network's parameters, in two groups: with weight decay and without."""

@@ -34,6 +34,7 @@ from nastk.training.initial import Initial, begin_with
 from nastk.training.job import Job
 from nastk.training.launcher import remove_job, train_in_ranks
 from nastk.training.outcome import METRICS, score_share, write_outcome
+from nastk.training.recipe import BF16, FP32
 from nastk.training.run_settings import RunSettings
 from nastk.training.rungs import Rung, begin_rungs, known_rung, write_rung
 from nastk.training.seeds import isolated_rng, threads_set
@@ -167,7 +168,8 @@ def _train_parts(
             outcome.update({f"validation_{name}": value for name, value in validated._asdict().items()})
             outcome["validation_images"] = len(parts.held_out)
     if share.first:
-        write_outcome(folder, job, parts, result, normalisation, {**found._asdict(), **outcome})
+        precision = BF16 if job.settings.in_bf16(device) else FP32
+        write_outcome(folder, job, parts, result, normalisation, {**found._asdict(), **outcome}, precision)
     return result
 
 

@@ -142,7 +142,7 @@ class Front:
 
     def _recipe(self, network: Trained, seed: int) -> TransferSettings:
         held = dataclasses.replace(self._plan.recipe, holdout=True, seed=seed)
-        return fitted_recipe(self._plan, held, _place(network, seed))
+        return fitted_recipe(self._plan, held, network.genotype, network.network, _place(network, seed))
 
     def train(self, network: Trained, seed: int) -> dict[str, Any]:
         """Returns the metrics of a network's training with a seed, trained now or before."""

@@ -12,8 +12,8 @@ from nastk.config.build import shipped
 from nastk.data.sources import SOURCES
 from nastk.data.sources.standard import StandardSource
 from nastk.jobs import doctor
-from nastk.jobs.machine import bf16_sets, cores, gpus
-from nastk.processor import processor_name
+from nastk.jobs.machine import cores, gpus
+from nastk.processor import bf16_sets, processor_name
 from tests.commands import run
 from tests.test_free_memory import written
 

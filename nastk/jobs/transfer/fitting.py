@@ -1,4 +1,4 @@
-"""What a transfer chooses by itself: batch, epochs and rate by the images, the auxiliary head by the network."""
+"""What a transfer chooses by itself: batch, epochs and rate by the images, precision and head by the network."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from nastk.data.subsets import hold_out
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.jobs.transfer.plan import TransferPlan
+from nastk.jobs.transfer.precision import in_own_precision
 from nastk.networks import NetworkConfig, build_network, count_parameters
 from nastk.networks.config import AUXILIARY_WIDTH
 from nastk.outside import read_json
 from nastk.training.fitted import TRANSFER, USUAL_BATCH, fitted_batch, fitted_epochs, fitted_rate
+from nastk.training.recipe import TIMED
 from nastk.training.record import RECORD
 from nastk.training.transfer import TransferSettings
 
@@ -24,31 +26,42 @@ HEAD_SHARE = 0.5
 WIDTHS = (AUXILIARY_WIDTH, 576, 384, 288, 192, 144, 96, 72, 48, 24)
 
 
-def fitted_recipe(plan: TransferPlan, recipe: TransferSettings, place: Path) -> TransferSettings:
-    """Returns the recipe with what is left to choose: as the training of `place` began, or by the number of images.
+def fitted_recipe(
+    plan: TransferPlan, recipe: TransferSettings, genotype: Genotype, network: NetworkConfig, place: Path
+) -> TransferSettings:
+    """Returns the recipe with what is left to choose: as the training of `place` began, or by images and timed steps.
 
     Args:
         plan: says what is left, and which images there are.
         recipe: how to train.
+        genotype: the cells.
+        network: its size.
         place: the training's folder.
 
     Raises:
-        UserError: the images are not what they should be.
+        UserError: the images are not what they should be, or a record is damaged.
     """
-    if not plan.automatic:
+    automatic = [*plan.automatic, *(["precision"] if recipe.precision == TIMED else [])]
+    if not automatic:
         return recipe
     before = _begun(place).get("settings")
     if isinstance(before, dict) and all(name in before for name in plan.automatic):
-        return dataclasses.replace(recipe, **{name: before[name] for name in plan.automatic})
+        return dataclasses.replace(recipe, **{name: before[name] for name in automatic if name in before})
     train = hold_out(plan.data, recipe.seed)[0] if recipe.holdout else plan.data.train()
+    fitted = _by_images(plan, recipe, len(train))
+    return in_own_precision(fitted, len(train), genotype, network, place)
+
+
+def _by_images(plan: TransferPlan, recipe: TransferSettings, images: int) -> TransferSettings:
+    """Returns the recipe with the batch, epochs and rate that suit so many images, where they are left to choose."""
     batch = recipe.batch
     if "batch" in plan.automatic:
-        batch = fitted_batch(len(train), plan.data.size)
+        batch = fitted_batch(images, plan.data.size)
         devices = plan.run.devices
         batch = max(batch - batch % devices, 2 * devices) if devices > 1 else batch
     found: dict[str, Any] = {
         "batch": batch,
-        "epochs": fitted_epochs(len(train), batch, plan.data.size, TRANSFER),
+        "epochs": fitted_epochs(images, batch, plan.data.size, TRANSFER),
         "learning_rate": fitted_rate(batch if "batch" in plan.automatic else USUAL_BATCH, TRANSFER),
     }
     return dataclasses.replace(recipe, **{name: found[name] for name in plan.automatic})

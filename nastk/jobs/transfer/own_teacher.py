@@ -49,7 +49,7 @@ def own_teacher(
     """
     place = folder / FOLDER / genotype.key
     wide = with_head(genotype, wider(genotype, network, recipe.teacher_width), place)
-    alone = fitted_recipe(plan, dataclasses.replace(recipe, teacher=None), place)
+    alone = fitted_recipe(plan, dataclasses.replace(recipe, teacher=None), genotype, wide, place)
     told = f"teacher {genotype.key[:8]}, {SKELETONS[genotype.skeleton].told(wide.sizes)}"
     trained_alone(told, genotype, wide, plan, alone, place)
     return dataclasses.replace(recipe, teacher=str(place)), trained_teacher(place)

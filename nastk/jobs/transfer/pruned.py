@@ -79,7 +79,7 @@ def pruned_networks(
     found: dict[Path, Sized] = {}
     for one in networks:
         if one.baseline is None:
-            own = fitted_recipe(plan, recipe, one.place)
+            own = fitted_recipe(plan, recipe, one.genotype, one.network, one.place)
             told = f"{one.told} before it is narrowed"
             trained_alone(told, one.genotype, one.network, plan, own, one.place, teacher)
             one = _narrowed(folder, plan, recipe, one)  # noqa: PLW2901

@@ -148,7 +148,7 @@ class Trainings:
 
 def _own_recipe(plan: TransferPlan, recipe: TransferSettings, one: Sized) -> TransferSettings:
     """Returns a network's recipe; a narrowed one may learn from its wide network where there is no other teacher."""
-    fitted = fitted_recipe(plan, recipe, one.place)
+    fitted = fitted_recipe(plan, recipe, one.genotype, one.network, one.place)
     if one.start is None or one.start.teacher is None or fitted.teacher is not None:
         return fitted
     return dataclasses.replace(fitted, teacher=str(one.start.teacher))

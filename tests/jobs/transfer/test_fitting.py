@@ -26,7 +26,7 @@ def planned(*overrides: str, network: dict[str, object] | None = None) -> Transf
 
 
 def recipe(plan: TransferPlan, place: Path) -> tuple[int, int, float]:
-    made = fitted_recipe(plan, plan.recipe, place)
+    made = fitted_recipe(plan, plan.recipe, drawn("nasnet", 0), plan.sizing.network, place)
     return made.batch, made.epochs, made.learning_rate
 
 

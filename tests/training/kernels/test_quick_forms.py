@@ -88,11 +88,16 @@ def test_a_whole_network_has_the_same_gradients_and_statistics(seed: int) -> Non
         torch.testing.assert_close(values, expected, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize(("kernel", "form"), [(3, SingleDepthwise), (5, QuickDepthwise)])
-def test_autocast_leaves_depthwise_convolutions_in_float32(kernel: int, form: type[nn.Module]) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "stride", "size", "form"),
+    [(3, 2, 32, SingleDepthwise), (3, 1, 4, SingleDepthwise), (5, 1, 32, QuickDepthwise), (5, 2, 32, SingleDepthwise)],
+)
+def test_autocast_leaves_depthwise_convolutions_in_float32_that_are_slow_in_bfloat16(
+    kernel: int, stride: int, size: int, form: type[nn.Module]
+) -> None:
     torch.manual_seed(0)
-    convolution = nn.Conv2d(16, 16, kernel, padding=kernel // 2, groups=16, bias=False)
-    x = torch.randn(8, 16, 32, 32).contiguous(memory_format=torch.channels_last)
+    convolution = nn.Conv2d(16, 16, kernel, stride, kernel // 2, groups=16, bias=False)
+    x = torch.randn(8, 16, size, size).contiguous(memory_format=torch.channels_last)
     with quick_forms(convolution, CPU):
         assert type(convolution) is form
         expected = convolution(x)
@@ -102,3 +107,10 @@ def test_autocast_leaves_depthwise_convolutions_in_float32(kernel: int, form: ty
             assert convolution(x.bfloat16()).dtype == torch.float32
         assert torch.equal(found, expected)
         assert torch.equal(torch.autograd.grad(found.sum(), convolution.weight)[0], of_weight)
+
+
+def test_autocast_takes_3x3_depthwise_convolutions_of_stride_1_to_bfloat16_as_all_others() -> None:
+    convolution = nn.Conv2d(16, 16, 3, padding=1, groups=16, bias=False)
+    x = torch.randn(8, 16, 8, 8).contiguous(memory_format=torch.channels_last)
+    with quick_forms(convolution, CPU), torch.autocast("cpu", torch.bfloat16):
+        assert convolution(x).dtype == torch.bfloat16
