@@ -53,7 +53,6 @@ PLANS = (
     Plan("resnet18", 0.125, FASHION, 1),
     Plan("mobilenet_v2", 0.5, PHOTOS, 6),
     Plan("mobilenet_v3_small", 1.0, PHOTOS, 6),
-    Plan("mobilenet_v2", 0.25, FASHION, 1),
     Plan("fasternet_t0", 0.5, PHOTOS, 6),
     Plan("shufflenet_v2_x1_0", 0.5, PHOTOS, 6),
 )

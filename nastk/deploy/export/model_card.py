@@ -136,9 +136,9 @@ def _how_to_run(manifest: Mapping[str, Any]) -> Iterator[str]:
         for file, one in (target.get("openvino") or {}).get("files", {}).items():
             settings = ", ".join(f"{key}={value}" for key, value in one["settings"].items())
             yield (
-                f"{_text(name)}: accuracy and latency of {_code(file)} are those of OpenVINO on its CPU device, compiled "
-                f"for batches of {one['batch']} (reshape) with {_code(settings)}. It loads without them as well, and then "
-                "computes in what OpenVINO chooses for the processor."
+                f"{_text(name)}: accuracy and latency of {_code(file)} are those of OpenVINO's CPU device, the input "
+                f"reshaped to batches of {one['batch']}, compiled with {_code(settings)}. It loads without them too, "
+                "and then computes in what OpenVINO chooses for the processor."
             )
     yield (
         f"By hand: cut the central square, scale it to {how['height']} pixels a side (bilinear with antialiasing), "

@@ -13,7 +13,8 @@ from nastk.deploy.precision.scheme import Scheme
 def in_precision(model: onnx.ModelProto, precision: str, scheme: Scheme) -> onnx.ModelProto:
     """Returns a float32 graph in a precision.
 
-    As it is for "fp32", in half floats for "fp16", with weights in bfloat16 for "bf16", in the scheme's int8 for "int8".
+    As it is for "fp32", in half floats for "fp16", with weights in bfloat16 for "bf16", in the scheme's int8 for
+    "int8".
     """
     if precision == "bf16":
         return bfloat_weights(model)

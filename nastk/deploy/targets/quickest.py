@@ -14,7 +14,7 @@ from nastk.networks import NetworkConfig
 from nastk.objective import BEST
 
 MEASURED = ("fp32", "int8")
-# Beside them where a target has such a file. Half precision is timed on GPUs only, where a target measures nothing else.
+# Beside them where a target has such a file; float16 is timed on GPUs only, where a target measures nothing else.
 FURTHER = ("bf16",)
 
 
