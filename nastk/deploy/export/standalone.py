@@ -135,7 +135,7 @@ def main() -> None:
             failed = True
             continue
         try:
-            logits = run((pixels[None] / np.float32(255) - mean) / std)
+            logits = run(np.asarray((pixels[None] / np.float32(255) - mean) / std, np.float32))
         except Exception as error:
             cannot_run(name, runtime, error)
         if not np.isfinite(logits).all():

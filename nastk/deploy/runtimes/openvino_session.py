@@ -23,7 +23,7 @@ from nastk.errors import UserError
 PACKAGE = "openvino"
 DEVICE = "CPU"
 PRECISION, HINT = "INFERENCE_PRECISION_HINT", "PERFORMANCE_HINT"
-THREADS, STREAMS = "INFERENCE_NUM_THREADS", "NUM_STREAMS"
+THREADS, STREAMS, PINNING = "INFERENCE_NUM_THREADS", "NUM_STREAMS", "ENABLE_CPU_PINNING"
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
 NO_MEMORY = ("bad_alloc", "could not allocate", "Failed to allocate")
 T = TypeVar("T")

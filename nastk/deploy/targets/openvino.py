@@ -25,6 +25,7 @@ from nastk.deploy.runtimes.openvino_session import (
     DEVICE,
     HINT,
     PACKAGE,
+    PINNING,
     PRECISION,
     STREAMS,
     THREADS,
@@ -150,28 +151,29 @@ class OpenvinoTarget(Target):
         return static.timed(timing)
 
     def settings(self, precision: str) -> dict[str, Any]:
-        """Returns OpenVINO's settings for the file of a precision."""
+        """Returns OpenVINO's settings for the file of a precision.
+
+        Its threads are not pinned: it would choose the first core, whatever else runs there, in every process.
+        """
         return {
             PRECISION: "bf16" if precision == "bf16" else "f32",
             HINT: "LATENCY",
             THREADS: self._count,
             STREAMS: self.streams,
+            PINNING: False,
         }
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
         """Returns OpenVINO's version, how each file is to be compiled, and in which type its convolutions then are."""
+        types = {file: self._opened(folder / file).convolutions() for file in self.files.values()}
         files = {
-            file: {
-                "batch": self.batch,
-                "settings": self.settings(precision),
-                "convolutions": self._opened(folder / file).convolutions(),
-            }
+            file: {"batch": self.batch, "settings": self.settings(precision), "convolutions": types[file]}
             for precision, file in self.files.items()
         }
         return {
             "runtime": f"OpenVINO {openvino_version()}",
             "openvino": {"version": openvino_version(), "device": DEVICE, "files": files},
-            "int8": {"summary": _int8_summary(files[FILES["int8"]]["convolutions"])},
+            "int8": {"summary": _int8_summary(types[FILES["int8"]])},
         }
 
     @property
