@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
+import traceback
 import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -163,6 +164,7 @@ def _serve(tasks: _Tasks) -> None:
         try:
             answer.set_result(work())
         except BaseException as error:
+            traceback.clear_frames(error.__traceback__)  # whose objects of OpenVINO would die on another thread
             answer.set_exception(error)
         del task, answer, work  # what they hold is not to outlive them here
 
