@@ -127,10 +127,11 @@ def _where(manifest: Mapping[str, Any], target: Mapping[str, Any], threads: int)
 def _how_to_run(manifest: Mapping[str, Any]) -> Iterator[str]:
     how = manifest["preprocessing"]
     if PREDICT in manifest["files"]:
-        package, least = ("openvino", "2025.4") if _openvino(manifest) else ("onnxruntime", "1.17")
+        mine = ("openvino", "2025.4", "3.10") if _openvino(manifest) else ("onnxruntime", "1.17", "3.9")
+        package, least, python = mine
         yield (
             f"```\npip install {package} numpy pillow\npython {PREDICT} photo.jpg folder\n```\n\n"
-            f"{_code(PREDICT)} runs with Python 3.9, {package} {least}, numpy 1.24 and Pillow 9.4, and with later ones."
+            f"{_code(PREDICT)} runs with Python {python}, {package} {least}, numpy 1.24 and Pillow 9.4, and with later ones."
         )
     for name, target in manifest["targets"].items():
         for file, one in (target.get("openvino") or {}).get("files", {}).items():
