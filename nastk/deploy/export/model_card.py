@@ -131,7 +131,8 @@ def _how_to_run(manifest: Mapping[str, Any]) -> Iterator[str]:
         package, least, python = mine
         yield (
             f"```\npip install {package} numpy pillow\npython {PREDICT} photo.jpg folder\n```\n\n"
-            f"{_code(PREDICT)} runs with Python {python}, {package} {least}, numpy 1.24 and Pillow 9.4, and with later ones."
+            f"{_code(PREDICT)} runs with Python {python}, {package} {least}, numpy 1.24 and Pillow 9.4, and with "
+            "later ones."
         )
     for name, target in manifest["targets"].items():
         for file, one in (target.get("openvino") or {}).get("files", {}).items():
