@@ -20,7 +20,7 @@ TRAINED = (ACCURACY, "balanced_accuracy", INT8_ACCURACY, "loss")
 KNOWN_METRICS = (*TRAINED, SCORE, *LIMITED)
 NOT_TRUSTED = " (not trustworthy: the machine was busy)"
 BEST, AUTO = "best", "auto"
-PRECISIONS = ("fp32", "fp16", "int8", BEST, AUTO)
+PRECISIONS = ("fp32", "fp16", "bf16", "int8", BEST, AUTO)
 Row = TypeVar("Row")
 
 

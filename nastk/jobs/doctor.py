@@ -31,6 +31,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "tensorboard": (("tensorboard",), "logger=tensorboard"),
     "wandb": (("wandb",), "logger=wandb"),
     "tensorrt": (("tensorrt",), "target=tensorrt: engines for NVIDIA GPUs"),
+    "openvino": (("openvino",), "target=openvino: fp32, bf16 and int8 on x86"),
     "executorch": (("executorch", "torchao"), "target=executorch: .pte files for phones"),
     "litert": (("litert-torch", "ai-edge-litert", "ai-edge-quantizer"), "target=litert: .tflite files for phones"),
 }
@@ -39,7 +40,6 @@ CORE = (
     *("scikit-learn", "scipy", "joblib", "matplotlib", "numpy", "pillow", "torchmetrics", "rich", "tqdm"),
     "typeguard",
 )
-OTHERS = {"openvino": "scripts/benchmarks/parity.py: whether OpenVINO answers as ONNX Runtime does"}
 STANDARD_SETS = ("fashion_mnist", "cifar10", "cifar100")
 CACHE = Path(".cache/nastk/data")
 
@@ -112,9 +112,6 @@ def extras() -> Iterator[Finding]:
         missing = [name for name, one in found.items() if one is None]
         told = ", ".join(f"{name} {one}" for name, one in found.items())
         yield Finding(not missing, extra, f"{use}; " + (f"pip install 'nastk[{extra}]'" if missing else f"{told}"))
-    for name, use in OTHERS.items():
-        there = _version(name)
-        yield Finding(there is not None, name, f"{use}; " + (f"pip install {name}" if there is None else there))
 
 
 def data_sets() -> Iterator[Finding]:

@@ -9,7 +9,8 @@ from nastk.genotype.skeleton import SKELETONS
 from nastk.reports.final_table import FinalRow
 from nastk.stats.steadiness import untrusted
 
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+HALF = ("fp16", "bf16")
 NONE = "-"
 SHOWN_KEY = 10
 TIMED, WEIGHED = "latency p50 (ms)", "file size"
@@ -44,7 +45,7 @@ def table_columns(rows: Sequence[FinalRow]) -> list[Column]:
         return Column(group, name, tuple(cell(row) for row in rows), left)
 
     used = {name for row in rows for name in (*row.accuracy, *row.latency_ms, *row.size_bytes)}
-    precisions = [name for name in PRECISIONS if name in used or name != "fp16"] + sorted(used - set(PRECISIONS))
+    precisions = [name for name in PRECISIONS if name in used or name not in HALF] + sorted(used - set(PRECISIONS))
     found = [
         made("", "network", _named, True),
         made("", "parameters", lambda row: count(row.params)),

@@ -17,7 +17,8 @@ from nastk.networks.stored import Trained
 from nastk.progress import doing
 
 BATCH = 1024
-Answers = dict[str, NDArray[np.float32]]
+# Of a file, by the runtime that ran it and its name.
+Answers = dict[tuple[str, str], NDArray[np.float32]]
 
 
 def evaluate_files(
@@ -46,10 +47,11 @@ def evaluate_files(
         mine: list[EvaluatedFile] = []
         for precision, file in target.files.items():
             score: Quality | None = None
-            if file in answers:
+            logits = answers.get((target.runtime, file))
+            if logits is not None:
                 if precision == "fp32":
-                    check_parity(file, answers[file], reference)
-                score = quality(answers[file], reference, labels)
+                    check_parity(file, logits, reference)
+                score = quality(logits, reference, labels)
             mine.append(EvaluatedFile(precision, file, score, latencies.get(file)))
         evaluated[target.name] = mine
     return evaluated, len(labels)
@@ -58,15 +60,15 @@ def evaluate_files(
 def _answers(
     targets: Sequence[Target], folder: Path, trained: Trained, data: ImageSource
 ) -> tuple[Answers, NDArray[np.float32], NDArray[np.int64]]:
-    """Returns the logits (n, classes) of each file, by its name, those of torch, and the labels (n,)."""
+    """Returns the logits (n, classes) of each file, those of torch, and the labels (n,)."""
     normal = trained.facts["normalisation"]
     runners = {
-        file: target.runner(folder / file)
-        for target in reversed(targets)  # of two that share a file, the first has its way
+        (target.runtime, file): target.runner(folder / file)
+        for target in reversed(targets)  # of two that share a file and a runtime, the first has its way
         if target.cannot_run() is None
         for file in target.files.values()
     }
-    found: dict[str, list[NDArray[np.float32]]] = {file: [] for file in runners}
+    found: dict[tuple[str, str], list[NDArray[np.float32]]] = {file: [] for file in runners}
     reference, truth = [], []
     for pixels, labels in data.test().batches(BATCH):
         images = normalised(pixels, normal["mean"], normal["std"])

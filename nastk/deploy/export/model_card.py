@@ -119,21 +119,39 @@ def _where(manifest: Mapping[str, Any], target: Mapping[str, Any], threads: int)
     processor = f"{threads} thread(s) of {_text(machine['processor'] or machine['architecture'])}"
     onnx = any(one["file"].endswith(".onnx") for one in target["precisions"].values())
     runtime = f", ONNX Runtime {_text(ran['versions']['onnxruntime'])}" * onnx
+    if target.get("openvino"):
+        runtime = f", {_text(target['runtime'])}"
     return f"on {processor}, {_text(machine['system'])}{runtime}"
 
 
 def _how_to_run(manifest: Mapping[str, Any]) -> Iterator[str]:
     how = manifest["preprocessing"]
     if PREDICT in manifest["files"]:
+        mine = ("openvino", "2025.4", "3.10") if _openvino(manifest) else ("onnxruntime", "1.17", "3.9")
+        package, least, python = mine
         yield (
-            f"```\npip install onnxruntime numpy pillow\npython {PREDICT} photo.jpg folder\n```\n\n"
-            f"{_code(PREDICT)} runs with Python 3.9, onnxruntime 1.17, numpy 1.24 and Pillow 9.4, and with later ones."
+            f"```\npip install {package} numpy pillow\npython {PREDICT} photo.jpg folder\n```\n\n"
+            f"{_code(PREDICT)} runs with Python {python}, {package} {least}, numpy 1.24 and Pillow 9.4, and with "
+            "later ones."
         )
+    for name, target in manifest["targets"].items():
+        for file, one in (target.get("openvino") or {}).get("files", {}).items():
+            settings = ", ".join(f"{key}={value}" for key, value in one["settings"].items())
+            yield (
+                f"{_text(name)}: accuracy and latency of {_code(file)} are those of OpenVINO's CPU device, the input "
+                f"reshaped to batches of {one['batch']}, compiled with {_code(settings)}. It loads without them too, "
+                "and then computes in what OpenVINO chooses for the processor."
+            )
     yield (
         f"By hand: cut the central square, scale it to {how['height']} pixels a side (bilinear with antialiasing), "
         f"then {_code(how['formula'])} with mean {how['mean']} and std {how['std']}; feed it as {_code(how['input'])}, "
         f"{how['type']} {how['layout']}. The class is the largest logit; names are in {_code('labels.json')}, in order."
     )
+
+
+def _openvino(manifest: Mapping[str, Any]) -> bool:
+    """Returns whether the file to ship is for OpenVINO."""
+    return bool(manifest["targets"][manifest["target"]].get("openvino"))
 
 
 def _data(manifest: Mapping[str, Any]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Classifies images with the network beside this file: python predict.py IMAGE_OR_FOLDER...
 
-Needs onnxruntime 1.17, numpy 1.24 and Pillow 9.4, or later ones.
+Needs onnxruntime 1.17, numpy 1.24 and Pillow 9.4, or later ones; where the files were made for OpenVINO, openvino
+2025.4 in place of onnxruntime.
 """
 
 import hashlib
@@ -9,14 +10,16 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 from PIL import Image, UnidentifiedImageError
 
+Run = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 HERE = Path(__file__).resolve().parent
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 SUFFIXES = (".jpg", ".jpeg", ".mpo", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -72,9 +75,31 @@ def say(line: str, stream: TextIO) -> None:
     print("".join(sign if sign.isprintable() else "?" for sign in line), file=stream)
 
 
-def cannot_run(name: str, error: Exception) -> None:
-    """Exits with a line; onnxruntime's exceptions share no base class."""
-    sys.exit(f"{name}: onnxruntime {onnxruntime.__version__} cannot run it: {str(error).splitlines()[0]}")
+def cannot_run(name: str, runtime: str, error: Exception) -> None:
+    """Exits with a line; a runtime's exceptions share no base class."""
+    if isinstance(error, ModuleNotFoundError):
+        sys.exit(f"{name}: needs {runtime}; pip install {runtime}")
+    sys.exit(f"{name}: {runtime} {version(runtime)} cannot run it: {str(error).splitlines()[0]}")
+
+
+def with_onnxruntime(model: bytes, name: str) -> Run:
+    """Returns what gives the logits of an image (1, channels, height, width), the input of that name."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)  # its errors come as exceptions
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return lambda image: session.run(None, {name: image})[0][0]
+
+
+def with_openvino(model: bytes, name: str, settings: dict[str, Any], shape: list[int]) -> Run:
+    """Returns the same of OpenVINO, with the settings that the file was scored and timed with."""
+    import openvino
+
+    core = openvino.Core()
+    network = core.read_model(model)
+    network.reshape({name: shape})
+    compiled = core.compile_model(network, "CPU", settings)
+    return lambda image: compiled({name: image})[0][0]
 
 
 def main() -> None:
@@ -87,11 +112,18 @@ def main() -> None:
     model, how, classes = (HERE / name).read_bytes(), manifest["preprocessing"], manifest["classes"]
     if hashlib.sha256(model).hexdigest() != manifest["files"][name]["sha256"]:
         sys.exit(f"{name}: its SHA-256 is not the manifest's; the file was changed after it was exported")
-    onnxruntime.set_default_logger_severity(4)  # its errors come as exceptions
+    openvino = (
+        manifest.get("targets", {}).get(manifest.get("target"), {}).get("openvino", {}).get("files", {}).get(name)
+    )
+    runtime = "openvino" if openvino else "onnxruntime"
     try:
-        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        if openvino:
+            shape = [1, how["channels"], how["height"], how["width"]]
+            run = with_openvino(model, how["input"], openvino["settings"], shape)
+        else:
+            run = with_onnxruntime(model, how["input"])
     except Exception as error:
-        cannot_run(name, error)
+        cannot_run(name, runtime, error)
     mean, std = (np.array(how[key], np.float32).reshape(-1, 1, 1) for key in ("mean", "std"))
     failed = False
     for path in (path for word in words for path in image_files(word)):
@@ -103,9 +135,9 @@ def main() -> None:
             failed = True
             continue
         try:
-            logits = session.run(None, {how["input"]: (pixels[None] / np.float32(255) - mean) / std})[0][0]
+            logits = run(np.asarray((pixels[None] / np.float32(255) - mean) / std, np.float32))
         except Exception as error:
-            cannot_run(name, error)
+            cannot_run(name, runtime, error)
         if not np.isfinite(logits).all():
             sys.exit(f"{name}: what it computes is not finite; its weights are damaged, export the network anew")
         powers = np.exp(logits - logits.max())

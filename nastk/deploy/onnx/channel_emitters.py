@@ -15,10 +15,11 @@ from nastk.ops.shuffle import ChannelShuffle
 @emits(ChannelShuffle)
 def _channel_shuffle(call: Call, x: Value) -> Value:
     # One copy of the map in the new order: reshaping, transposing and reshaping back takes longer, and must be told
-    # the height and the width.
+    # the height and the width. The axis counts from the end, since OpenVINO (2026.4) takes a Gather on axis 1 before a
+    # convolution for a reversal of channels, and puts the order into its weights where the inverse belongs.
     shuffle: ChannelShuffle = call.module
     order = torch.arange(shuffle.channels).reshape(shuffle.groups, -1).t().flatten()
-    return call.node("Gather", x, call.integers(order.tolist(), "order"), axis=1)
+    return call.node("Gather", x, call.integers(order.tolist(), "order"), axis=-3)
 
 
 @emits(torch.split, "split")

@@ -21,7 +21,7 @@ class Scheme:
         symmetric: activations are int8 with zero point 0, otherwise uint8 with a zero point that suits the range.
         between: a quantize-dequantize pair stands behind everything that an int8 kernel makes or reads, which is what
             ONNX Runtime fuses; otherwise pairs stand only before weighted operators and on both arms of additions, and
-            biases stay float32, as TensorRT wants it.
+            biases stay float32, as TensorRT wants it and OpenVINO runs fastest.
         pairs: weights are such that two products with uint8 activations add up in 16 bits, see `weight_steps`.
     """
 
@@ -42,3 +42,4 @@ class Scheme:
 X86 = Scheme("x86", symmetric=False, between=True, pairs=True)
 ARM = Scheme("arm", symmetric=True, between=True)
 TENSORRT = Scheme("tensorrt", symmetric=True, between=False)
+OPENVINO = Scheme("openvino", symmetric=False, between=False, pairs=True)

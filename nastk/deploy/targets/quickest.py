@@ -13,7 +13,9 @@ from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 from nastk.objective import BEST
 
-MEASURED = ("fp32", "int8")  # half precision is timed on GPUs only, where a target measures nothing else
+MEASURED = ("fp32", "int8")
+# Beside them where a target has such a file; float16 is timed on GPUs only, where a target measures nothing else.
+FURTHER = ("bf16",)
 
 
 @dataclass(frozen=True)
@@ -44,4 +46,5 @@ def quickest(target: Target, precisions: Sequence[str] = MEASURED) -> Quickest:
     if not hasattr(target, "precision") or not all(name in target.files for name in precisions):
         wanted, found = " and ".join(precisions), ", ".join(target.files)
         raise UserError(f"objective.precision={BEST}: target {target.name} writes {found}, expected {wanted}")
-    return Quickest({name: dataclasses.replace(target, precision=name) for name in precisions})  # type: ignore[type-var]
+    measured = [*precisions, *(name for name in FURTHER if name in target.files)]
+    return Quickest({name: dataclasses.replace(target, precision=name) for name in measured})  # type: ignore[type-var]

@@ -31,6 +31,8 @@ class Target(ABC):
         operators: of ONNX that it computes; None: those of ONNX Runtime on a CPU.
         quantizer: the package that writes its int8 files; None: nastk's own quantizer, in `scheme`.
         provider: of ONNX Runtime, that runs its files where they were copied to; None: another runtime does.
+        runtime: the package that runs its files here: where two targets have the same, a file that both have answers
+            alike.
         over_network: whether using it reaches another machine.
         baselines: networks of conf/network that suit it, which a transfer trains beside what was searched.
     """
@@ -39,6 +41,7 @@ class Target(ABC):
     operators: ClassVar[frozenset[str] | None] = None
     quantizer: ClassVar[str | None] = None
     provider: ClassVar[str | None] = None
+    runtime: ClassVar[str] = "onnxruntime"
     over_network: ClassVar[bool] = False
     # A desktop's processor runs dense and depthwise convolutions well in int8.
     baselines: ClassVar[tuple[str, ...]] = ("mobilenet_v2", "resnet18", "mobilenet_v3_small")

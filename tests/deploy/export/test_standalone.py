@@ -246,4 +246,4 @@ def test_a_model_that_its_runtime_cannot_run_is_one_line(export: Path, tmp_path:
 
 
 def test_it_is_short() -> None:
-    assert len(Path(standalone.__file__).read_text().splitlines()) <= 120
+    assert len(Path(standalone.__file__).read_text().splitlines()) <= 150

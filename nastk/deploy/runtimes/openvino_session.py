@@ -1,0 +1,186 @@
+"""Runs ONNX files with OpenVINO on the CPU, on a thread of its own, and times them there."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+import traceback
+import weakref
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from importlib.metadata import version
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nastk.deploy.onnx.graph import INPUT, OUTPUT
+from nastk.deploy.runtimes.latency import CallTimer
+from nastk.errors import UserError
+
+PACKAGE = "openvino"
+DEVICE = "CPU"
+PRECISION, HINT = "INFERENCE_PRECISION_HINT", "PERFORMANCE_HINT"
+THREADS, STREAMS, PINNING = "INFERENCE_NUM_THREADS", "NUM_STREAMS", "ENABLE_CPU_PINNING"
+CONVOLUTIONS = ("Convolution", "GroupConvolution")
+NO_MEMORY = ("bad_alloc", "could not allocate", "Failed to allocate")
+T = TypeVar("T")
+_Tasks = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
+
+
+class OpenvinoSession:
+    """A compiled file.
+
+    The CPU plugin (2026.4) exchanges the calling thread's signal stack and, when two of its objects go in another order
+    than they came, leaves a freed one behind: the next signal, Ctrl-C say, then ends the process. All its objects
+    therefore live and die on one thread that receives no signals and ends with them; clocks are read there too, so that
+    handing work over to the thread is in no latency.
+
+    Args:
+        model: content of an ONNX file that `validate_model` has passed, or the path of any file that OpenVINO reads.
+        settings: of OpenVINO, by the names that it prints, e.g. {"INFERENCE_PRECISION_HINT": "f32"}.
+        shape: of its input, (batch, channels, height, width); None leaves the batch free, which costs time: OpenVINO
+            then works out every shape anew at each run, in two threads that wait for each other.
+        requests: that run side by side.
+
+    Raises:
+        UserError: OpenVINO cannot run this model.
+        MemoryError: there is not enough for it.
+    """
+
+    def __init__(
+        self,
+        model: bytes | Path,
+        settings: Mapping[str, Any],
+        shape: tuple[int, int, int, int] | None = None,
+        requests: int = 1,
+    ) -> None:
+        self._shape = shape
+        self._held: list[Any] = []
+        self._tasks: _Tasks = SimpleQueue()
+        thread = threading.Thread(target=_serve, args=(self._tasks,), name=PACKAGE, daemon=True)
+        thread.start()
+        weakref.finalize(self, _end, thread, self._tasks, self._held)
+        self._submit(lambda: _compile(model, dict(settings), shape, requests, self._held))
+
+    def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns the logits (n, classes) of normalised images (n, C, H, W), as many at a time as the shape says."""
+        if self._shape is None:
+            return self._submit(lambda: _infer(self._held, images))
+        batch = self._shape[0]
+        missing = np.zeros((-len(images) % batch, *images.shape[1:]), np.float32)
+        padded = np.ascontiguousarray(np.concatenate([images, missing]))
+
+        def all_of_them() -> NDArray[np.float32]:
+            return np.concatenate(
+                [_infer(self._held, padded[start : start + batch]) for start in range(0, len(padded), batch)]
+            )
+
+        return self._submit(all_of_them)[: len(images)]
+
+    def timed(self, take: Callable[[Callable[[], object]], T], images: NDArray[np.float32] | None = None) -> T:
+        """Returns what `take` finds on the session's thread of a call that runs images through every request at once.
+
+        Without images they are noise of the session's shape.
+        """
+        if images is None:
+            assert self._shape is not None
+            images = np.random.default_rng(0).standard_normal(self._shape, dtype=np.float32)
+        return self._submit(lambda: take(_call(self._held, images)))
+
+    def run(self, least: int, seconds: float = 0.0) -> list[float]:
+        """Returns the seconds of each run: at least so many runs, and for at least so long; see `latency.Timer`."""
+        return self.timed(lambda call: CallTimer(call).run(least, seconds))
+
+    def convolutions(self) -> dict[str, int]:
+        """Returns how many convolutions are computed in each type, e.g. {"u8": 28, "f32": 1}."""
+        return self._submit(lambda: _types_of(self._held))
+
+    def _submit(self, work: Callable[[], T]) -> T:
+        answer: Future[T] = Future()
+        self._tasks.put((answer, work))
+        try:
+            return answer.result()
+        except RuntimeError as error:
+            raise _named(error) from None
+
+
+def missing_openvino() -> str | None:
+    """Returns in one line what to install, or None where it is there."""
+    if importlib.util.find_spec(PACKAGE) is not None:
+        return None
+    return f"{PACKAGE} is not installed; pip install 'nastk[{PACKAGE}]'"
+
+
+def openvino_version() -> str:
+    """Returns the version of the package."""
+    return version(PACKAGE)
+
+
+def _compile(
+    model: bytes | Path, settings: dict[str, Any], shape: tuple[int, ...] | None, requests: int, held: list[Any]
+) -> None:
+    """Fills `held` with requests, what was compiled, and its core, in the order in which they are to go."""
+    from openvino import Core
+
+    core = Core()
+    read = core.read_model(model)
+    if shape is not None:
+        read.reshape({INPUT: list(shape)})
+    compiled = core.compile_model(read, DEVICE, settings)
+    held += [[compiled.create_infer_request() for _ in range(requests)], compiled, core]
+
+
+def _infer(held: list[Any], images: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.array(held[0][0].infer({INPUT: images})[OUTPUT])
+
+
+def _call(held: list[Any], images: NDArray[np.float32]) -> Callable[[], object]:
+    requests = held[0]
+    if len(requests) == 1:
+        return lambda: requests[0].infer({INPUT: images}, share_inputs=True, share_outputs=True)
+
+    def together() -> None:
+        for request in requests:
+            request.start_async({INPUT: images}, share_inputs=True)
+        for request in requests:
+            request.wait()
+
+    return together
+
+
+def _types_of(held: list[Any]) -> dict[str, int]:
+    facts = [node.get_rt_info() for node in held[1].get_runtime_model().get_ordered_ops()]
+    types = (fact["runtimePrecision"].astype(str) for fact in facts if fact["layerType"].astype(str) in CONVOLUTIONS)
+    return dict(Counter(types))
+
+
+def _serve(tasks: _Tasks) -> None:
+    while (task := tasks.get()) is not None:
+        answer, work = task
+        try:
+            answer.set_result(work())
+        except BaseException as error:
+            traceback.clear_frames(error.__traceback__)  # whose objects of OpenVINO would die on another thread
+            answer.set_exception(error)
+        del task, answer, work  # what they hold is not to outlive them here
+
+
+def _end(thread: threading.Thread, tasks: _Tasks, held: list[Any]) -> None:
+    tasks.put((Future(), held.clear))
+    tasks.put(None)
+    thread.join()
+
+
+def _named(error: RuntimeError) -> Exception:
+    """Returns the exception to raise for one of OpenVINO's, which tell files and lines of its own source first."""
+    if any(sign in str(error) for sign in NO_MEMORY):
+        return MemoryError("OpenVINO failed to allocate memory")
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = next(
+        (line for line in lines if not line.startswith(("Exception from", "Check "))), lines[0] if lines else ""
+    )
+    return UserError(f"OpenVINO {openvino_version()} cannot run the model ({told[:200] or type(error).__name__})")
