@@ -12,6 +12,7 @@ from contextlib import contextmanager
 # freed: with images of 128 pixels more than half of a step may go into new pages.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGEST = 2**31 - 1  # that mallopt takes
+LARGEST_BEFORE = 2**25  # that glibc before 2.35 takes for M_MMAP_THRESHOLD
 
 
 @contextmanager
@@ -23,7 +24,8 @@ def memory_kept() -> Iterator[None]:
     """
     library = _glibc()
     if library is not None:
-        library.mallopt(M_MMAP_THRESHOLD, LARGEST)
+        if not library.mallopt(M_MMAP_THRESHOLD, LARGEST):
+            library.mallopt(M_MMAP_THRESHOLD, LARGEST_BEFORE)
         library.mallopt(M_TRIM_THRESHOLD, LARGEST)
     try:
         yield

@@ -19,6 +19,7 @@ from nastk.processor import bf16_sets
 from nastk.training.device import choose_device, place
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.first_step import blank_batch, one_step
+from nastk.training.kept_memory import memory_kept
 from nastk.training.kernels.quick_forms import quick_forms
 from nastk.training.recipe import BF16, FP32, TIMED, Recipe
 from nastk.training.seeds import isolated_rng, threads_set
@@ -95,7 +96,7 @@ def _time(genotype: Genotype, config: NetworkConfig, recipe: Recipe, found: dict
     images, labels = blank_batch(config, recipe.batch, device)
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     begin = time.perf_counter()
-    with quick_forms(network, device):
+    with memory_kept(), quick_forms(network, device):
         for turn in range(1 + ROUNDS):
             for precision, times in found.items():
                 start = clock()
