@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 
 from nastk.errors import UserError, shortened
 
@@ -26,7 +27,9 @@ def import_allowed() -> None:
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
-            if error.name == name and "." in name:  # a class, whose module is imported now
+            missing = error.name or ""
+            # a class, perhaps within another, whose module is imported now
+            if f"{name}.".startswith(f"{missing}.") and missing.rpartition(".")[0] in sys.modules:
                 continue
             raise UserError(f"{SETTING}: {name!r}: {error}") from None
         except Exception as error:

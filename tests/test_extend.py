@@ -14,6 +14,7 @@ import onnx
 import pytest
 
 from nastk.blocks.register import _BUILDERS
+from nastk.errors import UserError
 from nastk.genotype.blocks import BLOCKS
 from nastk.genotype.ops import OP_FACTS
 from nastk.ops import OPS
@@ -84,6 +85,25 @@ def test_an_operation_is_refused_searched_and_transferred(tmp_path: Path, capsys
     assert any("gated_conv_3x3" in path.read_text() for path in folder.glob("transfer/*/genotype.json"))
 
 
+def test_an_operation_that_passes_its_input_on_has_one_key_in_every_process(tmp_path: Path) -> None:
+    """In processes of their own: where the genotype is read, nothing has imported the module yet."""
+    facts = 'OpFacts("my_skip", "identity", passes=True)'
+    (tmp_path / "own_skip.py").write_text(f"from nastk.genotype.ops import OpFacts, enter_op\n\nenter_op({facts})\n")
+    edges = [[[0, "my_skip"]], [[0, "conv_3x3"], [1, "my_skip"]]]
+    nodes = [{"combine": "add", "edges": edge} for edge in edges]
+    cell = {"inputs": 1, "nodes": nodes, "output": [2]}
+    text = json.dumps({"schema": 1, "skeleton": "nasbench201", "cells": {"normal": cell}})
+    read = "import json, sys; from nastk.genotype.cell_genotype import CellGenotype; "
+    key = "print(CellGenotype.from_dict(json.loads(sys.argv[1])).key, 'torch' in sys.modules)"
+    same = text.replace("my_skip", "skip_connect")
+    environment = {**os.environ, VARIABLE: "own_skip", "PYTHONPATH": str(tmp_path)}
+    found = [
+        subprocess.check_output([sys.executable, "-c", code, words], env=environment, text=True, cwd=tmp_path)
+        for code, words in ((read + key, text), ("import own_skip; " + read + key, text), (read + key, same))
+    ]
+    assert found[0] == found[1] == found[2] and found[0].endswith(" False\n")
+
+
 def test_a_block_a_space_a_controller_and_a_data_set_are_searched(ghosts: Path) -> None:
     rows = [json.loads(line) for line in (ghosts / "trials.jsonl").read_text().splitlines()]
     assert sum(row["state"] == "complete" for row in rows) == 4
@@ -120,8 +140,11 @@ def test_a_setting_that_a_group_of_ones_own_has_not_is_one_line(capsys: Capture)
 
 
 def test_what_is_allowed_and_is_a_class_or_no_module_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "hydra.launcher,json.decoder.JSONDecoder")
+    monkeypatch.setenv(VARIABLE, "hydra.launcher,json.decoder.JSONDecoder,json.decoder.JSONDecoder.Inner")
     import_allowed()
+    monkeypatch.setenv(VARIABLE, "own_opp.Outer.Inner")
+    with pytest.raises(UserError, match="'own_opp.Outer.Inner': No module named 'own_opp'"):
+        import_allowed()
 
 
 def _succeeds(outcome: Outcome) -> None:

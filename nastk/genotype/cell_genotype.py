@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 from nastk.errors import UserError
 from nastk.genotype.cell import Cell, mapping_in, read_cell
 from nastk.genotype.genotype import CELLS, Genotype, check_cells, enter_kind
+from nastk.genotype.ops import OP_FACTS
 from nastk.genotype.skeleton import SKELETONS
 from nastk.genotype.stems import check_first_cells, check_stem
+from nastk.own_modules import import_allowed
 
 SCHEMA = 1
 OWN = ("stem", "first_cells")  # what a file may have beside the cells
@@ -39,6 +41,8 @@ class CellGenotype(Genotype):
             check_stem(self.stem)
         check_first_cells("genotype", self.first_cells)
         check_cells(self.skeleton, [(name, cell.inputs) for name, cell in self.cells])
+        if not self.ops <= OP_FACTS.keys():  # key, encoding and terms go by the facts of each operation
+            import_allowed()
 
     def __getitem__(self, name: str) -> Cell:
         return dict(self.cells)[name]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from nastk.budget import LATENCY, MODEL_KB, over_limits
+from nastk.budget import LATENCY, MODEL_KB, PREFIX, over_limits
 from nastk.cli.wish_words import KILOBYTE
 from nastk.deploy.export.conclusions import recorded_budget
-from nastk.deploy.export.timings import timed_now
 from nastk.deploy.manifest import MANIFEST
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
-from nastk.jobs.bench_record import refresh_bench, taken_over
 from nastk.jobs.network_budget import network_budget
+from nastk.jobs.timed_again import timed_again
 from nastk.jobs.transfer.clock import DOUBT, margin_of
 from nastk.objective import STEADY
 from nastk.reports.shipped import ShippedFile, read_shipped
@@ -60,9 +60,14 @@ def decided(
         forget_shipping(run)
         return None
     again = _in_question(shipping_order(networks, ranking), ranking, before)
-    if again and target is not None and _timed_again(run, again, manifests, target, seconds):
+    timed = timed_again(run, again, target, seconds) if again and target is not None else set()
+    if timed:
         networks, manifests = _exported(run, ranking, before, max_kb)
-    order = shipping_order(networks, ranking)
+    known = _found_late(before)
+    order = tuple(
+        replace(one, timed_again=one.late and (one.key in timed or (one.key, one.sha256, one.limits[LATENCY]) in known))
+        for one in shipping_order(networks, ranking)
+    )
     files = {key: _file(run, key, manifest) for key, manifest in manifests.items()}
     shown = {key: file.p50_ms for key, file in files.items() if file is not None and file.p50_ms is not None}
     shipping = Shipping(order, ship_reason(order, ranking, shown), max_kb)
@@ -106,6 +111,9 @@ def _network(run: Path, entry: Ranked, manifest: Object, max_kb: float | None) -
         return None
     shipped = read_shipped(manifest, run / "export" / key)
     budget = recorded_budget(manifest) or network_budget(run / "transfer" / key, run)
+    for name, limit in budget.limits.items():
+        if limit <= 0:
+            raise UserError(f"{run / 'export' / key}: made for {PREFIX}{name}={limit:g}, expected a number above 0")
     costs = {
         "params": shipped.params if shipped.params is not None else float(entry.params),
         "macs": shipped.macs,
@@ -138,8 +146,7 @@ def _in_question(order: Sequence[Exported], ranking: Sequence[Ranked], before: S
     did not: it is ranked before the one that ships, or that one breaks a limit itself.
     """
     places = {entry.key: place for place, entry in enumerate(ranking)}
-    earlier = before.networks if before is not None else ()
-    found_late = {(one.key, one.sha256, one.limits[LATENCY]) for one in earlier if one.late}
+    found_late = _found_late(before)
     ships = order[0]
     doubtful = [
         one
@@ -154,31 +161,7 @@ def _in_question(order: Sequence[Exported], ranking: Sequence[Ranked], before: S
     return [*others, ships] if others or (doubtful and len(order) > 1) else []
 
 
-def _timed_again(
-    run: Path, again: Sequence[Exported], manifests: Mapping[str, Object], target: Target, seconds: float
-) -> bool:
-    """Times the files of networks in turn and keeps what is quicker than before; returns whether anything was timed.
-
-    A machine that was busy for a moment makes a network slow, nothing makes it fast.
-    """
-    mine = [one for one in again if manifests[one.key].get("target") == target.name]
-    if again[0] not in mine or target.cannot_run() is not None or target.cannot_time() is not None:
-        return False
-    paths = [run / "export" / one.key / file for one in mine for file in target.files.values()]
-    at = timed_now(target.measured_on())
-    latencies = dict(zip(paths, target.measure(paths, seconds=seconds), strict=True))
-    for one in mine:
-        folder = run / "export" / one.key
-        now = latencies[folder / one.file].p50_ms
-        before, limit = one.costs.get(LATENCY), one.limits.get(LATENCY)
-        if before is None or limit is None:
-            continue
-        print(
-            f"ship: {one.key[:8]}: {one.file} took {before:.4g} ms of at most {limit:g}, timed again in turn with "
-            f"{len(mine) - 1} other{'s' * (len(mine) != 2)} {now:.4g} ms; the quicker counts",
-            file=sys.stderr,
-        )
-        if now < before:
-            own = {path: latency for path, latency in latencies.items() if path.parent == folder}
-            refresh_bench(run, folder, taken_over(folder, dict(manifests[one.key]), target.name, own, at))
-    return True
+def _found_late(before: Shipping | None) -> set[tuple[str, str, float]]:
+    """Returns what was over its limit when it was timed again too: key and hash of the file, and the limit."""
+    earlier = before.networks if before is not None else ()
+    return {(one.key, one.sha256, one.limits[LATENCY]) for one in earlier if one.late and one.timed_again}

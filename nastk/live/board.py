@@ -117,7 +117,7 @@ class Count:
     def seconds_left(self, now: float) -> float | None:
         """Returns how long the rest takes at the rate so far."""
         done = self.last.done - self.last.before
-        return (now - self.since) / done * (self.last.total - self.last.done) if done > 0 else None
+        return (now - self.since) / done * max(self.last.total - self.last.done, 0) if done > 0 else None
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import Any, TextIO, cast
 
 from nastk.console import visible
 
-_replaced: list[dict[str, Any]] = []
+_replaced: list[tuple[dict[str, Any], dict[str, LineStream]]] = []
 
 
 class LineStream:
@@ -61,6 +61,10 @@ class LineStream:
                 self._line(_shown(self._begun))
             self._begun, self._over = "", True
 
+    def forget(self) -> None:
+        """Lets all through in a forked child, without the lock: a thread that the child has not may hold it."""
+        self._begun, self._over, self._lock = "", True, threading.RLock()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
@@ -79,7 +83,7 @@ def lines_to(line: Callable[[str], None], names: Iterable[str] = ("stderr",)) ->
     """
     before = {name: getattr(sys, name) for name in names}
     own = {name: LineStream(stream, line) for name, stream in before.items()}
-    _replaced.append(before)
+    _replaced.append((before, own))
     for name, stream in own.items():
         setattr(sys, name, cast(TextIO, stream))
     try:
@@ -89,14 +93,16 @@ def lines_to(line: Callable[[str], None], names: Iterable[str] = ("stderr",)) ->
             if getattr(sys, name) is stream:
                 setattr(sys, name, before[name])
             stream.close_line()
-        _replaced.remove(before)
+        _replaced.remove((before, own))
 
 
 def _forget() -> None:
     """In a forked child: the lock may be held by a thread that it has not, and it has no view."""
-    for before in reversed(_replaced):
+    for before, own in reversed(_replaced):
         for name, stream in before.items():
             setattr(sys, name, stream)
+        for kept in own.values():  # which a logger may keep
+            kept.forget()
     _replaced.clear()
 
 

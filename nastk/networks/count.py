@@ -70,6 +70,13 @@ class _Counter(_Counting, TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 @contextmanager
+def _decomposed() -> Iterator[None]:
+    """Computes without gradients; in inference mode a counter would meet whole calls, for which there is no formula."""
+    with torch.inference_mode(False), torch.no_grad():
+        yield
+
+
+@contextmanager
 def without_content() -> Iterator[None]:
     """Makes the networks that are built within the context of weights that have shapes alone, quickly."""
     with torch.device("meta"), _Skip(FILLING):
@@ -87,6 +94,7 @@ def count_parameters(module: nn.Module, auxiliary: bool) -> int:
     return sum(weight.numel() for name, weight in named if auxiliary or not name.startswith("auxiliary."))
 
 
+@_decomposed()
 def count_macs(module: nn.Module, config: NetworkConfig) -> int:
     """Returns the multiply-accumulates of one image in eval mode: convolutions and matrix products.
 
@@ -103,7 +111,7 @@ def count_macs(module: nn.Module, config: NetworkConfig) -> int:
     counter = _Counter()
     module.eval()
     try:
-        with torch.no_grad(), _Skip(UNCOUNTED), counter:
+        with _Skip(UNCOUNTED), counter:
             functional_call(module, tensors, (image,))
     finally:
         for part in training:
@@ -118,6 +126,7 @@ class CallCount(NamedTuple):
     macs: int
 
 
+@_decomposed()
 def count_calls(network: nn.Module, traced: fx.Graph, config: NetworkConfig) -> dict[str, CallCount]:
     """Returns, by its name, the shape and the multiply-accumulates of each call; these add up to `count_macs`.
 
@@ -127,7 +136,7 @@ def count_calls(network: nn.Module, traced: fx.Graph, config: NetworkConfig) -> 
         config: of it, for the image.
     """
     counting = _CountingInterpreter(fx.GraphModule(network, traced))
-    with torch.no_grad(), _Skip(UNCOUNTED), counting.counter:
+    with _Skip(UNCOUNTED), counting.counter:
         counting.run(torch.empty(1, *config.shape, device="meta"))
     return counting.counts
 

@@ -34,6 +34,7 @@ class Exported:
             manifest shows.
         uncertainty: share of the limit within which a latency says neither that it is kept nor that it is broken.
         trusted: whether nothing speaks against its latency.
+        timed_again: whether that is over the limit although the file was timed again, in turn with its rival.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Exported:
     costs: Mapping[str, float] = field(default_factory=dict)
     uncertainty: float = 0.0
     trusted: bool = True
+    timed_again: bool = False
 
     @property
     def over(self) -> float:
@@ -150,7 +152,8 @@ def _exported(entry: Object, path: Path) -> Exported:
     if not named or any(limit <= 0 for limit in limits.values()):
         raise UserError(f"{path}: a network without key, file, sha256 or limits above 0; {ANEW}")
     uncertainty = number_in(entry, "uncertainty", str(path)) or 0.0
-    return Exported(str(key), str(file), str(digest), limits, costs, uncertainty, entry.get("trusted") is not False)
+    trusted, again = entry.get("trusted") is not False, entry.get("timed_again") is True
+    return Exported(str(key), str(file), str(digest), limits, costs, uncertainty, trusted, again)
 
 
 def _numbers(entry: Object, name: str, path: Path) -> dict[str, float]:

@@ -69,6 +69,8 @@ def test_a_count_knows_what_was_there_before_and_is_forgotten_when_it_is_over() 
     board.hear(Counted("audit", 6, 10, "training", before=4, note="tau so far 0.50"), 60.0)
     assert board.counts["audit"].seconds_left(60.0) == 4 * 30
     assert "audit 6 of 10 trainings, about 2 min left, tau so far 0.50" in status(board, 60.0)
+    board.hear(Counted("audit", 11, 10, "training", before=4), 60.5)  # more than was foreseen
+    assert board.counts["audit"].seconds_left(60.5) == 0
     board.hear(Counted("audit", 10, 10, "training", ended=True), 61.0)
     assert not board.counts
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+import threading
 
 import pytest
 from tqdm import tqdm
@@ -42,3 +44,27 @@ def test_a_forked_process_writes_to_what_was_there_and_tells_nobody(monkeypatch:
             os._exit(7 if sys.stderr is stream and not events._listeners else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
         assert sys.stderr is not stream and len(events._listeners) == 1
+
+
+def test_a_forked_process_writes_to_a_kept_stream_whose_lock_a_thread_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, inside, free = io.StringIO(), threading.Event(), threading.Event()
+    monkeypatch.setattr(sys, "stderr", stream)
+
+    def line(text: str) -> None:
+        inside.set()
+        free.wait(10)
+
+    with lines_to(line):
+        kept = sys.stderr
+        thread = threading.Thread(target=print, args=("shown",), kwargs={"file": kept})
+        thread.start()
+        assert inside.wait(10)
+        child = os.fork()
+        if not child:
+            signal.alarm(5)
+            print("from a worker", file=kept)
+            os._exit(7 if stream.getvalue() == "from a worker\n" else 1)
+        status = os.waitpid(child, 0)[1]
+        free.set()
+        thread.join()
+    assert os.waitstatus_to_exitcode(status) == 7

@@ -70,3 +70,14 @@ def test_macs_on_the_meta_device_are_those_of_a_real_run(skeleton: str) -> None:
     network(torch.randn(1, 1, 8, 8))
     expected = sum(seen)
     assert count_macs(empty, SMALL) == count_macs(network, SMALL) == expected
+
+
+@pytest.mark.parametrize("skeleton", sorted(SPACES))
+def test_macs_in_inference_mode_are_the_same(skeleton: str) -> None:
+    genotype = drawn(skeleton, 1)
+    network = build_network(genotype, SMALL)
+    expected = count_macs(network, SMALL)
+    with torch.inference_mode():
+        with torch.device("meta"):
+            empty = build_network(genotype, SMALL)
+        assert count_macs(network, SMALL) == count_macs(empty, SMALL) == expected > 0

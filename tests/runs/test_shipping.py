@@ -142,7 +142,7 @@ def made(run: Path, *exports: str) -> Path:
 def test_it_is_read_as_it_was_written_and_a_run_of_before_has_the_order_of_its_ranking(tmp_path: Path) -> None:
     run = made(tmp_path, A, B)
     assert read_shipping(run) is None and list(ship_places(run)) == [A, B, C]
-    decided = Shipping((one(B, 0.09), one(A, 0.11, trusted=False)), "why", 200.0)
+    decided = Shipping((one(B, 0.09), one(A, 0.11, trusted=False, timed_again=True)), "why", 200.0)
     write_shipping(run, decided)
     assert read_shipping(run) == decided
     assert ship_places(run) == {B: 1, A: 2, C: 3}

@@ -14,6 +14,7 @@ import pytest
 
 import nastk
 from nastk.deploy.runtimes.latency import Latency
+from nastk.deploy.targets import CpuTarget
 from nastk.jobs.find_export import find_export
 from nastk.jobs.shipping import decided
 from nastk.jobs.wish import shipped_lines
@@ -119,7 +120,10 @@ def test_a_baseline_that_keeps_the_limit_ships_before_a_better_network_that_brea
     assert "timed again" not in export([0.11], [0.09]).err  # as after a kill
     assert (folder / SHIP).read_bytes() == decision
     (folder / SHIP).unlink()  # killed before it was written
-    assert decided(folder) is not None and (folder / SHIP).read_bytes() == decision
+    kept = decided(folder)
+    assert kept is not None and [one.key for one in kept.networks] == [baseline, searched] and kept.why == why
+    assert again in export([0.11], [0.09]).err, "only what was timed again was found late"
+    assert (folder / SHIP).read_bytes() == decision
 
 
 def test_what_is_over_the_limit_is_timed_again_and_the_quicker_time_counts_and_stands(
@@ -192,6 +196,45 @@ def test_a_bench_by_which_the_limit_is_broken_changes_the_decision_and_says_so(
     clock.update({searched: [0.08]})
     back = run(capsys, "bench", f"run={folder}", "bench.seconds=0.01")
     assert f"bench: {searched[:8]} ships now, first on held-out images and within its limits" in back.err
+
+
+def test_only_files_of_the_manifest_are_timed_again_and_only_under_its_conditions(
+    folder: Path, export: Callable[..., Outcome], clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    searched, baseline = keys(folder)
+    export([0.11], [0.09])
+    (folder / SHIP).unlink()
+    clock.update({searched: [0.11, 0.05], baseline: [0.09]})  # with two threads it would take 0.05
+    done = run(capsys, "bench", f"run={folder}", "bench.seconds=0.01", "target=cpu", "target.threads=2")
+    assert done.code == 0 and "timed again" not in done.err
+    decision = decided(folder, CpuTarget(batch=2), 0.01)
+    assert decision is not None and decision.networks[0].key == baseline and clock[searched] == [0.05]
+
+    file = folder / "export" / searched / "model.onnx"
+    kept = file.read_bytes()
+    file.write_bytes(kept[:-1] + b"?")
+    assert decided(folder, CpuTarget(), 0.01) == decision
+    said = capsys.readouterr().err
+    assert "its SHA-256 is not the manifest's" in said and "it was not timed again" in said
+    file.write_bytes(kept)
+
+    more = {"fp32": "model.onnx", "int8": "model.int8.onnx", "bf16": "model.bf16.onnx"}
+    monkeypatch.setattr(CpuTarget, "files", more)  # as on a processor that has more
+    decision = decided(folder, CpuTarget(), 0.01)
+    assert "timed again in turn with 1 other 0.05 ms; the quicker counts" in capsys.readouterr().err
+    assert decision is not None and decision.networks[0].key == searched
+
+
+def test_a_limit_that_cannot_be_is_a_line_and_what_has_it_does_not_ship(
+    folder: Path, export: Callable[..., Outcome], capsys: Capture
+) -> None:
+    searched, baseline = keys(folder)
+    path = folder / "transfer" / searched / "shape.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "limits": {"max_latency_ms": 0}}))
+    done = export([0.09], [0.09])
+    assert f"{searched}: made for max_latency_ms=0, expected a number above 0; it was not counted" in done.err
+    decision = read_shipping(folder)
+    assert decision is not None and [one.key for one in decision.networks] == [baseline]
 
 
 def test_the_weight_that_a_wish_allows_is_a_limit_and_is_remembered(
