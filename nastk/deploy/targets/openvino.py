@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -135,7 +135,8 @@ class OpenvinoTarget(Target):
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
         """Returns the latency of each file, measured in turn; raises UserError where OpenVINO is missing."""
         sessions = [self._opened(path) for path in paths]
-        return interleaved(sessions, batch=self.batch, threads=self._count, runs=runs, seconds=seconds)
+        found = interleaved(sessions, batch=self.batch, threads=self._count, runs=runs, seconds=seconds)
+        return [replace(latency, streams=self.streams) for latency in found]
 
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         """Returns latency_ms, params, macs, memory_mb and size_mb of the untrained network, in its precision's file.
