@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from nastk import processor
 from nastk.config.build import build, load_yaml, shipped
 from nastk.data.sources import Digits
 from nastk.deploy.emittable import Emittable, emittable
@@ -27,10 +28,9 @@ from nastk.deploy.precision.scheme import OPENVINO
 from nastk.deploy.runtimes import openvino_session
 from nastk.deploy.runtimes.openvino_session import PRECISION, OpenvinoSession
 from nastk.deploy.targets import CpuTarget, OpenvinoTarget
-from nastk.deploy.targets import openvino as module
 from nastk.deploy.targets.quickest import quickest
-from nastk.errors import UserError
 from nastk.deploy.targets.target import Runner
+from nastk.errors import UserError
 from nastk.networks import NetworkConfig
 from nastk.ops.shuffle import ChannelShuffle
 from nastk.processor import usable_cores
@@ -39,8 +39,8 @@ from tests.deploy.networks import enliven, genotype, small
 
 pytest.importorskip("openvino")
 SIZE = 12
-F32 = {PRECISION: "f32"}
 SHIFT = 5e-4
+F32 = {PRECISION: "f32"}
 BF16 = "bf16" in OpenvinoTarget().files
 X86_LINUX = sys.platform == "linux" and platform.machine() == "x86_64"
 needs_bf16 = pytest.mark.skipif(not BF16, reason="this processor has no bfloat16")
@@ -161,8 +161,6 @@ def test_int8_overflows_on_no_processor(tmp_path: Path) -> None:
     assert errors[0] < 0.02 and errors[1] > 0.2
 
 
-def test_an_export_scores_files_as_openvino_runs_them_and_its_predict_does_too(tmp_path: Path) -> None:
-    trained_digits(tmp_path / "transfer")
 class Shifted(CpuTarget):
     """ONNX Runtime, told apart by its logits: all are greater by less than parity allows."""
 
@@ -171,6 +169,8 @@ class Shifted(CpuTarget):
         return lambda images: run(images) + np.float32(SHIFT)
 
 
+def test_an_export_scores_files_as_openvino_runs_them_and_its_predict_does_too(tmp_path: Path) -> None:
+    trained_digits(tmp_path / "transfer")
     out, targets = tmp_path / "export", (OpenvinoTarget(), Shifted())
     manifest = export_model(tmp_path / "transfer", out, Digits(), ExportSettings(seconds=0.0), targets)
     mine, other = (manifest["targets"][target.name]["precisions"] for target in targets)
@@ -210,7 +210,7 @@ def test_what_cannot_be_is_told_in_one_line(folder: Path, tmp_path: Path, monkey
         OpenvinoTarget().runner(path)
     with pytest.raises(UserError, match=r"OpenVINO \d.* cannot run the model \(.*\)$"):
         OpenvinoSession((folder / "model.onnx").read_bytes(), {PRECISION: "f64"})
-    monkeypatch.setattr(module, "processor_facts", lambda: {"flags": "avx2 avx512f"})
+    monkeypatch.setattr(processor, "processor_facts", lambda _: {"model name": "Old", "flags": "avx2 avx512f bf16"})
     assert list(OpenvinoTarget().files) == ["fp32", "int8"]
     with pytest.raises(
         UserError, match="precision='bf16', but .* has no instructions for it .*; expected fp32 or int8"
