@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
+from nastk.checks import check_path
 from nastk.cli.launch import launch, say_next
 from nastk.errors import UserError
 
@@ -18,6 +19,9 @@ def bench(config: DictConfig) -> None:
     given = [name for name in ("ops", "learn", "few", "answers") if config[name] not in (None, False)]
     if len(given) > 1:
         raise UserError(f"{given[0]} and {given[1]}: each is a job of its own; give one")
+    for name in ("learn", "answers", "out"):
+        if config[name] is not None:
+            check_path(name, config[name])
     if config.few is not None:
         _few(config)
         return
@@ -51,6 +55,8 @@ def _few(config: DictConfig) -> None:
     """Writes the list; where the target can be timed from here, measures it too and learns from that."""
     from nastk.jobs import few, few_answers, few_list
 
+    if config.device is not None:
+        few_answers.check_device("few", config.device)
     folder, wanted, target = few.write_few(config)
     print(f"{len(wanted.networks)} networks to measure, {wanted.precision}: {folder}")
     reason = None if target is None else target.cannot_time()
@@ -60,7 +66,7 @@ def _few(config: DictConfig) -> None:
         print(f"Then: python -m nastk.bench answers={folder / few_list.ANSWERS} device=NAME")
         return
     facts = few_answers.measure_few(folder, wanted, target)
-    device = {**facts, **({"name": config.device} if config.device else {})}
+    device = {**facts, **({} if config.device is None else {"name": config.device})}
     print(few_answers.as_text(*few_answers.learn_answers(folder / few_list.ANSWERS, wanted, device)))
 
 

@@ -8,6 +8,8 @@ import platform
 from pathlib import Path
 
 ROOT = Path("/")
+# By these torch and OpenVINO compute bfloat16 quickly; without them, and on ARM, it was not measured or is slow.
+X86_BF16 = ("AVX512_BF16", "AMX")
 # Flags of /proc/cpuinfo, on x86 and on ARM, and what they are called.
 BF16 = {"avx512_bf16": "AVX512_BF16", "amx_bf16": "AMX", "bf16": "ARM BF16"}
 

@@ -65,8 +65,8 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
 
     Returns:
         the path of bench.json, and its entries: key, file, sha256, precision, target, batch, threads, p50_ms, p90_ms,
-        p99_ms, min_ms, runs, spread, steady, doubt, at. What the export was timed under too, its manifest and model
-        card show from now on.
+        p99_ms, min_ms, runs, spread, steady, doubt, streams, at. What the export was timed under too, its manifest and
+        model card show from now on.
 
     Raises:
         UserError: nothing is exported there yet, a manifest or file is damaged, or another process holds the run.

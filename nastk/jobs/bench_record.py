@@ -95,7 +95,8 @@ def _latency_in(manifest: Mapping[str, Any], entry: Mapping[str, Any]) -> Latenc
         return None
     name = Path(entry["file"]).name
     found = next((one.latency for one in evaluated_files(target) if one.file == name), None)
-    alike = found is not None and (found.batch, found.threads) == (entry["batch"], entry["threads"])
+    conditions = (entry["batch"], entry["threads"], entry.get("streams", 1))
+    alike = found is not None and (found.batch, found.threads, found.streams) == conditions
     return found if alike else None
 
 

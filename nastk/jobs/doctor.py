@@ -16,7 +16,7 @@ from pathlib import Path
 from nastk.checks import check_path
 from nastk.free_memory import GIGABYTE, all_memory, free_memory
 from nastk.jobs.machine import cores, gpus
-from nastk.processor import bf16_sets, processor_name
+from nastk.processor import X86_BF16, bf16_sets, processor_name
 from nastk.version import __version__
 
 # Extras of pyproject.toml: the packages of each, and what it is for.
@@ -84,7 +84,9 @@ def machine(runs: Path) -> Iterator[Finding]:
     yield Finding(True, "processor", f"{processor_name()}; cores to compute on: {cores()}")
     sets = bf16_sets()
     used = f"{', '.join(sets)}: evaluator.precision=timed and training.precision=timed train in bf16 where it is faster"
-    yield Finding(bool(sets), "bf16", used if sets else "no instructions for it (AVX512_BF16, AMX): stay with fp32")
+    yield Finding(
+        bool(sets), "bf16", used if sets else f"no instructions for it ({', '.join(X86_BF16)}): stay with fp32"
+    )
     free, every = free_memory(), all_memory()
     told = [f"{free / GIGABYTE:.3g} GB free"] if free is not None else ["not told by this system"]
     told += [f"of {every / GIGABYTE:.3g} GB"] if every is not None else []

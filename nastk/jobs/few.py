@@ -69,7 +69,7 @@ def write_few(config: DictConfig) -> tuple[Path, FewList, Target | None]:
     folder = _free_folder(config.out)
     if target is not None and target.cannot_time() is None:
         target.check()
-    devices = [read_known(Path(path)) for path in _library(config)]
+    devices = [read_known(Path(path), network) for path in _library(config)]
     pool = _drawn(space, network, devices, size, config.seed)
     if len(pool.genotypes) < 2 * count:
         raise UserError(f"few={count}: the space has {len(pool.genotypes)} networks, expected twice as many or fewer")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
+from nastk.checks import wrong
 from nastk.deploy.cost.few import costs_by_term, fit_few, left_out_errors
 from nastk.deploy.cost.learned import LearnedLatency, write_learned
 from nastk.deploy.runtimes.machine import machine_facts
@@ -51,18 +52,27 @@ def measure_few(folder: Path, wanted: FewList, target: Target) -> Mapping[str, A
     return {"name": f"{facts.get('processor')}, {target.name}, {conditions.get('precision')}", **facts, **conditions}
 
 
+def check_device(job: str, name: object) -> str:
+    """Returns the name of what latencies are measured on; raises UserError where it is none, or not given."""
+    if name is None:
+        raise UserError(f"{job}: device is not given, expected what the latencies were measured on: device=NAME")
+    if not isinstance(name, str) or not name.strip():
+        raise wrong("device", name, "the name of what the latencies are measured on")
+    return name
+
+
 def run_answers(config: DictConfig) -> tuple[Path, LearnedLatency]:
     """Learns from the answers in a file beside the list; see `learn_answers`.
 
     Raises:
         UserError: no name of a device, or one of `read_list`'s, `read_answers`'s and `fit_few`'s.
     """
-    if not isinstance(config.device, str) or not config.device.strip():
-        raise UserError("answers: device is not given, expected what the latencies were measured on: device=NAME")
+    name = check_device("answers", config.device)
     path = Path(config.answers)
     path = path / ANSWERS if path.is_dir() else path
     wanted = read_list(path.with_name(LIST))
-    return learn_answers(path, wanted, {"name": config.device}, Path(config.out) if config.out else None)
+    device = {"name": name, "precision": wanted.precision}
+    return learn_answers(path, wanted, device, Path(config.out) if config.out else None)
 
 
 def learn_answers(

@@ -145,11 +145,14 @@ def _json_pairs(path: Path) -> list[tuple[str, Any]]:
 
 def _csv_pairs(path: Path) -> list[tuple[str, Any]]:
     rows = csv.DictReader(io.StringIO(read_text(path)))
-    names = list(rows.fieldnames or ())
+    try:
+        names, lines = list(rows.fieldnames or ()), list(rows)
+    except csv.Error as error:
+        raise UserError(f"{path}: no CSV ({error}), expected {NAME},{LATENCY} and a line of each network") from None
     if NAME not in names or LATENCY not in names:
         raise UserError(f"{path}: has the columns {shortened(', '.join(names))}, expected {NAME},{LATENCY}")
     pairs = []
-    for row in rows:
+    for row in lines:
         name, text = (row[NAME] or "").strip(), (row[LATENCY] or "").strip()
         if name or text:
             pairs.append((name, _value(text)))

@@ -20,8 +20,8 @@ class Bench:
 
     Attributes:
         measurements: an object a file and condition: key, file, sha256, precision, target, batch, threads, p50_ms,
-            p90_ms, p99_ms, min_ms, runs, spread, steady, doubt, at. Those of before there was a sha256, a doubt or a
-            time lack it.
+            p90_ms, p99_ms, min_ms, runs, spread, steady, doubt, streams, at. Those of before there was a sha256, a
+            doubt, streams or a time lack it.
         machine: that they were taken on.
         versions: of what ran them.
     """

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
-from nastk.processor import bf16_sets
+from nastk.processor import X86_BF16, bf16_sets
 from nastk.training.checkpoint import OnDisk
 from nastk.training.distributed import trainer_options
 from nastk.training.failure import memory_errors_named
@@ -22,7 +22,9 @@ from nastk.training.kernels.quick_forms import quick_forms
 from nastk.training.module import Classifier
 from nastk.training.share import Share
 
-NO_BF16 = "this processor has no instructions for it (AVX512_BF16, AMX); trains, but slower than with precision=fp32"
+NO_BF16 = (
+    f"this processor has no instructions for it ({', '.join(X86_BF16)}); trains, but slower than with precision=fp32"
+)
 
 
 def fit(

@@ -15,7 +15,7 @@ import torch
 
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
-from nastk.processor import bf16_sets
+from nastk.processor import X86_BF16, bf16_sets
 from nastk.training.device import choose_device, place
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.first_step import blank_batch, one_step
@@ -33,9 +33,6 @@ ROUNDS = 5
 LEAST_STEPS = 200
 # After so many seconds no other round begins.
 ENOUGH_SECONDS = 20.0
-# Instruction sets on which bfloat16 was seen to be faster; how accurate it is there:
-# scripts/benchmarks/reports/2026-11-27-precision.md.
-SETS = ("AVX512_BF16", "AMX")
 
 
 class StepTimes(NamedTuple):
@@ -58,11 +55,13 @@ class StepTimes(NamedTuple):
 def left_to_timing(recipe: TrainingSettings) -> bool:
     """Says whether timed steps are to choose a training's precision: it is left open, and a CPU has the instructions.
 
+    How accurate bfloat16 is with these: scripts/benchmarks/reports/2026-11-27-precision.md.
+
     Raises:
         UserError: there is no such device.
     """
     open_here = recipe.precision == TIMED and choose_device(recipe.device).type == "cpu"
-    return open_here and any(name in SETS for name in bf16_sets())
+    return open_here and not set(X86_BF16).isdisjoint(bf16_sets())
 
 
 def step_times(genotype: Genotype, config: NetworkConfig, recipe: TrainingSettings) -> StepTimes | None:

@@ -108,8 +108,9 @@ def test_an_older_latency_that_can_be_trusted_is_shown_everywhere_in_place_of_on
     entry = {"file": f"export/{export.name}/model.onnx", "target": "cpu", **busy.to_dict()}
     assert shown_entry(entry, now, busy)["p50_ms"] == 9800 and shown_entry(entry, now, busy)["steady"]
     assert "9990 ms is not trustworthy: it was busy; the machine was busy; 9800 ms" in capsys.readouterr().err
-    other = {**entry, "batch": 2}
-    assert shown_entry(other, now, busy) == other
+    for condition in ({"batch": 2}, {"streams": 4}):
+        other = {**entry, **condition}
+        assert shown_entry(other, now, busy) == other
 
 
 def test_an_export_brings_the_bench_to_what_it_times_now(searched: Path):

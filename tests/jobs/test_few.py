@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import hydra
 import onnx
 import pytest
 
+from nastk.bench import bench
+from nastk.config.build import shipped
 from nastk.deploy.cost.few import fit_few
 from nastk.deploy.cost.learned import read_learned
 from nastk.deploy.cost.op_rows import ops_of
@@ -69,7 +73,7 @@ def test_answers_of_a_device_that_computes_give_its_latencies(capsys: Capture, c
     ran = run(capsys, "bench", f"answers={answer(copied, latencies)}", "device=New")
     assert ran.code == 0, ran.err
     predictor = read_learned(copied / "latency-predictor.json")
-    assert predictor.device["name"] == "New"
+    assert (predictor.device["name"], predictor.device["precision"]) == ("New", "fp32")
     for name, genotype in read_list(copied / "networks.json").networks.items():
         assert predictor.predict(genotype) == pytest.approx(latencies[name], rel=0.1)
 
@@ -119,12 +123,15 @@ def test_answers_that_cannot_be_are_one_line(capsys: Capture, copied: Path):
             found = read_answers(path, wanted)
             fit_few(wanted.priors, wanted.measured, list(found.values()))
     assert "expected network,latency_ms" in _line(capsys, copied, "name;ms\n")
+    lines = "network,latency_ms\r" + "".join(f"{name},1\r" for name in names)
+    for text in (lines, f"network,latency_ms\n{'9' * 140_000},1\n"):
+        assert re.match(rf"nastk: {copied / 'answers.csv'}: no CSV \(.*\), expected", _line(capsys, copied, text))
     assert f"{names[0]} is there twice" in _line(capsys, copied, f"network,latency_ms\n{names[0]},1\n{names[0]},2\n")
     assert not (copied / "latency-predictor.json").exists()
 
 
 def _line(capsys: Capture, folder: Path, text: str) -> str:
-    (folder / "answers.csv").write_text(text)
+    (folder / "answers.csv").write_text(text, newline="")
     return run(capsys, "bench", f"answers={folder}", "device=X").line
 
 
@@ -141,6 +148,10 @@ def test_a_device_that_was_learned_joins_the_library_of_its_space_alone(capsys: 
     ran = run(capsys, "bench", "few=5", *CELLS[:-1], "few_pool=10", known, f"out={tmp_path / 'next'}")
     assert ran.code == 0, ran.err
     assert read_list(tmp_path / "next" / "networks.json").library == ["Old"]
+    for setting, value in (("network.size", 16), ("network.filters", 8)):
+        asked = (*CELLS[:-1], f"{setting}={value}", "few_pool=10", known, f"out={tmp_path / 'other'}")
+        line = run(capsys, "bench", "few=5", *asked).line
+        assert "library: Old does not know this space" in line and f"this search's have {setting[8:]}={value}" in line
     other = ("+space=nasnet", "space.blocks=1", *CELLS[1:-1], "few_pool=10", f"out={tmp_path / 'other'}")
     assert "library: Old does not know this space" in run(capsys, "bench", "few=5", *other, known).line
     assert not (tmp_path / "other").exists()
@@ -162,6 +173,7 @@ def test_nothing_that_is_there_is_overwritten(capsys: Capture, cells: Path):
         (("few=10", "+space=nasnet", "out=/nowhere/list"), "/nowhere is no folder"),
         (("few=10", "+space=nasnet", "out=new", "library=none.json"), "expected a list of files"),
         (("few=10", "+space=nasnet", "out=new", "library=[none.json]"), "no such file"),
+        (("few=10", "+space=nasnet", "out=new", "target=cpu", "device=[a]"), "device=['a'], expected the name"),
         (("few=10", "answers=x"), "give one"),
         (("answers=x",), "device is not given"),
         (("answers=none/answers.csv", "device=X"), "no such file"),
@@ -170,6 +182,22 @@ def test_nothing_that_is_there_is_overwritten(capsys: Capture, cells: Path):
 def test_what_cannot_be_is_one_line(capsys: Capture, arguments: tuple[str, ...], message: str):
     assert message in run(capsys, "bench", *arguments).line
     assert not Path("new").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("few=10", "+space=nasnet", "out=[a]"), r"^out=\['a'\], expected a path$"),
+        (("answers=3", "device=X"), "^answers=3, expected a path$"),
+        (("answers=x", "device=X", "out=3"), "^out=3, expected a path$"),
+    ],
+)
+def test_a_path_of_a_configuration_that_is_none_is_named(arguments: tuple[str, ...], message: str):
+    """On a command line whatever is given for a path is text."""
+    with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
+        config = hydra.compose("bench", list(arguments))
+    with pytest.raises(UserError, match=message):
+        bench(config)
 
 
 def test_the_work_of_a_graph_is_that_of_its_operations(cells: Path):

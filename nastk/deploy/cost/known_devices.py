@@ -17,6 +17,7 @@ from nastk.deploy.cost.table import read_table
 from nastk.deploy.cost.workload import COUNT, GIGA, MEGA, TRAFFIC, WORK, graph_terms, total
 from nastk.errors import UserError
 from nastk.genotype import Genotype
+from nastk.networks import NetworkConfig
 from nastk.outside import read_json
 
 Graph = Mapping[str, float]
@@ -39,8 +40,13 @@ class KnownDevice(NamedTuple):
     latency: Callable[[Genotype, onnx.ModelProto], float]
 
 
-def read_known(path: Path) -> KnownDevice:
+def read_known(path: Path, network: NetworkConfig) -> KnownDevice:
     """Reads a table of operations, or a predictor, as `python -m nastk.bench` writes them.
+
+    Args:
+        path: of the file.
+        network: depth, width and image of the networks that it is to be asked for; a predictor refuses others than
+            those that it was learned from.
 
     Raises:
         UserError: it is neither, or damaged.
@@ -52,8 +58,13 @@ def read_known(path: Path) -> KnownDevice:
         return KnownDevice(f"{table.device['processor']}, {table.precision}", lambda _, graph: table.latency(graph))
     if kind == LEARNED:
         predictor = read_learned(path)
-        name = str(predictor.device["name"])
-        return KnownDevice(name, lambda genotype, graph: predictor.predict(genotype, graph_terms(graph)))
+
+        def latency(genotype: Genotype, graph: onnx.ModelProto) -> float:
+            found = predictor.predict(genotype, graph_terms(graph))
+            predictor.check_network(network.of(genotype), own=genotype.own_network)
+            return found
+
+        return KnownDevice(str(predictor.device["name"]), latency)
     raise UserError(f"library: {path} is a {kind!r}, expected a {TABLE!r} or a {LEARNED!r}")
 
 

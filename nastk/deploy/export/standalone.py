@@ -79,7 +79,9 @@ def cannot_run(name: str, runtime: str, error: Exception) -> None:
     """Exits with a line; a runtime's exceptions share no base class."""
     if isinstance(error, ModuleNotFoundError):
         sys.exit(f"{name}: needs {runtime}; pip install {runtime}")
-    sys.exit(f"{name}: {runtime} {version(runtime)} cannot run it: {str(error).splitlines()[0]}")
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    lines.sort(key=lambda line: line.startswith(("Exception from", "Check ")))  # files of OpenVINO's source last
+    sys.exit(f"{name}: {runtime} {version(runtime)} cannot run it: {lines[0]}")
 
 
 def with_onnxruntime(model: bytes, name: str) -> Run:
@@ -112,9 +114,8 @@ def main() -> None:
     model, how, classes = (HERE / name).read_bytes(), manifest["preprocessing"], manifest["classes"]
     if hashlib.sha256(model).hexdigest() != manifest["files"][name]["sha256"]:
         sys.exit(f"{name}: its SHA-256 is not the manifest's; the file was changed after it was exported")
-    openvino = (
-        manifest.get("targets", {}).get(manifest.get("target"), {}).get("openvino", {}).get("files", {}).get(name)
-    )
+    target = manifest.get("targets", {}).get(manifest.get("target"), {})
+    openvino = target.get("openvino", {}).get("files", {}).get(name)
     runtime = "openvino" if openvino else "onnxruntime"
     try:
         if openvino:

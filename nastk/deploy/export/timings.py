@@ -12,7 +12,7 @@ from nastk.deploy.runtimes.machine import machine_facts, versions
 from nastk.stats.steadiness import doubt
 
 NUMBERS = {"p50": "p50_ms", "p90": "p90_ms", "p99": "p99_ms", "min": "min_ms"}
-OTHERS = ("runs", "spread", "batch", "threads", "steady", "doubt")
+OTHERS = ("runs", "spread", "batch", "threads", "steady", "doubt", "streams")
 # What makes two machines one: a clock and a load are never the same twice.
 MACHINE = ("processor", "architecture", "cores", "gpu")
 
@@ -37,6 +37,7 @@ def stored_latency(entry: Mapping[str, Any] | None) -> Latency | None:
         **{name: entry[name] for name in OTHERS[:4]},
         steady=why is None,
         doubt=why,
+        streams=entry.get("streams", 1),
     )
 
 
@@ -63,7 +64,9 @@ def timed_now(there: tuple[Mapping[str, Any], Mapping[str, str]] | None = None) 
 
 
 def fits(target: Mapping[str, Any], asked: Mapping[str, Any], latencies: Mapping[str, Latency]) -> bool:
-    """Returns whether latencies are those that a target's entry shows: of all its files, of as many images and threads.
+    """Returns whether latencies are those that a target's entry shows: of all its files, under the same conditions.
+
+    These are images at a time, threads and streams.
 
     Args:
         target: its entry in the manifest.
@@ -75,7 +78,7 @@ def fits(target: Mapping[str, Any], asked: Mapping[str, Any], latencies: Mapping
         return False
     for file, new in latencies.items():
         old = stored[file]
-        if old is not None and (old.batch, old.threads) != (new.batch, new.threads):
+        if old is not None and _settings(old) != _settings(new):
             return False
         if old is None and any(asked.get(name, mine) not in (mine, 0) for name, mine in _settings(new)):
             return False
@@ -109,4 +112,4 @@ def retimed(
 
 
 def _settings(latency: Latency) -> tuple[tuple[str, int], ...]:
-    return ("batch", latency.batch), ("threads", latency.threads)
+    return ("batch", latency.batch), ("threads", latency.threads), ("streams", latency.streams)

@@ -42,6 +42,7 @@ class Latency:
         batch: images at a time.
         threads: that compute together.
         doubt: why it cannot be trusted, None where it can.
+        streams: batches side by side, each of which takes so long.
     """
 
     p50_ms: float
@@ -54,6 +55,7 @@ class Latency:
     batch: int
     threads: int
     doubt: str | None = None
+    streams: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the JSON form."""

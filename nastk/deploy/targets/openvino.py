@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -39,11 +39,9 @@ from nastk.errors import UserError
 from nastk.files import write_bytes
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
-from nastk.processor import processor_facts, processor_name, usable_cores
+from nastk.processor import X86_BF16, bf16_sets, processor_name, usable_cores
 
 FILES = {"fp32": MODEL, "bf16": "model.openvino.bf16.onnx", "int8": "model.openvino.int8.onnx"}
-# Flags of /proc/cpuinfo. With AVX512 alone OpenVINO would compute bfloat16 too, but by way of float32, and slowly.
-BF16_FLAGS = frozenset(("avx512_bf16", "amx_bf16"))
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ class OpenvinoTarget(Target):
         if self.precision not in self.files:
             raise UserError(
                 f"target {self.name}: precision={self.precision!r}, but {processor_name()} has no instructions for it "
-                f"({', '.join(sorted(BF16_FLAGS))}); expected {' or '.join(self.files)}"
+                f"({', '.join(X86_BF16)}); expected {' or '.join(self.files)}"
             )
         check_seconds(self.seconds)
 
@@ -135,7 +133,8 @@ class OpenvinoTarget(Target):
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
         """Returns the latency of each file, measured in turn; raises UserError where OpenVINO is missing."""
         sessions = [self._opened(path) for path in paths]
-        return interleaved(sessions, batch=self.batch, threads=self._count, runs=runs, seconds=seconds)
+        found = interleaved(sessions, batch=self.batch, threads=self._count, runs=runs, seconds=seconds)
+        return [replace(latency, streams=self.streams) for latency in found]
 
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         """Returns latency_ms, params, macs, memory_mb and size_mb of the untrained network, in its precision's file.
@@ -197,7 +196,8 @@ class OpenvinoTarget(Target):
 
 
 def _has_bf16() -> bool:
-    return not BF16_FLAGS.isdisjoint(processor_facts().get("flags", "").split())
+    # With AVX512 alone OpenVINO would compute bfloat16 too, but by way of float32, and slowly.
+    return not set(X86_BF16).isdisjoint(bf16_sets())
 
 
 def _int8_summary(convolutions: Mapping[str, int]) -> str:

@@ -148,10 +148,10 @@ class Trainings:
 
 def _own_recipe(plan: TransferPlan, recipe: TransferSettings, one: Sized) -> TransferSettings:
     """Returns a network's recipe; a narrowed one may learn from its wide network where there is no other teacher."""
-    fitted = fitted_recipe(plan, recipe, one.genotype, one.network, one.place)
-    if one.start is None or one.start.teacher is None or fitted.teacher is not None:
-        return fitted
-    return dataclasses.replace(fitted, teacher=str(one.start.teacher))
+    if one.start is not None and one.start.teacher is not None and recipe.teacher is None:
+        # Before the rest is chosen: a student's precision is not timed.
+        recipe = dataclasses.replace(recipe, teacher=str(one.start.teacher))
+    return fitted_recipe(plan, recipe, one.genotype, one.network, one.place)
 
 
 def _epochs_in_all(entrants: int, top: int, epochs: int) -> int:

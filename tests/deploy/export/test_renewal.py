@@ -97,10 +97,12 @@ def test_other_batches_and_other_files_are_not_the_exports_latency(export: Path)
     assert fits(target, {}, one)
     assert not fits(target, {}, {name: replace(latency, batch=8) for name, latency in one.items()})
     assert not fits(target, {}, {name: replace(latency, threads=2) for name, latency in one.items()})
+    assert not fits(target, {}, {name: replace(latency, streams=4) for name, latency in one.items()})
     assert not fits(target, {}, {NAMES[0]: one[NAMES[0]]})
     for entry in target["precisions"].values():
         entry["latency_ms"] = None  # it was not timed where it was exported
     assert fits(target, {"batch": 1, "threads": 0}, one) and not fits(target, {"batch": 4}, one)
+    assert not fits(target, {"streams": 4}, one)
     timed = retimed({**target, "not_timed": "no board here"}, one, timed_now(), {})
     assert timed["not_timed"] is None and timed["precisions"]["int8"]["latency_ms"]["p50"] == 1.0
 

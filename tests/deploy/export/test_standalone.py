@@ -245,5 +245,19 @@ def test_a_model_that_its_runtime_cannot_run_is_one_line(export: Path, tmp_path:
     assert ran.stderr.startswith(f"{name}: onnxruntime ") and "pset 99" in ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("Exception from src/inference/core.cpp:97:\nCheck 'x' failed at src/y.cpp:3:\n Bad shape\n", "Bad shape"),
+        ("Exception from src/inference/core.cpp:97:\n", "Exception from src/inference/core.cpp:97:"),
+        ("[ONNXRuntimeError] : 1 : FAIL\nmore", "[ONNXRuntimeError] : 1 : FAIL"),
+        ("", "RuntimeError"),
+    ],
+)
+def test_a_runtimes_error_is_told_by_the_line_that_says_why(message: str, told: str) -> None:
+    with pytest.raises(SystemExit, match=f"cannot run it: {re.escape(told)}$"):
+        standalone.cannot_run("model.onnx", "onnxruntime", RuntimeError(message))
+
+
 def test_it_is_short() -> None:
     assert len(Path(standalone.__file__).read_text().splitlines()) <= 150

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from nastk import processor
 from nastk.config.build import build, load_yaml, shipped
 from nastk.data.sources import Digits
 from nastk.deploy.emittable import Emittable, emittable
@@ -26,8 +28,8 @@ from nastk.deploy.precision.scheme import OPENVINO
 from nastk.deploy.runtimes import openvino_session
 from nastk.deploy.runtimes.openvino_session import PRECISION, OpenvinoSession
 from nastk.deploy.targets import CpuTarget, OpenvinoTarget
-from nastk.deploy.targets import openvino as module
 from nastk.deploy.targets.quickest import quickest
+from nastk.deploy.targets.target import Runner
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
 from nastk.ops.shuffle import ChannelShuffle
@@ -37,8 +39,10 @@ from tests.deploy.networks import enliven, genotype, small
 
 pytest.importorskip("openvino")
 SIZE = 12
+SHIFT = 5e-4
 F32 = {PRECISION: "f32"}
 BF16 = "bf16" in OpenvinoTarget().files
+X86_LINUX = sys.platform == "linux" and platform.machine() == "x86_64"
 needs_bf16 = pytest.mark.skipif(not BF16, reason="this processor has no bfloat16")
 
 
@@ -101,7 +105,7 @@ def test_batches_of_another_size_are_filled_up(folder: Path) -> None:
 def test_files_are_timed_with_threads_and_streams_that_there_are(folder: Path) -> None:
     target = OpenvinoTarget(threads=0, streams=usable_cores())
     measured = target.measure([folder / file for file in target.files.values()], seconds=0.0)
-    assert [latency.threads for latency in measured] == [usable_cores()] * len(target.files)
+    assert {(latency.threads, latency.streams) for latency in measured} == {(usable_cores(), usable_cores())}
     assert all(latency.runs >= 200 and 0 < latency.p50_ms <= latency.p99_ms for latency in measured)
 
 
@@ -123,7 +127,7 @@ def test_a_channel_shuffle_before_a_convolution_is_read_as_it_is_meant() -> None
     np.testing.assert_allclose(OpenvinoSession(data, F32).predict(images), expected, atol=1e-5)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="oneDNN's kernels of older x86 processors")
+@pytest.mark.skipif(not X86_LINUX, reason="oneDNN's kernels of older x86 processors")
 def test_int8_overflows_on_no_processor(tmp_path: Path) -> None:
     """Bright images and weights of one sign: with weights of full eight bits kernels without VNNI lose a third."""
     layers = [nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
@@ -157,13 +161,22 @@ def test_int8_overflows_on_no_processor(tmp_path: Path) -> None:
     assert errors[0] < 0.02 and errors[1] > 0.2
 
 
+class Shifted(CpuTarget):
+    """ONNX Runtime, told apart by its logits: all are greater by less than parity allows."""
+
+    def runner(self, path: Path) -> Runner:
+        run = super().runner(path)
+        return lambda images: run(images) + np.float32(SHIFT)
+
+
 def test_an_export_scores_files_as_openvino_runs_them_and_its_predict_does_too(tmp_path: Path) -> None:
     trained_digits(tmp_path / "transfer")
-    out, targets = tmp_path / "export", (OpenvinoTarget(), CpuTarget())
+    out, targets = tmp_path / "export", (OpenvinoTarget(), Shifted())
     manifest = export_model(tmp_path / "transfer", out, Digits(), ExportSettings(seconds=0.0), targets)
     mine, other = (manifest["targets"][target.name]["precisions"] for target in targets)
     assert list(mine) == [*OpenvinoTarget().files] and mine["fp32"]["file"] == other["fp32"]["file"]
-    assert mine["fp32"]["max_logit_difference"] != other["fp32"]["max_logit_difference"], "each by its own runtime"
+    assert mine["fp32"]["max_logit_difference"] < SHIFT / 5, "each by its own runtime"
+    assert other["fp32"]["max_logit_difference"] == pytest.approx(SHIFT, rel=0.2)
     card = (out / "MODEL_CARD.md").read_text()
     assert "pip install openvino numpy pillow" in card and f"{PRECISION}=f32" in card
     digit_files(tmp_path / "images", 10)
@@ -197,7 +210,7 @@ def test_what_cannot_be_is_told_in_one_line(folder: Path, tmp_path: Path, monkey
         OpenvinoTarget().runner(path)
     with pytest.raises(UserError, match=r"OpenVINO \d.* cannot run the model \(.*\)$"):
         OpenvinoSession((folder / "model.onnx").read_bytes(), {PRECISION: "f64"})
-    monkeypatch.setattr(module, "processor_facts", lambda: {"flags": "avx2 avx512f"})
+    monkeypatch.setattr(processor, "processor_facts", lambda _: {"model name": "Old", "flags": "avx2 avx512f bf16"})
     assert list(OpenvinoTarget().files) == ["fp32", "int8"]
     with pytest.raises(
         UserError, match="precision='bf16', but .* has no instructions for it .*; expected fp32 or int8"

@@ -11,7 +11,9 @@ import pytest
 from nastk.errors import UserError
 from nastk.jobs.transfer.fitting import fitted_recipe
 from nastk.jobs.transfer.precision import in_own_precision
+from nastk.jobs.transfer.trainings import Sized, Start, _own_recipe
 from nastk.networks import NetworkConfig
+from nastk.training.initial import Initial
 from nastk.training.precision import StepTimes
 from nastk.training.transfer import TransferSettings
 from tests.jobs.transfer.test_fitting import planned
@@ -68,6 +70,15 @@ def test_a_training_goes_on_in_the_precision_that_it_began_with(tmp_path: Path, 
         assert fitted_recipe(plan, plan.recipe, GENOTYPE, NETWORK, place).precision == before
     assert timed == []
     assert fitted_recipe(plan, plan.recipe, GENOTYPE, NETWORK, tmp_path / "new").precision == "bf16"
+
+
+def test_a_network_that_its_wide_one_teaches_is_not_timed(tmp_path: Path, timed: list[int]) -> None:
+    plan = planned("training.device=cpu", "training.precision=timed")
+    alone = Sized(GENOTYPE, NETWORK, tmp_path / "alone")
+    start = Start(Initial({}, "0" * 64), teacher=tmp_path / "wide")
+    taught = _own_recipe(plan, plan.recipe, Sized(GENOTYPE, NETWORK, tmp_path / "taught", start=start))
+    assert (taught.precision, taught.teacher, timed) == ("timed", str(tmp_path / "wide"), [])
+    assert _own_recipe(plan, plan.recipe, alone).precision == "bf16"
 
 
 @pytest.mark.parametrize("text", ['{"networks": []}', '{"networks": {"a": {"precision": "fp16"}}}', "{}"])
