@@ -196,8 +196,9 @@ def _seconds(place: Path) -> dict[str, float]:
 
 
 def _plot(found: dict[Point, list[Line]], path: Path) -> None:
-    rows = math.ceil(len(found) / COLUMNS)
-    figure, axes = plt.subplots(rows, COLUMNS, figsize=(6.5 * COLUMNS, 4 * rows), squeeze=False)
+    columns = min(COLUMNS, len(found))
+    rows = math.ceil(len(found) / columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(6.5 * columns, 4 * rows), squeeze=False)
     for axis in axes.flat[len(found) :]:
         axis.set_visible(False)
     for axis, (point, lines) in zip(axes.flat, found.items(), strict=False):
