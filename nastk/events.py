@@ -7,6 +7,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+# States of trials whose candidate was trained, by a pruner's leave to the end or not.
+TRAINED = ("complete", "pruned")
+
 
 @dataclass(frozen=True)
 class StepBegan:

@@ -33,6 +33,11 @@ def bf16_sets(system: Path = ROOT) -> list[str]:
     return [name for flag, name in BF16.items() if flag in flags]
 
 
+def quick_bf16(system: Path = ROOT) -> bool:
+    """Whether torch and OpenVINO compute bfloat16 quickly on the processor."""
+    return not set(X86_BF16).isdisjoint(bf16_sets(system))
+
+
 def processor_facts(system: Path = ROOT) -> dict[str, str]:
     """Returns what Linux says of the first core, "flags" and "cpu mhz" among it, names in lower case; else nothing.
 

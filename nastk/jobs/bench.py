@@ -96,8 +96,7 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
 def _decide(run: Path, config: DictConfig, node: DictConfig | None) -> None:
     """Decides by the newest latencies which network ships, and says so where that, or why, is not what it was."""
     before = decided_before(run)
-    node = node if node is not None else load_yaml(shipped("conf") / "target" / "cpu.yaml")
-    now = decided(run, build(node, "target", Target), float(config.bench.seconds))
+    now = decided(run, _target(config, node), float(config.bench.seconds))
     if now is None or (before is not None and before.same(now)):
         return
     if now.why:
@@ -171,9 +170,7 @@ def bench_plan(config: DictConfig, node: DictConfig | None = None) -> tuple[Benc
         node: of the target; None for the configuration's, or else the CPU.
     """
     wanted: BenchSettings = settings(BenchSettings, config.bench, "bench.")
-    if node is None:
-        node = config.get("target") or load_yaml(shipped("conf") / "target" / "cpu.yaml")
-    target = build(node, "target", Target)
+    target = _target(config, node)
     own = {field.name for field in dataclasses.fields(target)}
     grid = [{"batch": batch, "threads": threads} for batch in wanted.batch for threads in wanted.threads]
     # Not every target counts threads: a GPU does not.
@@ -182,6 +179,12 @@ def bench_plan(config: DictConfig, node: DictConfig | None = None) -> tuple[Benc
         dataclasses.replace(target, **point) for place, point in enumerate(changes) if point not in changes[:place]
     ]
     return wanted, targets
+
+
+def _target(config: DictConfig, node: DictConfig | None) -> Any:
+    if node is None:
+        node = config.get("target") or load_yaml(shipped("conf") / "target" / "cpu.yaml")
+    return build(node, "target", Target)
 
 
 def as_text(entries: list[dict[str, Any]]) -> str:

@@ -146,13 +146,9 @@ class FitCheck:
     def _genotypes(
         self, size: int, draw: Callable[[Space, random.Random], Genotype] = random_genotype
     ) -> list[Genotype]:
-        rng, config = random.Random(self.config.seed), self.config
+        config = self.config
         space = make_space(with_values(config, {SIDE: size})) if is_open(config, SIDE) else self.parts.space
-        drawn = [draw(space, rng) for _ in range(DRAWN)]
-        if not config.get("at_budget"):
-            return drawn
-        half = Scaling(width=HALF)
-        return [half.genotype(one) if isinstance(one, StageGenotype) else one for one in drawn]
+        return few_candidates(config, space, draw)
 
     @cached_property
     def _free(self) -> float | None:
@@ -161,6 +157,18 @@ class FitCheck:
 
     def _network(self, given: Input) -> NetworkConfig:
         return candidate_network(self.config, self.data, size=given.size, stem=given.stem, sizes=dict(given.sizes))
+
+
+def few_candidates(
+    config: DictConfig, space: Space, draw: Callable[[Space, random.Random], Genotype] = random_genotype
+) -> list[Genotype]:
+    """Returns random candidates such as a search will have, always the same; narrower ones where all are sized."""
+    rng = random.Random(config.seed)
+    drawn = [draw(space, rng) for _ in range(DRAWN)]
+    if not config.get("at_budget"):
+        return drawn
+    half = Scaling(width=HALF)
+    return [half.genotype(one) if isinstance(one, StageGenotype) else one for one in drawn]
 
 
 def candidate_network(config: DictConfig, data: DataSource, **chosen: Any) -> NetworkConfig:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nastk.budget import LATENCY
 from nastk.checks import check_name, is_number
 from nastk.deploy.cost.few import LEAST_SAMPLES
 from nastk.deploy.cost.prior import Prior
@@ -25,7 +26,7 @@ from nastk.runs.checksummed import read_checksummed, write_checksummed
 
 KIND = "list of networks to measure"
 LIST, ANSWERS = "networks.json", "answers.csv"
-NAME, LATENCY = "network", "latency_ms"
+NAME = "network"
 
 
 @dataclass(frozen=True)

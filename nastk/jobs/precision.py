@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 import sys
 
 from omegaconf import DictConfig, OmegaConf
 
 from nastk.config.build import settings
 from nastk.data.subsets import draw_parts
-from nastk.genotype.scaling import Scaling
-from nastk.genotype.stages import StageGenotype
-from nastk.jobs.candidate_input import DRAWN, HALF, candidate_network, parallel_steps, with_values
+from nastk.jobs.candidate_input import candidate_network, few_candidates, parallel_steps, with_values
 from nastk.jobs.parts import make_data, shares_weights, without_automatic
 from nastk.jobs.search_parts import SearchParts
-from nastk.spaces import random_genotype
 from nastk.training.precision import FASTER, LEAST_STEPS, StepTimes, left_to_timing, step_times
 from nastk.training.recipe import TIMED
 from nastk.training.settings import TrainingSettings
@@ -60,11 +56,7 @@ def _times(config: DictConfig, parts: SearchParts) -> StepTimes | None:
         return None
     if parallel_steps(config) > 1:  # as workers train
         recipe = dataclasses.replace(recipe, threads=1)
-    network, rng = candidate_network(config, data), random.Random(config.seed)
-    drawn = [random_genotype(parts.space, rng) for _ in range(DRAWN)]
-    if config.get("at_budget"):
-        half = Scaling(width=HALF)
-        drawn = [half.genotype(one) if isinstance(one, StageGenotype) else one for one in drawn]
-    found = [step_times(one, network.of(one), recipe) for one in drawn]
+    network = candidate_network(config, data)
+    found = [step_times(one, network.of(one), recipe) for one in few_candidates(config, parts.space)]
     whole = [one for one in found if one is not None]
     return StepTimes(sum(one.fp32 for one in whole), sum(one.bf16 for one in whole)) if whole else None

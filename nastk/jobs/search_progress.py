@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from nastk.events import SearchBegan, TrialEnded, tell
+from nastk.events import TRAINED, SearchBegan, TrialEnded, tell
 from nastk.objective import ACCURACY, NOT_TRUSTED, SCORE, SCORE_SECONDS, STEADY, quality
 from nastk.runs.trials import Row
 
@@ -24,7 +24,7 @@ class SearchProgress:
         self._trials = trials
         self._told = {row.number for row in rows}
         states: Counter[str] = Counter(row.state for row in rows)
-        self._trained = states["complete"] + states["pruned"]
+        self._trained = sum(states[state] for state in TRAINED)
         results = [row for row in rows if row.state == "complete" and {ACCURACY, SCORE} & row.metrics.keys()]
         best = max(results, key=lambda row: quality(row.metrics), default=None)
         known = None if best is None else (best.number, best.key, dict(best.metrics))
@@ -35,7 +35,7 @@ class SearchProgress:
         if row.number in self._told:
             return
         self._told.add(row.number)
-        self._trained += row.state in ("complete", "pruned")
+        self._trained += row.state in TRAINED
         shown = row.number, row.state, row.key, dict(row.metrics), row.reason
         tell(TrialEnded(*shown, self._trained, self._trials))
 

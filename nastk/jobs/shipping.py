@@ -17,7 +17,7 @@ from nastk.jobs.network_budget import network_budget
 from nastk.jobs.timed_again import timed_again
 from nastk.jobs.transfer.clock import DOUBT, margin_of
 from nastk.objective import STEADY
-from nastk.reports.shipped import ShippedFile, read_shipped
+from nastk.reports.shipped import read_shipped
 from nastk.runs.ranking import Ranked, read_ranking
 from nastk.runs.schema import Object, read_object
 from nastk.runs.ship_reason import ship_reason
@@ -55,22 +55,20 @@ def decided(
     ranking, before = read_ranking(run), decided_before(run)
     if max_kb is None and before is not None:
         max_kb = before.max_kb
-    networks, manifests = _exported(run, ranking, before, max_kb)
+    networks, shown_ms = _exported(run, ranking, before, max_kb)
     if not networks:
         forget_shipping(run)
         return None
     again = _in_question(shipping_order(networks, ranking), ranking, before)
     timed = timed_again(run, again, target, seconds) if again and target is not None else set()
     if timed:
-        networks, manifests = _exported(run, ranking, before, max_kb)
+        networks, shown_ms = _exported(run, ranking, before, max_kb)
     known = _found_late(before)
     order = tuple(
-        replace(one, timed_again=one.late and (one.key in timed or (one.key, one.sha256, one.limits[LATENCY]) in known))
+        replace(one, timed_again=one.late and (one.key in timed or _asked(one) in known))
         for one in shipping_order(networks, ranking)
     )
-    files = {key: _file(run, key, manifest) for key, manifest in manifests.items()}
-    shown = {key: file.p50_ms for key, file in files.items() if file is not None and file.p50_ms is not None}
-    shipping = Shipping(order, ship_reason(order, ranking, shown), max_kb)
+    shipping = Shipping(order, ship_reason(order, ranking, shown_ms), max_kb)
     if shipping != before:
         write_shipping(run, shipping)
     return shipping
@@ -86,10 +84,10 @@ def decided_before(run: Path) -> Shipping | None:
 
 def _exported(
     run: Path, ranking: Sequence[Ranked], before: Shipping | None, max_kb: float | None
-) -> tuple[list[Exported], dict[str, Object]]:
-    """Returns the networks of a ranking that have files, with the manifest of each by key."""
+) -> tuple[list[Exported], dict[str, float]]:
+    """Returns the networks of a ranking that have files, and the latencies that their manifests show, by key."""
     known = {one.key: one for one in before.networks} if before is not None else {}
-    networks, manifests = [], {}
+    networks, shown_ms = [], {}
     for entry in ranking:
         folder = run / "export" / entry.key
         try:
@@ -98,18 +96,20 @@ def _exported(
         except UserError as error:
             print(f"note: {error}; it was not counted among what may ship", file=sys.stderr)
             continue
-        if one is not None and manifest is not None:
+        if one is not None:
             networks.append(standing_by(one, known.get(entry.key)))
-            manifests[entry.key] = manifest
-    return networks, manifests
+            if LATENCY in one.costs:
+                shown_ms[entry.key] = one.costs[LATENCY]
+    return networks, shown_ms
 
 
 def _network(run: Path, entry: Ranked, manifest: Object, max_kb: float | None) -> Exported | None:
     """Returns what a manifest says of the file to ship; None where it recommends none."""
-    file, key = _file(run, entry.key, manifest), entry.key
+    key = entry.key
+    shipped = read_shipped(manifest, run / "export" / key)
+    file = next((file for file in shipped.files if file.precision == shipped.recommended), None)
     if file is None:
         return None
-    shipped = read_shipped(manifest, run / "export" / key)
     budget = recorded_budget(manifest) or network_budget(run / "transfer" / key, run)
     for name, limit in budget.limits.items():
         if limit <= 0:
@@ -134,11 +134,6 @@ def _network(run: Path, entry: Ranked, manifest: Object, max_kb: float | None) -
     )
 
 
-def _file(run: Path, key: str, manifest: Object) -> ShippedFile | None:
-    shipped = read_shipped(manifest, run / "export" / key)
-    return next((file for file in shipped.files if file.precision == shipped.recommended), None)
-
-
 def _in_question(order: Sequence[Exported], ranking: Sequence[Ranked], before: Shipping | None) -> list[Exported]:
     """Returns the networks to time again, the one that would ship last; none where nothing hangs on a latency.
 
@@ -154,14 +149,19 @@ def _in_question(order: Sequence[Exported], ranking: Sequence[Ranked], before: S
         if one.late
         and list(over_limits(one.limits, one.costs)) == [LATENCY]
         and one.costs[LATENCY] < DOUBT * one.limits[LATENCY]
-        and (one.key, one.sha256, one.limits[LATENCY]) not in found_late
+        and _asked(one) not in found_late
         and (ships.over or places[one.key] < places[ships.key])
     ]
     others = [one for one in doubtful if one is not ships]
     return [*others, ships] if others or (doubtful and len(order) > 1) else []
 
 
+def _asked(one: Exported) -> tuple[str, str, float]:
+    """Returns what has to be the same for an earlier answer to hold: the network, the hash of its file, the limit."""
+    return one.key, one.sha256, one.limits[LATENCY]
+
+
 def _found_late(before: Shipping | None) -> set[tuple[str, str, float]]:
-    """Returns what was over its limit when it was timed again too: key and hash of the file, and the limit."""
+    """Returns what was over its limit when it was timed again too, as `_asked` has it."""
     earlier = before.networks if before is not None else ()
-    return {(one.key, one.sha256, one.limits[LATENCY]) for one in earlier if one.late and one.timed_again}
+    return {_asked(one) for one in earlier if one.late and one.timed_again}

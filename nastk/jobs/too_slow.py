@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
+from nastk.events import TRAINED
 from nastk.genotype.stems import STRIDES
 from nastk.jobs.candidate_input import own_stems
 from nastk.objective import Objective
@@ -60,7 +61,7 @@ class TooSlow:
     def _take(self, row: Row) -> None:
         if row.state == "rejected":
             self._rejected.append(row)
-        elif row.state in ("complete", "pruned"):
+        elif row.state in TRAINED:
             self._rejected.clear()
 
     def _inputs(self) -> list[str]:

@@ -7,6 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
+def look_again(quiet: float, since: float, act: Callable[[], None]) -> float:
+    """Acts where nothing was heard for `quiet` seconds, `since` by now; returns after how many to look again."""
+    if since < quiet:
+        return quiet - since
+    act()
+    return quiet
+
+
 @contextmanager
 def beating(act: Callable[[], float]) -> Iterator[None]:
     """Calls `act` in a thread of its own, again after as many seconds as it returns each time; first after those it

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nastk.events import (
+    TRAINED,
     Counted,
     EpochEnded,
     Event,
@@ -21,7 +22,6 @@ from nastk.events import (
 )
 from nastk.objective import ACCURACY, SCORE, quality
 
-TRAINED = ("complete", "pruned")
 OTHERS = ("duplicate", "rejected", "failed")
 
 

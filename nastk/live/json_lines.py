@@ -25,7 +25,7 @@ from nastk.events import (
     WorkBegan,
     WorkEnded,
 )
-from nastk.live.beat import beating
+from nastk.live.beat import beating, look_again
 from nastk.live.board import OTHERS, Board
 from nastk.live.lines import QUIET
 from nastk.live.stream import lines_to
@@ -77,11 +77,11 @@ class JsonLines:
         """Prints how far the command is, where nothing was printed for so long; returns when to look again."""
         with self._lock:
             now = self._clock()
-            if now - self._last < QUIET:
-                return QUIET - (now - self._last)
-            doing = [{"what": what, "seconds": round(now - since, 1)} for what, since in self._board.doing]
-            self._print("alive", {"text": status(self._board, now), "doing": doing, **self._so_far(now)})
-            return QUIET
+            return look_again(QUIET, now - self._last, lambda: self._alive(now))
+
+    def _alive(self, now: float) -> None:
+        doing = [{"what": what, "seconds": round(now - since, 1)} for what, since in self._board.doing]
+        self._print("alive", {"text": status(self._board, now), "doing": doing, **self._so_far(now)})
 
     def _said(self, text: str) -> None:
         if text.strip():

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TextIO
 
-from nastk.events import Counted, EpochEnded, Event, Said, StepBegan, TrialEnded
-from nastk.live.beat import beating
+from nastk.events import Counted, EpochEnded, Event, StepBegan, TrialEnded
+from nastk.live.beat import beating, look_again
 from nastk.live.board import Board
 from nastk.live.stream import lines_to
-from nastk.live.words import count_line, status, training_line, trial_line
+from nastk.live.words import count_line, status, step_line, training_line, trial_line
 
 QUIET = 20.0  # seconds without a line, at most; what keeps Python from running adds to them
 SELDOM = 10.0  # seconds between two lines on one training or count
@@ -62,17 +62,14 @@ class Lines:
     def beat(self) -> float:
         """Prints how far the command is, where nothing was printed for so long; returns when to look again."""
         with self._lock:
-            quiet = self._clock() - self._last
-            if quiet < QUIET:
-                return QUIET - quiet
-            self.line(status(self._board, self._clock()))
-            return QUIET
+            now = self._clock()
+            return look_again(QUIET, now - self._last, lambda: self.line(status(self._board, now)))
 
     def _told(self, event: Event, now: float) -> str | None:
         board = self._board
         match event:
             case StepBegan():
-                return f"[{event.number}/{event.steps} {event.step}]"
+                return step_line(event)
             case TrialEnded() if board.search is not None:
                 return trial_line(event, board.search, now)
             case EpochEnded() if board.training is not None:
@@ -80,7 +77,5 @@ class Lines:
                 return training_line(board.training) if due else None
             case Counted() if not event.ended:
                 return count_line(board.counts[event.what], now) if now - self._last >= SELDOM else None
-            case Said():
-                return None  # it was printed
             case _:
-                return None
+                return None  # what was said is printed

@@ -19,6 +19,7 @@ from nastk.live.beat import beating
 from nastk.live.board import Board
 from nastk.live.stream import lines_to
 from nastk.live.view import rendered
+from nastk.live.words import step_line
 from nastk.progress import is_measuring
 
 OFTEN = 0.25  # seconds between two drawings when much happens
@@ -63,7 +64,7 @@ class Terminal:
         with self._lock:
             self._board.hear(event, self._clock())
             if isinstance(event, StepBegan):
-                self.line(f"[{event.number}/{event.steps} {event.step}]")
+                self.line(step_line(event))
             if self._clock() - self._drawn >= OFTEN and not is_measuring():
                 self._draw()
 

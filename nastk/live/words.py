@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nastk.console import visible
-from nastk.events import TrialEnded
+from nastk.events import StepBegan, TrialEnded
 from nastk.live.board import OTHERS, Board, Count, Search, Training
 from nastk.objective import ACCURACY, NOT_TRUSTED, SCORE, STEADY
 
@@ -67,6 +67,11 @@ def pace(per_hour: float | None, seconds_left: float | None) -> list[str]:
         else [f"{per_hour:,.0f} an hour" if per_hour >= 10 else f"{per_hour:.1f} an hour"]
         + (left(seconds_left) if seconds_left else [])
     )
+
+
+def step_line(event: StepBegan) -> str:
+    """Returns which step of a pipeline begins."""
+    return f"[{event.number}/{event.steps} {event.step}]"
 
 
 def trial_line(event: TrialEnded, search: Search, now: float) -> str:

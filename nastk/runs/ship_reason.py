@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from nastk.budget import LATENCY, MODEL_KB, over_limits
+from nastk.objective import NOT_TRUSTED
 from nastk.runs.ranking import Ranked
 from nastk.runs.shipping import Exported
 
@@ -51,7 +52,7 @@ def breaks(one: Exported) -> str:
         cost, limit = one.costs[metric], one.limits[metric]
         spelled = SPELLED.get(metric)
         said = spelled(cost, limit) if spelled else f"has {metric} {cost:.4g} of at most {limit:.4g}"
-        told.append(said + " (not trustworthy: the machine was busy)" * (metric == LATENCY and not one.trusted))
+        told.append(said + NOT_TRUSTED * (metric == LATENCY and not one.trusted))
     return " and ".join(told)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast, get_args
 
 from nastk.console import visible
 from nastk.errors import UserError, unknown
+from nastk.events import TRAINED
 from nastk.files import append_line, write_text
 from nastk.objective import ACCURACY, SCORE
 from nastk.outside import ROWS, json_lines, number_in, parse_json, read_bytes
@@ -74,7 +75,7 @@ class TrialRow(Candidate):
     @property
     def accuracy(self) -> float | None:
         """Of a candidate that this trial trained; None for a duplicate or one without a result, or only scored."""
-        return self.metrics.get(ACCURACY) if self.state in ("complete", "pruned") else None
+        return self.metrics.get(ACCURACY) if self.state in TRAINED else None
 
     @property
     def score(self) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nastk.errors import UserError
+from nastk.events import TRAINED
 from nastk.runs.trials import Row
 from nastk.study.study import SearchStudy
 
@@ -43,7 +44,7 @@ def why_to_end(study: SearchStudy, budget: Budget) -> str | None:
     """
     counts = {"duplicate": 0, "rejected": 0, "failed": 0}
     for row in reversed(study.rows):
-        if row.state in ("complete", "pruned"):
+        if row.state in TRAINED:
             break
         counts[row.state] += 1
     so_far = f"{study.trained} of {budget.trials} candidates trained"

@@ -14,6 +14,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nastk.errors import UserError
+from nastk.events import TRAINED
 from nastk.genotype import Genotype
 from nastk.objective import Objective, Violation, is_finite
 from nastk.runs.trial_record import COST, OUTCOME, VIOLATION, lost_row, record_row, row_of, told_state
@@ -91,7 +92,7 @@ class SearchStudy:
     @property
     def trained(self) -> int:
         """How many different candidates were trained to a result."""
-        return sum(row.state in ("complete", "pruned") for row in self.rows)
+        return sum(row.state in TRAINED for row in self.rows)
 
     @property
     def rows_with_outcome(self) -> list[Row]:

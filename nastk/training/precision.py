@@ -15,7 +15,7 @@ import torch
 
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
-from nastk.processor import X86_BF16, bf16_sets
+from nastk.processor import quick_bf16
 from nastk.training.device import choose_device, place
 from nastk.training.failure import TrainingError, memory_errors_named
 from nastk.training.first_step import blank_batch, one_step
@@ -61,7 +61,7 @@ def left_to_timing(recipe: TrainingSettings) -> bool:
         UserError: there is no such device.
     """
     open_here = recipe.precision == TIMED and choose_device(recipe.device).type == "cpu"
-    return open_here and not set(X86_BF16).isdisjoint(bf16_sets())
+    return open_here and quick_bf16()
 
 
 def step_times(genotype: Genotype, config: NetworkConfig, recipe: TrainingSettings) -> StepTimes | None:

@@ -29,7 +29,7 @@ import openvino
 import torch
 from machine import machine
 from openvino_networks import PLANS, Plan, images_of, trained
-from openvino_target import Found, prepared, rows
+from openvino_target import Found, prepared, read_options, rows
 
 from nastk.deploy.export.assess import quality, torch_logits
 from nastk.deploy.images import normalised
@@ -46,12 +46,7 @@ PRESETS = {"NNCF, its default": None, "NNCF, mixed preset": nncf.QuantizationPre
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="folder of the networks")
-    parser.add_argument("--seconds", type=float, default=3.0, help="that each file is timed for")
-    parser.add_argument("--out", type=Path, help="report to write, renewed after each network; default: print it")
-    options = parser.parse_args()
+    options = read_options(__doc__)
     logging.getLogger("nncf").setLevel(logging.ERROR)
     torch.set_num_threads(1)
     facts = machine()

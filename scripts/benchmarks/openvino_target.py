@@ -50,13 +50,18 @@ class Found:
     quality: Quality | None
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def read_options(told: str | None) -> argparse.Namespace:
+    """Returns what the command line gives a comparison of runtimes; `told` is its description."""
+    parser = argparse.ArgumentParser(description=told, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="folder of the networks")
     parser.add_argument("--seconds", type=float, default=3.0, help="that each file is timed for")
     parser.add_argument("--out", type=Path, help="report to write, renewed after each network; default: print it")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = read_options(__doc__)
     torch.set_num_threads(1)
     lines = [head()]
     for plan in PLANS:

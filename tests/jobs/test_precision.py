@@ -30,7 +30,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[StepTimes]:
         return found[-1]
 
     monkeypatch.setattr("nastk.jobs.precision.step_times", times)
-    monkeypatch.setattr("nastk.training.precision.bf16_sets", lambda: ["AVX512_BF16"])
+    monkeypatch.setattr("nastk.processor.bf16_sets", lambda system: ["AVX512_BF16"])
     return found
 
 

@@ -49,7 +49,7 @@ def test_time_decides_where_it_is_asked_to_and_the_processor_has_the_instruction
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def asked(sets: list[str], **fields: str) -> bool:
-        monkeypatch.setattr("nastk.training.precision.bf16_sets", lambda: sets)
+        monkeypatch.setattr("nastk.processor.bf16_sets", lambda system: sets)
         return left_to_timing(TrainingSettings(**{"device": "cpu", "precision": "timed", **fields}))  # type: ignore[arg-type]
 
     assert asked(["AVX512_BF16"])

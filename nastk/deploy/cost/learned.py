@@ -68,9 +68,9 @@ class LearnedLatency:
         """
         if genotype.skeleton != self.skeleton and not self.reads_graph:
             raise UserError(f"latency: learned on {self.skeleton!r} cells, asked for one of {genotype.skeleton!r}")
-        if self.reads_graph and graph is None:
+        terms = graph if self.reads_graph else genotype.terms(self.reading)
+        if terms is None:
             raise ValueError("a predictor that reads graphs needs one")
-        terms = graph if self.reads_graph and graph is not None else genotype.terms(self.reading)
         return max(self.base_ms + sum(count * self._cost(term) for term, count in terms.items()), self.least_ms)
 
     def _cost(self, term: str) -> float:

@@ -39,7 +39,7 @@ from nastk.errors import UserError
 from nastk.files import write_bytes
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
-from nastk.processor import X86_BF16, bf16_sets, processor_name, usable_cores
+from nastk.processor import X86_BF16, processor_name, quick_bf16, usable_cores
 
 FILES = {"fp32": MODEL, "bf16": "model.openvino.bf16.onnx", "int8": "model.openvino.int8.onnx"}
 
@@ -96,8 +96,11 @@ class OpenvinoTarget(Target):
 
     @property
     def files(self) -> Mapping[str, str]:
-        """Names of the files by precision, "bf16" among them where the processor has instructions for it."""
-        return {name: file for name, file in FILES.items() if name != "bf16" or _has_bf16()}
+        """Names of the files by precision, "bf16" among them where the processor has instructions for it.
+
+        With AVX512 alone OpenVINO would compute bfloat16 too, but by way of float32, and slowly.
+        """
+        return {name: file for name, file in FILES.items() if name != "bf16" or quick_bf16()}
 
     def check(self) -> None:
         """Raises UserError where OpenVINO is not installed: a file that nobody has scored is not shipped."""
@@ -193,11 +196,6 @@ class OpenvinoTarget(Target):
 
     def _candidate(self, model: onnx.ModelProto) -> onnx.ModelProto:
         return in_precision(model, self.precision, self.scheme)
-
-
-def _has_bf16() -> bool:
-    # With AVX512 alone OpenVINO would compute bfloat16 too, but by way of float32, and slowly.
-    return not set(X86_BF16).isdisjoint(bf16_sets())
 
 
 def _int8_summary(convolutions: Mapping[str, int]) -> str:

@@ -34,7 +34,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return StepTimes(2.0, 1.0) if len(asked) == 1 else StepTimes(1.0, 2.0)
 
     monkeypatch.setattr("nastk.jobs.transfer.precision.step_times", times)
-    monkeypatch.setattr("nastk.training.precision.bf16_sets", lambda: ["AVX512_BF16"])
+    monkeypatch.setattr("nastk.processor.bf16_sets", lambda system: ["AVX512_BF16"])
     return asked
 
 
