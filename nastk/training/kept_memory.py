@@ -21,6 +21,8 @@ def memory_kept() -> Iterator[None]:
 
     glibc's own thresholds, which cannot be read, are not set again: a process that has trained takes tensors from its
     heap from then on.
+    A thread that memory has run out in is moved to another arena by glibc, which keeps no large tensors: it goes on as
+    without this.
     """
     library = _glibc()
     if library is not None:
