@@ -1,7 +1,7 @@
 """What a training frees stays with it, and goes back to the system at its end.
 
 In a process of its own: once memory has run out in a thread, as in tests of just that, malloc serves this thread from
-another arena, whose large pieces it never keeps. Before it takes the first of some equal pieces again, it may have seven.
+another arena, whose large pieces it never keeps. It may keep seven equal pieces apart before it takes the first again.
 """
 
 from __future__ import annotations
