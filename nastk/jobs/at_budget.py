@@ -23,7 +23,7 @@ from nastk.genotype import Genotype
 from nastk.genotype.scaling import Scaling
 from nastk.genotype.stages import StageGenotype
 from nastk.jobs.candidate_input import with_values
-from nastk.jobs.filling import filled
+from nastk.jobs.filling import filled_surely
 from nastk.jobs.parts import shares_weights
 from nastk.jobs.search_parts import SearchParts, search_parts
 from nastk.jobs.transfer.clock import MARGIN, margin_of, measured_at_ease
@@ -44,6 +44,8 @@ def _scaling(step: int) -> Scaling:
 
 # From an eighth of a candidate, as it was proposed, to four times its width, each step a twelfth above the one before.
 # What four times are far below the limit costs minutes to measure and days to train, and no limit asked for it.
+# What uses less of the limits at four times its width is not filled up stage by stage either.
+WORTH_FILLING = 0.25
 SCALINGS = tuple(_scaling(step) for step in range(-3 * STEPS_AN_OCTAVE, 2 * STEPS_AN_OCTAVE + 1))
 
 
@@ -142,20 +144,16 @@ class BudgetFit:
     def _largest(self, genotype: StageGenotype) -> Genotype:
         forms = [scaling.genotype(genotype) for scaling in SCALINGS]
         place = last_that_fits(lambda index: self._fits(forms[index]), len(forms), SCALINGS.index(Scaling()))
-        if place < 0 or place == len(forms) - 1:
+        if place < 0 or (place == len(forms) - 1 and self._used(forms[place]) < WORTH_FILLING):
             return forms[max(place, 0)]
-        return self._confirmed(filled(forms[place], self._used), forms[place])
+        return filled_surely(forms[place], self._used, self._holds)
 
-    def _confirmed(self, full: StageGenotype, uniform: StageGenotype) -> Genotype:
-        """Returns what was filled up, where a fresh clock finds it within the limit too; else what it was made of.
-
-        Of all forms that were timed, the one chosen is one that looked quick.
-        """
-        if full == uniform or self._objective.max_latency_ms is None:
-            return full
-        slower = max(self(full), self._cost(full), key=lambda cost: cost[LATENCY])
-        self._known[full.key] = slower
-        return full if self._objective.violation(slower) is None else uniform
+    def _holds(self, genotype: StageGenotype) -> bool:
+        """Says whether a fresh clock finds a form within the limit too; the slower of both times counts from now on."""
+        if self._objective.max_latency_ms is not None:
+            slower = max(self(genotype), self._cost(genotype), key=lambda cost: cost[LATENCY])
+            self._known[genotype.key] = slower
+        return self._objective.violation(self(genotype)) is None
 
     def _fits(self, genotype: Genotype) -> bool:
         return self._used(genotype) <= 1

@@ -87,8 +87,9 @@ def _final(run: Run, rows: Sequence[FinalRow]) -> Iterator[tuple[str, Genotype, 
             size = row.size.numbers
             genotype = Scaling(size.get("width_multiplier", 1.0), size.get("depth_multiplier", 1.0)).genotype(genotype)
         kind = "the one to ship" if row is rows[0] else "the best beside it"
-        of = run.narrowed.get(row.key)
-        origin = f"narrowed from {of[:SHOWN_KEY]}" if of is not None else row.baseline or "searched"
+        how = "narrowed" if row.key in run.narrowed else "grown"
+        of = run.candidate_of(row.key)
+        origin = f"{how} from {of[:SHOWN_KEY]}" if of != row.key else row.baseline or "searched"
         yield row.key, genotype, f"{origin} ({row.key[:SHOWN_KEY]}), {kind}"
 
 

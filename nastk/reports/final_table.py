@@ -25,7 +25,7 @@ class FinalRow:
     """A network of the final table.
 
     Attributes:
-        key: of its genotype; of one that was narrowed it is not the candidate's, which the search knows.
+        key: of its genotype; of one that was narrowed or grown it is not the candidate's, which the search knows.
         stage: how far it came: "search", "transferred" or "exported"; a network of the search is smaller.
         params: parameters.
         macs: multiply-accumulates of one image.
@@ -84,13 +84,13 @@ def final_table(run: Path | Run) -> list[FinalRow]:
     known: dict[str, Candidate] = {trial.key: trial for trial in reversed(run.trained)}
     known |= {candidate.key: candidate for candidate in run.front}
     first = run.best.key if run.best is not None else ""
-    rows = [_made(run, key, known.get(run.narrowed.get(key, key))) for key in {**run.transfers, **run.exports}]
+    rows = [_made(run, key, known.get(run.candidate_of(key))) for key in {**run.transfers, **run.exports}]
     if not rows and run.best is not None:
         rows = [_searched(run.best)]
     places = ship_places(run.folder)
 
     def order(row: FinalRow) -> tuple[float, bool, float, str]:
-        chosen = run.narrowed.get(row.key, row.key) == first
+        chosen = run.candidate_of(row.key) == first
         return places.get(row.key, math.inf), not chosen, -row.accuracy.get("fp32", 0.0), row.key
 
     return _with_reason(run.folder, sorted(rows, key=order))

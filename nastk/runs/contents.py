@@ -13,6 +13,7 @@ from nastk.runs.baselines import read_baselines
 from nastk.runs.bench import Bench, read_bench
 from nastk.runs.candidate import Candidate
 from nastk.runs.front import read_best, read_front
+from nastk.runs.full_size import read_full_sizes
 from nastk.runs.pruned import read_prunings
 from nastk.runs.schema import Object, read_object
 from nastk.runs.trials import TRIALS, TrialRow, read_trials
@@ -34,6 +35,7 @@ class Run:
         config_text: config.yaml as it is written.
         baselines: names of the transferred networks that are baselines, by key.
         narrowed: key of the candidate that each narrowed network was cut out of, by its own key.
+        grown: key of the candidate that each network is whose stages were grown to the limits, by its own key.
     """
 
     folder: Path
@@ -47,11 +49,16 @@ class Run:
     config_text: str | None
     baselines: Mapping[str, str] = field(default_factory=dict)
     narrowed: Mapping[str, str] = field(default_factory=dict)
+    grown: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The folder's own name."""
         return self.folder.resolve().name
+
+    def candidate_of(self, key: str) -> str:
+        """Returns the key of the candidate that a transferred network was made of, its own where it was not changed."""
+        return self.narrowed.get(key) or self.grown.get(key, key)
 
     @property
     def trained(self) -> tuple[TrialRow, ...]:
@@ -80,6 +87,7 @@ def read_run(folder: Path) -> Run:
         config_text=read_text(config) if config.exists() else None,
         baselines=read_baselines(folder),
         narrowed={key: record.of for key, record in read_prunings(folder).items() if record.of != key},
+        grown={key: record.of for key, record in read_full_sizes(folder).items() if record.of != key},
     )
 
 

@@ -96,11 +96,11 @@ class Front:
         for key, genotype in transfer_candidates(self.run, top):
             place = self.place / f"{self.run.name}-{key[:12]}"
             try:
-                network = with_head(genotype, sized_network(genotype, plan.sizing, place), place)
+                form, network = full_size(genotype, plan.sizing, place)
             except NoSizeFits as nothing:
                 print(f"left out: {nothing}", file=sys.stderr)
                 continue
-            networks.append(self._entered(Trained(f"{self.run.name} {key[:8]}", genotype, network, place)))
+            networks.append(self._entered(Trained(f"{self.run.name} {key[:8]}", form, network, place)))
         return networks
 
     def rivals(self, names: Sequence[str]) -> list[Trained]:
@@ -113,11 +113,11 @@ class Front:
         for genotype in one.forms:
             place = self.place / f"{one.name}-{genotype.key[:12]}"
             try:
-                network = sized_network(genotype, baseline_sizing(plan.sizing, plan.sizing.limits), place)
+                form, network = full_size(genotype, baseline_sizing(plan.sizing, plan.sizing.limits), place)
             except NoSizeFits as nothing:
                 print(f"{one.name}: {nothing}", file=sys.stderr)
                 continue
-            return self._entered(Trained(one.name, genotype, with_head(genotype, network, place), place))
+            return self._entered(Trained(one.name, form, network, place))
         return None
 
     def _entered(self, network: Trained) -> Trained:

@@ -14,12 +14,14 @@ from nastk.budget import LATENCY
 from nastk.data.sources.unlabelled import unlabelled_images
 from nastk.errors import UserError
 from nastk.genotype import Genotype
+from nastk.genotype.stages import StageGenotype
 from nastk.jobs.parts import make_logger, run_config
 from nastk.jobs.shipping import decided
 from nastk.jobs.teacher import teacher_lines
 from nastk.jobs.transfer.baselines import Baseline, baseline_limits, baseline_sizing, begun_with, distinct
 from nastk.jobs.transfer.candidates import transfer_candidates
 from nastk.jobs.transfer.fitting import with_head
+from nastk.jobs.transfer.full_size import full_candidate, grows
 from nastk.jobs.transfer.halving import begun_without, halved
 from nastk.jobs.transfer.initial import own_size
 from nastk.jobs.transfer.own_teacher import own_teacher
@@ -96,19 +98,20 @@ def _taught(
 
 def _sized(folder: Path, plan: TransferPlan) -> tuple[list[Sized], list[NoSizeFits]]:
     """Returns the networks to train, all sized before the first is trained, and why others fit in no size."""
-    networks: list[Sized] = []
+    networks: dict[Path, Sized] = {}  # two candidates may grow into one network
     left_out: list[NoSizeFits] = []
     for key, genotype in transfer_candidates(folder, plan.entrants):
         own = genotype.own_network.get("stem", plan.stem)
         if plan.stem not in (None, own):
             raise UserError(f"transfer.stem={plan.stem}: {key[:8]} was searched with stem {own}, which it chose itself")
         try:
-            networks.append(_candidate(folder, plan, key, genotype))
+            one = _candidate(folder, plan, key, genotype)
+            networks.setdefault(one.place, one)
         except NoSizeFits as nothing:
             left_out.append(nothing)
     for one in left_out:
         print(f"transfer: left out: {one}", file=sys.stderr)
-    return networks, left_out
+    return list(networks.values()), left_out
 
 
 def _candidate(folder: Path, plan: TransferPlan, key: str, genotype: Genotype) -> Sized:
@@ -117,7 +120,11 @@ def _candidate(folder: Path, plan: TransferPlan, key: str, genotype: Genotype) -
         return wide_network(folder, plan, key, genotype)
     place = folder / "transfer" / key
     with doing(f"sizing {key[:8]} to the limits"):
-        network = sized_network(genotype, plan.sizing, place)
+        if grows(folder, plan, genotype):
+            assert isinstance(genotype, StageGenotype)
+            (genotype, network), place = full_candidate(folder, genotype, plan.sizing)
+        else:
+            network = sized_network(genotype, plan.sizing, place)
     return Sized(genotype, with_head(genotype, network, place), place)
 
 

@@ -1,0 +1,158 @@
+"""Candidates of stages in the size that uses the limits: two factors bring them near, then single stages grow."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from nastk.errors import UserError
+from nastk.genotype import Genotype
+from nastk.genotype.scaling import Scaling
+from nastk.genotype.skeleton import skeleton_named
+from nastk.genotype.stages import StageGenotype
+from nastk.jobs.filling import ENOUGH, filled_surely
+from nastk.jobs.transfer.narrowed import Ruler
+from nastk.jobs.transfer.plan import TransferPlan
+from nastk.jobs.transfer.size_choice import Sizing, SkeletonSizing
+from nastk.jobs.transfer.sized import limited_cost, sized_network, told_number, write_shape
+from nastk.jobs.transfer.sizing import NetworkSize, Picked, TooLarge
+from nastk.networks import NetworkConfig
+from nastk.runs.full_size import FULL, FullSize, read_full_size, write_full_size
+from nastk.training.record import RECORD, SHAPE
+
+SIZED = "sized"  # folder of a run, where candidates are brought near the limits by two factors
+
+
+class Full(NamedTuple):
+    """A network that uses the limits: its genotype, whose own numbers are what is built, and its configuration."""
+
+    genotype: StageGenotype
+    network: NetworkConfig
+
+
+def grows(folder: Path, plan: TransferPlan, genotype: Genotype) -> bool:
+    """Says whether a run's candidate is grown: not where weights to begin with are named, which are of its own widths.
+
+    One that an earlier version sized by two factors alone stays as it is.
+    """
+    place = folder / "transfer" / genotype.key
+    begun = (place / SHAPE).exists() and not (place / FULL).exists()
+    return not begun and plan.init.of(None) is None and fills(genotype, plan.sizing)
+
+
+def fills(genotype: Genotype, sizing: Sizing) -> bool:
+    """Says whether a network has stages that may grow, and limits to grow to; a size that the user gives stays."""
+    if not isinstance(genotype, StageGenotype) or not sizing.limits:
+        return False
+    free = sizing.of(skeleton_named(genotype.skeleton)).free
+    return free.depth is None and free.width is None
+
+
+def full_candidate(folder: Path, genotype: StageGenotype, sizing: Sizing) -> tuple[Full, Path]:
+    """Returns a run's candidate in the size that uses the limits, and the folder to train it in.
+
+    That is `transfer/<key>` of what it has become, where full.json says of which candidate it is.
+
+    Args:
+        folder: of the run.
+        genotype: of the candidate, which `grows`.
+        sizing: to which limits.
+
+    Raises:
+        NoSizeFits: nothing meets the limits.
+        UserError: it was sized to other limits and its training has begun, or a record is damaged.
+    """
+    work = folder / SIZED / genotype.key
+    before = read_full_size(work)
+    if before is not None and (folder / "transfer" / before.key / RECORD).exists():
+        _check_asked(work / FULL, before, _own(genotype, sizing))
+    full = full_size(genotype, sizing, work)
+    place = folder / "transfer" / full.genotype.key
+    record = read_full_size(work)
+    assert record is not None
+    if read_full_size(place) is None and not (place / RECORD).exists():
+        own = _own(full.genotype, sizing)
+        numbers = own.skeleton.complete({})
+        size = NetworkSize(numbers[own.skeleton.depth.name], numbers[own.skeleton.width.name])
+        write_shape(place, full.genotype, own, Picked(size, record.cost, []))
+        write_full_size(place, record)
+    return full, place
+
+
+def full_size(genotype: StageGenotype, sizing: Sizing, work: Path) -> Full:
+    """Returns a network of the size that uses the limits, recorded in `work`: the one there, unless limits are others.
+
+    Args:
+        genotype: of a network that `fills`.
+        sizing: to which limits.
+        work: folder of shape.json, the two factors, and full.json.
+
+    Raises:
+        NoSizeFits: nothing meets the limits.
+        UserError: a record is damaged.
+    """
+    own = _own(genotype, sizing)
+    record = read_full_size(work)
+    if record is not None and record.asked != own.asked():
+        (work / FULL).unlink()
+        record = None
+    network = sized_network(genotype, sizing, work)
+    unscaled = dataclasses.replace(network, sizes=own.skeleton.complete({}))
+    if record is None:
+        record = _grown(genotype, network, unscaled, own)
+        write_full_size(work, record)
+    form = Genotype.from_dict(dict(record.genotype))
+    if not isinstance(form, StageGenotype) or form.key != record.key or record.of != genotype.key:
+        raise UserError(f"{work / FULL}: its genotype is not the one that it names; damaged")
+    return Full(form, unscaled)
+
+
+def _own(genotype: StageGenotype, sizing: Sizing) -> SkeletonSizing:
+    sizing = dataclasses.replace(sizing, network=sizing.network.of(genotype))
+    return sizing.of(skeleton_named(genotype.skeleton))
+
+
+def _check_asked(path: Path, before: FullSize, own: SkeletonSizing) -> None:
+    asked = own.asked()
+    for name, value in asked.items():
+        if before.asked.get(name) != value:
+            raise UserError(
+                f"{path}: of a network sized otherwise ({name} {before.asked.get(name)} there, {value} here), and its "
+                "training has begun; use the same settings to go on, or move the run's transfer folder away"
+            )
+
+
+def _grown(genotype: StageGenotype, network: NetworkConfig, unscaled: NetworkConfig, own: SkeletonSizing) -> FullSize:
+    """Returns the record of a network whose single stages have grown as far as the limits have room."""
+    sizes = own.skeleton.complete(network.sizes)
+    uniform = Scaling(sizes["width_multiplier"], sizes["depth_multiplier"]).genotype(genotype)
+    ruler = Ruler(_measure(unscaled, own.sizing), own.sizing.limits)
+    full = filled_surely(uniform, ruler.used, ruler.fits)
+    _tell(genotype, uniform, full, ruler)
+    return FullSize(genotype.key, own.asked(), full.key, full.to_dict(), dict(ruler.cost(full)))
+
+
+def _measure(network: NetworkConfig, sizing: Sizing) -> Callable[[StageGenotype], Mapping[str, float]]:
+    def measure(form: StageGenotype) -> Mapping[str, float]:
+        try:
+            return limited_cost(form, network, sizing)
+        except TooLarge:
+            return {limit.metric: math.inf for limit in sizing.limits}
+
+    return measure
+
+
+def _tell(genotype: StageGenotype, uniform: StageGenotype, full: StageGenotype, ruler: Ruler) -> None:
+    limit = ruler.binding(full)
+    cost = ruler.cost(full)[limit.metric]
+    told = f"{limit.metric} {told_number(limit.metric, cost)} of {told_number(limit.metric, limit.value)}"
+    if full == uniform:
+        if cost < ENOUGH * limit.value:
+            print(f"transfer {genotype.key[:8]}: no single stage has room to grow: {told}", file=sys.stderr)
+        return
+    widths = ", ".join(f"{stage.width}" for stage in full.body if stage.width)
+    print(f"transfer {genotype.key[:8]}: grown to {full.key[:8]}, widths {widths}: {told}", file=sys.stderr)
