@@ -18,6 +18,7 @@ from scipy.stats import ttest_ind, ttest_rel
 from nastk.deploy.targets import CpuTarget
 from nastk.jobs.transfer.baselines import named_network
 from nastk.networks import NetworkConfig
+from nastk.training.rungs import read_rungs
 
 WORST = 0.0  # accuracy that hypervolumes are counted from
 FOUND = "search-"
@@ -31,6 +32,7 @@ class Line:
     Attributes:
         name: of the network; those that a search found begin with `FOUND`.
         held_out: mean accuracy on held-out images, other ones with every seed.
+        dropped: after so many epochs, at which `held_out` was scored; None where it was trained to the end.
         accuracy: on the test images, of the exported file in the point's precision.
         latency_ms: p50 of that file.
         seconds: of the trainings.
@@ -39,6 +41,7 @@ class Line:
 
     name: str
     held_out: float
+    dropped: int | None
     accuracy: tuple[float, ...]
     latency_ms: tuple[float, ...]
     seconds: tuple[float, ...]
@@ -85,12 +88,14 @@ def write_report(work: Path, points: Sequence[Point], out: Path | None) -> None:
 def read_lines(place: Path, point: Point) -> list[Line]:
     """Returns the networks of a point that were trained, the best found one and the best rivals first."""
     lines = [_line(path.parent, point) for path in sorted(place.glob("*/name.json"))]
-    return sorted((one for one in lines if one is not None), key=lambda one: (-len(one.accuracy), -one.held_out))
+    known = (one for one in lines if one is not None)
+    return sorted(known, key=lambda one: (-len(one.accuracy), -(one.dropped or math.inf), -one.held_out))
 
 
 def _line(folder: Path, point: Point) -> Line | None:
     metrics = [_read(path) for path in sorted(folder.glob("transfer/seed*/metrics.json"))]
-    if not metrics:
+    rungs = [] if metrics else read_rungs(folder / "transfer" / "seed0")
+    if not metrics and not rungs:
         return None
     files = [
         _read(path)["targets"]["cpu"]["precisions"][point.precision]
@@ -99,7 +104,8 @@ def _line(folder: Path, point: Point) -> Line | None:
     shape = _read(folder / "shape.json")
     return Line(
         _read(folder / "name.json")["name"],
-        statistics.fmean(one["validation_accuracy"] for one in metrics),
+        statistics.fmean(one["validation_accuracy"] for one in metrics) if metrics else rungs[-1].validation_accuracy,
+        None if metrics else rungs[-1].epochs,
         tuple(file["accuracy"] for file in files),
         tuple(file["latency_ms"]["p50"] for file in files),
         tuple(one["seconds"] for one in metrics),
@@ -179,10 +185,11 @@ def _table(point: Point, lines: Sequence[Line], seconds: dict[str, float]) -> li
     ]
     for one in lines:
         spread = f" ± {100 * statistics.stdev(one.accuracy):.2f}" if len(one.accuracy) > 1 else ""
-        test = f"{100 * one.mean:.2f}{spread}" if one.accuracy else "not chosen"
+        left = "not chosen" if one.dropped is None else f"dropped after {one.dropped} epochs"
+        test = f"{100 * one.mean:.2f}{spread}" if one.accuracy else left
         latency = f"{statistics.fmean(one.latency_ms):.3f}" if one.latency_ms else ""
         used = f"{100 * one.used:.0f} %" if one.used else ""
-        took = f"{sum(one.seconds):.0f}"
+        took = f"{sum(one.seconds):.0f}" if one.seconds else ""
         rows.append(
             f"| {one.name} | {100 * one.held_out:.2f} | {test} | {latency} | {used} | {len(one.accuracy)} | {took} |"
         )
@@ -192,7 +199,7 @@ def _table(point: Point, lines: Sequence[Line], seconds: dict[str, float]) -> li
 
 
 def _seconds(place: Path) -> dict[str, float]:
-    return {path.stem: _read(path)["seconds"] for path in sorted(place.glob(f"{FOUND}*.json"))}
+    return {path.stem: _read(path)["seconds"] for path in sorted(place.glob("*.json"))}
 
 
 def _plot(found: dict[Point, list[Line]], path: Path) -> None:

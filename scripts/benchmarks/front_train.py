@@ -124,14 +124,20 @@ class Front:
         write_json(network.folder / "name.json", {"name": network.name, "point": self.point.name})
         return network
 
-    def halved(self, networks: Sequence[Trained], top: int) -> list[Trained]:
-        """Returns so many of the networks, found by successive halving of trainings with the first seed."""
+    def halved(self, networks: Sequence[Trained], top: int, name: str) -> list[Trained]:
+        """Returns so many of the networks, found by successive halving of trainings with the first seed.
+
+        Args:
+            networks: that begin.
+            top: how many are left.
+            name: of the record of how long it took.
+        """
         if not networks:
             return []
         epochs = self._recipe(networks[0], 0).epochs
         before = time.perf_counter()
         left = halved(networks, top, epochs, self._rung, lambda one: one.name)
-        done = self.place / f"{self.run.name}-halving.json"
+        done = self.place / f"{name}-halving.json"
         if not done.exists():
             write_json(done, {"seconds": time.perf_counter() - before})
         return left
