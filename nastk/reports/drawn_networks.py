@@ -89,7 +89,8 @@ def _final(run: Run, rows: Sequence[FinalRow]) -> Iterator[tuple[str, Genotype, 
         kind = "the one to ship" if row is rows[0] else "the best beside it"
         how = "narrowed" if row.key in run.narrowed else "grown"
         of = run.candidate_of(row.key)
-        origin = f"{how} from {of[:SHOWN_KEY]}" if of != row.key else row.baseline or "searched"
+        made = f"{how} from {of[:SHOWN_KEY]}" if of != row.key else "searched"
+        origin = row.baseline or made
         yield row.key, genotype, f"{origin} ({row.key[:SHOWN_KEY]}), {kind}"
 
 

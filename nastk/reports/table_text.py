@@ -29,8 +29,15 @@ class Column:
 
 
 def _sized(name: str) -> Callable[[FinalRow], str]:
-    """Returns what tells one of a network's sizes."""
-    return lambda row: NONE if (number := row.size.numbers.get(name)) is None else f"{number:g}"
+    """Returns what tells one of a network's sizes; of one whose stages were grown the one before, with a plus."""
+
+    def told(row: FinalRow) -> str:
+        if name in row.size.before:
+            return f"{row.size.before[name]:g}+"
+        number = row.size.numbers.get(name)
+        return NONE if number is None else f"{number:g}"
+
+    return told
 
 
 def _named(row: FinalRow) -> str:

@@ -9,14 +9,19 @@ from pathlib import Path
 from nastk.errors import UserError
 from nastk.genotype.skeleton import SKELETONS
 from nastk.outside import number_in
+from nastk.runs.full_size import read_full_size
 from nastk.runs.schema import Object, read_object
 
 
 @dataclass(frozen=True)
 class Size:
-    """Depth and width by the names of the skeleton, and the limits by cost ("latency_ms", "params", ...)."""
+    """Depth and width by the names of the skeleton, and the limits by cost ("latency_ms", "params", ...).
+
+    `before` is the depth and width of a network before single stages of it were grown, empty where none were.
+    """
 
     numbers: Mapping[str, float] = field(default_factory=dict)
+    before: Mapping[str, float] = field(default_factory=dict)
     limits: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -31,8 +36,10 @@ def read_size(folder: Path) -> Size:
     limits = _part(read_object(shape), "limits", shape) if shape.exists() else {}
     found = {name.removeprefix("max_"): number_in(limits, name, str(shape)) for name in limits}
     names = dict.fromkeys(name for skeleton in SKELETONS.values() for name in skeleton.names)
+    full = read_full_size(folder)
     return Size(
         {name: number for name in names if (number := number_in(config, name, str(network))) is not None},
+        {} if full is None else full.factors,
         {name: limit for name, limit in found.items() if limit is not None},
     )
 

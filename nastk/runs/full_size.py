@@ -12,6 +12,7 @@ from nastk.errors import UserError
 from nastk.runs.checksummed import read_checksummed, write_checksummed
 
 FULL = "full.json"
+SIZED = "sized"  # folder of a run, where networks are brought near the limits by two factors
 KIND = "full size"
 
 
@@ -20,7 +21,8 @@ class FullSize:
     """The content of full.json.
 
     Attributes:
-        of: key of the genotype that was grown, which is the search's candidate.
+        of: key of the genotype that was grown: a candidate of the search, or a baseline.
+        factors: of depth and width by the names of the skeleton, that brought it near the limits before it was grown.
         asked: limits, target and image, as in shape.json.
         key: of the grown genotype.
         genotype: the grown one, as JSON has it.
@@ -28,6 +30,7 @@ class FullSize:
     """
 
     of: str
+    factors: Mapping[str, float]
     asked: Mapping[str, Any]
     key: str
     genotype: Mapping[str, Any]
@@ -48,12 +51,23 @@ def read_full_size(folder: Path) -> FullSize | None:
     try:
         record = FullSize(**{name: found[name] for name in FullSize.__dataclass_fields__})
         texts = all(isinstance(text, str) and text for text in (record.of, record.key))
-        objects = all(isinstance(one, dict) for one in (record.asked, record.genotype, record.cost))
-        if texts and objects and all(map(is_number, record.cost.values())):
+        objects = all(isinstance(one, dict) for one in (record.asked, record.genotype, record.cost, record.factors))
+        if texts and objects and all(map(is_number, (*record.cost.values(), *record.factors.values()))):
             return record
     except KeyError:
         pass
-    raise UserError(f"{path}: expected of, asked, key, genotype and cost of a network; damaged")
+    raise UserError(f"{path}: expected of, factors, asked, key, genotype and cost of a network; damaged")
+
+
+def place_of(run: Path, key: str) -> Path:
+    """Returns the folder of a network's training: of what it has become where it was grown, else its own.
+
+    Args:
+        run: folder.
+        key: of a candidate or a baseline.
+    """
+    record = read_full_size(run / SIZED / key)
+    return run / "transfer" / (key if record is None else record.key)
 
 
 def read_full_sizes(run: Path) -> dict[str, FullSize]:

@@ -18,6 +18,8 @@ from scipy.stats import ttest_ind, ttest_rel
 from nastk.deploy.targets import CpuTarget
 from nastk.jobs.transfer.baselines import named_network
 from nastk.networks import NetworkConfig
+from nastk.runs.full_size import FULL
+from nastk.training.record import SHAPE
 from nastk.training.rungs import read_rungs
 
 WORST = 0.0  # accuracy that hypervolumes are counted from
@@ -101,7 +103,8 @@ def _line(folder: Path, point: Point) -> Line | None:
         _read(path)["targets"]["cpu"]["precisions"][point.precision]
         for path in sorted(folder.glob("export/seed*/manifest.json"))
     ]
-    shape = _read(folder / "shape.json")
+    full, shape = folder / FULL, folder / SHAPE
+    sized = _read(full if full.exists() else shape)
     return Line(
         _read(folder / "name.json")["name"],
         statistics.fmean(one["validation_accuracy"] for one in metrics) if metrics else rungs[-1].validation_accuracy,
@@ -109,7 +112,7 @@ def _line(folder: Path, point: Point) -> Line | None:
         tuple(file["accuracy"] for file in files),
         tuple(file["latency_ms"]["p50"] for file in files),
         tuple(one["seconds"] for one in metrics),
-        shape["cost"].get("latency_ms", 0.0) / point.limit_ms or None,
+        sized["cost"].get("latency_ms", 0.0) / point.limit_ms or None,
     )
 
 

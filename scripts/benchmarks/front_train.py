@@ -24,9 +24,10 @@ from nastk.genotype import Genotype
 from nastk.jobs.transfer.baselines import Baseline, baseline_sizing, made_for
 from nastk.jobs.transfer.candidates import transfer_candidates
 from nastk.jobs.transfer.fitting import fitted_recipe, with_head
+from nastk.jobs.transfer.full_size import full_size
 from nastk.jobs.transfer.halving import halved
 from nastk.jobs.transfer.plan import TransferPlan, transfer_plan
-from nastk.jobs.transfer.sized import NoSizeFits, sized_network
+from nastk.jobs.transfer.sized import NoSizeFits
 from nastk.networks import NetworkConfig
 from nastk.training.rungs import Rung
 from nastk.training.transfer import METRICS, TransferSettings, train_final, train_rung
@@ -97,6 +98,7 @@ class Front:
             place = self.place / f"{self.run.name}-{key[:12]}"
             try:
                 form, network = full_size(genotype, plan.sizing, place)
+                network = with_head(form, network, place)
             except NoSizeFits as nothing:
                 print(f"left out: {nothing}", file=sys.stderr)
                 continue

@@ -22,6 +22,7 @@ from nastk.jobs.transfer.sized import counted_cost
 from nastk.jobs.transfer.sizing import Limit
 from nastk.networks import NetworkConfig
 from nastk.runs.baselines import BegunBaselines, read_baseline, read_begun
+from nastk.runs.full_size import place_of
 from nastk.training.record import RECORD
 
 AUTO = "auto"
@@ -153,17 +154,17 @@ def baseline_limits(sizing: Sizing, first: tuple[Genotype, NetworkConfig] | None
     return (Limit("params", float(counted_cost(*first)["params"]), LIKE),)
 
 
-def distinct(baselines: Sequence[Baseline], keys: Sequence[str], folder: Path) -> Iterator[Baseline]:
+def distinct(baselines: Sequence[Baseline], keys: Sequence[str], run: Path) -> Iterator[Baseline]:
     """Yields the baselines in those forms that are neither a searched candidate nor another baseline; tells of others.
 
     Args:
         baselines: asked for.
         keys: of the searched candidates.
-        folder: of the transfer's networks; a baseline that was sized there before keeps its form.
+        run: folder; a baseline that was sized there before keeps its form.
     """
     known = dict.fromkeys(keys, "a candidate of the search")
     for one in baselines:
-        before = tuple(form for form in one.forms if read_baseline(folder / form.key) is not None)
+        before = tuple(form for form in one.forms if read_baseline(place_of(run, form.key)) is not None)
         wanted = before[:1] or one.forms
         forms = tuple(form for form in wanted if form.key not in known)
         if not forms:

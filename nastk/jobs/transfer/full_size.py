@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import sys
 from collections.abc import Callable, Mapping
@@ -16,32 +17,19 @@ from nastk.genotype.skeleton import skeleton_named
 from nastk.genotype.stages import StageGenotype
 from nastk.jobs.filling import ENOUGH, filled_surely
 from nastk.jobs.transfer.narrowed import Ruler
-from nastk.jobs.transfer.plan import TransferPlan
 from nastk.jobs.transfer.size_choice import Sizing, SkeletonSizing
 from nastk.jobs.transfer.sized import limited_cost, sized_network, told_number, write_shape
 from nastk.jobs.transfer.sizing import NetworkSize, Picked, TooLarge
 from nastk.networks import NetworkConfig
-from nastk.runs.full_size import FULL, FullSize, read_full_size, write_full_size
+from nastk.runs.full_size import FULL, SIZED, FullSize, place_of, read_full_size, write_full_size
 from nastk.training.record import RECORD, SHAPE
-
-SIZED = "sized"  # folder of a run, where candidates are brought near the limits by two factors
 
 
 class Full(NamedTuple):
-    """A network that uses the limits: its genotype, whose own numbers are what is built, and its configuration."""
+    """A network that uses the limits: a genotype and its configuration; what has grown is built by its own numbers."""
 
-    genotype: StageGenotype
+    genotype: Genotype
     network: NetworkConfig
-
-
-def grows(folder: Path, plan: TransferPlan, genotype: Genotype) -> bool:
-    """Says whether a run's candidate is grown: not where weights to begin with are named, which are of its own widths.
-
-    One that an earlier version sized by two factors alone stays as it is.
-    """
-    place = folder / "transfer" / genotype.key
-    begun = (place / SHAPE).exists() and not (place / FULL).exists()
-    return not begun and plan.init.of(None) is None and fills(genotype, plan.sizing)
 
 
 def fills(genotype: Genotype, sizing: Sizing) -> bool:
@@ -52,29 +40,32 @@ def fills(genotype: Genotype, sizing: Sizing) -> bool:
     return free.depth is None and free.width is None
 
 
-def full_candidate(folder: Path, genotype: StageGenotype, sizing: Sizing) -> tuple[Full, Path]:
-    """Returns a run's candidate in the size that uses the limits, and the folder to train it in.
+def full_network(run: Path, genotype: Genotype, sizing: Sizing) -> tuple[Full, Path]:
+    """Returns a network of a run in the size that uses the limits, and the folder to train it in.
 
-    That is `transfer/<key>` of what it has become, where full.json says of which candidate it is.
+    Of one that has grown that is `transfer/<key>` of what it has become, where full.json says what it was.
 
     Args:
-        folder: of the run.
-        genotype: of the candidate, which `grows`.
+        run: folder.
+        genotype: of a candidate or a baseline; one that an earlier version sized by two factors alone stays as it is.
         sizing: to which limits.
 
     Raises:
         NoSizeFits: nothing meets the limits.
         UserError: it was sized to other limits and its training has begun, or a record is damaged.
     """
-    work = folder / SIZED / genotype.key
-    before = read_full_size(work)
-    if before is not None and (folder / "transfer" / before.key / RECORD).exists():
-        _check_asked(work / FULL, before, _own(genotype, sizing))
-    full = full_size(genotype, sizing, work)
-    place = folder / "transfer" / full.genotype.key
+    place = run / "transfer" / genotype.key
+    before = (place / SHAPE).exists() and not (place / FULL).exists()
+    if before or not fills(genotype, sizing):
+        return Full(genotype, sized_network(genotype, sizing, place)), place
+    work = run / SIZED / genotype.key
     record = read_full_size(work)
-    assert record is not None
-    if read_full_size(place) is None and not (place / RECORD).exists():
+    if record is not None and (place_of(run, genotype.key) / RECORD).exists():
+        _check_asked(work / FULL, record, _own(genotype, sizing))
+    full = full_size(genotype, sizing, work)
+    place = place_of(run, genotype.key)
+    record = read_full_size(work)
+    if record is not None and read_full_size(place) is None and not (place / RECORD).exists():
         own = _own(full.genotype, sizing)
         numbers = own.skeleton.complete({})
         size = NetworkSize(numbers[own.skeleton.depth.name], numbers[own.skeleton.width.name])
@@ -83,11 +74,11 @@ def full_candidate(folder: Path, genotype: StageGenotype, sizing: Sizing) -> tup
     return full, place
 
 
-def full_size(genotype: StageGenotype, sizing: Sizing, work: Path) -> Full:
+def full_size(genotype: Genotype, sizing: Sizing, work: Path) -> Full:
     """Returns a network of the size that uses the limits, recorded in `work`: the one there, unless limits are others.
 
     Args:
-        genotype: of a network that `fills`.
+        genotype: of any network; one that cannot grow gets its two factors.
         sizing: to which limits.
         work: folder of shape.json, the two factors, and full.json.
 
@@ -95,6 +86,8 @@ def full_size(genotype: StageGenotype, sizing: Sizing, work: Path) -> Full:
         NoSizeFits: nothing meets the limits.
         UserError: a record is damaged.
     """
+    if not isinstance(genotype, StageGenotype) or not fills(genotype, sizing):
+        return Full(genotype, sized_network(genotype, sizing, work))
     own = _own(genotype, sizing)
     record = read_full_size(work)
     if record is not None and record.asked != own.asked():
@@ -106,12 +99,12 @@ def full_size(genotype: StageGenotype, sizing: Sizing, work: Path) -> Full:
         record = _grown(genotype, network, unscaled, own)
         write_full_size(work, record)
     form = Genotype.from_dict(dict(record.genotype))
-    if not isinstance(form, StageGenotype) or form.key != record.key or record.of != genotype.key:
+    if form.key != record.key or record.of != genotype.key:
         raise UserError(f"{work / FULL}: its genotype is not the one that it names; damaged")
     return Full(form, unscaled)
 
 
-def _own(genotype: StageGenotype, sizing: Sizing) -> SkeletonSizing:
+def _own(genotype: Genotype, sizing: Sizing) -> SkeletonSizing:
     sizing = dataclasses.replace(sizing, network=sizing.network.of(genotype))
     return sizing.of(skeleton_named(genotype.skeleton))
 
@@ -131,9 +124,15 @@ def _grown(genotype: StageGenotype, network: NetworkConfig, unscaled: NetworkCon
     sizes = own.skeleton.complete(network.sizes)
     uniform = Scaling(sizes["width_multiplier"], sizes["depth_multiplier"]).genotype(genotype)
     ruler = Ruler(_measure(unscaled, own.sizing), own.sizing.limits)
-    full = filled_surely(uniform, ruler.used, ruler.fits)
+    full = filled_surely(uniform, functools.partial(_share, ruler), ruler.fits)
     _tell(genotype, uniform, full, ruler)
-    return FullSize(genotype.key, own.asked(), full.key, full.to_dict(), dict(ruler.cost(full)))
+    return FullSize(genotype.key, sizes, own.asked(), full.key, full.to_dict(), dict(ruler.cost(full)))
+
+
+def _share(ruler: Ruler, form: StageGenotype) -> float:
+    """Returns the share of the limit that binds, without a latency's margin; infinity where that is not kept."""
+    limit = ruler.binding(form)
+    return ruler.cost(form)[limit.metric] / limit.value if ruler.used(form) <= 1 else math.inf
 
 
 def _measure(network: NetworkConfig, sizing: Sizing) -> Callable[[StageGenotype], Mapping[str, float]]:

@@ -14,14 +14,13 @@ from nastk.budget import LATENCY
 from nastk.data.sources.unlabelled import unlabelled_images
 from nastk.errors import UserError
 from nastk.genotype import Genotype
-from nastk.genotype.stages import StageGenotype
 from nastk.jobs.parts import make_logger, run_config
 from nastk.jobs.shipping import decided
 from nastk.jobs.teacher import teacher_lines
 from nastk.jobs.transfer.baselines import Baseline, baseline_limits, baseline_sizing, begun_with, distinct
 from nastk.jobs.transfer.candidates import transfer_candidates
 from nastk.jobs.transfer.fitting import with_head
-from nastk.jobs.transfer.full_size import full_candidate, grows
+from nastk.jobs.transfer.full_size import Full, full_network
 from nastk.jobs.transfer.halving import begun_without, halved
 from nastk.jobs.transfer.initial import own_size
 from nastk.jobs.transfer.own_teacher import own_teacher
@@ -35,6 +34,7 @@ from nastk.outside import number_in
 from nastk.progress import doing
 from nastk.runs.baselines import BaselineRecord, BegunBaselines, write_baseline, write_begun
 from nastk.runs.folder import held
+from nastk.runs.full_size import place_of, read_full_sizes
 from nastk.runs.ranking import ranked, ranked_entry, ranking_table, standing, write_ranking
 from nastk.runs.steps import timed_step
 from nastk.training.record import RECORD
@@ -109,8 +109,8 @@ def _sized(folder: Path, plan: TransferPlan) -> tuple[list[Sized], list[NoSizeFi
             networks.setdefault(one.place, one)
         except NoSizeFits as nothing:
             left_out.append(nothing)
-    for one in left_out:
-        print(f"transfer: left out: {one}", file=sys.stderr)
+    for reason in left_out:
+        print(f"transfer: left out: {reason}", file=sys.stderr)
     return list(networks.values()), left_out
 
 
@@ -118,14 +118,19 @@ def _candidate(folder: Path, plan: TransferPlan, key: str, genotype: Genotype) -
     """Returns a candidate in its size; one that will be narrowed in the wide one."""
     if plan.prune is not None:
         return wide_network(folder, plan, key, genotype)
-    place = folder / "transfer" / key
     with doing(f"sizing {key[:8]} to the limits"):
-        if grows(folder, plan, genotype):
-            assert isinstance(genotype, StageGenotype)
-            (genotype, network), place = full_candidate(folder, genotype, plan.sizing)
-        else:
-            network = sized_network(genotype, plan.sizing, place)
+        (genotype, network), place = _in_size(folder, plan, genotype, plan.sizing, None)
     return Sized(genotype, with_head(genotype, network, place), place)
+
+
+def _in_size(
+    folder: Path, plan: TransferPlan, genotype: Genotype, sizing: Sizing, baseline: str | None
+) -> tuple[Full, Path]:
+    """Returns a network in its size; one for which weights to begin with are named keeps the proportions of these."""
+    if plan.init.of(baseline) is None:
+        return full_network(folder, genotype, sizing)
+    place = folder / "transfer" / genotype.key
+    return Full(genotype, sized_network(genotype, sizing, place)), place
 
 
 def _baselines(folder: Path, plan: TransferPlan, searched: Sequence[Sized]) -> list[Sized]:
@@ -136,12 +141,14 @@ def _baselines(folder: Path, plan: TransferPlan, searched: Sequence[Sized]) -> l
     shape = plan.sizing.network
     asked, begun = begun_with(folder, plan.baselines, shape, alone=not plan.ranks)
     networks, left_out = [], dict(begun.left_out)
-    for one in distinct(asked, [one.genotype.key for one in searched], folder / "transfer"):
+    grown = read_full_sizes(folder)
+    searched_keys = [grown[key].of if key in grown else key for key in (one.genotype.key for one in searched)]
+    for one in distinct(asked, searched_keys, folder):
         if one.name not in left_out:
             try:
                 networks.append(_baseline(folder, plan, one, searched[0] if searched else None))
             except UserError as nothing:
-                if any((folder / "transfer" / form.key / RECORD).exists() for form in one.forms):
+                if any((place_of(folder, form.key) / RECORD).exists() for form in one.forms):
                     raise  # it was sized otherwise, and its training has begun
                 left_out[one.name] = str(nothing)
         if one.name in left_out:
@@ -154,18 +161,17 @@ def _baselines(folder: Path, plan: TransferPlan, searched: Sequence[Sized]) -> l
 def _baseline(folder: Path, plan: TransferPlan, one: Baseline, first: Sized | None) -> Sized:
     """Returns a baseline in the first of its forms that fits in some size; raises UserError where none does."""
     for place, genotype in enumerate(one.forms, start=1):
-        home = folder / "transfer" / genotype.key
         print(f"transfer: {genotype.key[:8]} is the baseline {one.name}", file=sys.stderr)
-        sizing = _baseline_sizing(plan, one.name, genotype, first, home)
+        sizing = _baseline_sizing(plan, one.name, genotype, first, place_of(folder, genotype.key))
         try:
             with doing(f"sizing {one.name} to the limits"):
-                network = sized_network(genotype, sizing, home)
+                (form, network), home = _in_size(folder, plan, genotype, sizing, one.name)
         except NoSizeFits:
             if place == len(one.forms):
                 raise
             continue
         write_baseline(home, BaselineRecord(one.name, {limit.metric: limit.value for limit in sizing.limits}))
-        return Sized(genotype, with_head(genotype, network, home), home, one.name)
+        return Sized(form, with_head(form, network, home), home, one.name)
     raise AssertionError("a baseline has a form")
 
 
