@@ -113,10 +113,10 @@ def report(bench: Bench, found: Sequence[Searched], arms: Sequence[str]) -> str:
     lines = [
         "# NAS-Bench-Macro as a search\n",
         f"`{facts['command']}`, {facts['date']}, commit {facts['commit']}, {facts['processor']}. {facts['versions']}\n",
-        f"The best network has {mean.max():.2f} %, mean of three trainings whose standard deviation is "
-        f"{bench.accuracy.std(axis=1, ddof=1).mean():.2f} points; a search sees one of the three. Found within: share of "
-        "searches that tried the best network they can see, with its 95 % interval at the last. Regret: points from the "
-        "best mean to the mean of what was chosen. p: of a Wilcoxon test of the regret after the most evaluations "
+        f"The best network has {mean.max():.2f} %, mean of three trainings whose standard deviation is",
+        f"{bench.accuracy.std(axis=1, ddof=1).mean():.2f} points; a search sees one of the three. Within: share of the",
+        "searches that tried the best network that they can see, with its 95 % interval at the last. Regret: points",
+        "from the best mean to that of what was chosen. p: of a Wilcoxon test of the regret after the most evaluations",
         "against random search, paired by seed.\n",
         f"| controller | {' | '.join(f'within {mark}' for mark in MARKS)} | interval | regret after "
         f"{' | after '.join(map(str, MARKS))} | p |",

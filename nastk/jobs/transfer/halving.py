@@ -16,6 +16,9 @@ from typing import NamedTuple, TypeVar
 from nastk.training.record import RECORD
 from nastk.training.rungs import RUNGS, Rung
 
+# Epochs before the first comparison. After one of four, at the highest learning rate, known networks were ranked
+# backwards: one had 48.6 % then and 91.3 % in the end (scripts/benchmarks/reports/2026-11-27-front-fashion.md).
+FIRST = 2
 ENTRANTS = 8  # that nastk chooses, of which one is left: in all they train four times as long as one
 
 
@@ -43,7 +46,8 @@ def stops(entrants: int, top: int, epochs: int) -> list[Stop]:
     left = [entrants]
     while left[-1] > top:
         left.append(max(top, -(-left[-1] // 2)))
-    places = {epochs * place // len(left): keep for place, keep in enumerate(left[1:], start=1)}
+    first = min(FIRST, epochs - 1)
+    places = {max(first, epochs * place // len(left)): keep for place, keep in enumerate(left[1:], start=1)}
     return [Stop(at, keep) for at, keep in places.items() if 0 < at < epochs]
 
 
