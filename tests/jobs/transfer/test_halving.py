@@ -76,7 +76,7 @@ SEARCH = (
     *("evaluator.network.filters=4", "evaluator.threads=1", "target.seconds=0.05"),
 )
 WORDS = (
-    *("baselines=[]", "training.epochs=4", "training.threads=1", "transfer.cells=1", "transfer.filters=4"),
+    *("baselines=[]", "training.epochs=6", "training.threads=1", "transfer.cells=1", "transfer.filters=4"),
     *("transfer.entrants=4", "training.batch=128"),
 )
 
@@ -92,12 +92,12 @@ def test_four_begin_and_one_is_trained_to_the_end_also_after_it_was_stopped(sear
     folder, words = searched, WORDS
     ran = run(capsys, "transfer", f"run={folder}", *words)
     assert ran.code == 0, ran.err
-    assert "after 1 epochs 2 of 4 go on" in ran.err and "after 2 epochs 1 of 2 go on" in ran.err
+    assert "after 2 epochs 2 of 4 go on" in ran.err and "after 4 epochs 1 of 2 go on" in ran.err
     (winner,) = (path.parent for path in folder.glob("transfer/*/metrics.json"))
     rungs = {path.parent: json.loads(path.read_text())["rungs"] for path in folder.glob(f"transfer/*/{RUNGS}")}
     assert sorted(len(found) for found in rungs.values()) == [1, 1, 2, 2]
     whole = json.loads((winner / "metrics.json").read_text())
-    assert whole["epochs"] == 4 and not begun_without(folder)
+    assert whole["epochs"] == 6 and not begun_without(folder)
     before = {path: path.read_bytes() for path in folder.glob("transfer/*/*")}
     again = run(capsys, "transfer", f"run={folder}", *words)
     assert again.code == 0 and {path: path.read_bytes() for path in folder.glob("transfer/*/*")} == before
