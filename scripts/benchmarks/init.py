@@ -1,11 +1,13 @@
 """Measures what weights from elsewhere gain: trained on CIFAR-10, used on photographs of hands, against from scratch.
 
     python scripts/benchmarks/init.py --data DIR --out scripts/benchmarks/reports/<date>-init.md
+    python scripts/benchmarks/init.py --data DIR --network efficientnet_lite0 --weights FILE.safetensors --few 20
 
 One network, ResNet-18 at a quarter of its width, is trained on 18,000 images of CIFAR-10, then on 20 and on 100
 photographs a class of ten signs, beginning with these weights (`transfer.init`) and with random ones, all else alike:
 the recipe of `training=fast` without an auxiliary head. Every seed has its own training on CIFAR-10 and draws its own
-photographs. `DIR` has cifar10/ and photos/ as scripts/benchmarks/front_points.py reads them.
+photographs. `DIR` has cifar10/ and photos/ as scripts/benchmarks/front_points.py reads them. With `--weights` nothing
+is trained before: it is a file that somebody else has trained, and `--network` is of its published size.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from nastk.config.build import build, load_yaml, shipped
 from nastk.data.images import DataSource
 from nastk.data.sources import Npz
 from nastk.deploy.runtimes.machine import machine_facts
+from nastk.genotype.small import for_images
 from nastk.jobs.transfer.baselines import named_network
 from nastk.networks import NetworkConfig
 from nastk.runs.folder import git_commit
@@ -34,8 +37,8 @@ from nastk.training.initial import Initial, read_weights
 from nastk.training.transfer import TransferSettings, train_final
 from scripts.benchmarks.front_points import POINTS, data_words
 
-GENOTYPE = named_network("resnet18")
-SIZES = {"width_multiplier": 0.25, "depth_multiplier": 1.0}
+QUARTER = ("resnet18", {"width_multiplier": 0.25, "depth_multiplier": 1.0})
+SIDE = 64  # of the photographs; networks keep their strides down to a last map of one pixel
 FEW = {20: 40, 100: 20}  # photographs a class, and epochs
 
 
@@ -44,22 +47,29 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of cifar10/ and photos/")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=8, help="on CIFAR-10")
-    parser.add_argument("--share", type=float, default=1.0, help="of the photographs' epochs, to try it")
+    parser.add_argument("--share", type=float, default=1.0, help="times the photographs' epochs")
+    parser.add_argument("--few", type=int, nargs="+", choices=FEW, default=list(FEW), help="photographs a class")
+    parser.add_argument("--network", help="of conf/network, for --weights")
+    parser.add_argument("--weights", type=Path, help="safetensors file to begin with, in place of a training")
     parser.add_argument("--out", type=Path, help="report to write, renewed after each seed; default: print it")
     arguments = parser.parse_args()
-    found: dict[tuple[int, bool], list[float]] = {(few, begun): [] for few in FEW for begun in (False, True)}
+    if (arguments.network is None) != (arguments.weights is None):
+        parser.error("--network and --weights: expected both or none of them")
+    network = QUARTER if arguments.network is None else (arguments.network, {})
+    found: dict[tuple[int, bool], list[float]] = {(few, begun): [] for few in arguments.few for begun in (False, True)}
     before: list[float] = []
     with tempfile.TemporaryDirectory() as place:
         files = dict(arrays(arguments.data, Path(place)))
         for seed in range(arguments.seeds):
-            home = Path(place, f"cifar10-{seed}")
-            before.append(trained(Npz(str(files["cifar10"]), flip=True), arguments.epochs, seed, home))
+            home = arguments.weights or Path(place, f"cifar10-{seed}")
+            if arguments.weights is None:
+                before.append(trained(network, Npz(str(files["cifar10"]), flip=True), arguments.epochs, seed, home))
             initial = read_weights(home).initial
             for (few, begun), accuracies in found.items():
                 data = Npz(str(drawn(files["photos"], few, seed, Path(place))), flip=True)
                 epochs = max(round(FEW[few] * arguments.share), 1)
                 folder = Path(place, f"photos-{few}-{begun}-{seed}")
-                accuracies.append(trained(data, epochs, seed, folder, initial if begun else None))
+                accuracies.append(trained(network, data, epochs, seed, folder, initial if begun else None))
             report = told(before, found, arguments)
             if arguments.out is not None:
                 arguments.out.write_text(report)
@@ -87,16 +97,25 @@ def drawn(photos: Path, few: int, seed: int, place: Path) -> Path:
     return path
 
 
-def trained(data: DataSource, epochs: int, seed: int, folder: Path, initial: Initial | None = None) -> float:
-    """Returns the accuracy on the test images in percent."""
+def trained(
+    network: tuple[str, Mapping[str, float]],
+    data: DataSource,
+    epochs: int,
+    seed: int,
+    folder: Path,
+    initial: Initial | None = None,
+) -> float:
+    """Returns the accuracy on the test images in percent; `network` is its name and its size."""
     node = load_yaml(shipped("conf") / "training" / "fast.yaml")
     node.update(
         epochs=epochs, threads=1, auxiliary=0.0, batch=32 if len(data.train()) < 2000 else 128, learning_rate=0.05
     )
     settings: TransferSettings = build(node, "training", TransferSettings, seed=seed)
     kind = {"classes": len(data.classes), "channels": data.channels, "size": data.size}
-    network = NetworkConfig(sizes=SIZES, auxiliary=False, drop_path=0.0, **kind)
-    found = train_final(GENOTYPE, network, data, settings, folder, initial=initial)
+    name, sizes = network
+    genotype = for_images(named_network(name), SIDE, SIDE, 1) if name != QUARTER[0] else named_network(name)
+    config = NetworkConfig(sizes=sizes, auxiliary=False, drop_path=0.0, **kind)
+    found = train_final(genotype, config, data, settings, folder, initial=initial)
     accuracy = 100 * float(found["accuracy"])
     print(f"{folder.name}: {accuracy:.2f} %, {found['seconds']:.0f} s", file=sys.stderr, flush=True)
     return accuracy
@@ -106,15 +125,20 @@ def told(before: list[float], found: dict[tuple[int, bool], list[float]], argume
     """Returns the report."""
     facts = machine_facts()
     rows = []
-    for few, epochs in FEW.items():
+    for few, epochs in ((few, FEW[few]) for few in arguments.few):
         scratch, begun = found[few, False], found[few, True]
         cells = [spread(part) for part in (scratch, begun, np.subtract(begun, scratch).tolist())]
         rows.append(f"| {few} | {max(round(epochs * arguments.share), 1)} | {' | '.join(cells)} |")
+    what = (
+        f"{arguments.network} in its published size, its weights those of {arguments.weights}"
+        if arguments.weights is not None
+        else f"ResNet-18 at a quarter of its width, trained on CIFAR-10 ({arguments.epochs} epochs, {spread(before)} % "
+        "there)"
+    )
     return (
         f"# Weights from elsewhere\n\n`python {' '.join(sys.argv)}`, {date.today()}, commit {git_commit()}, "
-        f"{facts['cores']} cores of an {facts['processor']}, one thread.\n\nResNet-18 at a quarter of its width, "
-        f"trained on CIFAR-10 ({arguments.epochs} epochs, {spread(before)} % there), used on photographs of ten signs; "
-        f"test accuracy in percent, mean and standard deviation over {len(before)} seeds; gain: of the difference, "
+        f"{facts['cores']} cores of an {facts['processor']}, one thread.\n\n{what}, used on photographs of ten signs; "
+        f"test accuracy in percent, mean and standard deviation over {arguments.seeds} seeds; gain: of the difference, "
         "seed by seed.\n\n| images a class | epochs | from scratch | transfer.init | gain |\n|---|---|---|---|---|\n"
     ) + "\n".join([*rows, ""])
 

@@ -13,6 +13,7 @@ from tests.marks import mostly_slow
 # Parameters with the classes of the network's file, of the implementation that it names.
 PUBLISHED = {
     "efficientnet_b0": 5_288_548,
+    "efficientnet_lite0": 4_652_008,
     "efficientnet_v2_s": 21_458_488,
     "fasternet_t0": 3_905_500,
     "mnasnet1_0": 4_383_312,

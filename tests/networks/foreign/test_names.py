@@ -1,4 +1,4 @@
-"""Files of torchvision's and timm's names: every tensor has one place of its shape, and no place is left empty."""
+"""Files of the names that other libraries have: every tensor has one place of its shape, no place is left empty."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from torch import Tensor, nn
 from nastk.networks import build_network
 from nastk.networks.foreign import translated
 from nastk.networks.initial import fitting
-from tests.networks.foreign.names import PARAMETERS, TIMM, TORCHVISION, Named, shapes_of
+from tests.networks.foreign.names import EFFICIENTNET_PYTORCH, PARAMETERS, TIMM, TORCHVISION, Named, shapes_of
 from tests.networks.named import named
 
-CASES = [*(("torchvision", name) for name in TORCHVISION), *(("timm", name) for name in TIMM)]
-RULES: Mapping[str, Mapping[str, Callable[[], Named]]] = {"torchvision": TORCHVISION, "timm": TIMM}
+RULES: Mapping[str, Mapping[str, Callable[[], Named]]] = {
+    "torchvision": TORCHVISION,
+    "timm": TIMM,
+    "efficientnet-pytorch": EFFICIENTNET_PYTORCH,
+}
+CASES = [(library, name) for library, rules in RULES.items() for name in rules]
 
 
 def meta(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
