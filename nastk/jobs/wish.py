@@ -34,8 +34,8 @@ from nastk.stats.chance import best_guess
 NO_LIMIT = "none (max_latency_ms=3 sets one)"
 
 
-def run_wish(config: DictConfig) -> list[str]:
-    """Runs the pipeline; returns the lines that tell what came of it.
+def run_wish(config: DictConfig) -> tuple[Path, list[str]]:
+    """Runs the pipeline; returns the run folder, and the lines that tell what came of it.
 
     Raises:
         UserError: a step's; a mistake in the settings or the images is found before anything is told or written.
@@ -57,7 +57,7 @@ def run_wish(config: DictConfig) -> list[str]:
     rows = final_table(finished.folder)
     images = config.get("images") or OmegaConf.select(config, "data.root")
     counts = np.bincount(sources[0].test().y.numpy()).tolist()
-    return [
+    return finished.folder, [
         finished.table,
         "",
         *shipped_lines(rows, config.get("max_model_kb")),

@@ -15,7 +15,10 @@ from nastk.runs.contents import Run
 from nastk.runs.schema import Object
 
 HEADING = "What is fused"
-NOT_RECORDED = "Which operators are fused was not recorded: the file was exported by an earlier version of nastk."
+NOT_RECORDED = (
+    "Which operators are fused was not recorded: the file was exported by an earlier version of nastk. Exported anew, with "
+    "its folder moved away, it is."
+)
 NOT_ONNX_RUNTIME = "Which operators are fused is not recorded for target {target}, only for ONNX Runtime's processors."
 NOTE = (
     "Counted in the graph that ONNX Runtime ran after its optimisation on the exporting machine. Fused: computed with "

@@ -116,7 +116,7 @@ def precisions(run: Run, rows: Sequence[FinalRow]) -> str:
         lines.append([name, target, file.precision, file.file, size(file.size_bytes), *shares, *times])
     heads = ["network", "target", "precision", "file", "size", "accuracy (%)", "agreement (%)"]
     heads += ["p50 (ms)", "p90 (ms)", "p99 (ms)"]
-    kept = [index for index in range(len(heads)) if index != 1 or any(line[1] for line in lines)]
+    kept = [index for index in range(len(heads)) if index != 1 or len({line[1] for line in lines}) > 1]
     lines = [[line[index] for index in kept] for line in lines]
     note = paragraph(
         "Agreement: test images to which the file gives the same class as the trained network.", "dim small"
