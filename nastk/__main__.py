@@ -41,7 +41,7 @@ The whole job:
 Commands:
 {commands}
 
-nastk help COMMAND lists a command's settings. A command that was stopped goes on when given again with run=NAME."""
+nastk help COMMAND lists a command's settings, nastk help data=image_folder those of one choice. A command that was stopped goes on when given again with run=NAME."""
 
 
 def main() -> None:
@@ -52,6 +52,8 @@ def main() -> None:
         _complete(words)
     elif first == "help" and len(words) > 1 and words[1] in COMMANDS:
         _run(words[1], ["--help", *words[2:]])
+    elif first == "help" and len(words) > 1 and "=" in words[1]:
+        _run(WHOLE, ["--help", *words[1:]])
     elif first in COMMANDS:
         _run(first, words[1:])
     elif first not in (*VERSION, "help") and ("=" in first or first.startswith(("-", "~"))):
