@@ -58,12 +58,17 @@ def subtitle(run: Run, config: Mapping[str, Any]) -> str:
         parts.append(f"controller {controller_name(config)}")
     if run_seed(config) is not None:
         parts.append(f"seed {run_seed(config)}")
-    parts.append(f"{len(run.trained)} candidates {worth_of(run.trained).done} in {len(run.trials)} trials")
+    trained, trials = (f"{number} {name}{'s' * (number != 1)}" for number, name in _numbers(run))
+    parts.append(f"{trained} {worth_of(run.trained).done} in {trials}")
     parts.append(f"{duration(sum(trial.seconds for trial in run.trials))} of searching")
     simulated = sum(trial.metrics.get("simulated_seconds", 0.0) for trial in run.trained)
     if simulated:
         parts.append(f"{duration(simulated)} of simulated training time")
     return ", ".join(parts)
+
+
+def _numbers(run: Run) -> tuple[tuple[int, str], tuple[int, str]]:
+    return (len(run.trained), "candidate"), (len(run.trials), "trial")
 
 
 def networks(rows: Sequence[FinalRow]) -> str:
