@@ -29,6 +29,7 @@ COMMANDS = {
     "audit": "tells whether a search's short training ranks networks or noise",
     "backbone": "trains a network as the backbone of a segmentation or detection",
 }
+SETS = ("digits", "fashion_mnist", "cifar10", "cifar100")
 HELP = ("help", "--help", "-h")
 VERSION = ("--version", "-V", "version")
 COMPLETION = ("--shell-completion", "-sc")
@@ -98,7 +99,7 @@ def _say(words: list[str]) -> None:
 
 
 def _unknown(word: str) -> str:
-    if Path(word).exists():
+    if Path(word).exists() or word in SETS:
         return f"{word!r} is no command; images are given as images={word}, nastk help lists the commands"
     near = nearest(word, COMMANDS)[0]
     return f"unknown command {word!r}; nearest is {near!r}, there are: {', '.join(COMMANDS)}; nastk help lists them"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,9 +75,13 @@ def check_limits(config: DictConfig) -> None:
     before, now = make_objective(recorded).limits, make_objective(config).limits
     if before != now:
         raise UserError(
-            f"{named_folder(config)}: holds a run with the limits {limits(before)}, this command has {limits(now)}; "
-            "leave them out to go on, or give another run="
+            f"{named_folder(config)}: holds a run {_limits_told(before)}, this command has "
+            f"{limits(now) if now else 'none'}; leave them out to go on, or give another run="
         )
+
+
+def _limits_told(values: Mapping[str, float]) -> str:
+    return f"with the limits {limits(values)}" if values else "without limits"
 
 
 def plan_lines(config: DictConfig, data: DataSource, words: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the runtime makes of the file to ship: in which type it computes, which operators it fuses and which it does not."""
+"""What the runtime makes of the file to ship: in which type it computes, which operators it fuses, which it does not."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from nastk.runs.schema import Object
 
 HEADING = "What is fused"
 NOT_RECORDED = (
-    "Which operators are fused was not recorded: the file was exported by an earlier version of nastk. Exported anew, with "
-    "its folder moved away, it is."
+    "Which operators are fused was not recorded: the file was exported by an earlier version of nastk. It is where the "
+    "network is exported anew, its folder in export/ moved away."
 )
 NOT_ONNX_RUNTIME = "Which operators are fused is not recorded for target {target}, only for ONNX Runtime's processors."
 NOTE = (

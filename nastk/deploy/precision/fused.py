@@ -17,8 +17,28 @@ CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
 LAYOUTS = ("ReorderInput", "ReorderOutput", "Transpose")
 # What works on each number by itself and so could be computed with the operator whose result it takes.
 ALONE = frozenset(
-    "Add BatchNormalization Clip Div Elu Gelu HardSigmoid HardSwish LeakyRelu Max Min Mul PRelu Pad QuickGelu Relu "
-    "Sigmoid Softplus Sub Tanh".split()
+    [
+        "Add",
+        "BatchNormalization",
+        "Clip",
+        "Div",
+        "Elu",
+        "Gelu",
+        "HardSigmoid",
+        "HardSwish",
+        "LeakyRelu",
+        "Max",
+        "Min",
+        "Mul",
+        "PRelu",
+        "Pad",
+        "QuickGelu",
+        "Relu",
+        "Sigmoid",
+        "Softplus",
+        "Sub",
+        "Tanh",
+    ]
 )
 FORMS = ("QLinear", "Nhwc", "Fused")  # by which ONNX Runtime calls its own forms of an operator
 
