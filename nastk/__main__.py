@@ -42,7 +42,8 @@ The whole job:
 Commands:
 {commands}
 
-nastk help COMMAND lists a command's settings, nastk help data=image_folder those of one choice. A command that was stopped goes on when given again with run=NAME."""
+nastk help COMMAND lists a command's settings, nastk help data=image_folder those of one choice.
+A command that was stopped goes on when given again with run=NAME."""
 
 
 def main() -> None:

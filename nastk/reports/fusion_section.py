@@ -1,4 +1,4 @@
-"""What the runtime makes of the file to ship: in which type it computes, which operators it fuses, which it does not."""
+"""What the runtime makes of the file to ship: the types it computes in, which operators it fuses and which not."""
 
 from __future__ import annotations
 

@@ -18,26 +18,8 @@ LAYOUTS = ("ReorderInput", "ReorderOutput", "Transpose")
 # What works on each number by itself and so could be computed with the operator whose result it takes.
 ALONE = frozenset(
     [
-        "Add",
-        "BatchNormalization",
-        "Clip",
-        "Div",
-        "Elu",
-        "Gelu",
-        "HardSigmoid",
-        "HardSwish",
-        "LeakyRelu",
-        "Max",
-        "Min",
-        "Mul",
-        "PRelu",
-        "Pad",
-        "QuickGelu",
-        "Relu",
-        "Sigmoid",
-        "Softplus",
-        "Sub",
-        "Tanh",
+        *("Add", "BatchNormalization", "Clip", "Div", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Max"),
+        *("Min", "Mul", "PRelu", "Pad", "QuickGelu", "Relu", "Sigmoid", "Softplus", "Sub", "Tanh"),
     ]
 )
 FORMS = ("QLinear", "Nhwc", "Fused")  # by which ONNX Runtime calls its own forms of an operator
@@ -86,7 +68,11 @@ def fused_operators(path: Path, signed: bool = False) -> Fused:
         written.pop(name, None)
     fused = {name: count - run[name] for name, count in written.items() if count > run[name]}
     alone = {name: count for name, count in run.items() if name in ALONE}
-    return Fused(*(dict(sorted(counts.items())) for counts in (written, run, fused, alone)), conversions, layouts)
+    return Fused(_sorted(written), _sorted(run), _sorted(fused), _sorted(alone), conversions, layouts)
+
+
+def _sorted(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items()))
 
 
 def _counted(model: onnx.ModelProto) -> Counter[str]:
