@@ -45,7 +45,7 @@ def test_the_whole_job_asks_for_images_and_keeps_no_folder_of_what_it_refuses(tm
     ("given", "expected"),
     [
         ({"images": "digits", "max_latency_ms": 3}, ["+space=mobile", "data=digits", "objective.max_latency_ms=3.0"]),
-        ({"images": "digits", "space": "nasnet", "size": 16}, ["data=digits", "data.resize=16", "+space=nasnet"]),
+        ({"images": "digits", "space": "nasnet", "size": 16}, ["data=digits", "data.resize=16", "space=nasnet"]),
         ({"images": "digits", "max_model_kb": 500, "trials": 4}, ["max_model_kb=500", "trials=4"]),
     ],
 )
