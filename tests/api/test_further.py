@@ -11,6 +11,7 @@ import pytest
 
 import nastk
 from nastk.api.settings import whole_words
+from nastk.runs.folder import space_name
 from tests.api.conftest import Made
 from tests.api.test_run import copied
 from tests.commands import run as command
@@ -51,6 +52,7 @@ def test_the_whole_job_asks_for_images_and_keeps_no_folder_of_what_it_refuses(tm
 )
 def test_the_words_of_the_whole_job_are_those_of_the_command(given: dict[str, Any], expected: list[str]) -> None:
     found = whole_words(given, "seed=1", None, ["runs=there"])
+    assert space_name(found) == given.get("space", "mobile")
     assert set(expected) <= {word.replace("'", "") for word in found} and found[-2:] == ["seed=1", "runs=there"]
 
 
