@@ -5,6 +5,8 @@
 #   docker run --rm --volume ./photos:/photos:ro --volume ./runs:/work/runs nastk images=/photos max_latency_ms=3
 #
 # ./runs must be writable for the user 1000, or give --user. Latencies are those of the machine: leave it alone meanwhile.
+# The base is pinned by version and not by digest: no registry could be reached from here to look it up (2026-11-27).
+# `docker buildx imagetools inspect python:3.11.13-slim-bookworm` tells it; @sha256:... behind both names pins it.
 FROM python:3.11.13-slim-bookworm AS wheel
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./

@@ -29,6 +29,7 @@ COMMANDS = {
     "audit": "tells whether a search's short training ranks networks or noise",
     "backbone": "trains a network as the backbone of a segmentation or detection",
 }
+SETS = ("digits", "fashion_mnist", "cifar10", "cifar100")
 HELP = ("help", "--help", "-h")
 VERSION = ("--version", "-V", "version")
 COMPLETION = ("--shell-completion", "-sc")
@@ -41,7 +42,8 @@ The whole job:
 Commands:
 {commands}
 
-nastk help COMMAND lists a command's settings. A command that was stopped goes on when given again with run=NAME."""
+nastk help COMMAND lists a command's settings, nastk help data=image_folder those of one choice.
+A command that was stopped goes on when given again with run=NAME."""
 
 
 def main() -> None:
@@ -52,6 +54,8 @@ def main() -> None:
         _complete(words)
     elif first == "help" and len(words) > 1 and words[1] in COMMANDS:
         _run(words[1], ["--help", *words[2:]])
+    elif first == "help" and len(words) > 1 and "=" in words[1]:
+        _run(WHOLE, ["--help", *words[1:]])
     elif first in COMMANDS:
         _run(first, words[1:])
     elif first not in (*VERSION, "help") and ("=" in first or first.startswith(("-", "~"))):
@@ -96,7 +100,7 @@ def _say(words: list[str]) -> None:
 
 
 def _unknown(word: str) -> str:
-    if Path(word).exists():
+    if Path(word).exists() or word in SETS:
         return f"{word!r} is no command; images are given as images={word}, nastk help lists the commands"
     near = nearest(word, COMMANDS)[0]
     return f"unknown command {word!r}; nearest is {near!r}, there are: {', '.join(COMMANDS)}; nastk help lists them"

@@ -19,7 +19,7 @@ def wish(config: DictConfig) -> None:
     with uncollected():
         from nastk.jobs.wish import run_wish
 
-    print("\n" + "\n".join(run_wish(config)))
+    print("\n" + "\n".join(run_wish(config)[1]))
 
 
 if __name__ == "__main__":

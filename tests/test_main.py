@@ -53,6 +53,7 @@ def test_neither_version_nor_list_loads_a_library() -> None:
         (("serach", "+space=nasnet"), "unknown command 'serach'; nearest is 'search'"),
         (("help", "exprot"), "unknown command 'exprot'; nearest is 'export'"),
         ((str(ROOT),), f"images are given as images={ROOT}"),
+        (("digits",), "'digits' is no command; images are given as images=digits"),
         (("images", "photos"), "unknown command 'images'"),
     ],
 )

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig
 
 from nastk.api.arrays import array_set, kept_arrays
+from nastk.api.further import Further
 from nastk.api.html import genotype_html, run_html
 from nastk.api.loaded import Loaded, Prediction, Predictions, load
-from nastk.api.results import Results
-from nastk.api.settings import setting_words
+from nastk.api.settings import setting_words, whole_words
 from nastk.api.step import run_step
+from nastk.cli.interrupts import WHOLE
 from nastk.cli.sweeps import quoted
 from nastk.cli.wish_words import OWN, image_settings
 from nastk.errors import UserError
@@ -28,7 +29,7 @@ Result = TypeVar("Result")
 show_with(genotype_html)
 
 
-class Run(Results):
+class Run(Further):
     """A search and what comes of it, in a folder: a new one, or one that is there and goes on.
 
     Each step is the command of the same name, with its settings as arguments: by the command line's names, or the last
@@ -177,12 +178,15 @@ class Run(Results):
         settings: Mapping[str, Any],
         overrides: str | Sequence[str],
         begun: bool = False,
+        placed: bool = True,
     ) -> Result:
         place = self.folder if begun else self._folder
         own = [f"runs={quoted(self._runs)}"] + ([] if place is None else [f"run={quoted(str(place))}"])
 
         def words() -> list[str]:
-            return [*setting_words(entry, settings, overrides, place), *own]
+            if entry == WHOLE:
+                return whole_words(settings, overrides, place, own)
+            return [*setting_words(entry, settings, overrides, place if placed else None), *(own if placed else ())]
 
         self.said = []
         return run_step(entry, words, job, self._show, self._heard)
@@ -194,8 +198,14 @@ class Run(Results):
             self._progress(event)
 
     @contextlib.contextmanager
-    def _images(self, images: Any, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Yields the settings with those of the images; arrays that the search refuses are taken away again."""
+    def _images(self, images: Any, settings: Mapping[str, Any], whole: bool = False) -> Iterator[dict[str, Any]]:
+        """Yields the settings with those of the images; arrays that the search refuses are taken away again.
+
+        Args:
+            images: as in `search`.
+            settings: of the step.
+            whole: the step has images for a setting itself.
+        """
         given = dict(settings)
         if images is None:
             yield given
@@ -204,7 +214,8 @@ class Run(Results):
         if other is not None:
             raise UserError(f"images and {other}: both given, and the one stands for the other; expected one of them")
         if isinstance(images, str | os.PathLike):
-            yield given | image_settings(os.fspath(images))
+            path = os.fspath(images)
+            yield given | ({"images": path} if whole else image_settings(path))
             return
         arrays = array_set(images)
         before = self._folder
@@ -212,7 +223,7 @@ class Run(Results):
         with kept_arrays(folder, arrays, new=before is None or not before.exists()) as path:
             self._folder = folder
             try:
-                yield given | {"data": "npz", "data.root": path}
+                yield given | ({"images": path} if whole else {"data": "npz", "data.root": path})
             finally:
                 if not (folder / "config.yaml").exists():
                     self._folder = before

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from nastk.cli.help import top_names
+from nastk.cli.interrupts import WHOLE
 from nastk.cli.mistakes import setting_names, unknown_setting
 from nastk.cli.run_words import run_groups
 from nastk.cli.sweeps import quoted
+from nastk.cli.wish_words import OWN, pipeline_words
 from nastk.config.build import load_yaml, shipped
 from nastk.errors import UserError, shortened
 from nastk.own_modules import SETTING, VARIABLE
@@ -44,6 +46,8 @@ def setting_words(
             raise UserError(f"{name}={shortened(given[name])}: not taken here, expected nastk.Run({name}=...)")
     if given.get("space", "") is None:
         given = {name: value for name, value in given.items() if name != "space"}
+    if entry == "backbone" and isinstance(given.get("data"), str | os.PathLike):  # a set's file, no choice of a source
+        given = {"data.root" if name == "data" else name: value for name, value in given.items()}
     more = _words(overrides)
     tops = set(top_names(entry))
     groups = [*(path.name for path in shipped("conf").iterdir() if path.is_dir()), "space"]
@@ -60,6 +64,25 @@ def setting_words(
                 raise UserError(f"{part}: given twice, as {shortened(found[part])} and {shortened(one)}")
             found[part] = one
     return [*_all(found), *more]
+
+
+def whole_words(
+    given: Mapping[str, object], overrides: str | Sequence[str], folder: Path | None, place: Sequence[str]
+) -> list[str]:
+    """Returns the command line's words for the settings of the whole job, as `setting_words` for the other steps.
+
+    Args:
+        given, overrides, folder: as there.
+        place: words that say where the run is.
+    """
+    own = [f"{name}={_plain(value)}" for name, value in given.items() if name in OWN]
+    rest = {name: value for name, value in given.items() if name not in OWN}
+    return pipeline_words([*own, *setting_words(WHOLE, rest, overrides, folder), *place])
+
+
+def _plain(value: object) -> str:
+    """Returns a value as a shell gives it to a command."""
+    return "null" if value is None else str(value)
 
 
 def _all(settings: Mapping[str, object]) -> list[str]:

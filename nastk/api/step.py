@@ -17,6 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from nastk.cli.foreign_config import config_loader
+from nastk.cli.interrupts import WHOLE
 from nastk.cli.launch import LIBRARIES, hydra_words, silence_libraries
 from nastk.cli.mistakes import one_kind_of_mistake
 from nastk.cli.passwords import refuse_passwords
@@ -54,7 +55,8 @@ def run_step(
         refuse_passwords(given)
         register_spaces()
         taken += hydra_words(given, entry)
-        with _composed(entry, taken) as config, (shown if show else shown_quietly)(entry, config.get("log", AUTO)):
+        called = "plan" if entry == WHOLE else entry
+        with _composed(entry, taken) as config, (shown if show else shown_quietly)(called, config.get("log", AUTO)):
             return job(config)
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import yaml
 
+from nastk.cli.interrupts import WHOLE
 from nastk.config.build import shipped, shipped_spaces
+from nastk.errors import unknown
 
 HELP = ("--help", "-h")
 OTHERS = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp")
@@ -40,9 +42,15 @@ def help_text(entry: str, words: Sequence[str]) -> str | None:
     Args:
         entry: as in `python -m nastk.<entry>`.
         words: of its command line.
+
+    Raises:
+        UserError: of the whole job nothing but choices are asked about, and one is none.
     """
     if not any(word in HELP for word in words) or any(word.partition("=")[0] in OTHERS for word in words):
         return None
+    asked = [word.lstrip("+") for word in words if word not in HELP]
+    if entry == WHOLE and asked and all(map(_may_be_choice, asked)):
+        return choices_text(asked)
     first = shipped("conf") / f"{entry}.yaml"
     text = first.read_text(encoding="utf-8")
     chosen = {name.lstrip("+"): value for name, _, value in (word.partition("=") for word in words) if value}
@@ -66,11 +74,53 @@ def help_text(entry: str, words: Sequence[str]) -> str | None:
     return page.replace("Groups: choose with group=option\n\n\n\n", "")
 
 
+def choices_text(choices: Sequence[str]) -> str:
+    """Returns the settings of options alone, for `nastk help data=image_folder`.
+
+    Args:
+        choices: "group=option" each.
+
+    Raises:
+        UserError: there is no such group, or no such option of it.
+    """
+    lines: list[str] = []
+    for group, _, option in (choice.partition("=") for choice in choices):
+        options = _options()
+        if group not in options:
+            raise unknown("group of settings", group, sorted(options))
+        if option not in options[group]:
+            raise unknown(f"option of {group}", option, options[group])
+        folder = shipped("search_spaces") if group == "space" else shipped("conf") / group
+        lines += [*_lines(Part(folder / f"{option}.yaml", group, group)), ""]
+        others = ", ".join(name for name in options[group] if name != option)
+        lines += [f"Other options of {group}: {others}"] if others else []
+    return "\n".join([*lines, "nastk --help has the settings of the whole job, nastk help COMMAND those of a step."])
+
+
+def _may_be_choice(word: str) -> bool:
+    """Says whether a word is to name a group and its option, and no setting of the whole job."""
+    name, sign, _ = word.partition("=")
+    return bool(sign) and "." not in name and (name in _options() or name not in top_names(WHOLE))
+
+
+def _options() -> dict[str, list[str]]:
+    """Returns all groups with their options."""
+    folders = [folder for folder in shipped("conf").iterdir() if folder.is_dir() and folder.name != "hydra"]
+    found = {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders}
+    return {**found, "space": shipped_spaces()}
+
+
 def top_names(entry: str) -> list[str]:
     """Returns the settings of an entry point that stand under no other, groups among them."""
     groups, parts = _walked(first := shipped("conf") / f"{entry}.yaml", {})
     found = [re.match(r"(\w+):", line) for line in _joined([Part(first, ""), *parts])]
     return list(dict.fromkeys([*(name[1] for name in found if name is not None), *groups, "space"]))
+
+
+def group_names(entry: str) -> list[str]:
+    """Returns the groups that an entry point's words choose an option of."""
+    first = shipped("conf") / f"{entry}.yaml"
+    return [*_walked(first, {})[0], *["space"] * ("+space=" in first.read_text(encoding="utf-8"))]
 
 
 def _walked(path: Path, chosen: Mapping[str, str]) -> tuple[dict[str, list[str]], list[Part]]:

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from nastk.cli.foreign_config import composed, config_loader
+from nastk.cli.help import group_names
 from nastk.cli.passwords import without_passwords
 from nastk.config.build import shipped, shipped_spaces
 from nastk.console import visible
@@ -114,8 +115,7 @@ def _explain_missing(error: MissingConfigException, text: str) -> str:
 
 def unknown_setting(name: str, config_name: str, words: Sequence[str]) -> str:
     """Returns that an entry point has no such setting, and which are nearest; `words` choose among groups."""
-    folders = [path.name for path in shipped("conf").iterdir() if path.is_dir() and path.name != "hydra"]
-    groups = [group for group in (*folders, "space") if group != name]  # one that this entry point lacks is none here
+    groups = [group for group in group_names(config_name) if group != name]
     chosen = [argument for argument in words if argument.lstrip("+").split("=")[0] in groups]
     names = groups + setting_names(
         config_name,

@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from nastk.checks import check_flag
-from nastk.errors import UserError
+from nastk.errors import UserError, nearest
 from nastk.jobs.artifacts import write_artifacts
 from nastk.jobs.shown import prepare_shown
 from nastk.progress import doing
@@ -23,10 +23,7 @@ def run_report(config: DictConfig) -> Path:
             raise UserError(f"run={config.run!r} and sweep={config.sweep!r}: expected one of them")
         if config.get("run2") is not None:
             raise UserError(f"run2={config.run2!r} and sweep={config.sweep!r}: expected run=NAME with run2=NAME")
-        folder = Path(config.sweep)
-        if not str(config.sweep).strip() or not folder.is_dir():
-            raise UserError(f"sweep={config.sweep!r}: no such folder")
-        return write_sweep_report(folder)
+        return write_sweep_report(_sweep(str(config.sweep), Path(config.runs)))
     check_flag("report.images", config.report.images)
     folder = existing_run(config.run, config.runs)
     if config.get("run2") is not None:
@@ -41,6 +38,16 @@ def run_report(config: DictConfig) -> Path:
     except UserError as error:
         raise UserError(f"{error} (the report is written: {page}; the dashboard lacks its drawings)") from None
     return page
+
+
+def _sweep(sweep: str, runs: Path) -> Path:
+    """Returns the folder that `sweep=` means: a path, or a name below `runs`."""
+    for folder in (Path(sweep), runs / sweep) if sweep.strip() else ():
+        if folder.is_dir():
+            return folder
+    there = sorted(path.name for path in runs.glob("sweep-*") if path.is_dir())
+    hint = f"; nearest is {nearest(sweep, there)[0]!r}" if there else ""
+    raise UserError(f"sweep={sweep!r}: no such folder{hint}")
 
 
 def _comparison(first: Path, second: Path, config: DictConfig) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +34,8 @@ from nastk.stats.chance import best_guess
 NO_LIMIT = "none (max_latency_ms=3 sets one)"
 
 
-def run_wish(config: DictConfig) -> list[str]:
-    """Runs the pipeline; returns the lines that tell what came of it.
+def run_wish(config: DictConfig) -> tuple[Path, list[str]]:
+    """Runs the pipeline; returns the run folder, and the lines that tell what came of it.
 
     Raises:
         UserError: a step's; a mistake in the settings or the images is found before anything is told or written.
@@ -57,7 +57,7 @@ def run_wish(config: DictConfig) -> list[str]:
     rows = final_table(finished.folder)
     images = config.get("images") or OmegaConf.select(config, "data.root")
     counts = np.bincount(sources[0].test().y.numpy()).tolist()
-    return [
+    return finished.folder, [
         finished.table,
         "",
         *shipped_lines(rows, config.get("max_model_kb")),
@@ -75,9 +75,13 @@ def check_limits(config: DictConfig) -> None:
     before, now = make_objective(recorded).limits, make_objective(config).limits
     if before != now:
         raise UserError(
-            f"{named_folder(config)}: holds a run with the limits {limits(before)}, this command has {limits(now)}; "
-            "leave them out to go on, or give another run="
+            f"{named_folder(config)}: holds a run {_limits_told(before)}, this command has "
+            f"{limits(now) if now else 'none'}; leave them out to go on, or give another run="
         )
+
+
+def _limits_told(values: Mapping[str, float]) -> str:
+    return f"with the limits {limits(values)}" if values else "without limits"
 
 
 def plan_lines(config: DictConfig, data: DataSource, words: Sequence[str]) -> list[str]:

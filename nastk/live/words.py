@@ -79,7 +79,8 @@ def trial_line(event: TrialEnded, search: Search, now: float) -> str:
     metrics = event.metrics
     facts = [f"{name} {metrics[name]:.4g}" for name in (ACCURACY, SCORE, "latency_ms") if name in metrics]
     facts += [NOT_TRUSTED.strip()] * (metrics.get(STEADY) == 0 and NOT_TRUSTED not in event.reason)
-    line = f"trial {event.number:>4} {event.state:<9} {' '.join(facts)} {event.reason}".rstrip()
+    facts = [fact for fact in facts if not event.reason.startswith(f"{fact} ")]  # told with why already
+    line = f"trial {event.number:>4} {event.state:<9} {' '.join(filter(None, [*facts, event.reason]))}".rstrip()
     return f"{line}  [{event.trained}/{event.trials}] {search_told(search, now)}"
 
 

@@ -17,6 +17,7 @@ from nastk.reports.data_section import images_section
 from nastk.reports.drawn_networks import drawn_networks, hovered
 from nastk.reports.figures import to_png, to_svg
 from nastk.reports.final_table import FinalRow, final_table
+from nastk.reports.fusion_section import fusion
 from nastk.reports.mistakes_section import mistakes
 from nastk.reports.page import card, header, page, paragraph
 from nastk.reports.run_config import limits, parse_config
@@ -80,6 +81,7 @@ def _sections(
         charts,
         sections.networks(rows),
         sections.precisions(run, rows),
+        fusion(run, rows),
         mistaken,
         card("Best networks", drawings),
         training_section(run),

@@ -58,12 +58,17 @@ def subtitle(run: Run, config: Mapping[str, Any]) -> str:
         parts.append(f"controller {controller_name(config)}")
     if run_seed(config) is not None:
         parts.append(f"seed {run_seed(config)}")
-    parts.append(f"{len(run.trained)} candidates {worth_of(run.trained).done} in {len(run.trials)} trials")
+    trained, trials = (f"{number} {name}{'s' * (number != 1)}" for number, name in _numbers(run))
+    parts.append(f"{trained} {worth_of(run.trained).done} in {trials}")
     parts.append(f"{duration(sum(trial.seconds for trial in run.trials))} of searching")
     simulated = sum(trial.metrics.get("simulated_seconds", 0.0) for trial in run.trained)
     if simulated:
         parts.append(f"{duration(simulated)} of simulated training time")
     return ", ".join(parts)
+
+
+def _numbers(run: Run) -> tuple[tuple[int, str], tuple[int, str]]:
+    return (len(run.trained), "candidate"), (len(run.trials), "trial")
 
 
 def networks(rows: Sequence[FinalRow]) -> str:
@@ -116,7 +121,7 @@ def precisions(run: Run, rows: Sequence[FinalRow]) -> str:
         lines.append([name, target, file.precision, file.file, size(file.size_bytes), *shares, *times])
     heads = ["network", "target", "precision", "file", "size", "accuracy (%)", "agreement (%)"]
     heads += ["p50 (ms)", "p90 (ms)", "p99 (ms)"]
-    kept = [index for index in range(len(heads)) if index != 1 or any(line[1] for line in lines)]
+    kept = [index for index in range(len(heads)) if index != 1 or len({line[1] for line in lines}) > 1]
     lines = [[line[index] for index in kept] for line in lines]
     note = paragraph(
         "Agreement: test images to which the file gives the same class as the trained network.", "dim small"

@@ -3,7 +3,7 @@
 STYLE = """
 *{box-sizing:border-box}
 html{background:var(--back);color:var(--ink);color-scheme:light dark;-webkit-text-size-adjust:100%}
-body{overflow-wrap:anywhere;margin:0 auto;padding:2.2rem 1.25rem 4rem;max-width:1120px;
+body{overflow-wrap:anywhere;margin:0 auto;padding:2.2rem 1.25rem 4rem;max-width:1240px;
  font:15px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
 h1{font-size:1.7rem;line-height:1.2;margin:0;overflow-wrap:anywhere}
 h2{font-size:1.12rem;margin:0 0 .7rem}
@@ -36,7 +36,7 @@ p{margin:.4rem 0}
  linear-gradient(90deg,var(--shadow),transparent) 0 0/.7rem 100% no-repeat scroll,
  linear-gradient(270deg,var(--shadow),transparent) 100% 0/.7rem 100% no-repeat scroll}
 table{border-collapse:collapse;width:100%;font-size:.93rem;font-variant-numeric:tabular-nums}
-th,td{padding:.38rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--grid)}
+th,td{padding:.38rem .55rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--grid)}
 th{color:var(--dim);font-weight:600;font-size:.86rem}
 th.group{text-align:center}
 tr:last-child td{border-bottom:0}
@@ -86,6 +86,7 @@ svg .tip:focus-visible{outline:2px solid var(--ink);outline-offset:2px}
 @media (max-width:560px){
  body{padding:1.2rem .7rem 3rem}
  .card{padding:.9rem .9rem}
+ table:not(.matrix) td:first-child{white-space:normal;min-width:7.5rem}
  .facts{grid-template-columns:1fr 1fr;gap:.8rem}
  .lines{grid-template-columns:1fr max-content;row-gap:.1rem}
  .lines .name{grid-column:1/-1;margin-top:.35rem}

@@ -200,7 +200,7 @@ def _differences(before: Any, after: Any, prefix: str) -> Iterator[tuple[str, An
 def space_name(overrides: list[str]) -> str:
     """Returns the name given by `+space=`, for the run folder; "search" where there is none."""
     for override in overrides:
-        match = re.fullmatch(r"\+?space=([\w.-]+)", override)
+        match = re.fullmatch(r"\+?space=(['\"]?)([\w.-]+)\1", override)  # quoted where it comes from Python
         if match:
-            return match.group(1)
+            return match.group(2)
     return "search"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import nastk
-from nastk.api.settings import setting_words
+from nastk.api.settings import setting_words, whole_words
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(), flags=re.DOTALL)
@@ -22,8 +22,8 @@ CELLS = [
     if cell["cell_type"] == "code"
 ]
 OWNERS = {"nastk": nastk, "run": nastk.Run, "net": nastk.Loaded}
-STEPS = ("search", "transfer", "export", "bench", "pipeline")
-OWN = ("images", "overrides")  # of a step, and no settings
+STEPS = ("search", "transfer", "export", "bench", "pipeline", "job", "audit", "describe", "backbone")
+OWN = ("images", "overrides")  # of a step, and no settings; the whole job has images for one
 
 
 def attributes(code: str) -> Iterator[tuple[str, str]]:
@@ -54,7 +54,11 @@ def test_every_name_and_every_setting_is_one(code: str) -> None:
         known = hasattr(OWNERS[owner], name) or (owner == "run" and name == "said")
         assert known, f"{owner}.{name}"
     for step, settings, overrides in given(code):
-        assert len(setting_words(step, settings, overrides, None)) >= len(settings)
+        if step == "job":
+            words = whole_words({"images": "digits", **settings}, overrides, None, ())
+        else:
+            words = setting_words(step, settings, overrides, None)
+        assert len(words) >= len(settings)
 
 
 @pytest.mark.slow
@@ -69,9 +73,10 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
         exec(compile(tree, "<cell>", "exec"), names)
         if isinstance(last, ast.Expr):
             shown.append(eval(compile(ast.Expression(last.value), "<cell>", "eval"), names))
-    run, rows, figure, genotype, loss, said, predictions, page = shown
+    run, rows, figure, genotype, facts, loss, said, predictions, page = shown
     assert "<svg" in run._repr_html_() and "<svg" in genotype._repr_html_()
     assert sum(state == "complete" for state, *_ in rows) == 4 and all(params <= 60_000 for *_, params in rows)
+    assert facts == (run.best.metrics["params"], run.best.metrics["macs"])
     assert len(figure.axes) == 1 and loss[1] == 4
     assert any(line.startswith("ship") for line in said) and len(predictions) == 5
     assert page.is_file()

@@ -100,6 +100,9 @@ def test_a_run_goes_on_within_its_own_limits_only(tmp_path: Path, monkeypatch: p
     config.objective.max_latency_ms = 2.0
     with pytest.raises(UserError, match=r"holds a run with the limits 3 ms, this command has 2 ms; leave them out"):
         check_limits(config)
+    config.objective.max_latency_ms = None
+    with pytest.raises(UserError, match=r"holds a run with the limits 3 ms, this command has none; leave them out"):
+        check_limits(config)
 
 
 def test_it_says_how_to_try_the_file_and_to_search_on(rows: list[FinalRow], tmp_path: Path) -> None:

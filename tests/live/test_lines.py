@@ -29,7 +29,7 @@ def test_a_trial_has_a_line_with_the_search_so_far() -> None:
     assert stream.getvalue().splitlines() == [
         "[1/5 search]",
         "trial    2 complete  accuracy 0.7  [2/4] best 0.7000, 100 an hour, about 1 min 12 s left",
-        "trial    1 rejected   params 9 is over 5  [2/4] best 0.7000, 1 rejected, 100 an hour, about 1 min 12 s left",
+        "trial    1 rejected  params 9 is over 5  [2/4] best 0.7000, 1 rejected, 100 an hour, about 1 min 12 s left",
     ]
 
 

@@ -41,6 +41,9 @@ addEventListener("load", () => {
     scrolls: document.documentElement.scrollWidth, width: innerWidth, ran: window.ran ?? null,
     beyond: beyond.map((one) => one.outerHTML.slice(0, 90)), tip: tip.querySelector("p").textContent,
     drawn: tip.querySelectorAll("svg").length, inside: at.left >= 0 && at.right <= innerWidth,
+    cut: [...document.querySelectorAll("section.card")].filter(
+      (one) => [...one.querySelectorAll(".scroll")].some((inner) => inner.scrollWidth > inner.clientWidth),
+    ).map((one) => one.querySelector("h2").textContent),
     pictures: [...document.images].every((one) => one.complete && one.naturalWidth > 0) && document.images.length,
   }, "*");
 });
@@ -62,7 +65,11 @@ def whole(folder: Path) -> Path:
     run = finished(folders.write_run(folder / "run", folders.rows(40)))
     key = json.loads((run / "best.json").read_text())["key"]
     manifest = run / "export" / key / "manifest.json"
-    folders.write(manifest, {**json.loads(manifest.read_text()), "warnings": [LONG * 3], "reason": hostile("why")})
+    told = json.loads(manifest.read_text())
+    counts = {name: {"Conv": 12, hostile("Relu"): 9} for name in ("written", "run", "fused", "not_fused")}
+    target = {**told, "fusion": {"model.int8.onnx": {**counts, "conversions": 1, "layouts": 2}}}
+    own = {"warnings": [LONG * 3], "reason": hostile("why"), "target": "cpu", "targets": {"cpu": target}}
+    folders.write(manifest, {**told, **own})
     folders.transfer(run, "b" * 32)
     folders.baseline(run, "b" * 32, "resnet18")
     own = {"accuracy": 0.95, "test_images": 1000, "seconds": 9.0}
@@ -115,6 +122,7 @@ def test_it_fits_every_width_without_a_complaint_and_its_points_tell(tmp_path: P
         assert one["ran"] is None, "a name has run"
         assert "trial " in one["tip"] and "accuracy" in one["tip"] and one["inside"] and one["drawn"]
         assert one["pictures"] == 44
+        assert width == 420 or not set(one["cut"]) & {"Networks", "Files", "What is fused"}
 
 
 def test_it_prints_to_a_pdf_and_is_below_five_megabytes(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ import onnx
 
 from nastk.deploy.onnx.graph_index import GraphIndex, graph_index
 from nastk.deploy.onnx.validate import validate_model
+from nastk.deploy.precision.optimised import optimised
 from nastk.deploy.precision.quantizer import QUANTIZED
-from nastk.deploy.runtimes.session import open_session
 
 CONVOLUTIONS = ("Conv", "FusedConv", "QLinearConv")
 # ONNX Runtime's own, around convolutions in float.
@@ -75,7 +74,7 @@ def int8_share(path: Path, signed: bool = False) -> Fusion:
     """
     data = validate_model(path).data
     original = graph_index(onnx.ModelProto.FromString(data))
-    model = _optimised(data, signed)
+    model = optimised(data, signed)
     floating = {value.name for value in model.graph.input}
     floating |= {tensor.name for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
     convolutions, in_int8, conversions = 0, 0, 0
@@ -111,10 +110,3 @@ def _reason(node: onnx.NodeProto, original: GraphIndex, before: Collection[str])
     if makers and "DequantizeLinear" not in makers:
         return "reads a float tensor"
     return "its result is read in float"
-
-
-def _optimised(data: bytes, signed: bool) -> onnx.ModelProto:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimised.onnx"
-        open_session(data, optimised=path, signed=signed)
-        return onnx.load(path, load_external_data=False)

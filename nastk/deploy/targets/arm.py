@@ -14,6 +14,7 @@ import onnx
 from nastk.deploy.manifest import MODEL, MODEL_ARM_INT8
 from nastk.deploy.onnx.validate import validate_model
 from nastk.deploy.onnx.writer import serialise
+from nastk.deploy.precision.fused import fused_operators
 from nastk.deploy.precision.fusion import int8_share
 from nastk.deploy.precision.lint_rules import ONNX_RUNTIME, Rule, zero_points_are_zero
 from nastk.deploy.precision.scheme import ARM, Scheme
@@ -58,8 +59,14 @@ class ArmTarget(CpuTarget):
         return functools.partial(predict, open_session(data, threads=0, exact=True))
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
-        """Returns how many convolutions run in int8 on ARM, and what stays in float and why."""
-        return {"int8": int8_share(folder / self.files["int8"], signed=True).as_json()}
+        """Returns how many convolutions run in int8 on ARM, what stays in float and why, and what is fused.
+
+        What x86 makes of the float32 file says nothing of ARM, so that is told on an ARM machine only.
+        """
+        int8 = self.files["int8"]
+        told = list(self.files.values()) if self.cannot_time() is None else [int8]
+        fused = {file: fused_operators(folder / file, signed=True).as_json() for file in told}
+        return {"int8": int8_share(folder / int8, signed=True).as_json(), "fusion": fused}
 
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         """Returns latency_ms, params, macs, memory_mb and size_mb of the untrained network.

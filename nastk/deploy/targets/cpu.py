@@ -15,6 +15,7 @@ from nastk.deploy.emittable import Emittable
 from nastk.deploy.manifest import MODEL, MODEL_INT8
 from nastk.deploy.onnx.validate import validate_model
 from nastk.deploy.onnx.writer import serialise
+from nastk.deploy.precision.fused import fused_operators
 from nastk.deploy.precision.fusion import int8_share
 from nastk.deploy.precision.lint import lint
 from nastk.deploy.precision.lint_rules import ONNX_RUNTIME, Rule, activations_are_uint8
@@ -76,8 +77,9 @@ class CpuTarget(Target):
         return functools.partial(predict, open_session(validate_model(path).data, threads=0))
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
-        """Returns how many convolutions run in int8, and what stays in float and why."""
-        return {"int8": int8_share(folder / self.files["int8"]).as_json()}
+        """Returns how many convolutions run in int8, what stays in float and why, and what of each file is fused."""
+        fused = {file: fused_operators(folder / file).as_json() for file in self.files.values()}
+        return {"int8": int8_share(folder / self.files["int8"]).as_json(), "fusion": fused}
 
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         """Returns latency_ms, params, macs, memory_mb and size_mb of the untrained network; see `measure_cost`."""
