@@ -24,6 +24,11 @@ CPU = "CPUExecutionProvider"
 PROVIDERS: dict[str, dict[str, str]] = {CPU: {}, "CUDAExecutionProvider": {"use_tf32": "0"}}
 REPEATS, TURN_SECONDS, BLOCK = 3, 0.02, 10
 LEAST_WARMUP, NORMAL_95, PRECISION = 10, 1.96, 0.02
+# Kinds of processors: by how uname's names begin, by the number in a program's header (ELF), by a field of cpuinfo.
+UNAME = {"x86": "x86", "i386": "x86", "i486": "x86", "i586": "x86", "i686": "x86", "amd64": "x86"}
+UNAME.update({"arm": "Arm", "aarch64": "Arm", "riscv": "RISC-V"})
+ELF = {3: "x86", 62: "x86", 40: "Arm", 183: "Arm", 243: "RISC-V"}
+CPUINFO = {"cpu family": "x86", "cpu implementer": "Arm", "isa": "RISC-V"}
 
 
 class CannotMeasure(Exception):  # noqa: N818 - it is what the other side prints
@@ -207,7 +212,31 @@ def machine(provider: str = CPU) -> dict[str, Any]:
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "provider": provider,
         "gpu": None if provider == CPU else gpu(),
+        "emulated": emulated(),
     }
+
+
+def emulated(proc: str = "/proc") -> Any:
+    """Returns how it shows that another processor imitates this one, None where nothing tells.
+
+    QEMU, Box64 and the like answer for the processor that they imitate where a program asks in its own name. They do
+    not where it asks for its thread's program, which is theirs, nor, all but the newest, in /proc/cpuinfo.
+    """
+    told = next((kind for name, kind in UNAME.items() if platform.machine().lower().startswith(name)), None)
+    try:
+        with Path(proc, "thread-self/exe").open("rb") as file:
+            header = file.read(20)
+    except OSError:
+        header = b""
+    runs = ELF.get(int.from_bytes(header[18:20], sys.byteorder)) if header.startswith(b"\x7fELF") else None
+    if told is not None and runs not in (None, told):
+        return f"uname says {platform.machine()}, the program that runs is one for {runs}"
+    lines = (read(proc + "/cpuinfo") or "").splitlines()
+    fields = {line.partition(":")[0].strip().lower() for line in lines}
+    cores = next((kind for field, kind in CPUINFO.items() if field in fields), None)
+    if told is not None and cores not in (None, told):
+        return f"uname says {platform.machine()}, /proc/cpuinfo is one of {cores}"
+    return None
 
 
 def gpu() -> str | None:

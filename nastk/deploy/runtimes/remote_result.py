@@ -13,7 +13,7 @@ from nastk.errors import UserError
 from nastk.outside import parse_json
 
 VERSIONS = ("python", "onnxruntime", "numpy")
-FACTS = ("processor", "architecture", "system", "cores", "governor", "clock_mhz", "load", "provider", "gpu")
+FACTS = ("processor", "architecture", "system", "cores", "governor", "clock_mhz", "load", "provider", "gpu", "emulated")
 # A day: a run that takes longer is none.
 MAX_NANOSECONDS = 86_400 * 10**9
 MAX_THREADS = 4096

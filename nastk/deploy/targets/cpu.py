@@ -21,6 +21,7 @@ from nastk.deploy.precision.lint_rules import ONNX_RUNTIME, Rule, activations_ar
 from nastk.deploy.precision.scheme import X86, Scheme
 from nastk.deploy.precision.untrained import in_precision
 from nastk.deploy.runtimes.latency import Latency, measure
+from nastk.deploy.runtimes.machine import no_clock
 from nastk.deploy.runtimes.remote_measure import CPU
 from nastk.deploy.runtimes.session import allocation_errors_named, open_session, predict
 from nastk.deploy.targets.checks import check_count, check_seconds
@@ -70,6 +71,11 @@ class CpuTarget(Target):
             lint(model, self)
         for model, file in zip(models, self.files.values(), strict=True):
             write_bytes(folder / file, serialise(model))
+
+    def cannot_time(self) -> str | None:
+        """Returns why not where this machine is emulated."""
+        reason = no_clock()
+        return reason and f"target {self.name}: {reason}"
 
     def runner(self, path: Path) -> Runner:
         """Opens a session on all cores."""

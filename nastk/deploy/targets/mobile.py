@@ -20,6 +20,7 @@ from nastk.deploy.emittable import Emittable, untrained
 from nastk.deploy.precision.scheme import X86, Scheme
 from nastk.deploy.runtimes.candidate_timing import quick_timing
 from nastk.deploy.runtimes.latency import CallTimer, Latency, interleaved
+from nastk.deploy.runtimes.machine import no_clock
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
 from nastk.deploy.targets.culprit import refused_edge
 from nastk.deploy.targets.target import Runner, Target
@@ -112,8 +113,9 @@ class MobileTarget(Target):
         return missing and f"target {self.name}: {missing} is not installed; pip install 'nastk[{self.name}]'"
 
     def cannot_time(self) -> str | None:
-        """As long as it can be run: latencies are those of the runtime on this CPU."""
-        return self.cannot_run()
+        """As long as it can be run, and this machine is none that is emulated."""
+        reason = no_clock()
+        return self.cannot_run() or (reason and f"target {self.name}: {reason}")
 
     def runner(self, path: Path) -> Runner:
         """Opens a file on all cores."""

@@ -21,6 +21,7 @@ from nastk.deploy.precision.scheme import OPENVINO, Scheme
 from nastk.deploy.precision.untrained import in_precision
 from nastk.deploy.runtimes.candidate_timing import quick_timing
 from nastk.deploy.runtimes.latency import Latency, interleaved
+from nastk.deploy.runtimes.machine import no_clock
 from nastk.deploy.runtimes.openvino_session import (
     DEVICE,
     HINT,
@@ -114,8 +115,9 @@ class OpenvinoTarget(Target):
         return missing and f"target {self.name}: {missing}"
 
     def cannot_time(self) -> str | None:
-        """As long as it can be run: latencies are those of OpenVINO on this CPU."""
-        return self.cannot_run()
+        """As long as it can be run, and this machine is none that is emulated."""
+        reason = no_clock()
+        return self.cannot_run() or (reason and f"target {self.name}: {reason}")
 
     def emit(self, source: Emittable, folder: Path) -> None:
         """Writes the float32 graph, the same with weights in bfloat16, and its int8 form."""

@@ -134,8 +134,15 @@ class RemoteTarget(Target):
         return self._files_of.cannot_run()
 
     def cannot_time(self) -> str | None:
-        """It is timed there."""
-        return None
+        """Says where that machine cannot be asked, or is emulated: it is timed there."""
+        try:
+            how = self._there.machine["emulated"]
+        except UserError as error:
+            return str(error)
+        return None if how is None else self._emulated(how)
+
+    def _emulated(self, how: object) -> str:
+        return f"remote {self.host}: is emulated ({how}); its times are those of no processor"
 
     def runner(self, path: Path) -> Runner:
         """Opens a file on this machine."""
@@ -196,9 +203,11 @@ class RemoteTarget(Target):
     def _write(self, model: onnx.ModelProto) -> onnx.ModelProto:
         return in_precision(model, self.precision, self.scheme)
 
-    def _ask(self, models: Mapping[str, bytes], *, seconds: float, runs: int = 0, quick: bool = False) -> RemoteResult:
-        allowed = self.timeout + 2 * seconds * len(models)
-        plan = {
+    def plan(
+        self, models: Mapping[str, bytes], *, seconds: float, runs: int = 0, quick: bool = False
+    ) -> dict[str, Any]:
+        """Returns what the measuring script is told: what to time, and how."""
+        return {
             "files": {name: hashlib.sha256(model).hexdigest() for name, model in models.items()},
             "batch": self.batch,
             "threads": self.threads,
@@ -206,12 +215,18 @@ class RemoteTarget(Target):
             "runs": runs,
             "seconds": seconds,
             "quick": quick,
-            "timeout": allowed,
+            "timeout": self.timeout + 2 * seconds * len(models),
         }
+
+    def _ask(self, models: Mapping[str, bytes], *, seconds: float, runs: int = 0, quick: bool = False) -> RemoteResult:
+        plan = self.plan(models, seconds=seconds, runs=runs, quick=quick)
         sent = {PROGRAM.name: PROGRAM.read_bytes(), PLAN: json.dumps(plan).encode(), **models}
         with allocation_errors_named():
-            printed = run_there(self.host, self.python, PROGRAM.name, sent, allowed)
+            printed = run_there(self.host, self.python, PROGRAM.name, sent, plan["timeout"])
             answer = read_result(self.host, printed, models, quick)
+        how = answer.machine["emulated"]
+        if models and how is not None:
+            raise UserError(self._emulated(how))
         found = answer.versions["onnxruntime"]
         if self.onnxruntime is not None and found != self.onnxruntime:
             raise UserError(
