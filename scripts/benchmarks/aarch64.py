@@ -38,8 +38,8 @@ ASK = """import sys
 import numpy, onnxruntime
 onnxruntime.set_default_logger_severity(4)
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
-images = numpy.load(sys.argv[2])
-numpy.save(sys.argv[3], numpy.concatenate([session.run(None, {"image": images[i : i + 1]})[0] for i in range(len(images))]))
+logits = [session.run(None, {"image": image[None]})[0] for image in numpy.load(sys.argv[2])]
+numpy.save(sys.argv[3], numpy.concatenate(logits))
 print(onnxruntime.__version__)
 """
 
@@ -84,7 +84,8 @@ def _table(space: str, run: Path, board: Path) -> str:
     lines = [
         f"## {space}, cell {trained.genotype.key[:8]}",
         "",
-        "| file | processor | accuracy % | same class as torch % | same class as on x86 % | greatest logit difference from x86, of their range |",
+        "| file | processor | accuracy % | same class as torch % | same class as on x86 % "
+        "| greatest difference of a logit from x86, of their range |",
         "|---|---|---|---|---|---|",
     ]
     for file in FILES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -147,9 +148,15 @@ def _source(
         **describe_files(trained, (WEIGHTS, GENOTYPE, NETWORK)),
         "settings": asdict(settings),
         "tuned": tuned and describe_files(tuned, (WEIGHTS, TUNED)),
-        "targets": {target.name: asdict(target) for target in targets},  # type: ignore[call-overload]
+        "targets": {target.name: _fields(target) for target in targets},
         **({"predict": sha256(Path(standalone.__file__))} if predict else {}),
     }
+
+
+def _fields(target: Target) -> dict[str, Any]:
+    """Returns a target's settings as JSON gives them back."""
+    found: dict[str, Any] = json.loads(json.dumps(asdict(target)))  # type: ignore[call-overload]
+    return found
 
 
 def _fill(

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from nastk.deploy.runtimes.remote_runtimes import RUNTIMES
 from nastk.outside import read_json
 from nastk.stats.interval import wilson
 
@@ -118,8 +119,10 @@ def _where(manifest: Mapping[str, Any], target: Mapping[str, Any], threads: int)
     machine = ran["machine"]
     processor = f"{threads} thread(s) of {_text(machine['processor'] or machine['architecture'])}"
     onnx = any(one["file"].endswith(".onnx") for one in target["precisions"].values())
-    runtime = f", ONNX Runtime {_text(ran['versions']['onnxruntime'])}" * onnx
-    if target.get("openvino"):
+    told = {name: f", {RUNTIMES[name][0]} {_text(one)}" for name, one in ran["versions"].items() if name in RUNTIMES}
+    here = told.pop("onnxruntime", "") if onnx else ""
+    runtime = next((one for name, one in told.items() if name != "onnxruntime"), here)
+    if target.get("openvino") and "openvino" not in told:
         runtime = f", {_text(target['runtime'])}"
     return f"on {processor}, {_text(machine['system'])}{runtime}"
 

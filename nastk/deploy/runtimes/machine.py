@@ -13,7 +13,7 @@ import onnxruntime
 import torch
 
 from nastk.deploy.runtimes.gpu import present_gpu
-from nastk.deploy.runtimes.remote_measure import emulated
+from nastk.deploy.runtimes.remote_machine import emulated, features
 from nastk.deploy.runtimes.session import PROVIDER
 from nastk.errors import UserError
 from nastk.processor import processor_facts, processor_name, usable_cores
@@ -53,6 +53,7 @@ def machine_facts() -> dict[str, Any]:
         "provider": PROVIDER,
         "gpu": gpu and str(gpu),
         "emulated": emulated(),
+        "features": features(),
     }
 
 

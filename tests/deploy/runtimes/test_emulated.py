@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nastk.deploy.runtimes import latency, machine
-from nastk.deploy.runtimes.remote_measure import emulated
+from nastk.deploy.runtimes.remote_machine import emulated
 from nastk.errors import UserError
 
 X86, X86_64, ARM, AARCH64 = 3, 62, 40, 183

@@ -17,11 +17,10 @@ from nastk.data.sources import Digits
 from nastk.deploy.export.export import export_model
 from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.manifest import MANIFEST
-from nastk.deploy.runtimes.remote_measure import PLAN
+from nastk.deploy.runtimes.remote_ask import PROGRAM, ask, plan_of, sent_files
 from nastk.deploy.runtimes.remote_result import read_result
 from nastk.deploy.runtimes.remote_shell import SSH, run_there
 from nastk.deploy.targets import ArmTarget, CpuTarget, RemoteTarget
-from nastk.deploy.targets.remote import PROGRAM
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
 from tests.commands import run
@@ -103,9 +102,9 @@ def test_over_ssh_predict_says_what_nastk_says_here(ssh: str, python: Path, expo
 @pytest.mark.parametrize("file", FILES)
 def test_the_measuring_script_runs_there_and_says_that_it_is_emulated(board, export: Path, file: str) -> None:
     model = (export / file).read_bytes()
-    plan = board.plan({"0.onnx": model}, seconds=0.01, runs=30)
-    sent = {PROGRAM.name: PROGRAM.read_bytes(), PLAN: json.dumps(plan).encode(), "0.onnx": model}
-    answer = read_result(board.host, run_there(board.host, board.python, PROGRAM.name, sent, 300), ["0.onnx"])
+    plan = plan_of(board._how, {"0.onnx": model}, seconds=0.01, runs=30)
+    printed = run_there(board.host, board.python, PROGRAM, sent_files(plan, {"0.onnx": model}), 300)
+    answer = read_result(board.host, printed, ["0.onnx"])
     assert len(answer.seconds["0.onnx"]) == 3 and answer.machine["architecture"] == "aarch64"
     assert answer.machine["emulated"] == "uname says aarch64, the program that runs is one for x86"
 
@@ -135,7 +134,7 @@ def test_its_times_are_taken_for_nothing(board, export: Path, tmp_path: Path, ca
 
 def test_a_file_that_is_none_and_a_missing_runtime_are_one_line(board, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"ONNX Runtime .* cannot run the model") as info:
-        board._ask({"0.onnx": b"no model"}, seconds=0.01, runs=200)
+        ask(board.host, board._how, {"0.onnx": b"no model"}, seconds=0.01, runs=200)
     assert "\n" not in str(info.value)
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec {board.python} -S -E -I "$@"\n')
