@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.slow
 USER = getpass.getuser()
 FILES = ("model.onnx", "model.int8.onnx", "model.arm.int8.onnx")
 # With instructions for int8 matrices, with dot products, and without either.
+WORD, SDOT = re.compile(r"0x[0-9a-f]+:\s+([0-9a-f]{8})\s"), 0x0F80E000  # an instruction in QEMU's log; SDOT by element
 PROCESSORS = ("max", "cortex-a76", "cortex-a72")
 
 
@@ -88,6 +90,23 @@ def test_predict_says_the_same_on_arm_with_every_file(cpu: str, file: str, pytho
     differ = sum(here[name] != there[name] for name in here)
     print(f"{file} on {cpu}: {differ} of 360 labels differ from x86")
     assert differ <= (0 if file == "model.onnx" else 3)
+
+
+@pytest.mark.parametrize(("cpu", "has"), [("cortex-a76", True), ("cortex-a72", False)])
+def test_int8_runs_with_dot_products_where_the_processor_has_them(
+    cpu: str, has: bool, python, export, tmp_path
+) -> None:
+    log = tmp_path / "log"
+    asked = "import numpy, onnxruntime; " + (
+        f"s = onnxruntime.InferenceSession({str(export / 'model.arm.int8.onnx')!r}, providers=['CPUExecutionProvider']); "
+        "s.run(None, {'image': numpy.zeros((1, 1, 8, 8), numpy.float32)})"
+    )
+    environment = {**os.environ, "QEMU_CPU": cpu, "QEMU_LOG": "in_asm", "QEMU_LOG_FILENAME": str(log)}
+    subprocess.run([python, "-c", asked], env=environment, check=True, stderr=subprocess.DEVNULL)
+    with log.open(errors="replace") as lines:
+        words = (WORD.match(line) for line in lines)
+        found = any(word and int(word[1], 16) & 0xBFC0F400 == SDOT for word in words)
+    assert found is has
 
 
 def test_over_ssh_predict_says_what_nastk_says_here(ssh: str, python: Path, export: Path, capsys) -> None:
