@@ -30,6 +30,11 @@ class CostsAtOnce:
         return self.begin(genotype)()
 
 
+def measured_at_once(cost: object) -> int:
+    """Returns how many candidates a cost model measures at the same time."""
+    return cost.count if isinstance(cost, CostsAtOnce) else 1
+
+
 class Begun:
     """Measurements on their way, by the number of the trial.
 

@@ -16,7 +16,7 @@ from nastk.runs.trials import Row
 from nastk.study.budget import Budget, why_to_end
 from nastk.study.deaths import Watched
 from nastk.study.in_flight import InFlight
-from nastk.study.measuring import Begun, CostsAtOnce, Measured
+from nastk.study.measuring import Begun, CostsAtOnce, Measured, measured_at_once
 from nastk.study.proposal import Proposal
 from nastk.study.study import SearchStudy
 
@@ -137,8 +137,7 @@ class CandidateStream:
     @property
     def _at_once(self) -> int:
         """How many candidates are measured at the same time; those that are fitted are measured for that, in turn."""
-        cost = self._setup.cost
-        return cost.count if isinstance(cost, CostsAtOnce) and self._setup.fit is None else 1
+        return measured_at_once(self._setup.cost) if self._setup.fit is None else 1
 
     def _ask(self) -> None:
         """Asks for a proposal or, where several are measured at once, for as many, and begins to measure them."""

@@ -148,15 +148,9 @@ def _source(
         **describe_files(trained, (WEIGHTS, GENOTYPE, NETWORK)),
         "settings": asdict(settings),
         "tuned": tuned and describe_files(tuned, (WEIGHTS, TUNED)),
-        "targets": {target.name: _fields(target) for target in targets},
+        "targets": json.loads(json.dumps({target.name: asdict(target) for target in targets})),  # type: ignore[call-overload]
         **({"predict": sha256(Path(standalone.__file__))} if predict else {}),
     }
-
-
-def _fields(target: Target) -> dict[str, Any]:
-    """Returns a target's settings as JSON gives them back."""
-    found: dict[str, Any] = json.loads(json.dumps(asdict(target)))  # type: ignore[call-overload]
-    return found
 
 
 def _fill(

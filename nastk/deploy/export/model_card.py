@@ -10,6 +10,7 @@ from typing import Any
 from nastk.deploy.runtimes.remote_runtimes import RUNTIMES
 from nastk.outside import read_json
 from nastk.stats.interval import wilson
+from nastk.stats.steadiness import cause
 
 CARD, PREDICT = "MODEL_CARD.md", "predict.py"
 # What nastk.training leaves beside the weights.
@@ -106,7 +107,7 @@ def _files(manifest: Mapping[str, Any]) -> Iterator[str]:
         for one in target["precisions"].values():
             doubt = (one["latency_ms"] or {}).get("doubt")
             if doubt:
-                yield f"The latency of {_code(one['file'])} is {NOT_TRUSTED}: {_text(doubt)}; the machine was busy."
+                yield f"The latency of {_code(one['file'])} is {NOT_TRUSTED}: {_text(doubt)}{cause(doubt)}."
         for said in dict.fromkeys(filter(None, (target.get(key) for key in ("not_run", "not_timed", "note")))):
             yield f"{_text(said.removeprefix('target '))}."
 
@@ -120,8 +121,7 @@ def _where(manifest: Mapping[str, Any], target: Mapping[str, Any], threads: int)
     processor = f"{threads} thread(s) of {_text(machine['processor'] or machine['architecture'])}"
     onnx = any(one["file"].endswith(".onnx") for one in target["precisions"].values())
     told = {name: f", {RUNTIMES[name][0]} {_text(one)}" for name, one in ran["versions"].items() if name in RUNTIMES}
-    here = told.pop("onnxruntime", "") if onnx else ""
-    runtime = next((one for name, one in told.items() if name != "onnxruntime"), here)
+    runtime = next(reversed(told.values()), "") if onnx or "onnxruntime" not in told else ""
     if target.get("openvino") and "openvino" not in told:
         runtime = f", {_text(target['runtime'])}"
     return f"on {processor}, {_text(machine['system'])}{runtime}"

@@ -93,7 +93,7 @@ def hot(root: str = "/") -> str | None:
         for kind in sorted(zone.glob("trip_point_*_type")):
             limit = thousandths(Path(str(kind)[: -len("type")] + "temp"))
             if read(str(kind)) in ("passive", "hot") and limit is not None and 0 < limit <= degrees:
-                return f"it is hot: {name} is at {degrees:.0f} °C and slows down from {limit:.0f} °C on"
+                return f"it is hot: {name} is at {degrees:.0f} °C and slows it down from {limit:.0f} °C on"
     return None
 
 

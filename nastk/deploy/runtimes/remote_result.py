@@ -77,19 +77,14 @@ def read_result(
     times, versions, machine = (found.get(name) for name in ("nanoseconds", "versions", "machine"))
     if not isinstance(times, dict) or set(times) != set(files):
         raise HostFailed(f"remote {host}: timed other files than those asked for, expected {', '.join(files)}")
-    for name, repeats in times.items():
-        if not _are_repeats(repeats, 1 if quick else REPEATS):
-            raise HostFailed(f"remote {host}: the times of {name} are malformed: {clean(str(repeats)[:60])}")
+    _check_times(host, times, 1 if quick else REPEATS)
     named = (*VERSIONS, runtime)
     if not isinstance(versions, dict) or not all(isinstance(versions.get(name), str) for name in named):
         raise _malformed(host, line)
     if not isinstance(machine, dict) or not all(_is_plain(machine.get(name)) for name in FACTS):
         raise _malformed(host, line)
-    others = found.get("others")
-    if not _is_plain(others) or isinstance(others, str):
-        raise _malformed(host, line)
-    said = [found.get(name) for name in ("hot", "identity")]
-    if not all(one is None or isinstance(one, str) for one in said):
+    others, *said = (found.get(name) for name in ("others", "hot", "identity"))
+    if not _is_plain(others) or isinstance(others, str) or not all(one is None or isinstance(one, str) for one in said):
         raise _malformed(host, line)
     return RemoteResult(
         {name: tuple(tuple(one / 1e9 for one in repeat) for repeat in repeats) for name, repeats in times.items()},
@@ -117,6 +112,12 @@ def _parsed(host: str, printed: str) -> tuple[str, Any]:
 
 def _malformed(host: str, line: str) -> HostFailed:
     return HostFailed(f"remote {host}: the answer is malformed: {clean(line[:90])}")
+
+
+def _check_times(host: str, times: Mapping[str, Any], count: int) -> None:
+    for name, repeats in times.items():
+        if not _are_repeats(repeats, count):
+            raise HostFailed(f"remote {host}: the times of {name} are malformed: {clean(str(repeats)[:60])}")
 
 
 def _are_repeats(value: Any, count: int) -> bool:

@@ -167,11 +167,11 @@ class RemoteTarget(Target):
         return self._files_of.cannot_run()
 
     def cannot_time(self) -> str | None:
-        """Says where that machine cannot be asked, or is emulated: it is timed there."""
+        """Says where that machine is emulated; one that cannot be asked says so when it is to measure."""
         try:
             how = self._there.machine["emulated"]
-        except UserError as error:
-            return str(error)
+        except UserError:
+            return None
         return None if how is None else why_emulated(self.host or self._farm.last.host, how)
 
     def runner(self, path: Path) -> Runner:
@@ -246,6 +246,5 @@ class RemoteTarget(Target):
         return validate_model(path).data if expected == ".onnx" else read_bytes(path, MAX_BYTES)
 
     def _settings(self, file: str) -> dict[str, Any]:
-        if not isinstance(self._files_of, OpenvinoTarget):
-            return {}
-        return self._files_of.settings(next((name for name, mine in self.files.items() if mine == file), "fp32"))
+        precision = next((name for name, mine in self.files.items() if mine == file), "fp32")
+        return self._files_of.settings(precision) if isinstance(self._files_of, OpenvinoTarget) else {}

@@ -192,7 +192,7 @@ def test_heat_and_want_of_power_are_read_from_the_system(tmp_path: Path) -> None
         (zone / name).write_text(f"{text}\n")
     for degrees, found in (
         ("61000", None),
-        ("82400", "it is hot: cpu-thermal is at 82 °C and slows down from 80 °C on"),
+        ("82400", "it is hot: cpu-thermal is at 82 °C and slows it down from 80 °C on"),
     ):
         (zone / "temp").write_text(degrees)
         assert hot(root) == found

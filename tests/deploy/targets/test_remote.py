@@ -26,7 +26,7 @@ from nastk.deploy.runtimes.session_options import session_options
 from nastk.deploy.targets import CpuTarget, RemoteTarget, remote
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
-from nastk.stats.steadiness import others_running
+from nastk.stats.steadiness import others_running, untrusted
 from tests.commands import run
 from tests.deploy.digits import exported_digits
 from tests.deploy.networks import genotype
@@ -121,6 +121,17 @@ def test_a_machine_that_is_busy_is_asked_again_and_what_it_says_then_counts(monk
     monkeypatch.setattr(remote_timing, "ask", lambda *asked, **settings: next(said))
     cost = target().cost(genotype("nasbench201", 1), CONFIG)
     assert cost["latency_steady"] == 0.0 and cost["latency_ms"] == pytest.approx(9.8)
+
+
+def test_a_machine_that_is_slowed_down_by_heat_is_not_trusted_however_steady_it_is(monkeypatch) -> None:
+    hot = "it is hot: cpu-thermal is at 82 °C and slows it down from 80 °C on"
+    steady = ((0.00172, 0.00173, 0.00173),) * 3
+    answer = RemoteResult(dict.fromkeys(("0.onnx", "candidate.onnx"), steady), 1, {}, {"cores": 4}, 0.0, hot)
+    monkeypatch.setattr(remote_timing, "ask", lambda *asked, **settings: answer)
+    monkeypatch.setattr(remote, "validate_model", lambda path: SimpleNamespace(data=b""))
+    found = target().measure([Path("a.onnx")])[0]
+    assert (found.steady, found.doubt) == (False, hot) and untrusted(hot) == f"not trustworthy: {hot}"
+    assert target().cost(genotype("nasbench201", 1), CONFIG)["latency_steady"] == 0.0
 
 
 def test_the_script_counts_what_wants_to_run_as_this_machine_does() -> None:
