@@ -49,6 +49,9 @@ ARMS: dict[str, dict[str, Any]] = {
     "all three, twice as long": {"rotate": 15.0, "zoom": 0.25, "colour": 0.4, "longer": 2},
     "twice as long": {"longer": 2},
     "four times as long": {"longer": 4},
+    "batch 16, as many images": {"batch": 16},
+    "batch 32, as many images": {"batch": 32},
+    "batch 64, as many images": {"batch": 64},
     "mixup 0.2": {"mixup": 0.2},
     "cutmix 1": {"cutmix": 1.0},
     "no cutout": {"cutout": 0.0},
@@ -112,6 +115,7 @@ def _accuracy(data: Npz, name: str, arm: str, seed: int, folder: Path) -> float:
     node, _ = without_automatic(load_yaml(shipped("conf") / "training" / "fast.yaml"))
     batch = fitted_batch(count, data.size)
     epochs = fitted_epochs(count, batch, data.size, TRANSFER) * changes.pop("longer", 1)
+    batch = changes.pop("batch", batch)  # and fewer steps
     automatic = {"batch": batch, "epochs": epochs, "learning_rate": fitted_rate(batch, TRANSFER)}
     plain = {"auxiliary": 0.0, "device": "cpu", "threads": 1, "seed": seed}
     recipe = build({**node, **plain, **changes}, "training", TransferSettings, **automatic)
