@@ -26,6 +26,7 @@ from nastk.jobs.candidate_cost import candidate_cost
 from nastk.jobs.data_record import check_data, record_data, record_skipped
 from nastk.jobs.fitting import fitted_search
 from nastk.jobs.given import going_on, named_folder, recorded_run
+from nastk.jobs.latency_source import record_latencies
 from nastk.jobs.outlook import check_memory, doubtful_timings, guessed, tell_outlook, typical_candidate
 from nastk.jobs.parts import make_executor
 from nastk.jobs.precision import in_one_precision
@@ -174,7 +175,8 @@ def _searched(sitting: Sitting, study: SearchStudy) -> Ending:
 
 
 def _tell_begin(sitting: Sitting, study: SearchStudy, said: Sequence[str], typical: Genotype) -> None:
-    """Tells what the images are, what is there and what is to come."""
+    """Tells what the images are, what is there and what is to come, and what latencies are of."""
+    record_latencies(sitting.folder, sitting.parts, len(study.rows), sitting.executor.evaluator.cost is not None)
     sys.stderr.writelines(f"{line}\n" for line in said)
     if study.rows:
         print(f"{sitting.folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr)

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from nastk.deploy.runtimes.machine import RUNTIMES
 from nastk.outside import read_json
 from nastk.stats.interval import wilson
 
@@ -117,11 +118,19 @@ def _where(manifest: Mapping[str, Any], target: Mapping[str, Any], threads: int)
     ran = {**manifest, **target.get("remote", {}), **(target.get("timed") or {})}
     machine = ran["machine"]
     processor = f"{threads} thread(s) of {_text(machine['processor'] or machine['architecture'])}"
-    onnx = any(one["file"].endswith(".onnx") for one in target["precisions"].values())
-    runtime = f", ONNX Runtime {_text(ran['versions']['onnxruntime'])}" * onnx
+    runtime = "".join(
+        f", {label} {_text(ran['versions'][package])}"
+        for package, label in RUNTIMES.items()
+        if package in ran["versions"] and (package != "onnxruntime" or _onnx(target))
+    )
     if target.get("openvino"):
         runtime = f", {_text(target['runtime'])}"
     return f"on {processor}, {_text(machine['system'])}{runtime}"
+
+
+def _onnx(target: Mapping[str, Any]) -> bool:
+    """Returns whether its files are for ONNX Runtime; the version of that once stood in every target's entry."""
+    return any(one["file"].endswith(".onnx") for one in target["precisions"].values())
 
 
 def _how_to_run(manifest: Mapping[str, Any]) -> Iterator[str]:

@@ -24,6 +24,13 @@ CPU = "CPUExecutionProvider"
 PROVIDERS: dict[str, dict[str, str]] = {CPU: {}, "CUDAExecutionProvider": {"use_tf32": "0"}}
 REPEATS, TURN_SECONDS, BLOCK = 3, 0.02, 10
 LEAST_WARMUP, NORMAL_95, PRECISION = 10, 1.96, 0.02
+# Those of `nastk.processor`.
+FEATURES = (
+    *("sse4_1", "avx", "avx2", "fma", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+    *("amx_int8", "amx_bf16", "neon", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme"),
+)
+SENSORS = ("cpu", "x86_pkg_temp", "soc", "coretemp", "k10temp", "zenpower")
+MOST_DEGREES = 200
 
 
 class CannotMeasure(Exception):  # noqa: N818 - it is what the other side prints
@@ -199,15 +206,34 @@ def machine(provider: str = CPU) -> dict[str, Any]:
     frequency = read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
     return {
         "processor": read("/proc/device-tree/model") or cpuinfo("model name") or platform.processor() or None,
+        "features": features(),
         "architecture": platform.machine(),
         "system": f"{platform.system()} {platform.release()}",
         "cores": usable_cores(),
         "governor": read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "clock_mhz": round(float(frequency) / 1000 if frequency else float(cpuinfo("cpu mhz") or 0)) or None,
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "temperature_c": temperature(),
         "provider": provider,
         "gpu": None if provider == CPU else gpu(),
     }
+
+
+def features() -> str | None:
+    """Returns what `nastk.processor.processor_features` does."""
+    told = cpuinfo("flags") or cpuinfo("features")
+    return None if told is None else " ".join(name for name in FEATURES if name in set(told.split()))
+
+
+def temperature(system: str = "/sys/class") -> Any:
+    """Returns what `nastk.processor.temperature` does."""
+    found = []
+    for kind, name, values in (("thermal/thermal_zone*", "type", "temp"), ("hwmon/hwmon*", "name", "temp*_input")):
+        for sensor in Path(system).glob(kind):
+            if (read(str(sensor / name)) or "").lower().startswith(SENSORS):
+                found += [read(str(path)) or "" for path in sensor.glob(values)]
+    degrees = [int(told) / 1000 for told in found if told.isdigit()]
+    return max((one for one in degrees if 0 < one < MOST_DEGREES), default=None)
 
 
 def gpu() -> str | None:

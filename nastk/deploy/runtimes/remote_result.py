@@ -13,7 +13,10 @@ from nastk.errors import UserError
 from nastk.outside import parse_json
 
 VERSIONS = ("python", "onnxruntime", "numpy")
-FACTS = ("processor", "architecture", "system", "cores", "governor", "clock_mhz", "load", "provider", "gpu")
+FACTS = (
+    *("processor", "features", "architecture", "system", "cores", "governor", "clock_mhz", "load", "temperature_c"),
+    *("provider", "gpu"),
+)
 # A day: a run that takes longer is none.
 MAX_NANOSECONDS = 86_400 * 10**9
 MAX_THREADS = 4096
