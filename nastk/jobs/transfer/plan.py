@@ -56,8 +56,8 @@ class TransferShape:
             2 and 16.
         depth_multiplier, width_multiplier: those of a network of stages, without a limit 1.
         stem: see `NetworkConfig`, None for the search's; auxiliary head and drop path are the recipe's.
-        max_latency_ms, max_params, max_macs, max_memory_mb: what the network must not exceed, as in `Objective`; None
-            for the search's own limit.
+        max_latency_ms, max_params, max_macs, max_memory_mb, max_ram_kb, max_flash_kb: what the network must not exceed,
+            as in `Objective`; None for the search's own limit.
         init: weights to begin with: a trained network's folder or a safetensors file, for every network that they fit;
             or a mapping of baselines' names, and "searched" for the candidates, to such paths. None for random ones.
         prune: train each candidate larger than the limits allow, then narrow it to them and train it again.
@@ -76,6 +76,8 @@ class TransferShape:
     max_params: float | None = None
     max_macs: float | None = None
     max_memory_mb: float | None = None
+    max_ram_kb: float | None = None
+    max_flash_kb: float | None = None
     init: Asked = None
     prune: bool = False
     prune_from: float = 1.5
