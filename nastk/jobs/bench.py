@@ -152,12 +152,12 @@ def _measured(
             where = {"file": str(Path(file["file"]).relative_to(place)), "target": target.name}
             entry = {**file, **where, **latency.to_dict(), "at": at["at"]}
             entries.append(shown_entry(entry, manifests[Path(file["file"]).parent], latency))
-    ran = (targets[0].measured_on() or ({}, {}))[1]
+    there = targets[0].measured_on()
     hot = heat_warning(at["machine"])
     if hot is not None:
         print(f"warning: {hot}", file=sys.stderr)
-    record = Bench(entries, at["machine"], {**versions(), **ran, **at["versions"]})
-    return Measured(write_bench(place, record), record, earlier and compared(earlier, record))
+    record = Bench(entries, at["machine"], {**versions(), **({} if there is None else there[1]), **at["versions"]})
+    return Measured(write_bench(place, record), record, None if earlier is None else compared(earlier, record))
 
 
 def _files(place: Path, manifests: Mapping[Path, dict[str, Any]], target: Target) -> list[dict[str, str]]:

@@ -61,7 +61,7 @@ def changed_since(made: Provenance, machine: Mapping[str, Any], versions: Mappin
     where = f" on {_told(processor)}, here is {mine}" if processor != mine else ""
     head = f"latency={made.kind}: {made.path} is of {_told(made.date) or 'an unknown date'}"
     if others or features:
-        said = "; ".join([f"made with {one}" for one in others] + [features] * bool(features))
+        said = "; ".join([*(f"made with {one}" for one in others), *([features] if features else [])])
         return (
             f"warning: {head}{where}; {said}: kernels change with these, some by factors, int8 most; make it anew with "
             "what will run, or compare: python -m nastk.bench against=FILE"

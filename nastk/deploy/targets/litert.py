@@ -100,8 +100,8 @@ class LitertTarget(MobileTarget):
         def run_bytes(image: NDArray[np.float32]) -> NDArray[np.float32]:
             (scale, zero), (step, origin) = source["quantization"], result["quantization"]
             units = np.clip(np.rint(image.transpose(0, 2, 3, 1) / scale) + zero, -128, 127)
-            logits = run(units.astype(np.int8))
-            return (logits.astype(np.float32) - origin) * np.float32(step)
+            logits: NDArray[np.float32] = (run(units.astype(np.int8)).astype(np.float32) - origin) * np.float32(step)
+            return logits
 
         if source["dtype"] == np.int8:
             return Opened((shape[2], *shape[:2]), run_bytes)

@@ -67,9 +67,14 @@ class MicrocontrollerTarget(LitertTarget):
         Raises:
             UserError: the network has an operator that nastk does not write for LiteRT.
         """
-        data = self._written(self._untrained(genotype, config), "int8")
+        self.check()
+        self._check_runtime()
+        source = self._untrained(genotype, config)
+        data = self._written(source, "int8")
+        timed = data if self.precision == "int8" else self._written(source, self.precision)
         memory = measured(read_graph(data))
-        return {**super().cost(genotype, config), RAM_KB: memory.arena / KILOBYTE, FLASH_KB: len(data) / KILOBYTE}
+        cost = self._cost_of(timed, genotype, config)
+        return {**cost, RAM_KB: memory.arena / KILOBYTE, FLASH_KB: len(data) / KILOBYTE}
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
         """Returns those of LiteRT, and of each file the memory that its activations take, in bytes."""

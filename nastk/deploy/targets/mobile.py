@@ -139,8 +139,11 @@ class MobileTarget(Target):
         """
         self.check()
         self._check_runtime()
+        return self._cost_of(self._written(self._untrained(genotype, config), self.precision), genotype, config)
+
+    def _cost_of(self, data: bytes, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
+        """Returns what a candidate costs whose file was written."""
         static = static_cost(genotype, config)
-        data = self._written(self._untrained(genotype, config), self.precision)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / self.files[self.precision]
             path.write_bytes(data)

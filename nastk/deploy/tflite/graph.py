@@ -15,6 +15,7 @@ IDENTIFIER = b"TFL3"
 KINDS: Mapping[str, tuple[str, int]] = {
     "ADD": ("AddOptions", 2),
     "AVERAGE_POOL_2D": ("Pool2DOptions", 2),
+    "BROADCAST_TO": ("BroadcastToOptions", 3),
     "CONCATENATION": ("ConcatenationOptions", 2),
     "CONV_2D": ("Conv2DOptions", 3),
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", 3),

@@ -194,7 +194,8 @@ def _shares(read: tuple[int, ...], made: tuple[int, ...], place: Window) -> NDAr
         starts = np.arange(made[side + 1]) * place.strides[side] - begin
         covered.append(np.minimum(starts + place.kernel[side], size) - np.maximum(starts, 0))
     counts = covered[0][:, None] * covered[1][None, :]
-    return (place.kernel[0] * place.kernel[1] / counts).astype(np.float32)[None, None]
+    shares: NDArray[np.float32] = (place.kernel[0] * place.kernel[1] / counts).astype(np.float32)
+    return shares[None, None]
 
 
 @emits("GlobalMaxPool")
@@ -287,6 +288,13 @@ def _flatten(conversion: Conversion, node: onnx.NodeProto) -> None:
         source = conversion.made("TRANSPOSE", [source, order], f"{name}.first", turned, dtype, source.quantization)
     wanted = conversion.integers("shape", shape)
     conversion.add("RESHAPE", [source, wanted], name, dtype, source.quantization, newShape=list(shape))
+
+
+@emits("Expand")
+def _expand(conversion: Conversion, node: onnx.NodeProto) -> None:
+    source, name = conversion.read(node.input[0], _type(conversion, node)), node.output[0]
+    inputs = [source, conversion.integers("shape", conversion.shape(name))]
+    conversion.add("BROADCAST_TO", inputs, name, source.dtype, source.quantization)
 
 
 @emits("Pad")

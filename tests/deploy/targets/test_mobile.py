@@ -126,11 +126,14 @@ def test_a_candidate_costs_its_own_file(target) -> None:
     cost = target.cost(genotype("nasbench201", seed=0), config)
     assert {"latency_ms", "latency_steady", "params", "macs", "memory_mb", "size_mb"} <= set(cost)
     assert cost["latency_ms"] > 0
-    assert 4 * cost["params"] < 1e6 * cost["size_mb"] < 20 * cost["params"] + 1e5
+    weight = 1 if target.precision == "int8" else 4
+    assert weight * cost["params"] < 1e6 * cost["size_mb"] < 20 * cost["params"] + 1e5
 
 
 @pytest.mark.slow
 def test_an_operation_that_the_converter_refuses_is_named_with_its_cell_and_edge(target, tmp_path) -> None:
+    if target.name != "executorch":
+        pytest.skip("nastk writes its files itself, and names the node")
     module, edge = planted()
     source = emittable(module, NetworkConfig(cells=1, filters=8, size=16), "abc", np.zeros((2, 3, 16, 16), np.float32))
     with pytest.raises(UserError, match=rf"fp32 file of abc: cell 2, edge {edge} \(Folding\) \(.*_linalg_det"):
@@ -141,12 +144,15 @@ def test_an_operation_that_the_converter_refuses_is_named_with_its_cell_and_edge
 def test_nothing_is_printed(target, tmp_path) -> None:
     """In a process of its own, where the runtimes greet with lines of their own when they are first loaded."""
     script = (
-        "import sys; from pathlib import Path; import torch; from nastk.deploy import targets\n"
-        "target = getattr(targets, sys.argv[1])(); path = Path(sys.argv[2])\n"
-        "path.write_bytes(target.convert(torch.nn.Conv2d(1, 1, 1).eval(), torch.zeros(1, 1, 2, 2)))\n"
-        "target.runner(path)(torch.zeros(2, 1, 2, 2).numpy())\n"
+        "import sys; from pathlib import Path; import numpy as np; from nastk.deploy import targets\n"
+        "from nastk.deploy.emittable import emittable; from nastk.networks import NetworkConfig\n"
+        "from tests.deploy.networks import small\n"
+        "target = getattr(targets, sys.argv[1])(); folder = Path(sys.argv[2])\n"
+        "images = np.zeros((2, 3, 12, 12), np.float32)\n"
+        "target.emit(emittable(small(), NetworkConfig(classes=4, size=12), 'abc', images), folder)\n"
+        "target.runner(folder / target.files['int8'])(images)\n"
     )
-    command = [sys.executable, "-c", script, type(target).__name__, str(tmp_path / "file")]
+    command = [sys.executable, "-c", script, type(target).__name__, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
 
