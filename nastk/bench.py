@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from omegaconf import DictConfig
 
-from nastk.checks import check_path
+from nastk.checks import check_name, check_path
 from nastk.cli.launch import launch, say_next
 from nastk.errors import UserError
 
@@ -16,10 +18,11 @@ def main() -> None:
 
 def bench(config: DictConfig) -> None:
     """Measures, prints a table, says what to do next."""
-    given = [name for name in ("ops", "learn", "few", "answers") if config[name] not in (None, False)]
+    check_name("format", config.format, ("text", "json"))
+    given = [name for name in ("ops", "learn", "few", "answers", "against") if config[name] not in (None, False)]
     if len(given) > 1:
         raise UserError(f"{given[0]} and {given[1]}: each is a job of its own; give one")
-    for name in ("learn", "answers", "out"):
+    for name in ("learn", "answers", "against", "out"):
         if config[name] is not None:
             check_path(name, config[name])
     if config.few is not None:
@@ -42,13 +45,29 @@ def bench(config: DictConfig) -> None:
         place, predictor = learn.run_learning(config)
         print(f"{learn.as_text(predictor)}\nPredictor: {place}")
         return
+    _files(config)
+
+
+def _files(config: DictConfig) -> None:
+    """Measures exported files, and sets them beside an earlier record where one is given."""
+    import json
+
+    from nastk.jobs import bench_against
     from nastk.jobs.bench import as_text, run_bench
 
-    path, measured = run_bench(config)
-    print(as_text(measured))
-    print(f"Measurements: {path}")
+    measured = run_bench(config)
+    if config.format == "json":
+        record = {"measurements": measured.record.measurements, "machine": measured.record.machine}
+        record["versions"] = measured.record.versions
+        both = {} if measured.comparison is None else {"against": config.against, **measured.comparison.to_dict()}
+        print(json.dumps(both or record, indent=2))
+        return
+    print(as_text(measured.record.measurements))
+    if measured.comparison is not None:
+        print(bench_against.as_text(Path(config.against), measured.comparison))
+    print(f"Measurements: {measured.path}")
     if config.run is not None:
-        say_next("report", run=path.parent)
+        say_next("report", run=measured.path.parent)
 
 
 def _few(config: DictConfig) -> None:
@@ -65,9 +84,10 @@ def _few(config: DictConfig) -> None:
         print(f"{why}Fill in {folder / few_list.ANSWERS}, p50 in milliseconds.")
         print(f"Then: python -m nastk.bench answers={folder / few_list.ANSWERS} device=NAME")
         return
-    facts = few_answers.measure_few(folder, wanted, target)
+    facts, versions = few_answers.measure_few(folder, wanted, target)
     device = {**facts, **({} if config.device is None else {"name": config.device})}
-    print(few_answers.as_text(*few_answers.learn_answers(folder / few_list.ANSWERS, wanted, device)))
+    answers = folder / few_list.ANSWERS
+    print(few_answers.as_text(*few_answers.learn_answers(answers, wanted, device, versions=versions)))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from typing import Any, Literal, TypeVar
 from nastk.errors import UserError, unknown
 
 Metrics = Mapping[str, float]
-LIMITED = ("latency_ms", "params", "macs", "memory_mb")
+RAM_KB, FLASH_KB = "ram_kb", "flash_kb"  # of the int8 file of a microcontroller, in kilobytes of 1000 bytes
+LIMITED = ("latency_ms", "params", "macs", "memory_mb", RAM_KB, FLASH_KB)
+MICROCONTROLLER = "; target=microcontroller measures it"
 ACCURACY, INT8_ACCURACY = "accuracy", "int8_accuracy"
 SCORE = "score"  # of a candidate that was not trained: what zero-cost proxies say of it, in units of their own
 # Of a candidate whose latency was measured: 1, or 0 where the machine was busy with something else meanwhile.
@@ -47,7 +49,9 @@ class Objective:
         max_latency_ms: p50 on the target, in milliseconds.
         max_params: number of parameters.
         max_macs: multiply-accumulates of one image.
-        max_memory_mb: peak activation memory of one image, in megabytes.
+        max_memory_mb: peak activation memory of one image in float32, in megabytes.
+        max_ram_kb: memory of the activations of a microcontroller's int8 file, in kilobytes.
+        max_flash_kb: size of that file, in kilobytes.
         precision: that the latency and the size of a candidate are measured in; None: as the target says; "best": in
             each that may ship, of which the quickest counts; "auto": left to the search, as None until it has chosen.
 
@@ -61,6 +65,8 @@ class Objective:
     max_params: float | None = None
     max_macs: float | None = None
     max_memory_mb: float | None = None
+    max_ram_kb: float | None = None
+    max_flash_kb: float | None = None
     precision: str | None = None
 
     def __post_init__(self) -> None:
@@ -112,6 +118,7 @@ class Objective:
                 raise UserError(
                     f"objective.max_{name}={limit:g}: this evaluator and target do not measure {name}, "
                     f"they measure {', '.join(sorted(cost)) or 'no cost'}"
+                    f"{MICROCONTROLLER if name in (RAM_KB, FLASH_KB) else ''}"
                 )
             if cost[name] > limit:
                 doubt = NOT_TRUSTED if name == "latency_ms" and cost.get(STEADY) == 0 else ""

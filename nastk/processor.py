@@ -12,6 +12,14 @@ ROOT = Path("/")
 X86_BF16 = ("AVX512_BF16", "AMX")
 # Flags of /proc/cpuinfo, on x86 and on ARM, and what they are called.
 BF16 = {"avx512_bf16": "AVX512_BF16", "amx_bf16": "AMX", "bf16": "ARM BF16"}
+# Flags of /proc/cpuinfo that kernels of runtimes are chosen by, on x86 and on ARM, where asimddp is the dot product.
+FEATURES = (
+    *("sse4_1", "avx", "avx2", "fma", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+    *("amx_int8", "amx_bf16", "neon", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme"),
+)
+# Names of sensors that are the processor's, in /sys/class/thermal and in /sys/class/hwmon.
+SENSORS = ("cpu", "x86_pkg_temp", "soc", "coretemp", "k10temp", "zenpower")
+MOST_DEGREES = 200
 
 
 def processor_name(system: Path = ROOT) -> str:
@@ -24,6 +32,24 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def processor_features(system: Path = ROOT) -> str | None:
+    """Returns those of `FEATURES` that the processor has, with blanks between; None where the system does not tell."""
+    facts = processor_facts(system)
+    told = facts.get("flags") or facts.get("features")
+    return None if told is None else " ".join(name for name in FEATURES if name in set(told.split()))
+
+
+def temperature(system: Path = ROOT) -> float | None:
+    """Returns the processor's temperature in degrees Celsius, of several sensors the hottest; None without sensors."""
+    found: list[float] = []
+    for kind, name, values in (("thermal/thermal_zone*", "type", "temp"), ("hwmon/hwmon*", "name", "temp*_input")):
+        for sensor in (system / "sys/class").glob(kind):
+            with contextlib.suppress(OSError, ValueError):
+                if (sensor / name).read_text().strip().lower().startswith(SENSORS):
+                    found += [int(path.read_text()) / 1000 for path in sensor.glob(values)]
+    return max((degrees for degrees in found if 0 < degrees < MOST_DEGREES), default=None)
 
 
 def bf16_sets(system: Path = ROOT) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from nastk.deploy.targets.cpu import CpuTarget
 from nastk.genotype import Genotype
 from nastk.jobs.transfer.plan import TransferShape, _limits
 from nastk.networks import NetworkConfig
+from nastk.processor import processor_features
+from nastk.runs.latency_record import read_latency_records
 from nastk.spaces import NasBench201Space, random_genotype
 from tests.commands import run
 
@@ -69,6 +72,9 @@ def test_a_measured_latency_leaves_no_trace_in_the_config_so_that_earlier_runs_g
     ran = run(capsys, "search", *SEARCH, f"runs={tmp_path}", "run=a")
     assert ran.code == 0, ran.err
     assert "latency:" not in (tmp_path / "a" / "config.yaml").read_text()
+    (record,) = read_latency_records(tmp_path / "a")
+    assert (record["source"], record["target"], record["from_trial"]) == ("measured", "cpu", 0)
+    assert record["versions"]["onnxruntime"] and record["machine"]["features"] == processor_features()
 
 
 def test_a_table_sums_up_the_candidates(capsys: Capture, tmp_path: Path):
@@ -80,6 +86,12 @@ def test_a_table_sums_up_the_candidates(capsys: Capture, tmp_path: Path):
     ran = run(capsys, "search", *SEARCH, *where)
     assert ran.code == 0, ran.err
     assert len(latencies(tmp_path / "a")) == 2
+    assert "latency=table" not in ran.err, "made here, by what is here"
+    write_table(tmp_path / "table.json", replace(table, versions={"onnxruntime": "1.2.3"}))
+    older = run(capsys, "search", *SEARCH, *where[:1], "run=b", *where[2:])
+    assert older.err.count("made with ONNX Runtime 1.2.3, here is") == 1
+    (record,) = read_latency_records(tmp_path / "b")
+    assert record["source"] == "table" and record["made_of"]["versions"] == {"onnxruntime": "1.2.3"}
     assert "has no row for" in run(capsys, "search", "+space=nasnet", *SEARCH[1:], *where[:1], *where[2:]).line
     assert "precision=fp32" in run(capsys, "search", *SEARCH, *where[:1], *where[2:], "target.precision=int8").line
 

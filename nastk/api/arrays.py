@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from nastk.data.sources.npz import ARRAYS
 from nastk.errors import UserError, shortened
 from nastk.files import write_bytes
-from nastk.jobs.search import made_folder
 from nastk.outside.npz import RefusedNpz, opened_npz, packed_npz
-from nastk.runs.folder import held
+from nastk.runs.folder import held, made_folder
 
 FILE = "images.npz"
 TEST_SHARE = 0.2

@@ -151,7 +151,10 @@ class Run(Further):
         """
         from nastk.jobs.bench import run_bench
 
-        return self._step("bench", lambda config: run_bench(config)[1], settings, overrides, begun=True)
+        def entries(config: DictConfig) -> list[dict[str, Any]]:
+            return [dict(entry) for entry in run_bench(config).record.measurements]
+
+        return self._step("bench", entries, settings, overrides, begun=True)
 
     def report(self) -> Path:
         """Draws the page of what the folder holds so far; returns its path.

@@ -19,7 +19,7 @@ from nastk.config.build import load_yaml, shipped
 from nastk.errors import UserError, shortened
 from nastk.own_modules import SETTING, VARIABLE
 
-LIMITS = ("max_latency_ms", "max_params", "max_macs", "max_memory_mb")
+LIMITS = ("max_latency_ms", "max_params", "max_macs", "max_memory_mb", "max_ram_kb", "max_flash_kb")
 PLACE = ("run", "runs")  # what the Run is made with
 MOST_DEEP = 8
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,16 @@ from nastk.config.build import build, load_yaml, settings, shipped
 from nastk.deploy.export.timings import timed_now
 from nastk.deploy.manifest import MANIFEST, load_manifest
 from nastk.deploy.runtimes.latency import LEAST_RUNS
-from nastk.deploy.runtimes.machine import machine_facts, versions
+from nastk.deploy.runtimes.machine import heat_warning, versions
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
+from nastk.jobs.bench_against import check_comparable
 from nastk.jobs.bench_record import shown_entry, taken_over
 from nastk.jobs.parts import run_config
 from nastk.jobs.shipping import decided, decided_before
 from nastk.progress import doing
 from nastk.runs.bench import Bench, write_bench
+from nastk.runs.bench_compare import Comparison, compared, read_earlier
 from nastk.runs.folder import held
 from nastk.runs.steps import timed_step
 from nastk.stats.steadiness import untrusted
@@ -58,19 +60,28 @@ class BenchSettings:
             raise UserError(f"bench.seconds={self.seconds}: expected 0 to 3600")
 
 
-def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
+@dataclass(frozen=True)
+class Measured:
+    """What a bench has found: bench.json, what it holds, and, where asked, how that compares to an earlier one."""
+
+    path: Path
+    record: Bench
+    comparison: Comparison | None
+
+
+def run_bench(config: DictConfig) -> Measured:
     """Measures the exports of `config.run`, or the one in `config.model`.
 
     Files whose hash is not the manifest's are not opened.
 
-    Returns:
-        the path of bench.json, and its entries: key, file, sha256, precision, target, batch, threads, p50_ms, p90_ms,
-        p99_ms, min_ms, runs, spread, steady, doubt, streams, at. What the export was timed under too, its manifest and
-        model card show from now on.
+    What the export was timed under too, its manifest and model card show from now on.
 
     Raises:
-        UserError: nothing is exported there yet, a manifest or file is damaged, or another process holds the run.
+        UserError: nothing is exported there yet, a manifest or file is damaged, another process holds the run, or
+            `config.against` is no record of such files.
     """
+    against = config.get("against")
+    earlier = None if against is None else read_earlier(Path(against))
     node = config.get("target")
     if config.model is not None:
         place = Path(config.model)
@@ -87,7 +98,7 @@ def run_bench(config: DictConfig) -> tuple[Path, list[dict[str, Any]]]:
             exports = sorted(path.parent for path in place.glob(f"export/[!.]*/{MANIFEST}"))
         if not exports:
             raise UserError(f"{place}: has no export; python -m nastk.export run={place}")
-        found = _measured(config, place, exports, node)
+        found = _measured(config, place, exports, node, earlier)
         if run is not None:
             _decide(run, config, node)
         return found
@@ -109,14 +120,16 @@ def _decide(run: Path, config: DictConfig, node: DictConfig | None) -> None:
 
 
 def _measured(
-    config: DictConfig, place: Path, exports: list[Path], node: DictConfig | None
-) -> tuple[Path, list[dict[str, Any]]]:
+    config: DictConfig, place: Path, exports: list[Path], node: DictConfig | None, earlier: Bench | None
+) -> Measured:
     wanted, targets = bench_plan(config, node)
     manifests = {export: load_manifest(export) for export in exports}
     files = _files(place, manifests, targets[0])
     reason = targets[0].cannot_time()
     if reason is not None:
         raise UserError(f"nothing was measured: {reason}")
+    if earlier is not None:
+        check_comparable(Path(config.against), earlier, files, targets)
     absent = [
         name for name in targets[0].files.values() if not any(file["file"].endswith(f"/{name}") for file in files)
     ]
@@ -132,16 +145,19 @@ def _measured(
                 measured = target.measure(paths, runs=wanted.runs, seconds=wanted.seconds)
         except MemoryError:
             raise UserError(f"bench.batch={target.batch}: more than fits into memory; nothing was written") from None
-        at = timed_now(targets[0].measured_on())
+        at = timed_now(targets[0])
         latencies = dict(zip(paths, measured, strict=True))
         manifests = {export: taken_over(export, one, target.name, latencies, at) for export, one in manifests.items()}
         for file, latency in zip(files, measured, strict=True):
             where = {"file": str(Path(file["file"]).relative_to(place)), "target": target.name}
             entry = {**file, **where, **latency.to_dict(), "at": at["at"]}
             entries.append(shown_entry(entry, manifests[Path(file["file"]).parent], latency))
-    there: tuple[Any, dict[str, str]] = targets[0].measured_on() or (machine_facts(), {})
-    machine, ran = there
-    return write_bench(place, Bench(entries, machine, {**versions(), **ran})), entries
+    there = targets[0].measured_on()
+    hot = heat_warning(at["machine"])
+    if hot is not None:
+        print(f"warning: {hot}", file=sys.stderr)
+    record = Bench(entries, at["machine"], {**versions(), **({} if there is None else there[1]), **at["versions"]})
+    return Measured(write_bench(place, record), record, None if earlier is None else compared(earlier, record))
 
 
 def _files(place: Path, manifests: Mapping[Path, dict[str, Any]], target: Target) -> list[dict[str, str]]:
@@ -187,7 +203,7 @@ def _target(config: DictConfig, node: DictConfig | None) -> Any:
     return build(node, "target", Target)
 
 
-def as_text(entries: list[dict[str, Any]]) -> str:
+def as_text(entries: Sequence[Mapping[str, Any]]) -> str:
     """Returns the measurements as a table."""
     lines = [f"{'file':<52} {'batch':>5} {'threads':>7} {'p50 ms':>9} {'p90 ms':>9} {'p99 ms':>9} {'runs':>6}  spread"]
     for entry in entries:

@@ -71,7 +71,7 @@ def refresh_bench(run: Path, export: Path, manifest: Mapping[str, Any]) -> None:
             found, here = read_bench(place), machine_facts()
             if found is None or any(found.machine.get(name) != here[name] for name in MACHINE):
                 continue
-            entries = [_refreshed(dict(entry), place, export, manifest) for entry in found.measurements]
+            entries = [_refreshed(dict(entry), place, export, manifest, found.versions) for entry in found.measurements]
         except (UserError, KeyError, TypeError, AttributeError, ValueError):
             print(f"note: {place / BENCH} is damaged; python -m nastk.bench writes it anew", file=sys.stderr)
             continue
@@ -79,12 +79,17 @@ def refresh_bench(run: Path, export: Path, manifest: Mapping[str, Any]) -> None:
             write_bench(place, Bench(entries, found.machine, found.versions))
 
 
-def _refreshed(entry: dict[str, Any], place: Path, export: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _refreshed(
+    entry: dict[str, Any], place: Path, export: Path, manifest: Mapping[str, Any], versions: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns an entry with the manifest's latency, where that was taken by the same version of the runtime."""
     path = place / entry["file"]
     latency = _latency_in(manifest, entry) if path.parent == export else None
-    if latency is None:
+    timed = (manifest["targets"][entry["target"]].get("timed") or {}) if latency is not None else {}
+    mine = timed.get("versions", {})
+    if latency is None or any(versions.get(name, mine[name]) != mine[name] for name in mine):
         return entry
-    at = (manifest["targets"][entry["target"]].get("timed") or {}).get("at")
+    at = timed.get("at")
     return {**_with(entry, latency, at), "sha256": manifest["files"][path.name]["sha256"]}
 
 

@@ -33,7 +33,12 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "tensorrt": (("tensorrt",), "target=tensorrt: engines for NVIDIA GPUs"),
     "openvino": (("openvino",), "target=openvino: fp32, bf16 and int8 on x86"),
     "executorch": (("executorch", "torchao"), "target=executorch: .pte files for phones"),
-    "litert": (("litert-torch", "ai-edge-litert", "ai-edge-quantizer"), "target=litert: .tflite files for phones"),
+    "litert": (("ai-edge-litert",), "target=litert: .tflite files for phones"),
+    "litert-torch": (
+        ("litert-torch", "ai-edge-litert", "ai-edge-quantizer"),
+        "target=litert: networks that nastk does not write for it",
+    ),
+    "microcontroller": (("ai-edge-litert",), "target=microcontroller: int8 files and C arrays"),
 }
 CORE = (
     *("torch", "pytorch-lightning", "optuna", "hydra-core", "onnx", "onnxruntime", "onnxscript", "safetensors"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from omegaconf import DictConfig
 from nastk.checks import wrong
 from nastk.deploy.cost.few import costs_by_term, fit_few, left_out_errors
 from nastk.deploy.cost.learned import LearnedLatency, write_learned
-from nastk.deploy.runtimes.machine import machine_facts
+from nastk.deploy.export.timings import timed_now
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.jobs.few_list import ANSWERS, LIST, FewList, read_answers, read_list, write_answers
@@ -24,11 +25,11 @@ from nastk.objective import STEADY
 LEFT_OUT = "left_out_error"
 
 
-def measure_few(folder: Path, wanted: FewList, target: Target) -> Mapping[str, Any]:
+def measure_few(folder: Path, wanted: FewList, target: Target) -> tuple[dict[str, Any], dict[str, str]]:
     """Measures the networks of a list on the target, one after the other, and writes answers.csv.
 
     Returns:
-        facts of the device.
+        facts of the device, and the version of what ran there, by package.
 
     Raises:
         UserError: the target cannot measure; what was measured until then is in answers.csv.
@@ -46,10 +47,11 @@ def measure_few(folder: Path, wanted: FewList, target: Target) -> Mapping[str, A
         print(
             f"warning: {unsteady} of {len(latencies)} latencies were taken while the machine was busy", file=sys.stderr
         )
-    there = target.measured_on()
-    facts = machine_facts() if there is None else there[0]
+    timed = timed_now(target)
+    facts = timed["machine"]
     conditions = {name: getattr(target, name) for name in ("precision", "threads", "batch") if hasattr(target, name)}
-    return {"name": f"{facts.get('processor')}, {target.name}, {conditions.get('precision')}", **facts, **conditions}
+    name = f"{facts.get('processor')}, {target.name}, {conditions.get('precision')}"
+    return {"name": name, **facts, **conditions}, timed["versions"]
 
 
 def check_device(job: str, name: object) -> str:
@@ -76,7 +78,11 @@ def run_answers(config: DictConfig) -> tuple[Path, LearnedLatency]:
 
 
 def learn_answers(
-    answers: Path, wanted: FewList, device: Mapping[str, Any], out: Path | None = None
+    answers: Path,
+    wanted: FewList,
+    device: Mapping[str, Any],
+    out: Path | None = None,
+    versions: Mapping[str, str] | None = None,
 ) -> tuple[Path, LearnedLatency]:
     """Writes a predictor from a list and its answers, beside them where `out` is None.
 
@@ -103,6 +109,8 @@ def learn_answers(
         pairs=len(found),
         device={**device, "library": list(wanted.library), LEFT_OUT: float(np.median(errors)) if errors else None},
         network=dict(wanted.network),
+        versions=dict(versions or {}),
+        date=time.strftime("%Y-%m-%d"),
     )
     path = answers.with_name(PREDICTOR) if out is None else out
     write_learned(path, predictor)

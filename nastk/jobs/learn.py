@@ -12,6 +12,7 @@ from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.jobs.parts import make_evaluator, run_config
 from nastk.outside import json_lines, shortened
+from nastk.runs.latency_record import latencies_are_of
 
 PREDICTOR = "latency-predictor.json"
 
@@ -36,7 +37,10 @@ def run_learning(config: DictConfig) -> tuple[Path, LearnedLatency]:
         _, searched = run_config(config)
         known = make_evaluator(searched).network_config
         network = None if known is None else known.to_dict()
-    predictor = learn_latency(genotypes, latencies, {"name": config.device, "pairs": source.name}, network)
+    # A run's own trials.jsonl has beside it what its latencies are of.
+    facts, versions = latencies_are_of(source.parent)
+    device = {**facts, "name": config.device, "pairs": source.name}
+    predictor = learn_latency(genotypes, latencies, device, network, versions)
     path = Path(config.out) if config.out else source.with_name(PREDICTOR)
     write_learned(path, predictor)
     return path, predictor

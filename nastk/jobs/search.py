@@ -19,13 +19,13 @@ from nastk.config.build import jsonable, load_yaml, plain
 from nastk.deploy.cost.sources import MeasuredLatency
 from nastk.errors import UserError
 from nastk.executors import Executor
-from nastk.files import cannot_write
 from nastk.genotype import Genotype
 from nastk.jobs.at_budget import BudgetFit, brought_to_budget
 from nastk.jobs.candidate_cost import candidate_cost
 from nastk.jobs.data_record import check_data, record_data, record_skipped
 from nastk.jobs.fitting import fitted_search
 from nastk.jobs.given import going_on, named_folder, recorded_run
+from nastk.jobs.latency_source import record_latencies
 from nastk.jobs.outlook import check_memory, doubtful_timings, guessed, tell_outlook, typical_candidate
 from nastk.jobs.parts import make_executor
 from nastk.jobs.precision import in_one_precision
@@ -36,7 +36,7 @@ from nastk.jobs.start_points import start_points
 from nastk.jobs.study import named_storage, opened_study
 from nastk.jobs.too_slow import TooSlow
 from nastk.progress import doing
-from nastk.runs.folder import held, new_run, record_config, space_name
+from nastk.runs.folder import held, made_folder, new_run, record_config, space_name
 from nastk.runs.front import write_choice
 from nastk.runs.steps import timed_step
 from nastk.runs.trials import Row, append_row, check_rows, write_rows
@@ -175,7 +175,8 @@ def _searched(sitting: Sitting, study: SearchStudy) -> Ending:
 
 
 def _tell_begin(sitting: Sitting, study: SearchStudy, said: Sequence[str], typical: Genotype) -> None:
-    """Tells what the images are, what is there and what is to come."""
+    """Tells what the images are, what is there and what is to come, and what latencies are of."""
+    record_latencies(sitting.folder, sitting.parts, len(study.rows), sitting.executor.evaluator.cost is not None)
     sys.stderr.writelines(f"{line}\n" for line in said)
     if study.rows:
         print(f"{sitting.folder}: going on after {len(study.rows)} trials, {study.trained} trained", file=sys.stderr)
@@ -232,17 +233,6 @@ def _folder(parts: SearchParts, config: DictConfig) -> Path:
         name = space_name(list(hydra.overrides.task)) if hydra is not None else "search"
         return new_run(parts.settings.runs, name)
     return made_folder(named)
-
-
-def made_folder(folder: Path) -> Path:
-    """Returns a run folder, made where there is none; raises UserError where it cannot be, or holds other files."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from None
-    if any(folder.iterdir()) and not any((folder / name).exists() for name in ("config.yaml", ".held")):
-        raise UserError(f"{folder}: holds files but no run; give another run=, nothing was changed")
-    return folder
 
 
 def _tell_result(folder: Path, study: SearchStudy, best: Row, guess: str | None, ended: str | None) -> None:

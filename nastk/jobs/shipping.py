@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nastk.budget import LATENCY, MODEL_KB, PREFIX, over_limits
 from nastk.cli.wish_words import KILOBYTE
-from nastk.deploy.export.conclusions import recorded_budget
+from nastk.deploy.export.conclusions import micro_costs, recorded_budget
 from nastk.deploy.manifest import MANIFEST
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
@@ -118,6 +118,7 @@ def _network(run: Path, entry: Ranked, manifest: Object, max_kb: float | None) -
         "params": shipped.params if shipped.params is not None else float(entry.params),
         "macs": shipped.macs,
         "memory_mb": budget.memory_mb,
+        **_micro_costs(manifest, file.file),
         LATENCY: file.p50_ms,
         MODEL_KB: None if file.size_bytes is None else file.size_bytes / KILOBYTE,
     }
@@ -132,6 +133,13 @@ def _network(run: Path, entry: Ranked, manifest: Object, max_kb: float | None) -
         max(margin_of({STEADY: float(not file.doubt)}), file.spread or 0.0),
         not file.doubt,
     )
+
+
+def _micro_costs(manifest: Object, file: str) -> dict[str, float | None]:
+    try:
+        return micro_costs(manifest["targets"][manifest["target"]], file)
+    except (KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _in_question(order: Sequence[Exported], ranking: Sequence[Ranked], before: Shipping | None) -> list[Exported]:

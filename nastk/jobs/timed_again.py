@@ -41,7 +41,7 @@ def timed_again(run: Path, again: Sequence[Exported], target: Target, seconds: f
     if not mine or mine[0][0] is not again[0]:
         return set()
     paths = [run / "export" / one.key / name for one, manifest in mine for name in _names(manifest, target)]
-    at = timed_now(target.measured_on())
+    at = timed_now(target)
     try:
         latencies = dict(zip(paths, target.measure(paths, seconds=seconds), strict=True))
     except MemoryError:

@@ -21,8 +21,10 @@ COSTS = {
     "macs": "multiply-accumulates (millions)",
     "params": "parameters (thousands)",
     "memory_mb": "peak activation memory (MB)",
+    "ram_kb": "activation memory in int8 (kB)",
+    "flash_kb": "int8 file (kB)",
 }
-SHORT = {"latency_ms": " ms", "macs": " M", "params": " k", "memory_mb": " MB"}
+SHORT = {"latency_ms": " ms", "macs": " M", "params": " k", "memory_mb": " MB", "ram_kb": " kB", "flash_kb": " kB"}
 UNITS = {"macs": 1e6, "params": 1e3}
 MOST_TIPS = 400
 FEWEST_FOR_RANDOM = 8

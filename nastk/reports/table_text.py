@@ -176,6 +176,8 @@ def limits(values: Mapping[str, float]) -> str:
         "params": lambda value: f"{count(value)} parameters",
         "macs": lambda value: f"{count(value)} MACs",
         "memory_mb": lambda value: f"{value:g} MB activations",
+        "ram_kb": lambda value: f"{value:g} kB of activations in int8",
+        "flash_kb": lambda value: f"{value:g} kB of flash",
     }
     texts = [spelled[name](value) if name in spelled else f"{name} {value:g}" for name, value in values.items()]
     return ", ".join(texts) or NONE

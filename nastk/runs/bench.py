@@ -23,7 +23,7 @@ class Bench:
             p90_ms, p99_ms, min_ms, runs, spread, steady, doubt, streams, at. Those of before there was a sha256, a
             doubt, streams or a time lack it.
         machine: that they were taken on.
-        versions: of what ran them.
+        versions: of what ran them, that of the target's runtime among them.
     """
 
     measurements: Sequence[Object]
@@ -43,10 +43,15 @@ def write_bench(folder: Path, bench: Bench) -> Path:
 def read_bench(folder: Path) -> Bench | None:
     """Returns what a folder's bench.json holds, None where there is none; raises UserError where it is malformed."""
     path = folder / BENCH
-    if not path.exists():
-        return None
+    return read_bench_file(path) if path.exists() else None
+
+
+def read_bench_file(path: Path) -> Bench:
+    """Returns what a file that `write_bench` wrote holds; raises UserError where it is malformed."""
     data = read_object(path)
     entries = data.get("measurements")
+    if entries is None and isinstance(data.get("kind"), str):
+        raise UserError(f"{path}: is a {shortened(data['kind'])}, expected the record of a bench, {BENCH}")
     if not isinstance(entries, list):
         raise UserError(f"{path}: measurements {shortened(entries)}, expected a list")
     measurements = [as_object(entry, f"{path}: measurement {index}") for index, entry in enumerate(entries)]

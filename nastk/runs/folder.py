@@ -48,6 +48,17 @@ def new_run(runs: str, space: str) -> Path:
     raise UserError(f"{runs}: a thousand runs started in one second; give run=<name>")
 
 
+def made_folder(folder: Path) -> Path:
+    """Returns a run folder, made where there is none; raises UserError where it cannot be, or holds other files."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    if any(folder.iterdir()) and not any((folder / name).exists() for name in ("config.yaml", ".held")):
+        raise UserError(f"{folder}: holds files but no run; give another run=, nothing was changed")
+    return folder
+
+
 def named_run(run: str, runs: str) -> Path:
     """Returns the folder that `run=` means: a path, or a name below `runs`."""
     if not run or run.strip() != run or "\0" in run:

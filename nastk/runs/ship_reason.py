@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from nastk.budget import LATENCY, MODEL_KB, over_limits
-from nastk.objective import NOT_TRUSTED
+from nastk.objective import FLASH_KB, NOT_TRUSTED, RAM_KB
 from nastk.runs.ranking import Ranked
 from nastk.runs.shipping import Exported
 
@@ -15,6 +15,8 @@ SPELLED: Mapping[str, Callable[[float, float], str]] = {
     "params": lambda cost, limit: f"has {cost:,.0f} parameters of at most {limit:,.0f}",
     "macs": lambda cost, limit: f"has {cost:,.0f} multiply-accumulates of at most {limit:,.0f}",
     "memory_mb": lambda cost, limit: "needs {} MB for activations of at most {}".format(*_apart(cost, limit, 2)),
+    RAM_KB: lambda cost, limit: "needs {} kB for activations of at most {}".format(*_apart(cost, limit, 1)),
+    FLASH_KB: lambda cost, limit: "takes {} kB of flash of at most {}".format(*_apart(cost, limit, 1)),
     MODEL_KB: lambda cost, limit: "weighs {} kB of at most {}".format(*_apart(cost, limit, 1)),
 }
 

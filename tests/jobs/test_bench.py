@@ -67,6 +67,35 @@ def test_a_target_that_nothing_is_exported_for_or_that_is_not_here_is_one_line(
     assert not (copy / "bench.json").exists()
 
 
+def test_a_bench_is_compared_with_an_earlier_one_and_says_what_differs(capsys: Capture, searched: Path, tmp_path: Path):
+    first = run(capsys, "bench", f"run={searched}", QUICK)
+    assert first.code == 0, first.err
+    earlier = tmp_path / "earlier.json"
+    before = json.loads((searched / "bench.json").read_text())
+    for one in before["measurements"]:
+        one |= {"p50_ms": 1000.0, "steady": True, "spread": 0.01}
+    before["versions"]["onnxruntime"], before["machine"]["features"] = "1.2.3", "avx2 none_such"
+    earlier.write_text(json.dumps(before))
+    ran = run(capsys, "bench", f"run={searched}", QUICK, f"against={earlier}")
+    assert ran.code == 0, ran.err
+    assert "differs: ONNX Runtime: 1.2.3, now " in ran.out and "differs: features: -none_such" in ran.out
+    assert ran.out.count("1000.0000") == 2
+    told = run(capsys, "bench", f"run={searched}", QUICK, f"against={earlier}", "format=json")
+    assert {one["ratio"] < 0.1 for one in json.loads(told.out)["files"]} == {True}
+    for one in before["measurements"]:
+        one["key"] = "f" * 32
+    earlier.write_text(json.dumps(before))
+    was = (searched / "bench.json").read_text()
+    assert (
+        "is of other files: networks ffffffff, here are"
+        in run(capsys, "bench", f"run={searched}", QUICK, f"against={earlier}").line
+    )
+    more = run(capsys, "bench", f"run={searched}", f"against={searched}", "bench.batch=[7]").line
+    assert "give bench.batch=[1] bench.threads=[1]" in more
+    assert "ops and against: each is a job" in run(capsys, "bench", "ops=true", f"against={searched}").line
+    assert (searched / "bench.json").read_text() == was, "nothing is measured for naught"
+
+
 def spoilt(searched: Path, doubt: str | None) -> tuple[Path, dict[str, Any]]:
     """Gives the export the latencies of another time."""
     export = next((searched / "export").iterdir())

@@ -32,6 +32,7 @@ OWN = {
     "deploy/runtimes/remote_ask.py": "programs of its own",
     "deploy/export/export.py": "a program of its own",
     "deploy/targets/litert.py": "a file that it has just written",
+    "deploy/targets/microcontroller.py": "files that it has just written",
     "deploy/runtimes/machine.py": "the system's own",
     "deploy/runtimes/profiler.py": "a profile that ONNX Runtime has just written",
     "jobs/artifacts.py": "a page that it has just written",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from nastk.runs.checksummed import write_checksummed
 KIND = "learned latency"
 KINDS = {"skeleton": str, "reading": str, "pairs": int, "network": dict}
 LEAST_PAIRS = 20
+LATER = {"versions": dict, "date": str}  # which files of before lack
 FIELDS = ("skeleton", "reading", "base_ms", "least_ms", "costs_ms", "pairs", "device", "network")
 
 
@@ -40,6 +42,8 @@ class LearnedLatency:
         pairs: that it was learned from.
         device: what they were measured on, as far as that is known; `name` at least.
         network: depth, width and image of the measured networks, as `NetworkConfig.to_dict` has them, {} if unknown.
+        versions: of what ran them, by package, {} if unknown.
+        date: on which it was learned; "" in files of before there was one.
     """
 
     skeleton: str
@@ -50,6 +54,8 @@ class LearnedLatency:
     pairs: int
     device: Mapping[str, Any]
     network: Mapping[str, Any]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    date: str = ""
 
     @property
     def reads_graph(self) -> bool:
@@ -103,6 +109,7 @@ def learn_latency(
     latencies: Sequence[float],
     device: Mapping[str, Any],
     network: Mapping[str, Any] | None = None,
+    versions: Mapping[str, str] | None = None,
 ) -> LearnedLatency:
     """Learns from pairs; which operations the device leaves out is found by cross-validation.
 
@@ -111,6 +118,7 @@ def learn_latency(
         latencies: in milliseconds, above 0.
         device: facts, its `name` among them.
         network: of what size the networks were; None where that is not known.
+        versions: of what ran them, by package; None where that is not known.
 
     Raises:
         UserError: too few pairs, several skeletons, or a latency that cannot be.
@@ -130,6 +138,8 @@ def learn_latency(
         pairs=len(genotypes),
         device=dict(device),
         network=_completed(network, genotypes[0]) if network else {},
+        versions=dict(versions or {}),
+        date=time.strftime("%Y-%m-%d"),
     )
 
 
@@ -160,7 +170,7 @@ def _table(genotypes: Sequence[Genotype], reading: str) -> tuple[list[str], Floa
 
 def write_learned(path: Path, predictor: LearnedLatency) -> None:
     """Writes the predictor as JSON with its hash."""
-    write_checksummed(path, KIND, {name: getattr(predictor, name) for name in FIELDS})
+    write_checksummed(path, KIND, {name: getattr(predictor, name) for name in (*FIELDS, *LATER)})
 
 
 def read_learned(path: Path) -> LearnedLatency:
@@ -172,4 +182,5 @@ def read_learned(path: Path) -> LearnedLatency:
     numbers = [content["base_ms"], content["least_ms"], *(costs.values() if isinstance(costs, dict) else [None])]
     if not all(isinstance(number, int | float) for number in numbers):
         raise UserError(f"{path}: has costs that are no numbers, expected milliseconds")
-    return LearnedLatency(**{name: content[name] for name in FIELDS})
+    later = {name: content[name] for name, kind in LATER.items() if isinstance(content.get(name), kind)}
+    return LearnedLatency(**{name: content[name] for name in FIELDS}, **later)

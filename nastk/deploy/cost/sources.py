@@ -11,6 +11,7 @@ import onnx
 from nastk.deploy.cost.cost import static_cost
 from nastk.deploy.cost.learned import LearnedLatency, read_learned
 from nastk.deploy.cost.op_bench import writer
+from nastk.deploy.cost.provenance import Provenance
 from nastk.deploy.cost.table import OpTable, read_table
 from nastk.deploy.cost.workload import graph_terms
 from nastk.errors import UserError
@@ -113,6 +114,17 @@ class PredictorLatency:
 
 
 LatencySource = MeasuredLatency | TableLatency | PredictorLatency
+
+
+def made_of(source: LatencySource) -> Provenance | None:
+    """Returns what a table or predictor was made on; None where latencies are measured."""
+    if isinstance(source, TableLatency):
+        table: OpTable = source._table  # type: ignore[attr-defined]
+        return Provenance("table", Path(str(source.path)), table.device, table.versions, table.date)
+    if isinstance(source, PredictorLatency):
+        predictor: LearnedLatency = source._predictor  # type: ignore[attr-defined]
+        return Provenance("learned", Path(str(source.path)), predictor.device, predictor.versions, predictor.date)
+    return None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ from typing import Any
 from nastk.budget import LATENCY, broken_limits
 from nastk.deploy.export.assess import recommend, shortcomings
 from nastk.deploy.export.timings import evaluated_files
+from nastk.objective import FLASH_KB, RAM_KB
+
+KILOBYTE = 1000
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Budget:
     """What a network may cost.
 
     Attributes:
-        limits: by metric: "latency_ms" of the file to ship, "params", "macs", "memory_mb".
+        limits: by metric: "latency_ms", "ram_kb" and "flash_kb" of the file to ship, "params", "macs", "memory_mb".
         memory_mb: that it takes, where that is known.
     """
 
@@ -41,6 +44,7 @@ def concluded(manifest: Mapping[str, Any], max_accuracy_drop: float, budget: Bud
         "params": manifest["params"],
         "macs": manifest["macs"],
         "memory_mb": budget.memory_mb,
+        **micro_costs(manifest["targets"][first], chosen),
         LATENCY: latency and latency.p50_ms,
     }
     broken = broken_limits(budget.limits, costs, chosen, (latency and latency.doubt) or "")
@@ -62,6 +66,23 @@ def concluded(manifest: Mapping[str, Any], max_accuracy_drop: float, budget: Bud
         "warnings": [*broken, *unknown, *warnings, *further],
         "budget": {"limits": dict(budget.limits), "memory_mb": budget.memory_mb, "broken": broken},
         "precisions": manifest["targets"][first]["precisions"],
+    }
+
+
+def micro_costs(target: Mapping[str, Any], file: str) -> dict[str, float | None]:
+    """Returns kilobytes of activations and of flash that a file of a target takes, None where that is not known.
+
+    Args:
+        target: its entry in the manifest.
+        file: of its own.
+    """
+    memory, sizes = target.get("memory"), {one["file"]: one["size_bytes"] for one in target["precisions"].values()}
+    found = memory.get(file) if isinstance(memory, Mapping) else None
+    arena = found.get("arena_bytes") if isinstance(found, Mapping) else None
+    flash = sizes.get(file) if found is not None else None
+    return {
+        name: value / KILOBYTE if isinstance(value, int) else None
+        for name, value in ((RAM_KB, arena), (FLASH_KB, flash))
     }
 
 

@@ -230,7 +230,7 @@ def _timed(target: Target, folder: Path, seconds: float) -> Timed:
 
 
 def _at(target: Target) -> dict[str, Any]:
-    return timed_now(target.measured_on())
+    return timed_now(target)
 
 
 def _entry(evaluated: EvaluatedFile, size: int) -> dict[str, Any]:

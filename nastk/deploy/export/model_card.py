@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from nastk.deploy.runtimes.remote_runtimes import RUNTIMES
+from nastk.deploy.export.card_text import code, table, text
+from nastk.deploy.runtimes.machine import RUNTIMES
 from nastk.outside import read_json
 from nastk.stats.interval import wilson
 from nastk.stats.steadiness import cause
@@ -37,13 +37,13 @@ def model_card(manifest: Mapping[str, Any], transfer_folder: Path, licence: str 
     how, classes = manifest["preprocessing"], manifest["classes"]
     shape = f"{how['channels']} x {how['height']} x {how['width']}"
     parts = [
-        f"# Image classifier for {_code(manifest['data']['name'])}",
+        f"# Image classifier for {code(manifest['data']['name'])}",
         f"It names which of {len(classes)} classes an image shows. {_origin(manifest)}, its "
         f"files written by nastk {manifest['versions']['nastk']}. Input: {shape} pixels (channels, height, width). "
         f"{manifest['params']:,} parameters, {manifest['macs']:,} multiply-accumulates an image. "
-        f"Genotype {_code(manifest['key'])}.",
-        *(f"**Over its budget:** {_text(line)}." for line in (manifest.get("budget") or {}).get("broken", ())),
-        f"Ship {_code(manifest['recommended'])}: {_text(manifest['reason'])}.",
+        f"Genotype {code(manifest['key'])}.",
+        *(f"**Over its budget:** {text(line)}." for line in (manifest.get("budget") or {}).get("broken", ())),
+        f"Ship {code(manifest['recommended'])}: {text(manifest['reason'])}.",
         "## Files",
         *_files(manifest),
         "## How to run",
@@ -55,10 +55,10 @@ def model_card(manifest: Mapping[str, Any], transfer_folder: Path, licence: str 
         "## Limits",
         _limits(manifest),
         "## Licence",
-        f"Weights: {_text(licence)}." if licence else "Weights: not stated; whoever publishes them decides.",
+        f"Weights: {text(licence)}." if licence else "Weights: not stated; whoever publishes them decides.",
         f"Data: {DATA_LICENCES.get(manifest['data']['name'], 'known to whoever trained the network')}.",
         "## Hashes",
-        _table(("file", "SHA-256"), [(_code(name), _code(one["sha256"])) for name, one in manifest["files"].items()]),
+        table(("file", "SHA-256"), [(code(name), code(one["sha256"])) for name, one in manifest["files"].items()]),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -68,7 +68,7 @@ def _origin(manifest: Mapping[str, Any]) -> str:
     baseline = manifest.get("baseline")
     if not baseline:
         return "Its cells were found by architecture search"
-    return f"Its architecture is not a search's but a baseline, {_code(baseline)}, sized to the same budget"
+    return f"Its architecture is not a search's but a baseline, {code(baseline)}, sized to the same budget"
 
 
 def _files(manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _files(manifest: Mapping[str, Any]) -> Iterator[str]:
             latency = [f"{timed[name]:.4g}" for name in ("p50", "p90", "p99")] if timed else ["not timed here"] * 3
             latency = [f"{cell} ({NOT_TRUSTED})" if timed and timed.get("doubt") else cell for cell in latency]
             size = f"{entry['size_bytes']:,}"
-            rows.append((_code(entry["file"]), _text(target), precision, size, score, agreement, *latency))
+            rows.append((code(entry["file"]), text(target), precision, size, score, agreement, *latency))
     head = (
         "file",
         "target",
@@ -94,7 +94,7 @@ def _files(manifest: Mapping[str, Any]) -> Iterator[str]:
         "p90 ms",
         "p99 ms",
     )
-    yield _table(head, rows)
+    yield table(head, rows)
     yield (
         f"Accuracy and agreement (with the trained network in torch, same class named) on {count:,} test images; the "
         "interval is Wilson's and speaks of images drawn like these."
@@ -103,28 +103,35 @@ def _files(manifest: Mapping[str, Any]) -> Iterator[str]:
         timed = next((one["latency_ms"] for one in target["precisions"].values() if one["latency_ms"]), None)
         if timed is not None:
             where = _where(manifest, target, timed["threads"])
-            yield f"{_text(name)}: latency of a batch of {timed['batch']}, {where}."
+            yield f"{text(name)}: latency of a batch of {timed['batch']}, {where}."
         for one in target["precisions"].values():
             doubt = (one["latency_ms"] or {}).get("doubt")
             if doubt:
-                yield f"The latency of {_code(one['file'])} is {NOT_TRUSTED}: {_text(doubt)}{cause(doubt)}."
+                yield f"The latency of {code(one['file'])} is {NOT_TRUSTED}: {text(doubt)}{cause(doubt)}."
         for said in dict.fromkeys(filter(None, (target.get(key) for key in ("not_run", "not_timed", "note")))):
-            yield f"{_text(said.removeprefix('target '))}."
+            yield f"{text(said.removeprefix('target '))}."
 
 
 def _where(manifest: Mapping[str, Any], target: Mapping[str, Any], threads: int) -> str:
     """Returns on what the files of a target were timed."""
     if target.get("run_by"):
-        return _text(" on ".join(filter(None, (target["run_by"], target.get("gpu")))))
+        return text(" on ".join(filter(None, (target["run_by"], target.get("gpu")))))
     ran = {**manifest, **target.get("remote", {}), **(target.get("timed") or {})}
     machine = ran["machine"]
-    processor = f"{threads} thread(s) of {_text(machine['processor'] or machine['architecture'])}"
-    onnx = any(one["file"].endswith(".onnx") for one in target["precisions"].values())
-    told = {name: f", {RUNTIMES[name][0]} {_text(one)}" for name, one in ran["versions"].items() if name in RUNTIMES}
-    runtime = next(reversed(told.values()), "") if onnx or "onnxruntime" not in told else ""
-    if target.get("openvino") and "openvino" not in told:
-        runtime = f", {_text(target['runtime'])}"
-    return f"on {processor}, {_text(machine['system'])}{runtime}"
+    processor = f"{threads} thread(s) of {text(machine['processor'] or machine['architecture'])}"
+    runtime = "".join(
+        f", {label} {text(ran['versions'][package])}"
+        for package, label in RUNTIMES.items()
+        if package in ran["versions"] and (package != "onnxruntime" or _onnx(target))
+    )
+    if target.get("openvino") and "openvino" not in ran["versions"]:
+        runtime = f", {text(target['runtime'])}"
+    return f"on {processor}, {text(machine['system'])}{runtime}"
+
+
+def _onnx(target: Mapping[str, Any]) -> bool:
+    """Returns whether its files are for ONNX Runtime; the version of that once stood in every target's entry."""
+    return any(one["file"].endswith(".onnx") for one in target["precisions"].values())
 
 
 def _how_to_run(manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -134,21 +141,21 @@ def _how_to_run(manifest: Mapping[str, Any]) -> Iterator[str]:
         package, least, python = mine
         yield (
             f"```\npip install {package} numpy pillow\npython {PREDICT} photo.jpg folder\n```\n\n"
-            f"{_code(PREDICT)} runs with Python {python}, {package} {least}, numpy 1.24 and Pillow 9.4, and with "
+            f"{code(PREDICT)} runs with Python {python}, {package} {least}, numpy 1.24 and Pillow 9.4, and with "
             "later ones."
         )
     for name, target in manifest["targets"].items():
         for file, one in (target.get("openvino") or {}).get("files", {}).items():
             settings = ", ".join(f"{key}={value}" for key, value in one["settings"].items())
             yield (
-                f"{_text(name)}: accuracy and latency of {_code(file)} are those of OpenVINO's CPU device, the input "
-                f"reshaped to batches of {one['batch']}, compiled with {_code(settings)}. It loads without them too, "
+                f"{text(name)}: accuracy and latency of {code(file)} are those of OpenVINO's CPU device, the input "
+                f"reshaped to batches of {one['batch']}, compiled with {code(settings)}. It loads without them too, "
                 "and then computes in what OpenVINO chooses for the processor."
             )
     yield (
         f"By hand: cut the central square, scale it to {how['height']} pixels a side (bilinear with antialiasing), "
-        f"then {_code(how['formula'])} with mean {how['mean']} and std {how['std']}; feed it as {_code(how['input'])}, "
-        f"{how['type']} {how['layout']}. The class is the largest logit; names are in {_code('labels.json')}, in order."
+        f"then {code(how['formula'])} with mean {how['mean']} and std {how['std']}; feed it as {code(how['input'])}, "
+        f"{how['type']} {how['layout']}. The class is the largest logit; names are in {code('labels.json')}, in order."
     )
 
 
@@ -168,10 +175,10 @@ def _data(manifest: Mapping[str, Any]) -> Iterator[str]:
         )
         if isinstance(facts.get(name), int) and (facts[name] or name != "skipped")
     )
-    resizing = _text(facts.get("resizing") or "none, images have their size")
-    yield f"{_code(facts['name'])}: {counts}. Resizing: {resizing}."
+    resizing = text(facts.get("resizing") or "none, images have their size")
+    yield f"{code(facts['name'])}: {counts}. Resizing: {resizing}."
     more = f" and {len(classes) - MOST_CLASSES} more" if len(classes) > MOST_CLASSES else ""
-    yield f"Classes: {', '.join(map(_code, classes[:MOST_CLASSES]))}{more}."
+    yield f"Classes: {', '.join(map(code, classes[:MOST_CLASSES]))}{more}."
 
 
 def _recipe(manifest: Mapping[str, Any], folder: Path) -> Iterator[str]:
@@ -185,12 +192,12 @@ def _recipe(manifest: Mapping[str, Any], folder: Path) -> Iterator[str]:
         yield f"Trained for {' in '.join(known)}; the test images were scored once."
     settings = record.get("settings")
     if isinstance(settings, dict) and settings:
-        yield f"Settings: {', '.join(_code(f'{name}={value}') for name, value in settings.items())}."
+        yield f"Settings: {', '.join(code(f'{name}={value}') for name, value in settings.items())}."
     versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
     calibrated = f"int8 ranges were taken from {manifest['calibration_images']:,} training images. " * _has_int8(
         manifest
     )
-    yield f"{calibrated}{_int8_source(manifest)}Written with {versions}; commit {_code(manifest['commit'])}."
+    yield f"{calibrated}{_int8_source(manifest)}Written with {versions}; commit {code(manifest['commit'])}."
 
 
 def _int8_source(manifest: Mapping[str, Any]) -> str:
@@ -218,7 +225,7 @@ def _limits(manifest: Mapping[str, Any]) -> str:
         "Latency holds for the machines named above.",
         *(f"{warning}." for warning in manifest["warnings"]),
     ]
-    return "\n".join(f"- {_text(line)}" for line in lines)
+    return "\n".join(f"- {text(line)}" for line in lines)
 
 
 def _accuracy(share: float, count: int) -> str:
@@ -232,19 +239,3 @@ def _unknown_or(value: Any, spelled: Any) -> str:
 
 def _has_int8(manifest: Mapping[str, Any]) -> bool:
     return any("int8" in target["precisions"] for target in manifest["targets"].values())
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ("---",) * len(head), *rows])
-
-
-def _text(value: object) -> str:
-    """Returns text that Markdown and HTML take as it is: names come from folders and may hold anything."""
-    plain = " ".join("".join(sign if sign.isprintable() else " " for sign in str(value)).split())
-    return escape("".join(f"\\{sign}" if sign in "\\`*_[]|#" else sign for sign in plain), quote=False)
-
-
-def _code(value: object) -> str:
-    """Returns a name in the font of code; one that a page could take for HTML is escaped, which backticks do not do."""
-    plain = "".join(sign if sign.isprintable() and sign not in "`|" else "?" for sign in str(value))
-    return f"<code>{_text(plain)}</code>" if any(sign in plain for sign in "<>&") else f"`{plain}`"

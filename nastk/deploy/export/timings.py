@@ -9,7 +9,7 @@ from typing import Any
 from nastk.deploy.export.assess import EvaluatedFile, Quality
 from nastk.deploy.runtimes.latency import Latency
 from nastk.deploy.runtimes.machine import machine_facts, versions
-from nastk.deploy.runtimes.remote_runtimes import RUNTIMES
+from nastk.deploy.targets import Target
 from nastk.stats.steadiness import doubt
 
 NUMBERS = {"p50": "p50_ms", "p90": "p90_ms", "p99": "p99_ms", "min": "min_ms"}
@@ -53,15 +53,17 @@ def evaluated_files(target: Mapping[str, Any]) -> list[EvaluatedFile]:
     return found
 
 
-def timed_now(there: tuple[Mapping[str, Any], Mapping[str, str]] | None = None) -> dict[str, Any]:
-    """Returns when and on what a target's files are being timed: on this machine, or where its facts and versions say.
+def timed_now(target: Target | None = None) -> dict[str, Any]:
+    """Returns when, on what and by which version of its runtime a target's files are being timed.
 
     Args:
-        there: of another machine, what `RemoteTarget.measured_on` returns.
+        target: None for ONNX Runtime on this machine.
     """
-    machine, ran = there or (machine_facts(), versions())
+    there = None if target is None else target.measured_on()
+    machine = machine_facts() if there is None else there[0]
+    ran = {"onnxruntime": versions()["onnxruntime"]} if target is None else target.timed_by()
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"at": at, "machine": dict(machine), "versions": {name: ran[name] for name in RUNTIMES if name in ran}}
+    return {"at": at, "machine": dict(machine), "versions": ran}
 
 
 def fits(target: Mapping[str, Any], asked: Mapping[str, Any], latencies: Mapping[str, Latency]) -> bool:
@@ -97,12 +99,15 @@ def retimed(
         target: its entry in the manifest.
         latencies: by file name, those that `fits`.
         timed: of `timed_now`.
-        machine: on which the older ones were taken where the entry does not say.
+        machine: on which the older ones were taken where the entry does not say; by the same runtime, where it does
+            not say by which.
     """
     before = [one.latency for one in evaluated_files(target)]
     trusted = all(latency is not None and latency.steady for latency in before)
-    there = (target.get("timed") or {}).get("machine", machine)
+    before_it = target.get("timed") or {}
+    there = before_it.get("machine", machine)
     same = all(there.get(name) == timed["machine"].get(name) for name in MACHINE)
+    same &= before_it.get("versions", timed["versions"]) == timed["versions"]
     if trusted and same and not all(latency.steady for latency in latencies.values()):
         return dict(target)
     precisions = {

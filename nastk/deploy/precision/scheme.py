@@ -43,3 +43,5 @@ X86 = Scheme("x86", symmetric=False, between=True, pairs=True)
 ARM = Scheme("arm", symmetric=True, between=True)
 TENSORRT = Scheme("tensorrt", symmetric=True, between=False)
 OPENVINO = Scheme("openvino", symmetric=False, between=False, pairs=True)
+# LiteRT's int8 is this less 128: asymmetric activations, and no kernel that adds products in 16 bits.
+LITERT = Scheme("litert", symmetric=False, between=True)

@@ -26,15 +26,20 @@ CUDA_OPTIONS = {"use_tf32": "0"}
 
 def missing_runtime() -> str | None:
     """Returns in one line why nothing here runs ONNX files on an NVIDIA GPU, or None."""
-    if CUDA_PROVIDER in onnxruntime.get_available_providers():
+    if has_cuda():
         return None
     missing = missing_gpu()
     return missing and f"{missing}, and this ONNX Runtime {onnxruntime.__version__} is not onnxruntime-gpu"
 
 
+def has_cuda() -> bool:
+    """Whether ONNX Runtime runs files on a GPU, rather than torch in its place."""
+    return CUDA_PROVIDER in onnxruntime.get_available_providers()
+
+
 def runtime_name() -> str:
     """Returns what runs files on the GPU."""
-    if CUDA_PROVIDER in onnxruntime.get_available_providers():
+    if has_cuda():
         return f"ONNX Runtime {onnxruntime.__version__}, CUDA"
     return f"torch {torch.__version__}"
 

@@ -19,11 +19,13 @@ UNAME = {"x86": "x86", "i386": "x86", "i486": "x86", "i586": "x86", "i686": "x86
 UNAME.update({"arm": "Arm", "aarch64": "Arm", "riscv": "RISC-V"})
 ELF = {3: "x86", 62: "x86", 40: "Arm", 183: "Arm", 243: "RISC-V"}
 CPUINFO = {"cpu family": "x86", "cpu implementer": "Arm", "isa": "RISC-V"}
-# Of /proc/cpuinfo, that kernels of neural networks are chosen by.
+# Those of `nastk.processor`.
 FEATURES = (
-    *("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8"),
-    *("neon", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2"),
+    *("sse4_1", "avx", "avx2", "fma", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+    *("amx_int8", "amx_bf16", "neon", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme"),
 )
+SENSORS = ("cpu", "x86_pkg_temp", "soc", "coretemp", "k10temp", "zenpower")
+MOST_DEGREES = 200
 # Bits of the Raspberry Pi's firmware that are set while it slows its processor down.
 THROTTLED = {
     1: "under-voltage",
@@ -58,6 +60,7 @@ def machine(provider: str = CPU) -> dict[str, Any]:
         "governor": read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "clock_mhz": round(float(frequency) / 1000 if frequency else float(cpuinfo("cpu mhz") or 0)) or None,
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "temperature_c": temperature(),
         "provider": provider,
         "gpu": None if provider == CPU else gpu(),
         "emulated": emulated(),
@@ -66,9 +69,19 @@ def machine(provider: str = CPU) -> dict[str, Any]:
 
 
 def features() -> str | None:
-    """Returns the sets of instructions that the first core has, of those that kernels are chosen by."""
-    found = set((cpuinfo("flags") or cpuinfo("features") or "").split())
-    return " ".join(name for name in FEATURES if name in found) or None
+    """Returns what `nastk.processor.processor_features` does."""
+    told = cpuinfo("flags") or cpuinfo("features")
+    return None if told is None else " ".join(name for name in FEATURES if name in set(told.split()))
+
+
+def temperature(system: str = "/sys/class") -> Any:
+    """Returns what `nastk.processor.temperature` does."""
+    found = []
+    for kind, name, values in (("thermal/thermal_zone*", "type", "temp"), ("hwmon/hwmon*", "name", "temp*_input")):
+        for sensor in Path(system).glob(kind):
+            if (read(str(sensor / name)) or "").lower().startswith(SENSORS):
+                found += [thousandths(path) for path in sensor.glob(values)]
+    return max((one for one in found if one is not None and 0 < one < MOST_DEGREES), default=None)
 
 
 def identity() -> str | None:

@@ -14,17 +14,8 @@ from nastk.outside import parse_json
 
 VERSIONS = ("python", "numpy")
 FACTS = (
-    "processor",
-    "architecture",
-    "system",
-    "cores",
-    "governor",
-    "clock_mhz",
-    "load",
-    "provider",
-    "gpu",
-    "emulated",
-    "features",
+    *("processor", "features", "architecture", "system", "cores", "governor", "clock_mhz", "load", "temperature_c"),
+    *("provider", "gpu", "emulated"),
 )
 # A day: a run that takes longer is none.
 MAX_NANOSECONDS = 86_400 * 10**9

@@ -5,6 +5,7 @@ from nastk.deploy.targets.cpu import CpuTarget
 from nastk.deploy.targets.cuda import CudaTarget
 from nastk.deploy.targets.executorch import ExecutorchTarget
 from nastk.deploy.targets.litert import LitertTarget
+from nastk.deploy.targets.microcontroller import MicrocontrollerTarget
 from nastk.deploy.targets.openvino import OpenvinoTarget
 from nastk.deploy.targets.remote import RemoteTarget
 from nastk.deploy.targets.target import Target
@@ -16,6 +17,7 @@ __all__ = [
     "CudaTarget",
     "ExecutorchTarget",
     "LitertTarget",
+    "MicrocontrollerTarget",
     "OpenvinoTarget",
     "RemoteTarget",
     "Target",

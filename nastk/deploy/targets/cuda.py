@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import onnx
+import torch
 
 from nastk.deploy.cost.cost import Static, static_cost
 from nastk.deploy.emittable import Emittable
@@ -22,7 +23,7 @@ from nastk.deploy.precision.scheme import X86, Scheme
 from nastk.deploy.precision.untrained import in_precision
 from nastk.deploy.runtimes.candidate_timing import QuickTiming
 from nastk.deploy.runtimes.gpu import gpu_memory_errors_named, present_gpu
-from nastk.deploy.runtimes.gpu_session import CUDA_PROVIDER, missing_runtime, open_on_gpu, runtime_name
+from nastk.deploy.runtimes.gpu_session import CUDA_PROVIDER, has_cuda, missing_runtime, open_on_gpu, runtime_name
 from nastk.deploy.runtimes.latency import Latency, Timer, interleaved
 from nastk.deploy.runtimes.session import allocation_errors_named, open_session, predict
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
@@ -114,6 +115,10 @@ class CudaTarget(Target):
     def candidate(self, genotype: Genotype, config: NetworkConfig) -> Static:
         """Returns the file of the untrained network in its precision, and what it costs but for the latency."""
         return static_cost(genotype, config, write=self._write)
+
+    def timed_by(self) -> dict[str, str]:
+        """Returns the version of ONNX Runtime, or of torch where that has no CUDA."""
+        return super().timed_by() if has_cuda() else {"torch": str(torch.__version__)}
 
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
         """Returns the latency of each file, measured in turn; raises UserError where there is no GPU."""

@@ -1,78 +1,95 @@
-"""LiteRT, formerly TensorFlow Lite: `.tflite` files for Android, iOS and microcontrollers, computed by XNNPACK."""
+"""LiteRT, formerly TensorFlow Lite: `.tflite` files for Android and iOS, computed by XNNPACK."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import onnx
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
+from nastk.deploy.emittable import Emittable
 from nastk.deploy.manifest import MAX_BYTES
+from nastk.deploy.onnx.emitting import UnsupportedError
+from nastk.deploy.precision.calibrate import Ranges
+from nastk.deploy.precision.scheme import LITERT, Scheme
 from nastk.deploy.runtimes.silenced import silenced
-from nastk.deploy.targets.mobile import MobileTarget, Opened
+from nastk.deploy.targets.general_litert import converted, converted_int8
+from nastk.deploy.targets.mobile import MobileTarget, Opened, missing_packages
+from nastk.deploy.tflite.graph import serialise
+from nastk.deploy.tflite.write import tflite_graph
 from nastk.errors import UserError
 from nastk.outside import read_bytes
+from nastk.version import __version__
 
 FILES = {"fp32": "model.tflite", "int8": "model.int8.tflite"}
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+WRITTEN_BY = f"nastk {__version__}"
+GENERAL = ("litert_torch", "ai_edge_quantizer")
 
 
 @dataclass(frozen=True)
 class LitertTarget(MobileTarget):
-    """LiteRT's interpreter on the CPU; int8 by the AI Edge quantizer, whose ranges come from running the float file.
+    """LiteRT's interpreter on the CPU; int8 by nastk's own ranges, as every other target's.
 
-    Images go in as NCHW float32, as into every file of an export; inside all is int8.
+    Images go in as NCHW float32, as into every file of an export; inside all is int8. A network with an operator that
+    nastk does not write for LiteRT goes through LiteRT's own converter and quantizer, where these are installed.
     """
 
     name: ClassVar[str] = "litert"
     files: ClassVar[Mapping[str, str]] = FILES
-    quantizer: ClassVar[str | None] = "ai_edge_quantizer"
-    writers: ClassVar[tuple[str, ...]] = ("litert_torch", "ai_edge_litert", "ai_edge_quantizer")
+    scheme: ClassVar[Scheme] = LITERT
+    writers: ClassVar[tuple[str, ...]] = ("ai_edge_litert",)
     runtime: ClassVar[str] = "ai_edge_litert"
+    general: ClassVar[tuple[str, ...]] = GENERAL  # what else may write its files; () for nothing
 
     def convert(self, network: nn.Module, example: torch.Tensor) -> bytes:
-        """Returns the float32 flatbuffer."""
-        with silenced():
-            import litert_torch
-
-            network = _with_padded_averages(network, example)
-            return bytes(litert_torch.convert(network, (example,)).model_content())
+        """Returns the float32 flatbuffer by LiteRT's own converter."""
+        return converted(network, example)
 
     def convert_int8(self, network: nn.Module, calibration: torch.Tensor, float_file: bytes | None) -> bytes:
-        """Returns the int8 flatbuffer: weights symmetric a channel, activations asymmetric, float32 at both ends."""
-        flatbuffer = float_file or self.convert(network, calibration[:1])
-        with silenced():
-            from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
-            from ai_edge_quantizer.utils import qsv_utils
+        """Returns the int8 flatbuffer by LiteRT's own quantizer, whose ranges come from running the float file."""
+        return converted_int8(network, calibration, float_file)
 
-            source = quantizer.Quantizer(flatbuffer, recipe.static_wi8_ai8())
-            for end in ("INPUT", "OUTPUT"):
-                source.update_quantization_recipe(".*", end, algorithm_key="no_quantize")
-            wanted = recipe_manager.RecipeManager()
-            wanted.load_quantization_recipe(source.get_quantization_recipe())
-            # Quantizer.calibrate takes a moving average of each image's bounds, and so cuts off the greatest values.
-            observer = calibrator.Calibrator(flatbuffer, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
-            signature, name = _signature(_interpreter(flatbuffer, 1))
-            images = calibration.numpy()[:, None]
-            observer.calibrate({signature: [{name: image} for image in images]}, wanted)
-            return bytes(source.quantize(observer.get_model_qsvs()).quantized_model)
+    def direct(self, model: onnx.ModelProto, ranges: Ranges | None, keep_float: Collection[str]) -> bytes:
+        """Returns the flatbuffer of a float32 graph, in int8 where it has ranges.
+
+        Raises:
+            UnsupportedError: an operator that nastk does not write.
+        """
+        return serialise(tflite_graph(model, ranges, keep_float), WRITTEN_BY)
+
+    def _written(self, source: Emittable, precision: str, float_file: bytes | None = None) -> bytes:
+        mine = source.int8 if precision == "int8" else source
+        try:
+            if precision == "int8":
+                return self.direct(mine.model, mine.ranges, mine.keep_float)
+            return self.direct(mine.model, None, ())
+        except UnsupportedError as reason:
+            missing = missing_packages(self.general)
+            if missing or not self.general:
+                more = "; LiteRT's own converter may: pip install 'nastk[litert-torch]'" if missing else ""
+                raise UserError(
+                    f"target {self.name}: cannot write the {precision} file of {source.key[:8]} ({reason}){more}"
+                ) from None
+        known = float_file if float_file is not None and WRITTEN_BY.encode() not in float_file else None
+        return super()._written(source, precision, known)
 
     def open(self, path: Path, threads: int) -> Opened:
-        """Opens an interpreter."""
+        """Opens an interpreter; of a file that takes bytes, images and logits are turned into and from these."""
         with silenced():
             try:
                 interpreter = _interpreter(read_bytes(path, MAX_BYTES), threads)
             except (ValueError, RuntimeError):
                 raise UserError(f"{path}: not a LiteRT model, damaged, or of another version") from None
         source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        shape = tuple(int(size) for size in source["shape"][1:])
 
         def run(image: NDArray[np.float32]) -> NDArray[np.float32]:
             interpreter.set_tensor(source["index"], image)
@@ -80,65 +97,30 @@ class LitertTarget(MobileTarget):
             logits: NDArray[np.float32] = interpreter.get_tensor(result["index"])
             return logits
 
-        return Opened(tuple(int(size) for size in source["shape"][1:]), run)
+        def run_bytes(image: NDArray[np.float32]) -> NDArray[np.float32]:
+            (scale, zero), (step, origin) = source["quantization"], result["quantization"]
+            units = np.clip(np.rint(image.transpose(0, 2, 3, 1) / scale) + zero, -128, 127)
+            logits: NDArray[np.float32] = (run(units.astype(np.int8)).astype(np.float32) - origin) * np.float32(step)
+            return logits
+
+        if source["dtype"] == np.int8:
+            return Opened((shape[2], *shape[:2]), run_bytes)
+        return Opened(shape, run)
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
-        """Returns versions, and how many of the int8 file's operators with weights take and give int8."""
+        """Returns versions, what wrote the files, and how many operators with weights take and give int8."""
+        data = (folder / self.files["int8"]).read_bytes()
         with silenced():
-            interpreter = _interpreter((folder / FILES["int8"]).read_bytes(), 1)
+            interpreter = _interpreter(data, 1)
         weighted = [op for op in interpreter._get_ops_details() if op["op_name"] in WEIGHTED]
         in_int8 = [op for op in weighted if {*op["operand_types"][:2], *op["result_types"]} == {np.int8}]
+        own = WRITTEN_BY.encode() in data
         return {
             **super().facts(folder),
-            "versions": {name: version(name) for name in self.writers},
+            "versions": {name: version(name) for name in (*self.writers, *(() if own else GENERAL))},
+            "written_by": WRITTEN_BY if own else "litert_torch",
             "int8": {"weighted": len(weighted), "in_int8": len(in_int8)},
         }
-
-
-class _PaddedAverage(nn.Module):
-    """Average pooling over zeros, put right where some of them are padding that must not count.
-
-    The converter writes strided average pooling that does not count its padding as a reduction of StableHLO, which the
-    quantizer cannot calibrate and XNNPACK does not run. This it writes as padding, pooling and a product.
-    """
-
-    weights: torch.Tensor
-
-    def __init__(self, pool: nn.AvgPool2d, size: tuple[int, int]) -> None:
-        super().__init__()
-        pad_y, pad_x = pool.padding if isinstance(pool.padding, tuple) else (pool.padding, pool.padding)
-        self.sides = (pad_x, pad_x, pad_y, pad_y)
-        self.kernel, self.stride = pool.kernel_size, pool.stride
-        self.register_buffer("weights", 1 / self._average(torch.ones((1, 1, *size))))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns what the pooling does."""
-        return self._average(images) * self.weights
-
-    def _average(self, images: torch.Tensor) -> torch.Tensor:
-        return F.avg_pool2d(F.pad(images, self.sides), self.kernel, self.stride)
-
-
-def _with_padded_averages(network: nn.Module, example: torch.Tensor) -> nn.Module:
-    """Returns a copy whose strided average poolings are `_PaddedAverage`, each for the size of image that it gets."""
-    network = copy.deepcopy(network)
-    sizes: dict[str, tuple[int, int]] = {}
-    hooks = [
-        module.register_forward_pre_hook(
-            lambda _, args, name=name: sizes.update({name: (args[0].shape[2], args[0].shape[3])})
-        )
-        for name, module in network.named_modules()
-        if isinstance(module, nn.AvgPool2d)
-        if module.stride not in (1, (1, 1)) and module.padding not in (0, (0, 0)) and not module.count_include_pad
-    ]
-    network(example)
-    for hook in hooks:
-        hook.remove()
-    for name, size in sizes.items():
-        pool = network.get_submodule(name)
-        assert isinstance(pool, nn.AvgPool2d)
-        network.set_submodule(name, _PaddedAverage(pool, size))
-    return network
 
 
 def _interpreter(flatbuffer: bytes, threads: int) -> Any:
@@ -147,9 +129,3 @@ def _interpreter(flatbuffer: bytes, threads: int) -> Any:
     interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)
     interpreter.allocate_tensors()
     return interpreter
-
-
-def _signature(interpreter: Any) -> tuple[str, str]:
-    """Returns the names of a converted file's only signature and of its only input."""
-    (name, signature), *_ = interpreter.get_signature_list().items()
-    return name, signature["inputs"][0]

@@ -96,7 +96,7 @@ class MobileTarget(Target):
 
     def check(self) -> None:
         """Raises UserError where the converter is not installed."""
-        missing = _missing(self.writers)
+        missing = missing_packages(self.writers)
         if missing:
             raise UserError(f"target {self.name}: needs {missing}, not installed; pip install 'nastk[{self.name}]'")
 
@@ -109,7 +109,7 @@ class MobileTarget(Target):
 
     def cannot_run(self) -> str | None:
         """Says where the runtime is not installed."""
-        missing = _missing((self.runtime,))
+        missing = missing_packages((self.runtime,))
         return missing and f"target {self.name}: {missing} is not installed; pip install 'nastk[{self.name}]'"
 
     def cannot_time(self) -> str | None:
@@ -140,7 +140,19 @@ class MobileTarget(Target):
             UserError: the converter is missing or cannot express an operator.
         """
         self._check_runtime()
-        static = self.candidate(genotype, config)
+        return self._timed(self.candidate(genotype, config))
+
+    def candidate(self, genotype: Genotype, config: NetworkConfig) -> Static:
+        """Returns the file of the untrained network in its precision, and what it costs but for the latency."""
+        self.check()
+        return self._static(self._written(self._untrained(genotype, config), self.precision), genotype, config)
+
+    @staticmethod
+    def _static(data: bytes, genotype: Genotype, config: NetworkConfig) -> Static:
+        """Returns what a candidate costs whose file was written, but for the latency."""
+        return replace(static_cost(genotype, config), size_mb=len(data) / MEGABYTE, file=data)
+
+    def _timed(self, static: Static) -> dict[str, float]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / self.files[self.precision]
             path.write_bytes(static.file)
@@ -148,20 +160,18 @@ class MobileTarget(Target):
             opened = self.open(path, count)
         return static.timed(quick_timing(_call(opened), seconds=self.seconds, threads=count))
 
-    def candidate(self, genotype: Genotype, config: NetworkConfig) -> Static:
-        """Returns the file of the untrained network in its precision, and what it costs but for the latency."""
-        self.check()
-        static = static_cost(genotype, config)
+    def facts(self, folder: Path) -> Mapping[str, Any]:
+        """Returns that the files take one image at a time."""
+        return {"batch": 1}
+
+    @staticmethod
+    def _untrained(genotype: Genotype, config: NetworkConfig) -> Emittable:
+        """Returns a candidate as it would be deployed, with weights and ranges that are of no consequence."""
         deployed = replace(config, auxiliary=False, drop_path=0.0)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             network = build_network(genotype, deployed).eval()
-        data = self._written(untrained(network, deployed, genotype.key), self.precision)
-        return replace(static, size_mb=len(data) / MEGABYTE, file=data)
-
-    def facts(self, folder: Path) -> Mapping[str, Any]:
-        """Returns that the files take one image at a time."""
-        return {"batch": 1}
+        return untrained(network, deployed, genotype.key)
 
     def _written(self, source: Emittable, precision: str, float_file: bytes | None = None) -> bytes:
         mine = source.int8 if precision == "int8" else source
@@ -202,5 +212,6 @@ def _call(opened: Opened) -> Callable[[], object]:
     return lambda: opened.run(image)
 
 
-def _missing(modules: Sequence[str]) -> str | None:
+def missing_packages(modules: Sequence[str]) -> str | None:
+    """Returns the first package that is not installed; None where all are."""
     return next((name for name in modules if importlib.util.find_spec(name) is None), None)

@@ -15,6 +15,7 @@ from nastk.deploy.emittable import Emittable
 from nastk.deploy.precision.lint_rules import Rule
 from nastk.deploy.precision.scheme import Scheme
 from nastk.deploy.runtimes.latency import Latency
+from nastk.deploy.runtimes.machine import runtime_version
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 
@@ -95,6 +96,11 @@ class Target(ABC):
     def measured_on(self) -> tuple[dict[str, Any], dict[str, str]] | None:
         """Returns facts and versions of the machine that latencies are taken on, None where that is this one."""
         return None
+
+    def timed_by(self) -> dict[str, str]:
+        """Returns the version of what its latencies are taken with, by package; raises UserError without one."""
+        there = self.measured_on()
+        return {self.runtime: runtime_version(self.runtime) if there is None else there[1][self.runtime]}
 
     @abstractmethod
     def runner(self, path: Path) -> Runner:

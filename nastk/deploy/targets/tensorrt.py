@@ -31,6 +31,7 @@ from nastk.deploy.runtimes.engine_file import (
 )
 from nastk.deploy.runtimes.gpu import EventTimer, gpu_memory_errors_named, missing_gpu, present_gpu
 from nastk.deploy.runtimes.latency import Latency, interleaved
+from nastk.deploy.runtimes.machine import runtime_version
 from nastk.deploy.runtimes.session import open_session, predict
 from nastk.deploy.runtimes.trtexec import BUILD_SCRIPT, build_script
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
@@ -169,6 +170,10 @@ class TensorrtTarget(Target):
             data = self._build(static.file, config.shape)
             latency = self._latencies([_opened(data, host_code=True)], 200, self.seconds, self.cuda_graph)[0]
         return static.timed(QuickTiming(latency.p50_ms, latency.doubt))
+
+    def timed_by(self) -> dict[str, str]:
+        """Returns TensorRT's version; answers alone are ONNX Runtime's."""
+        return {"tensorrt": runtime_version("tensorrt")}
 
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
         """Returns the latency of each graph's engine, measured in turn; raises UserError where there can be none."""

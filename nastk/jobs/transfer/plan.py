@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from omegaconf import DictConfig
 
@@ -15,7 +15,6 @@ from nastk.data.images import DataSource
 from nastk.data.sources.unlabelled import unlabelled_images
 from nastk.deploy.cost.sources import Costing, PredictorLatency
 from nastk.errors import UserError
-from nastk.genotype.skeleton import Number
 from nastk.jobs.parts import (
     make_costing,
     make_data,
@@ -29,6 +28,7 @@ from nastk.jobs.transfer.baselines import Baselines, asked_baselines
 from nastk.jobs.transfer.halving import ENTRANTS
 from nastk.jobs.transfer.initial import Asked, Beginnings, asked_beginnings
 from nastk.jobs.transfer.prune_check import check_prune
+from nastk.jobs.transfer.searched import SIZES, searched_first_cells, searched_network, searched_sizes, searched_stem
 from nastk.jobs.transfer.size_choice import Sizing
 from nastk.jobs.transfer.sized import COUNTED
 from nastk.jobs.transfer.sizing import Limit
@@ -42,7 +42,6 @@ from nastk.training.transfer import RunSettings, TransferSettings
 from nastk.training.transfer_settings import AUTO
 
 MOST_NETWORKS = 1000
-SIZES = ("cells", "filters", "depth_multiplier", "width_multiplier")
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ class TransferShape:
             2 and 16.
         depth_multiplier, width_multiplier: those of a network of stages, without a limit 1.
         stem: see `NetworkConfig`, None for the search's; auxiliary head and drop path are the recipe's.
-        max_latency_ms, max_params, max_macs, max_memory_mb: what the network must not exceed, as in `Objective`; None
-            for the search's own limit.
+        max_latency_ms, max_params, max_macs, max_memory_mb, max_ram_kb, max_flash_kb: what the network must not exceed,
+            as in `Objective`; None for the search's own limit.
         init: weights to begin with: a trained network's folder or a safetensors file, for every network that they fit;
             or a mapping of baselines' names, and "searched" for the candidates, to such paths. None for random ones.
         prune: train each candidate larger than the limits allow, then narrow it to them and train it again.
@@ -76,6 +75,8 @@ class TransferShape:
     max_params: float | None = None
     max_macs: float | None = None
     max_memory_mb: float | None = None
+    max_ram_kb: float | None = None
+    max_flash_kb: float | None = None
     init: Asked = None
     prune: bool = False
     prune_from: float = 1.5
@@ -133,10 +134,10 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     run.check(recipe.device, recipe.batch)
     data = make_data(searched if searched.get("data") is not None else config)
     check_count(recipe.class_weights, len(data.classes))
-    stem = asked.stem or _searched_stem(searched) or fitted_stem(data.size)
+    stem = asked.stem or searched_stem(searched) or fitted_stem(data.size)
     network = NetworkConfig(
         stem=stem,
-        first_cells=_searched_first_cells(searched),
+        first_cells=searched_first_cells(searched),
         sizes={name: getattr(asked, name) for name in SIZES if getattr(asked, name) is not None},
         classes=len(data.classes),
         channels=data.channels,
@@ -154,7 +155,7 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     ranks = entrants > 1 or (baselines.networks and searched.get("target") is not None)
     target: Costing | None = costing(searched) if timed or ranks else None
     facts = plain(searched.target) if timed else None
-    sizing = Sizing(network, limits, _searched_sizes(searched), target, facts)
+    sizing = Sizing(network, limits, searched_sizes(searched), target, facts)
     init = asked_beginnings(asked.init, [one.name for one in baselines.networks])
     teacher = asked_teacher(recipe, data, run)
     _check_unlabelled(data, recipe)
@@ -208,7 +209,7 @@ def inherited_limits(searched: DictConfig) -> dict[str, float]:
     A search that looks costs up in a table has limits on what the table is about, another network on another machine;
     one with a latency predictor, a limit on the latency of networks of the size that was learned.
     """
-    network = _searched_network(searched)
+    network = searched_network(searched)
     limits = make_objective(searched).limits if network is not None and searched.get("objective") else {}
     source = (searched.get("latency") or {}).get("_target_", "")
     if str(source).rpartition(".")[2] == PredictorLatency.__name__:
@@ -227,24 +228,3 @@ def _limits(asked: TransferShape, searched: DictConfig) -> tuple[Limit, ...]:
         elif metric in inherited:
             limits.append(Limit(metric, float(inherited[metric]), f"objective.max_{metric}"))
     return tuple(limits)
-
-
-def _searched_sizes(searched: DictConfig) -> Mapping[str, Number]:
-    network: Mapping[str, Any] = plain(_searched_network(searched)) or {}
-    return NetworkConfig(sizes={name: network[name] for name in SIZES if network.get(name) is not None}).sizes
-
-
-def _searched_stem(searched: DictConfig) -> str | None:
-    network = _searched_network(searched)
-    stem = None if network is None else network.get("stem")
-    return None if stem is None else str(stem)
-
-
-def _searched_network(searched: DictConfig) -> DictConfig | None:
-    evaluator = searched.evaluator
-    return evaluator.get("network") if isinstance(evaluator, DictConfig) else None
-
-
-def _searched_first_cells(searched: DictConfig) -> Any:
-    network = _searched_network(searched)
-    return None if network is None else network.get("first_cells")

@@ -79,7 +79,7 @@ def _writes(target: Target) -> bool:
 def test_float_files_compute_what_torch_computes_and_int8_files_name_the_same_classes(
     answers: list[Agreement], runtime: str
 ) -> None:
-    needed = {"executorch": "executorch", "litert": "litert_torch", **{name: READERS[name][0] for name in READERS}}
+    needed = {"executorch": "executorch", "litert": "ai_edge_litert", **{name: READERS[name][0] for name in READERS}}
     if runtime in needed:
         pytest.importorskip(needed[runtime])
     mine = {answer.file: answer for answer in answers if answer.runtime == runtime}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nastk.deploy.precision.scheme import ARM, TENSORRT, X86, Scheme
+from nastk.deploy.precision.scheme import ARM, LITERT, TENSORRT, X86, Scheme
 from nastk.deploy.targets import (
     ArmTarget,
     CpuTarget,
@@ -25,7 +25,7 @@ from nastk.deploy.targets import (
         (TensorrtTarget(), TENSORRT),
         (CudaTarget(), X86),
         (ExecutorchTarget(), X86),
-        (LitertTarget(), X86),
+        (LitertTarget(), LITERT),
         (RemoteTarget("board"), ARM),
         (RemoteTarget("server", of="cpu"), X86),
     ],

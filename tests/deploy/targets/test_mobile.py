@@ -12,7 +12,7 @@ from torch import nn
 
 from nastk.config.build import build, load_yaml, shipped
 from nastk.deploy.emittable import Emittable, emittable
-from nastk.deploy.targets import ExecutorchTarget, LitertTarget
+from nastk.deploy.targets import ExecutorchTarget, LitertTarget, MicrocontrollerTarget
 from nastk.deploy.targets.mobile import MobileTarget
 from nastk.errors import UserError
 from nastk.genotype.key import ZERO_OPS
@@ -21,7 +21,7 @@ from nastk.ops import OPS, build_op
 from tests.deploy.networks import enliven, genotype, small
 from tests.deploy.targets.test_culprit import planted
 
-TARGETS = {"executorch": ExecutorchTarget, "litert": LitertTarget}
+TARGETS = {"executorch": ExecutorchTarget, "litert": LitertTarget, "microcontroller": MicrocontrollerTarget}
 SIZE = 12
 
 
@@ -40,14 +40,14 @@ def source() -> Emittable:
     tuned = small()
     with torch.no_grad():
         tuned.head.bias += 3
-    return dataclasses.replace(plain, tuned=dataclasses.replace(plain, network=tuned))
+    return dataclasses.replace(plain, tuned=emittable(tuned, plain.config, "abc", plain.calibration))
 
 
 @pytest.fixture(scope="module")
 def folder(target: MobileTarget, source: Emittable, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp(target.name)
     target.emit(source, out)
-    assert sorted(path.name for path in out.iterdir()) == sorted(target.files.values())
+    assert sorted(path.name for path in out.iterdir()) == sorted([*target.files.values(), *target.extras])
     return out
 
 
@@ -82,8 +82,8 @@ def test_calibration_reaches_the_greatest_values(source, tmp_path) -> None:
         pytest.importorskip(module)
     images = _noise(32, seed=3)
     images[7] *= 5
-    path = tmp_path / "file"
-    path.write_bytes(target.convert_int8(source.network, torch.from_numpy(images), None))
+    target.emit(emittable(source.network, source.config, "abc", images), tmp_path)
+    path = tmp_path / target.files["int8"]
     with torch.no_grad():
         expected = source.network(torch.from_numpy(images)).numpy()
     assert np.abs(target.runner(path)(images) - expected)[7].max() < 0.1 * np.ptp(expected)
@@ -114,7 +114,7 @@ def test_a_damaged_file_is_named_in_one_line(target, folder, tmp_path, damage: s
 def test_the_facts_say_what_does_not_run_in_int8_or_not_in_xnnpack(target, folder) -> None:
     facts = target.facts(folder)
     assert set(facts["versions"]) == set(target.writers)
-    if target.name == "litert":
+    if target.name != "executorch":
         assert facts["int8"] == {"weighted": 5, "in_int8": 5}  # four convolutions and the head
     else:
         # The mean over height and width that drops both; nastk's own networks pool in a way that XNNPACK takes.
@@ -124,13 +124,16 @@ def test_the_facts_say_what_does_not_run_in_int8_or_not_in_xnnpack(target, folde
 def test_a_candidate_costs_its_own_file(target) -> None:
     config = NetworkConfig(cells=1, filters=4, size=8, channels=1)
     cost = target.cost(genotype("nasbench201", seed=0), config)
-    assert set(cost) == {"latency_ms", "latency_steady", "params", "macs", "memory_mb", "size_mb"}
+    assert {"latency_ms", "latency_steady", "params", "macs", "memory_mb", "size_mb"} <= set(cost)
     assert cost["latency_ms"] > 0
-    assert 4 * cost["params"] < 1e6 * cost["size_mb"] < 20 * cost["params"] + 1e5
+    weight = 1 if target.precision == "int8" else 4
+    assert weight * cost["params"] < 1e6 * cost["size_mb"] < 20 * cost["params"] + 1e5
 
 
 @pytest.mark.slow
 def test_an_operation_that_the_converter_refuses_is_named_with_its_cell_and_edge(target, tmp_path) -> None:
+    if target.name != "executorch":
+        pytest.skip("nastk writes its files itself, and names the node")
     module, edge = planted()
     source = emittable(module, NetworkConfig(cells=1, filters=8, size=16), "abc", np.zeros((2, 3, 16, 16), np.float32))
     with pytest.raises(UserError, match=rf"fp32 file of abc: cell 2, edge {edge} \(Folding\) \(.*_linalg_det"):
@@ -141,12 +144,15 @@ def test_an_operation_that_the_converter_refuses_is_named_with_its_cell_and_edge
 def test_nothing_is_printed(target, tmp_path) -> None:
     """In a process of its own, where the runtimes greet with lines of their own when they are first loaded."""
     script = (
-        "import sys; from pathlib import Path; import torch; from nastk.deploy import targets\n"
-        "target = getattr(targets, sys.argv[1])(); path = Path(sys.argv[2])\n"
-        "path.write_bytes(target.convert(torch.nn.Conv2d(1, 1, 1).eval(), torch.zeros(1, 1, 2, 2)))\n"
-        "target.runner(path)(torch.zeros(2, 1, 2, 2).numpy())\n"
+        "import sys; from pathlib import Path; import numpy as np; from nastk.deploy import targets\n"
+        "from nastk.deploy.emittable import emittable; from nastk.networks import NetworkConfig\n"
+        "from tests.deploy.networks import small\n"
+        "target = getattr(targets, sys.argv[1])(); folder = Path(sys.argv[2])\n"
+        "images = np.zeros((2, 3, 12, 12), np.float32)\n"
+        "target.emit(emittable(small(), NetworkConfig(classes=4, size=12), 'abc', images), folder)\n"
+        "target.runner(folder / target.files['int8'])(images)\n"
     )
-    command = [sys.executable, "-c", script, type(target).__name__, str(tmp_path / "file")]
+    command = [sys.executable, "-c", script, type(target).__name__, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
 
@@ -197,7 +203,7 @@ def test_every_operation_is_written_in_both_precisions(target, tmp_path) -> None
         logits = target.runner(tmp_path / target.files[precision])(images)
         assert np.abs(logits - expected).max() < allowed * np.ptp(expected)
     facts = target.facts(tmp_path)
-    if target.name == "litert":
+    if target.name != "executorch":
         assert facts["int8"]["in_int8"] == facts["int8"]["weighted"]
     else:
         assert facts["outside_xnnpack"] == {"model.pte": [], "model.int8.pte": []}

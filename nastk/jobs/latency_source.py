@@ -1,0 +1,58 @@
+"""What the latencies of a search are of: recorded in its folder, and said where a table or predictor is not as made."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nastk.deploy.cost.provenance import changed_since
+from nastk.deploy.cost.sources import made_of
+from nastk.deploy.export.timings import timed_now
+from nastk.deploy.runtimes.machine import RUNTIMES, heat_warning, machine_facts, versions
+from nastk.deploy.targets import Target
+from nastk.errors import UserError
+from nastk.jobs.search_parts import SearchParts
+from nastk.runs.latency_record import MEASURED, LatencyRecord, add_latency_record
+
+CONDITIONS = ("precision", "threads", "batch", "seconds", "of")
+
+
+def record_latencies(folder: Path, parts: SearchParts, from_trial: int, known: bool) -> None:
+    """Adds to a run's latency.jsonl what its latencies are of, and warns once where they may be others.
+
+    Args:
+        folder: of the run.
+        parts: of the search.
+        from_trial: the number of the first trial of this sitting.
+        known: whether the evaluator knows the cost of its candidates, so that none is measured.
+    """
+    made, target = made_of(parts.latency), parts.target
+    if made is None and (target is None or known):
+        return
+    machine, ran = _here(target)
+    if made is not None:
+        said = changed_since(made, machine, ran)
+        if said is not None:
+            print(said, file=sys.stderr)
+    elif (hot := heat_warning(machine)) is not None:
+        print(f"warning: {hot}", file=sys.stderr)
+    record = LatencyRecord(
+        source=MEASURED if made is None else made.kind,
+        target=None if target is None else target.name,
+        conditions={name: getattr(target, name) for name in CONDITIONS if hasattr(target, name)},
+        versions=ran,
+        machine=machine,
+        made_of={} if made is None else made.to_dict(),
+    )
+    add_latency_record(folder, record, from_trial)
+
+
+def _here(target: Target | None) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """Returns facts and versions of where a target's files run; of this machine where that cannot be asked."""
+    try:
+        timed = timed_now(target)
+    except UserError:  # a device elsewhere that a table stands for, or a runtime that is not installed
+        return machine_facts(), {name: version for name, version in versions().items() if name in RUNTIMES}
+    return timed["machine"], timed["versions"]
