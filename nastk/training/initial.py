@@ -14,6 +14,7 @@ from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 from nastk.networks.initial import Fit, fitting, unusable
+from nastk.networks.pretrained import PREFIX, read_pretrained
 from nastk.networks.stored import GENOTYPE, MAX_BYTES, NETWORK, WEIGHTS, tensors_in
 from nastk.outside import as_object, read_bytes, read_json, read_object
 
@@ -25,7 +26,7 @@ class Initial:
     """A file of weights.
 
     Attributes:
-        path: a safetensors file, or the folder of a trained network.
+        path: a safetensors file, the folder of a trained network, or a name of `pretrained_name`.
         sha256: of the file, so that a training which is resumed begins with the same.
     """
 
@@ -43,21 +44,27 @@ class Weights(NamedTuple):
 
 
 def read_weights(path: Path) -> Weights:
-    """Reads a safetensors file, or the weights in the folder of a trained network.
+    """Reads a safetensors file, the weights in the folder of a trained network, or those that a package has.
+
+    Args:
+        path: of file or folder, or a name of `pretrained_name`.
 
     Raises:
         UserError: it is missing, damaged, pickled or no such file, or holds a number that is not finite.
     """
+    if str(path).startswith(PREFIX):
+        digest, tensors = read_pretrained(str(path))
+        return Weights(Initial(str(path), digest), tensors)
     if path.suffix.lower() in PICKLED:
         raise UserError(
             f"{path}: a pickled file, which can run code; expected .safetensors. Convert it once where you trust it: "
             f'import torch, safetensors.torch as s; s.save_file(torch.load("{path.name}", weights_only=True), '
             f'"{path.stem}.safetensors")'
         )
-    file, digest, genotype, config = _of_folder(path) if path.is_dir() else (path, None, None, None)
+    file, stated, genotype, config = _of_folder(path) if path.is_dir() else (path, None, None, None)
     data = read_bytes(file, MAX_BYTES)
     found = hashlib.sha256(data).hexdigest()
-    if genotype is not None and found != digest:
+    if genotype is not None and found != stated:
         raise UserError(f"{file}: its SHA-256 is not the one in {NETWORK}; the file was changed or is cut short")
     tensors = tensors_in(data, file)
     broken = unusable(tensors)

@@ -14,6 +14,7 @@ from nastk.genotype import Genotype
 from nastk.genotype.skeleton import Number, skeleton_named
 from nastk.networks import NetworkConfig, build_network
 from nastk.networks.initial import fitting
+from nastk.networks.pretrained import PUBLISHED, WORD, pretrained_name
 from nastk.training.initial import Initial, Weights, read_weights
 
 SEARCHED = "searched"
@@ -41,7 +42,7 @@ def asked_beginnings(asked: Asked, baselines: Sequence[str]) -> Beginnings:
     """Returns what `transfer.init` asks for, each file read once so that a damaged one is found before a search.
 
     Args:
-        asked: a path, or paths by network.
+        asked: a path, or paths by network, where "pretrained" stands for the weights that a package has of it.
         baselines: names of those that the transfer trains.
 
     Raises:
@@ -53,12 +54,23 @@ def asked_beginnings(asked: Asked, baselines: Sequence[str]) -> Beginnings:
     for name in named:
         if name not in (SEARCHED, *baselines):
             raise unknown("network in transfer.init", name, [SEARCHED, *baselines])
+        if named[name] == WORD:
+            named[name] = _pretrained(name)
+    if asked == WORD:
+        raise UserError(f"transfer.init={WORD}: expected by network, {{{next(iter(PUBLISHED))}: {WORD}}}")
     for path in [asked] if isinstance(asked, str) else named.values():
         try:
             read_weights(Path(path))
         except UserError as error:
             raise UserError(f"transfer.init: {error}") from None
     return Beginnings(asked if isinstance(asked, str) else None, named)
+
+
+def _pretrained(name: str) -> str:
+    try:
+        return pretrained_name(name)
+    except UserError as error:
+        raise UserError(f"transfer.init: {error}") from None
 
 
 def own_size(genotype: Genotype) -> Mapping[str, Number]:
