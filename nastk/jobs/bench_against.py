@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nastk.console import visible
 from nastk.deploy.runtimes.machine import RUNTIMES
 from nastk.errors import UserError
 from nastk.processor import usable_cores
@@ -34,14 +35,22 @@ def check_comparable(path: Path, earlier: Bench, files: Iterable[Mapping[str, An
             _listed(sorted({key[:8] for key, _ in one})) for one in (wanted, map(file_of, earlier.measurements))
         )
         raise UserError(f"against={str(path)!r}: is of other files: networks {theirs}, here are {mine}")
-    asked = {(target.batch, getattr(target, "threads", 1) or usable_cores()) for target in targets}
     known = {(entry["batch"], entry["threads"]) for entry in there}
+    asked = {one for target in targets for one in _asked(target, known)}
     if not asked & known:
         batches, threads = (sorted({one[place] for one in known}) for place in (0, 1))
         raise UserError(
             f"against={str(path)!r}: has these files at batch and threads {sorted(known)}, asked for are "
             f"{sorted(asked)}; give bench.batch={_compact(batches)} bench.threads={_compact(threads)}"
         )
+
+
+def _asked(target: Any, known: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Returns the batch and threads of a target; all cores of another machine may be as many as the record has."""
+    threads = getattr(target, "threads", 1)
+    if threads == 0 and target.over_network:
+        return [(target.batch, count) for _, count in known]
+    return [(target.batch, threads or usable_cores())]
 
 
 def as_text(path: Path, found: Comparison) -> str:
@@ -56,7 +65,7 @@ def as_text(path: Path, found: Comparison) -> str:
         f"{len(found.files)} files: {told}" if found.files else "No file was measured in both alike.",
     ]
     for name, alone in (("then", found.only_then), ("now", found.only_now)):
-        lines += [f"only {name}: {', '.join(alone)}"] if alone else []
+        lines += [f"only {name}: {', '.join(map(_plain, alone))}"] if alone else []
     return "\n".join([*lines, *_differences(found)])
 
 
@@ -68,8 +77,8 @@ def _row(one: FileChange) -> str:
         else f" {one.spread:.1%}" * (one.verdict == ALIKE)
     )
     return (
-        f"{f'{one.key[:8]}/{one.file}':<40} {one.batch:>5} {one.threads:>7} {one.then_ms:>9.4f} {one.now_ms:>9.4f} "
-        f"{one.ratio:>6.2f}  {one.verdict}{beyond}{other}"
+        f"{_plain(f'{one.key[:8]}/{one.file}'):<40} {one.batch:>5} {one.threads:>7} "
+        f"{one.then_ms:>9.4f} {one.now_ms:>9.4f} {one.ratio:>6.2f}  {one.verdict}{beyond}{other}"
     )
 
 
@@ -78,7 +87,7 @@ def _differences(found: Comparison) -> Iterator[str]:
     if not said:
         yield "The conditions are the same: versions, processor, governor."
     for name, then, now in said:
-        yield f"differs: {RUNTIMES.get(name, name.replace('_', ' '))}: {_change(name, then, now)}"
+        yield f"differs: {RUNTIMES.get(name) or _plain(name.replace('_', ' '))}: {_change(name, then, now)}"
     moments = [
         f"{name.replace('_', ' ')} {_told(then)}, now {_told(now)}"
         for name, then, now in found.differs
@@ -91,14 +100,19 @@ def _differences(found: Comparison) -> Iterator[str]:
 def _change(name: str, then: Any, now: Any) -> str:
     if name == "features" and isinstance(then, str) and isinstance(now, str):
         before, after = set(then.split()), set(now.split())
-        return " ".join(
-            [*(f"-{one}" for one in sorted(before - after)), *(f"+{one}" for one in sorted(after - before))]
+        return visible(
+            " ".join([*(f"-{one}" for one in sorted(before - after)), *(f"+{one}" for one in sorted(after - before))])
         )
     return f"{_told(then)}, now {_told(now)}"
 
 
 def _told(value: Any) -> str:
-    return "not told" if value is None else " ".join(str(value).split())[:MOST_TOLD]
+    return "not told" if value is None else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    """Returns what another's file says, in one short line that no terminal obeys."""
+    return visible(" ".join(str(value).split()))[:MOST_TOLD]
 
 
 def _listed(names: list[str]) -> str:

@@ -13,6 +13,7 @@ from nastk.genotype import Genotype
 from nastk.jobs.parts import make_evaluator, run_config
 from nastk.outside import json_lines, shortened
 from nastk.runs.latency_record import latencies_are_of
+from nastk.runs.trials import TRIALS
 
 PREDICTOR = "latency-predictor.json"
 
@@ -37,8 +38,8 @@ def run_learning(config: DictConfig) -> tuple[Path, LearnedLatency]:
         _, searched = run_config(config)
         known = make_evaluator(searched).network_config
         network = None if known is None else known.to_dict()
-    # A run's own trials.jsonl has beside it what its latencies are of.
-    facts, versions = latencies_are_of(source.parent)
+    # A run's own trials have beside them what their latencies are of; other pairs may be of any device.
+    facts, versions = latencies_are_of(source.parent) if source.name == TRIALS else ({}, {})
     device = {**facts, "name": config.device, "pairs": source.name}
     predictor = learn_latency(genotypes, latencies, device, network, versions)
     path = Path(config.out) if config.out else source.with_name(PREDICTOR)

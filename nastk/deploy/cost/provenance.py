@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nastk.console import visible
 from nastk.deploy.runtimes.machine import RUNTIMES
 
 
@@ -71,7 +72,7 @@ def changed_since(made: Provenance, machine: Mapping[str, Any], versions: Mappin
 
 def _told(value: object) -> str:
     """Returns what a file from anywhere says, in one short line."""
-    return " ".join(str(value).split())[:60]
+    return visible(" ".join(str(value).split()))[:60]
 
 
 def _features(then: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

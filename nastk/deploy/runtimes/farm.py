@@ -62,6 +62,10 @@ class Member:
         return LOCKS.expanduser() / f"{name}.lock"
 
 
+class _OnlyTried(Exception):  # noqa: N818 - an outcome of waiting
+    """Nobody is left but those that have measured already."""
+
+
 class Farm:
     """The machines of `target.hosts`. Threads and processes of this machine take turns by file locks.
 
@@ -121,6 +125,8 @@ class Farm:
             except HostFailed as error:
                 self._leave_out(member, str(error))
                 continue
+            except _OnlyTried:  # the others went while this one waited for them
+                break
             if timed.doubt is None:
                 break
             if self._awake(tried):
@@ -179,6 +185,8 @@ class Farm:
         """Waits for a machine that nobody measures on; where all of them rest, one of these."""
         while True:
             members = self._awake(without) or [one for one in self._members if one.host not in without]
+            if not members and without:
+                raise _OnlyTried
             for member in members or self._none_left():
                 handle = _locked(member.lock)
                 if handle is not None:
@@ -186,7 +194,7 @@ class Farm:
                         member.used = time.monotonic()
                         yield member
                     finally:
-                        os.close(handle)
+                        _unlocked(handle)
                     return
             time.sleep(LOOK_AGAIN_SECONDS)
 
@@ -198,7 +206,7 @@ class Farm:
         try:
             yield
         finally:
-            os.close(handle)
+            _unlocked(handle)
 
     def _leave_out(self, member: Member, reason: str) -> None:
         with self._guard:
@@ -218,6 +226,12 @@ class Farm:
         raise UserError(f"target.hosts: none of {len(self._hosts)} machines can measure: {reasons}")
 
 
+def _unlocked(handle: int) -> None:
+    """Gives a lock back, also one that a child process has inherited."""
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    os.close(handle)
+
+
 def _locked(path: Path) -> int | None:
     """Returns the handle of a lock, which lasts until it is closed or its process ends; None where it is taken."""
     try:
@@ -228,6 +242,6 @@ def _locked(path: Path) -> int | None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        os.close(handle)
+        _unlocked(handle)
         return None
     return handle

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import onnx
 
 from nastk.deploy.emittable import Emittable
+from nastk.deploy.onnx.emitting import UnsupportedError
 from nastk.deploy.precision.calibrate import Ranges
 from nastk.deploy.targets.litert import WRITTEN_BY, LitertTarget
 from nastk.deploy.tflite.c_array import c_array
@@ -25,6 +26,8 @@ from nastk.objective import FLASH_KB, RAM_KB
 FILES = {"fp32": "model.tflite", "int8": "model.micro.int8.tflite"}
 ARRAY, HEADER, SOURCE = "model_int8", "model_int8.h", "model_int8.c"
 KILOBYTE = 1000
+NO_KERNEL = ("GELU",)  # in TensorFlow Lite for Microcontrollers
+MOST_JOINED = 10  # maps that it concatenates, `kMaxInputNum`
 NOTE = "its latency is that of LiteRT on this machine, which says nothing of a microcontroller's"
 
 
@@ -92,7 +95,15 @@ class MicrocontrollerTarget(LitertTarget):
 
 
 def _least(model: onnx.ModelProto, ranges: Ranges, keep_float: Collection[str]) -> Memory:
-    return planned(tflite_graph(model, ranges, keep_float, byte_ends=True))
+    graph = tflite_graph(model, ranges, keep_float, byte_ends=True)
+    for operator in graph.operators:
+        if operator.kind in NO_KERNEL:
+            raise UnsupportedError(f"{operator.output.name}: its interpreter has no {operator.kind}")
+        if operator.kind == "CONCATENATION" and len(operator.inputs) > MOST_JOINED:
+            raise UnsupportedError(
+                f"{operator.output.name}: joins {len(operator.inputs)} maps, its interpreter at most {MOST_JOINED}"
+            )
+    return planned(graph)
 
 
 def _numbers(graph: Graph) -> dict[str, int | float]:

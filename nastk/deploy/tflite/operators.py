@@ -113,8 +113,13 @@ def _one(conversion: Conversion, node: onnx.NodeProto) -> None:
     if kind == "GELU":
         options["approximate"] = conversion.attributes(node).get("approximate", b"none") == b"tanh"
     dtype, name = type_of(conversion, node), node.output[0]
-    source = conversion.read(node.input[0], dtype)
-    conversion.add(kind, [source], name, dtype, known_range(conversion, name, dtype), **options)
+    source, known = conversion.read(node.input[0], dtype), known_range(conversion, name, dtype)
+    if kind == "RELU6" and known is not None and not known.same(source.quantization):
+        # A microcontroller's only clips, in the steps that it reads.
+        clipped = conversion.made(kind, [source], f"{name}.6", source.shape, dtype, source.quantization)
+        conversion.add("QUANTIZE", [clipped], name, dtype, known)
+        return
+    conversion.add(kind, [source], name, dtype, known, **options)
 
 
 @emits("Sigmoid")

@@ -41,9 +41,9 @@ def fills(genotype: Genotype, sizing: Sizing) -> bool:
 
 
 def full_network(run: Path, genotype: Genotype, sizing: Sizing) -> tuple[Full, Path]:
-    """Returns a network of a run in the size that uses the limits, and the folder to train it in.
+    """Returns a network of a run in the size that uses the limits, and the folder to train it in, see `claim`.
 
-    Of one that has grown that is `transfer/<key>` of what it has become, where full.json says what it was.
+    Of one that has grown that is `transfer/<key>` of what it has become: two networks may become the same.
 
     Args:
         run: folder.
@@ -63,15 +63,28 @@ def full_network(run: Path, genotype: Genotype, sizing: Sizing) -> tuple[Full, P
     if record is not None and (place_of(run, genotype.key) / RECORD).exists():
         _check_asked(work / FULL, record, _own(genotype, sizing))
     full = full_size(genotype, sizing, work)
-    place = place_of(run, genotype.key)
-    record = read_full_size(work)
-    if record is not None and read_full_size(place) is None and not (place / RECORD).exists():
-        own = _own(full.genotype, sizing)
+    return full, place_of(run, genotype.key)
+
+
+def claim(run: Path, genotype: Genotype, sizing: Sizing, place: Path) -> None:
+    """Writes into the folder of a network that has grown what it is, unless that is there; others say it themselves.
+
+    Args:
+        run: folder.
+        genotype: of the candidate or baseline, as in `full_network`.
+        sizing: to which limits.
+        place: of `full_network`.
+    """
+    record = read_full_size(run / SIZED / genotype.key)
+    if record is None or record.key != place.name:
+        return
+    if read_full_size(place) is None and not (place / RECORD).exists():
+        form = Genotype.from_dict(dict(record.genotype))
+        own = _own(form, sizing)
         numbers = own.skeleton.complete({})
         size = NetworkSize(numbers[own.skeleton.depth.name], numbers[own.skeleton.width.name])
-        write_shape(place, full.genotype, own, Picked(size, record.cost, []))
+        write_shape(place, form, own, Picked(size, record.cost, []))
         write_full_size(place, record)
-    return full, place
 
 
 def full_size(genotype: Genotype, sizing: Sizing, work: Path) -> Full:

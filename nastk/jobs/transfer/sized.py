@@ -59,7 +59,7 @@ def sized_network(genotype: Genotype, sizing: Sizing, folder: Path) -> NetworkCo
         return own.config(recorded)
     picked = _picked(genotype, own)
     write_shape(folder, genotype, own, picked)
-    _tell(genotype, own, picked)
+    _tell(genotype, own, picked, folder)
     return own.config(picked.shape)
 
 
@@ -175,7 +175,7 @@ def _recorded(folder: Path, own: SkeletonSizing) -> NetworkSize | None:
     )
 
 
-def _tell(genotype: Genotype, own: SkeletonSizing, picked: Picked) -> None:
+def _tell(genotype: Genotype, own: SkeletonSizing, picked: Picked, folder: Path) -> None:
     def told(limit: Limit) -> str:
         cost = told_number(limit.metric, picked.cost[limit.metric])
         return f"{limit.metric} {cost} of {told_number(limit.metric, limit.value)} ({limit.setting})"
@@ -191,8 +191,8 @@ def _tell(genotype: Genotype, own: SkeletonSizing, picked: Picked) -> None:
     if doubtful:
         print(
             f"warning: {doubtful} of {len(picked.measured)} sizes were timed while the machine was busy with something "
-            "else: this one may be smaller than it need be; move its folder away and transfer anew on a machine that "
-            "does nothing else",
+            f"else: this one may be smaller than it need be; move {folder} away and transfer anew on a machine "
+            "that does nothing else",
             file=sys.stderr,
         )
     for limit in own.sizing.limits:

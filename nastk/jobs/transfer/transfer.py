@@ -20,7 +20,7 @@ from nastk.jobs.teacher import teacher_lines
 from nastk.jobs.transfer.baselines import Baseline, baseline_limits, baseline_sizing, begun_with, distinct
 from nastk.jobs.transfer.candidates import transfer_candidates
 from nastk.jobs.transfer.fitting import with_head
-from nastk.jobs.transfer.full_size import Full, full_network
+from nastk.jobs.transfer.full_size import Full, claim, full_network
 from nastk.jobs.transfer.halving import begun_without, halved
 from nastk.jobs.transfer.initial import own_size
 from nastk.jobs.transfer.own_teacher import own_teacher
@@ -34,7 +34,7 @@ from nastk.outside import number_in
 from nastk.progress import doing
 from nastk.runs.baselines import BaselineRecord, BegunBaselines, write_baseline, write_begun
 from nastk.runs.folder import held
-from nastk.runs.full_size import place_of, read_full_sizes
+from nastk.runs.full_size import place_of
 from nastk.runs.ranking import ranked, ranked_entry, ranking_table, standing, write_ranking
 from nastk.runs.steps import timed_step
 from nastk.training.record import RECORD
@@ -61,8 +61,8 @@ def run_transfer(config: DictConfig) -> list[Path]:
         plan = plan._replace(entrants=plan.top)
     logger = make_logger(config)
     with held(folder), timed_step(folder, "transfer"):
-        networks, nothing = _sized(folder, plan)
-        networks += _baselines(folder, plan, networks)
+        candidates, networks, nothing = _sized(folder, plan)
+        networks += _baselines(folder, plan, candidates, networks)
         if not networks:
             raise nothing[0]
         ranks = plan.ranks or any(one.baseline for one in networks)
@@ -70,9 +70,9 @@ def run_transfer(config: DictConfig) -> list[Path]:
         recipe, teacher = _taught(folder, plan, recipe, networks)
         networks = pruned_networks(folder, plan, recipe, teacher, networks)
         with Trainings(folder, plan, recipe, teacher, networks, logger) as trainings:
-            candidates = [one for one in networks if one.baseline is None]
+            entrants = [one for one in networks if one.baseline is None]
             rungs = (plan.top, trainings.epochs, trainings.rung)
-            left = halved(candidates, *rungs, told=lambda one: one.told) if plan.ranks else candidates
+            left = halved(entrants, *rungs, told=lambda one: one.told) if plan.ranks else entrants
             networks = [*left, *(one for one in networks if one.baseline is not None)]
             metrics = [trainings.full(one) for one in networks]
         if not ranks:
@@ -96,22 +96,28 @@ def _taught(
     return recipe, teacher
 
 
-def _sized(folder: Path, plan: TransferPlan) -> tuple[list[Sized], list[NoSizeFits]]:
-    """Returns the networks to train, all sized before the first is trained, and why others fit in no size."""
+def _sized(folder: Path, plan: TransferPlan) -> tuple[list[str], list[Sized], list[NoSizeFits]]:
+    """Returns the candidates' keys, the networks to train, all sized before the first is, and why others do not fit."""
+    candidates = transfer_candidates(folder, plan.entrants)
     networks: dict[Path, Sized] = {}  # two candidates may grow into one network
     left_out: list[NoSizeFits] = []
-    for key, genotype in transfer_candidates(folder, plan.entrants):
+    for key, genotype in candidates:
         own = genotype.own_network.get("stem", plan.stem)
         if plan.stem not in (None, own):
             raise UserError(f"transfer.stem={plan.stem}: {key[:8]} was searched with stem {own}, which it chose itself")
         try:
             one = _candidate(folder, plan, key, genotype)
+            if one.place in networks:
+                print(
+                    f"transfer: {key[:8]} grows into {one.told}, which another has become; trained once",
+                    file=sys.stderr,
+                )
             networks.setdefault(one.place, one)
         except NoSizeFits as nothing:
             left_out.append(nothing)
     for reason in left_out:
         print(f"transfer: left out: {reason}", file=sys.stderr)
-    return list(networks.values()), left_out
+    return [key for key, _ in candidates], list(networks.values()), left_out
 
 
 def _candidate(folder: Path, plan: TransferPlan, key: str, genotype: Genotype) -> Sized:
@@ -119,8 +125,9 @@ def _candidate(folder: Path, plan: TransferPlan, key: str, genotype: Genotype) -
     if plan.prune is not None:
         return wide_network(folder, plan, key, genotype)
     with doing(f"sizing {key[:8]} to the limits"):
-        (genotype, network), place = _in_size(folder, plan, genotype, plan.sizing, None)
-    return Sized(genotype, with_head(genotype, network, place), place)
+        (form, network), place = _in_size(folder, plan, genotype, plan.sizing, None)
+    claim(folder, genotype, plan.sizing, place)
+    return Sized(form, with_head(form, network, place), place)
 
 
 def _in_size(
@@ -133,20 +140,25 @@ def _in_size(
     return Full(genotype, sized_network(genotype, sizing, place)), place
 
 
-def _baselines(folder: Path, plan: TransferPlan, searched: Sequence[Sized]) -> list[Sized]:
+class _MetError(UserError):
+    """A baseline grows into what another network has become, which is trained once and goes by the other's name."""
+
+
+def _baselines(folder: Path, plan: TransferPlan, candidates: Sequence[str], searched: Sequence[Sized]) -> list[Sized]:
     """Returns the baselines to train, sized like the searched networks; those that fit in no size are left out.
 
     What was left out before stays so: whether images are held out must not hang on a second measurement.
     """
     shape = plan.sizing.network
     asked, begun = begun_with(folder, plan.baselines, shape, alone=not plan.ranks)
-    networks, left_out = [], dict(begun.left_out)
-    grown = read_full_sizes(folder)
-    searched_keys = [grown[key].of if key in grown else key for key in (one.genotype.key for one in searched)]
-    for one in distinct(asked, searched_keys, folder):
+    networks: list[Sized] = []
+    left_out = dict(begun.left_out)
+    for one in distinct(asked, candidates, folder):
         if one.name not in left_out:
             try:
-                networks.append(_baseline(folder, plan, one, searched[0] if searched else None))
+                networks.append(_baseline(folder, plan, one, [*searched, *networks]))
+            except _MetError as met:
+                left_out[one.name] = str(met)
             except UserError as nothing:
                 if any((place_of(folder, form.key) / RECORD).exists() for form in one.forms):
                     raise  # it was sized otherwise, and its training has begun
@@ -158,10 +170,15 @@ def _baselines(folder: Path, plan: TransferPlan, searched: Sequence[Sized]) -> l
     return networks
 
 
-def _baseline(folder: Path, plan: TransferPlan, one: Baseline, first: Sized | None) -> Sized:
-    """Returns a baseline in the first of its forms that fits in some size; raises UserError where none does."""
+def _baseline(folder: Path, plan: TransferPlan, one: Baseline, others: Sequence[Sized]) -> Sized:
+    """Returns a baseline in the first of its forms that fits in some size; raises UserError where none does.
+
+    `others` come before it, the searched ones first; one that it turns out to be is not trained twice.
+    """
+    searched = [other for other in others if other.baseline is None]
     for place, genotype in enumerate(one.forms, start=1):
         print(f"transfer: {genotype.key[:8]} is the baseline {one.name}", file=sys.stderr)
+        first = searched[0] if searched else None
         sizing = _baseline_sizing(plan, one.name, genotype, first, place_of(folder, genotype.key))
         try:
             with doing(f"sizing {one.name} to the limits"):
@@ -170,6 +187,10 @@ def _baseline(folder: Path, plan: TransferPlan, one: Baseline, first: Sized | No
             if place == len(one.forms):
                 raise
             continue
+        known = next((other for other in others if other.place == home), None)
+        if known is not None:
+            raise _MetError(f"it grows into {known.told}, which is trained once")
+        claim(folder, genotype, sizing, home)
         write_baseline(home, BaselineRecord(one.name, {limit.metric: limit.value for limit in sizing.limits}))
         return Sized(form, with_head(form, network, home), home, one.name)
     raise AssertionError("a baseline has a form")

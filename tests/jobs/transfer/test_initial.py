@@ -47,7 +47,7 @@ def test_a_baseline_with_weights_of_its_own_has_its_published_size_and_gets_them
     file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = asked_beginnings({NAME: file}, [NAME])
-    (one,) = _baselines(tmp_path, plan(asked), [])
+    (one,) = _baselines(tmp_path, plan(asked), [], [])
     assert one.network.sizes == {"depth_multiplier": 1, "width_multiplier": 1}
     (initial,) = begun([(one.told, one.genotype, one.network, one.baseline)], asked)
     assert initial is not None and initial.path == file
@@ -59,7 +59,7 @@ def test_a_baseline_with_weights_of_its_own_has_its_published_size_and_gets_them
 
 def test_limits_that_the_published_size_breaks_leave_the_baseline_out(file: str, tmp_path: Path) -> None:
     asked = asked_beginnings({NAME: file}, [NAME])
-    assert _baselines(tmp_path, plan(asked, Limit("params", 1e5, "transfer.max_params")), []) == []
+    assert _baselines(tmp_path, plan(asked, Limit("params", 1e5, "transfer.max_params")), [], []) == []
     record = read_begun(tmp_path)
     assert record is not None and "the given size, depth x1, width x1, has params" in record.left_out[NAME]
 
