@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from nastk.deploy.cost.sources import Costing, LatencySource, MeasuredLatency, TableLatency
 from nastk.deploy.targets import Target
+from nastk.deploy.targets.quickest import Quickest
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Evaluator
 from nastk.genotype import Genotype
@@ -14,6 +17,7 @@ from nastk.jobs.choices import check_choices
 from nastk.jobs.search_parts import SearchParts
 from nastk.networks import NetworkConfig
 from nastk.spaces import Space, random_genotype
+from nastk.study.measuring import CostsAtOnce, Measured
 from nastk.study.stream import CostModel
 from nastk.training.failure import TrainingError, memory_errors_named
 
@@ -42,17 +46,38 @@ def candidate_cost(parts: SearchParts, evaluator: Evaluator) -> CostModel:
         _check_predicts(costing, parts.space, network)
 
     def cost(genotype: Genotype) -> Mapping[str, float]:
-        try:
-            with memory_errors_named():
-                return dict(costing.cost(genotype, network.of(genotype)))
-        except TrainingError as error:
-            raise EvaluationFailed(error.reason) from None
-        except UserError as error:
-            if measured:
-                raise
-            raise EvaluationFailed(str(error)) from None  # of other cells the table or predictor may know enough
+        with _failures_named(measured):
+            return dict(costing.cost(genotype, network.of(genotype)))
 
+    if isinstance(costing, Target | Quickest) and costing.at_once > 1:
+        return CostsAtOnce(functools.partial(_begun, costing, network), costing.at_once)
     return cost
+
+
+def _begun(costing: Target | Quickest, network: NetworkConfig, genotype: Genotype) -> Measured:
+    """Begins to measure a candidate, see `Target.begin_cost`."""
+    with _failures_named(measured=True):
+        measure = costing.begin_cost(genotype, network.of(genotype))
+
+    def measured() -> Mapping[str, float]:
+        with _failures_named(measured=True):
+            return measure()
+
+    return measured
+
+
+@contextlib.contextmanager
+def _failures_named(measured: bool) -> Iterator[None]:
+    """Tells what concerns one candidate from what ends the search."""
+    try:
+        with memory_errors_named():
+            yield
+    except TrainingError as error:
+        raise EvaluationFailed(error.reason) from None
+    except UserError as error:
+        if measured:
+            raise
+        raise EvaluationFailed(str(error)) from None  # of other cells the table or predictor may know enough
 
 
 def check_times(target: Target | None) -> None:

@@ -42,6 +42,7 @@ from nastk.runs.steps import timed_step
 from nastk.runs.trials import Row, append_row, check_rows, write_rows
 from nastk.study.deaths import watching
 from nastk.study.loop import search
+from nastk.study.measuring import measured_at_once
 from nastk.study.stream import CostModel
 from nastk.study.study import SearchStudy
 
@@ -144,7 +145,7 @@ def _recorded(folder: Path, config: DictConfig, parts: SearchParts, executor: Ex
     for line in record_config(folder, recorded, functools.partial(check_data, folder, executor.evaluator)):
         print(f"nastk: {line}", file=sys.stderr)
     record_data(folder, executor.evaluator)
-    return Sitting(config, parts, executor, cost, folder, recorded, size)
+    return Sitting(config, parts, executor, cost, folder, recorded, max(size, measured_at_once(cost)))
 
 
 def _searched(sitting: Sitting, study: SearchStudy) -> Ending:

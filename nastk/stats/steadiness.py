@@ -17,6 +17,8 @@ FAR = 1.25
 # Where runs are long, each of them is held up, the quickest too: then only the number of processes tells. Shorter ones
 # than a scheduler's turn, some 3 ms, are held up now and then, which the quickest one shows.
 CROWD, LONG_MS = 0.5, 1.0
+# What a doubt says where not other work but heat, or want of power, slowed the processor down.
+HEAT = "slows it down"
 LOAD = Path("/proc/loadavg")
 
 
@@ -63,7 +65,12 @@ def doubt(
 
 def untrusted(doubt: str) -> str:
     """Returns the words that stand beside a latency of which there is a doubt."""
-    return f"not trustworthy: {doubt}; the machine was busy"
+    return f"not trustworthy: {doubt}{cause(doubt)}"
+
+
+def cause(doubt: str) -> str:
+    """Returns what a doubt comes from, to be put behind it: other work, where it does not itself tell of heat."""
+    return "" if HEAT in doubt else "; the machine was busy"
 
 
 def quietest(repeats: Sequence[Repeat]) -> list[Repeat]:

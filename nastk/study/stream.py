@@ -16,6 +16,7 @@ from nastk.runs.trials import Row
 from nastk.study.budget import Budget, why_to_end
 from nastk.study.deaths import Watched
 from nastk.study.in_flight import InFlight
+from nastk.study.measuring import Begun, CostsAtOnce, Measured, measured_at_once
 from nastk.study.proposal import Proposal
 from nastk.study.study import SearchStudy
 
@@ -85,14 +86,19 @@ class CandidateStream:
         self._handed: list[InFlight] = []
         self._some = False
         self._proposed = False
+        self._asked: deque[Proposal] = deque()
+        self._measuring = Begun(self._at_once)
         self.ended: str | None = None
 
     def run(self) -> bool:
         """Proposes, trains and tells, a round or until there is no more; returns whether any candidate was accepted."""
-        for index, result in self._setup.executor.stream(self._next):
-            candidate = self._handed[index]
-            candidate.record(self._study, result)
-            self._has_result(candidate)
+        try:
+            for index, result in self._setup.executor.stream(self._next):
+                candidate = self._handed[index]
+                candidate.record(self._study, result)
+                self._has_result(candidate)
+        finally:
+            self._measuring.close()
         self._tell(self._in_flight)
         return self._some
 
@@ -115,23 +121,53 @@ class CandidateStream:
     def _propose(self) -> bool:
         """Asks for a proposal and screens it; returns False where there is to be none."""
         self.ended = None
-        if not self._study.interrupted:
+        if not self._asked and not self._study.interrupted:
             if self._full:
                 return False
             self.ended = why_to_end(self._study, self._setup.budget)
             if self.ended is not None:
                 return False
-        with doing("choosing a candidate"):
-            proposal = self._study.ask()
-        answered = self._screen(proposal)
+        if not self._asked:
+            self._ask()
+        answered = self._screen(self._asked.popleft())
         if answered is not None:
             self._setup.finished(answered)
         return True
 
     @property
+    def _at_once(self) -> int:
+        """How many candidates are measured at the same time; those that are fitted are measured for that, in turn."""
+        return measured_at_once(self._setup.cost) if self._setup.fit is None else 1
+
+    def _ask(self) -> None:
+        """Asks for a proposal or, where several are measured at once, for as many, and begins to measure them."""
+        with doing("choosing a candidate"):
+            self._asked.append(self._study.ask())
+            while len(self._asked) < self._at_once and (self._study.interrupted or not self._full):
+                self._asked.append(self._study.ask())
+        cost = self._setup.cost
+        if not isinstance(cost, CostsAtOnce) or len(self._asked) == 1:
+            return
+        seen = {candidate.key for candidate in self._in_flight}
+        for proposal in self._asked:
+            key = proposal.genotype.key
+            if key in seen or proposal.cost is not None or self._study.duplicate_of(proposal) is not None:
+                continue
+            seen.add(key)
+            self._measuring.begin(proposal.number, functools.partial(self._begin, cost, proposal))
+
+    def _begin(self, cost: CostsAtOnce, proposal: Proposal) -> Measured:
+        with self._setup.watched(proposal.number), doing(f"writing trial {proposal.number}"):
+            return cost.begin(proposal.genotype)
+
+    def _cost(self, proposal: Proposal) -> Mapping[str, float]:
+        begun = self._measuring.has(proposal.number)
+        return self._measuring.result(proposal.number) if begun else self._setup.cost(proposal.genotype)
+
+    @property
     def _full(self) -> bool:
         """Whether there are enough candidates, or enough to spend the budget, or some that a kill left trained."""
-        size, accepted = self._setup.size, len(self._in_flight)
+        size, accepted = self._setup.size, len(self._in_flight) + len(self._asked)
         return (
             accepted >= size
             # A space with fewer cells than that would never fill a round.
@@ -164,7 +200,7 @@ class CandidateStream:
             return None
         try:
             with self._setup.watched(proposal.number), doing(f"measuring trial {proposal.number}"):
-                candidate.metrics |= self._setup.cost(proposal.genotype)
+                candidate.metrics |= self._cost(proposal)
         except EvaluationFailed as failure:
             row = study.record_stopped(proposal, "failed", {}, candidate.seconds, str(failure))
             return study.finish(proposal, row)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nastk.deploy.runtimes.latency import Latency
-from nastk.stats.steadiness import doubt
+from nastk.stats.steadiness import cause, doubt
 
 # Of the largest logit: what the order of float32 sums can make of it, with room for deep networks.
 PARITY_TOLERANCE = 1e-3
@@ -166,7 +166,7 @@ def _lost(first: EvaluatedFile, other: EvaluatedFile, max_accuracy_drop: float) 
 
 def _unsteady(files: Sequence[EvaluatedFile]) -> list[str]:
     return [
-        f"{one.file}: {why_unsteady(one.latency)}; the machine was busy: its latency is not trustworthy"
+        f"{one.file}: {why_unsteady(one.latency)}{cause(why_unsteady(one.latency))}: its latency is not trustworthy"
         for one in files
         if one.latency is not None and not one.latency.steady
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -147,7 +148,7 @@ def _source(
         **describe_files(trained, (WEIGHTS, GENOTYPE, NETWORK)),
         "settings": asdict(settings),
         "tuned": tuned and describe_files(tuned, (WEIGHTS, TUNED)),
-        "targets": {target.name: asdict(target) for target in targets},  # type: ignore[call-overload]
+        "targets": json.loads(json.dumps({target.name: asdict(target) for target in targets})),  # type: ignore[call-overload]
         **({"predict": sha256(Path(standalone.__file__))} if predict else {}),
     }
 

@@ -7,8 +7,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from nastk.deploy.runtimes.remote_runtimes import RUNTIMES
 from nastk.outside import read_json
 from nastk.stats.interval import wilson
+from nastk.stats.steadiness import cause
 
 CARD, PREDICT = "MODEL_CARD.md", "predict.py"
 # What nastk.training leaves beside the weights.
@@ -105,7 +107,7 @@ def _files(manifest: Mapping[str, Any]) -> Iterator[str]:
         for one in target["precisions"].values():
             doubt = (one["latency_ms"] or {}).get("doubt")
             if doubt:
-                yield f"The latency of {_code(one['file'])} is {NOT_TRUSTED}: {_text(doubt)}; the machine was busy."
+                yield f"The latency of {_code(one['file'])} is {NOT_TRUSTED}: {_text(doubt)}{cause(doubt)}."
         for said in dict.fromkeys(filter(None, (target.get(key) for key in ("not_run", "not_timed", "note")))):
             yield f"{_text(said.removeprefix('target '))}."
 
@@ -118,8 +120,9 @@ def _where(manifest: Mapping[str, Any], target: Mapping[str, Any], threads: int)
     machine = ran["machine"]
     processor = f"{threads} thread(s) of {_text(machine['processor'] or machine['architecture'])}"
     onnx = any(one["file"].endswith(".onnx") for one in target["precisions"].values())
-    runtime = f", ONNX Runtime {_text(ran['versions']['onnxruntime'])}" * onnx
-    if target.get("openvino"):
+    told = {name: f", {RUNTIMES[name][0]} {_text(one)}" for name, one in ran["versions"].items() if name in RUNTIMES}
+    runtime = next(reversed(told.values()), "") if onnx or "onnxruntime" not in told else ""
+    if target.get("openvino") and "openvino" not in told:
         runtime = f", {_text(target['runtime'])}"
     return f"on {processor}, {_text(machine['system'])}{runtime}"
 

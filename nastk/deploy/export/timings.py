@@ -9,6 +9,7 @@ from typing import Any
 from nastk.deploy.export.assess import EvaluatedFile, Quality
 from nastk.deploy.runtimes.latency import Latency
 from nastk.deploy.runtimes.machine import machine_facts, versions
+from nastk.deploy.runtimes.remote_runtimes import RUNTIMES
 from nastk.stats.steadiness import doubt
 
 NUMBERS = {"p50": "p50_ms", "p90": "p90_ms", "p99": "p99_ms", "min": "min_ms"}
@@ -60,7 +61,7 @@ def timed_now(there: tuple[Mapping[str, Any], Mapping[str, str]] | None = None) 
     """
     machine, ran = there or (machine_facts(), versions())
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"at": at, "machine": dict(machine), "versions": {"onnxruntime": ran["onnxruntime"]}}
+    return {"at": at, "machine": dict(machine), "versions": {name: ran[name] for name in RUNTIMES if name in ran}}
 
 
 def fits(target: Mapping[str, Any], asked: Mapping[str, Any], latencies: Mapping[str, Latency]) -> bool:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nastk.checks import check_number, check_whole
 from nastk.deploy.onnx.graph import INPUT
 from nastk.deploy.onnx.validate import validate_model
+from nastk.deploy.runtimes.machine import check_clock
 from nastk.deploy.runtimes.session import denormals_flushed, failures_told, open_session
 from nastk.errors import UserError
 from nastk.processor import usable_cores
@@ -119,6 +120,8 @@ def interleaved(
     check_whole("latency: warmup", warmup, LEAST_WARMUP)
     check_whole("latency: runs", runs, LEAST_RUNS)
     check_number("latency: seconds", seconds, 0)
+    if on_cpu:
+        check_clock()
     for timer in timers:
         timer.run(warmup)
     repeats: list[Repeat] = []
@@ -149,6 +152,7 @@ def quick_latency(
 @measuring()
 def quick_times(call: Callable[[], object], seconds: float = 0.3, precision: float = 0.02) -> list[float]:
     """Returns the seconds of each run of anything that can be called, as many as `quick_latency` takes."""
+    check_clock()
     start = time.perf_counter()
     times: list[float] = []
     with denormals_flushed():

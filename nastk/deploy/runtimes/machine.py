@@ -13,11 +13,26 @@ import onnxruntime
 import torch
 
 from nastk.deploy.runtimes.gpu import present_gpu
+from nastk.deploy.runtimes.remote_machine import emulated, features
 from nastk.deploy.runtimes.session import PROVIDER
+from nastk.errors import UserError
 from nastk.processor import processor_facts, processor_name, usable_cores
 from nastk.version import __version__
 
 CPU_FOLDER = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+
+
+def no_clock() -> str | None:
+    """Returns in one line why times taken on this machine are not those of its processor, None where they are."""
+    how = emulated()
+    return how and f"this machine is emulated ({how}); its times are those of no processor"
+
+
+def check_clock() -> None:
+    """Raises UserError where `no_clock` has a reason: no latency is taken then."""
+    reason = no_clock()
+    if reason is not None:
+        raise UserError(reason)
 
 
 def machine_facts() -> dict[str, Any]:
@@ -37,6 +52,8 @@ def machine_facts() -> dict[str, Any]:
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "provider": PROVIDER,
         "gpu": gpu and str(gpu),
+        "emulated": emulated(),
+        "features": features(),
     }
 
 

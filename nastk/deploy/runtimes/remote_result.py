@@ -8,12 +8,24 @@ from typing import Any
 
 from nastk.checks import is_whole
 from nastk.deploy.runtimes.remote_measure import MARK, REPEATS
-from nastk.deploy.runtimes.remote_shell import clean
+from nastk.deploy.runtimes.remote_shell import HostFailed, clean
 from nastk.errors import UserError
 from nastk.outside import parse_json
 
-VERSIONS = ("python", "onnxruntime", "numpy")
-FACTS = ("processor", "architecture", "system", "cores", "governor", "clock_mhz", "load", "provider", "gpu")
+VERSIONS = ("python", "numpy")
+FACTS = (
+    "processor",
+    "architecture",
+    "system",
+    "cores",
+    "governor",
+    "clock_mhz",
+    "load",
+    "provider",
+    "gpu",
+    "emulated",
+    "features",
+)
 # A day: a run that takes longer is none.
 MAX_NANOSECONDS = 86_400 * 10**9
 MAX_THREADS = 4096
@@ -27,9 +39,11 @@ class RemoteResult:
     Attributes:
         seconds: by file, by repeat, of each run.
         threads: that computed together.
-        versions: of "python", "onnxruntime", "numpy" there.
+        versions: there, of "python", "numpy" and the runtime, by its package's name.
         machine: what `machine_facts` says, of that machine; None where it does not tell.
         others: processes that wanted to run there meanwhile, their mean; None where it does not tell.
+        hot: why it is slower than it could be, None where it does not tell.
+        identity: the same for the same machine, whatever it is called; None where it does not tell.
     """
 
     seconds: Mapping[str, tuple[tuple[float, ...], ...]]
@@ -37,9 +51,13 @@ class RemoteResult:
     versions: Mapping[str, str]
     machine: Mapping[str, str | float | None]
     others: float | None = None
+    hot: str | None = None
+    identity: str | None = None
 
 
-def read_result(host: str, printed: str, files: Collection[str], quick: bool = False) -> RemoteResult:
+def read_result(
+    host: str, printed: str, files: Collection[str], quick: bool = False, runtime: str = "onnxruntime"
+) -> RemoteResult:
     """Returns the result in what a machine printed, whatever its login shell printed before.
 
     Args:
@@ -47,32 +65,34 @@ def read_result(host: str, printed: str, files: Collection[str], quick: bool = F
         printed: all of it.
         files: names of those that were to be timed.
         quick: whether one repeat was asked for rather than three.
+        runtime: the package that ran them.
 
     Raises:
-        UserError: the machine says that it cannot measure, or what it says is no measurement of these files.
+        HostFailed: what the machine says is no measurement of these files.
+        UserError: it says that it cannot measure.
     """
     line, found = _parsed(host, printed)
     if not isinstance(found, dict) or not is_whole(found.get("threads"), 1, MAX_THREADS):
         raise _malformed(host, line)
     times, versions, machine = (found.get(name) for name in ("nanoseconds", "versions", "machine"))
     if not isinstance(times, dict) or set(times) != set(files):
-        raise UserError(f"remote {host}: timed other files than those asked for, expected {', '.join(files)}")
-    for name, repeats in times.items():
-        if not _are_repeats(repeats, 1 if quick else REPEATS):
-            raise UserError(f"remote {host}: the times of {name} are malformed: {clean(str(repeats)[:60])}")
-    if not isinstance(versions, dict) or not all(isinstance(versions.get(name), str) for name in VERSIONS):
+        raise HostFailed(f"remote {host}: timed other files than those asked for, expected {', '.join(files)}")
+    _check_times(host, times, 1 if quick else REPEATS)
+    named = (*VERSIONS, runtime)
+    if not isinstance(versions, dict) or not all(isinstance(versions.get(name), str) for name in named):
         raise _malformed(host, line)
     if not isinstance(machine, dict) or not all(_is_plain(machine.get(name)) for name in FACTS):
         raise _malformed(host, line)
-    others = found.get("others")
-    if not _is_plain(others) or isinstance(others, str):
+    others, *said = (found.get(name) for name in ("others", "hot", "identity"))
+    if not _is_plain(others) or isinstance(others, str) or not all(one is None or isinstance(one, str) for one in said):
         raise _malformed(host, line)
     return RemoteResult(
         {name: tuple(tuple(one / 1e9 for one in repeat) for repeat in repeats) for name, repeats in times.items()},
         found["threads"],
-        {name: clean(versions[name]) for name in VERSIONS},
+        {name: clean(versions[name]) for name in named},
         {name: clean(value) if isinstance(value := machine.get(name), str) else value for name in FACTS},
         others,
+        *(one and clean(one) for one in said),
     )
 
 
@@ -80,7 +100,7 @@ def _parsed(host: str, printed: str) -> tuple[str, Any]:
     """Returns the line with the answer, and what JSON it is; raises UserError where it tells of an error."""
     line = next((line for line in reversed(printed.splitlines()) if line.startswith(MARK)), None)
     if line is None:
-        raise UserError(f"remote {host}: no measurement in what it printed ({clean(printed[-300:]) or 'nothing'})")
+        raise HostFailed(f"remote {host}: no measurement in what it printed ({clean(printed[-300:]) or 'nothing'})")
     try:
         found = parse_json(line.removeprefix(MARK), host)
     except UserError:
@@ -90,8 +110,14 @@ def _parsed(host: str, printed: str) -> tuple[str, Any]:
     return line, found
 
 
-def _malformed(host: str, line: str) -> UserError:
-    return UserError(f"remote {host}: the answer is malformed: {clean(line[:90])}")
+def _malformed(host: str, line: str) -> HostFailed:
+    return HostFailed(f"remote {host}: the answer is malformed: {clean(line[:90])}")
+
+
+def _check_times(host: str, times: Mapping[str, Any], count: int) -> None:
+    for name, repeats in times.items():
+        if not _are_repeats(repeats, count):
+            raise HostFailed(f"remote {host}: the times of {name} are malformed: {clean(str(repeats)[:60])}")
 
 
 def _are_repeats(value: Any, count: int) -> bool:

@@ -41,6 +41,10 @@ tar -xf - -C "$folder" || exit {no_tar}
 """
 
 
+class HostFailed(UserError):  # noqa: N818 - what happened, as in the message
+    """A machine did not do its part: another one may."""
+
+
 def check_host(host: str) -> None:
     """Raises UserError where a host is none that SSH can be given: what begins with - would be an option of it."""
     if not HOST.fullmatch(host):
@@ -64,7 +68,8 @@ def run_there(host: str, python: str, program: str, files: Mapping[str, bytes], 
         What it printed, at most 64 MB; to be trusted no more than the host is.
 
     Raises:
-        UserError: SSH does not get there, there is no Python, or no answer in time.
+        HostFailed: SSH does not get there, there is no Python, or no answer in time.
+        UserError: a host that is none, or no ssh here.
     """
     check_host(host)
     command = [*shlex.split(os.environ.get(SSH) or "ssh"), "-T"]
@@ -81,7 +86,7 @@ def run_there(host: str, python: str, program: str, files: Mapping[str, bytes], 
         said.seek(0)
         last = (clean(said.read(2**16).decode(errors="replace")).splitlines() or [""])[-1]
     if code:
-        raise UserError(f"remote {host}: {_reason(code, python, last)}")
+        raise HostFailed(f"remote {host}: {_reason(code, python, last)}")
     return output.decode(errors="replace")
 
 
@@ -117,7 +122,7 @@ def _run(command: list[str], sent: IO[bytes], said: IO[bytes], host: str, second
         assert process.stdout is not None
         output = process.stdout.read(MAX_ANSWER + 1)
         if len(output) > MAX_ANSWER:
-            raise UserError(f"remote {host}: an answer of more than {MAX_ANSWER:,} bytes, expected a measurement")
+            raise HostFailed(f"remote {host}: an answer of more than {MAX_ANSWER:,} bytes, expected a measurement")
         code = process.wait()
     finally:
         timer.cancel()
@@ -125,7 +130,7 @@ def _run(command: list[str], sent: IO[bytes], said: IO[bytes], host: str, second
         process.wait()
         process.stdout.close()  # type: ignore[union-attr]
     if late.is_set():
-        raise UserError(f"remote {host}: no answer within {seconds:.0f} s; target.timeout=SECONDS allows more")
+        raise HostFailed(f"remote {host}: no answer within {seconds:.0f} s; target.timeout=SECONDS allows more")
     return output, code
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import onnx
 
-from nastk.deploy.cost.cost import measure_cost
+from nastk.deploy.cost.cost import Static, measure_cost, static_cost
 from nastk.deploy.emittable import Emittable
 from nastk.deploy.manifest import MODEL, MODEL_INT8
 from nastk.deploy.onnx.validate import validate_model
@@ -22,7 +22,8 @@ from nastk.deploy.precision.lint_rules import ONNX_RUNTIME, Rule, activations_ar
 from nastk.deploy.precision.scheme import X86, Scheme
 from nastk.deploy.precision.untrained import in_precision
 from nastk.deploy.runtimes.latency import Latency, measure
-from nastk.deploy.runtimes.remote_measure import CPU
+from nastk.deploy.runtimes.machine import no_clock
+from nastk.deploy.runtimes.remote_machine import CPU
 from nastk.deploy.runtimes.session import allocation_errors_named, open_session, predict
 from nastk.deploy.targets.checks import check_count, check_seconds
 from nastk.deploy.targets.target import Runner, Target
@@ -72,6 +73,11 @@ class CpuTarget(Target):
         for model, file in zip(models, self.files.values(), strict=True):
             write_bytes(folder / file, serialise(model))
 
+    def cannot_time(self) -> str | None:
+        """Returns why not where this machine is emulated."""
+        reason = no_clock()
+        return reason and f"target {self.name}: {reason}"
+
     def runner(self, path: Path) -> Runner:
         """Opens a session on all cores."""
         return functools.partial(predict, open_session(validate_model(path).data, threads=0))
@@ -84,12 +90,16 @@ class CpuTarget(Target):
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         """Returns latency_ms, params, macs, memory_mb and size_mb of the untrained network; see `measure_cost`."""
         with allocation_errors_named():
-            return measure_cost(genotype, config, self, self._candidate)
+            return measure_cost(genotype, config, self, self._write)
+
+    def candidate(self, genotype: Genotype, config: NetworkConfig) -> Static:
+        """Returns the file of the untrained network in its precision, and what it costs but for the latency."""
+        return static_cost(genotype, config, write=self._write)
 
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
         """Returns the latency of each file, measured in turn; see `nastk.deploy.runtimes.latency.measure`."""
         with allocation_errors_named():
             return measure(paths, batch=self.batch, threads=self.threads, runs=runs, seconds=seconds)
 
-    def _candidate(self, model: onnx.ModelProto) -> onnx.ModelProto:
+    def _write(self, model: onnx.ModelProto) -> onnx.ModelProto:
         return in_precision(model, self.precision, self.scheme)

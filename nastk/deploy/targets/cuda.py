@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import onnx
 
-from nastk.deploy.cost.cost import static_cost
+from nastk.deploy.cost.cost import Static, static_cost
 from nastk.deploy.emittable import Emittable
 from nastk.deploy.manifest import MODEL
 from nastk.deploy.onnx.validate import validate_model
@@ -105,11 +105,15 @@ class CudaTarget(Target):
             MemoryError: there is not enough for the network.
         """
         self._check_timing()
-        static = static_cost(genotype, config, write=self._write)
+        static = self.candidate(genotype, config)
         with allocation_errors_named(), gpu_memory_errors_named():
             timer = self._timer(static.file, config.shape)
             latency = interleaved([timer], batch=self.batch, threads=1, seconds=self.seconds, on_cpu=False)[0]
         return static.timed(QuickTiming(latency.p50_ms, latency.doubt))
+
+    def candidate(self, genotype: Genotype, config: NetworkConfig) -> Static:
+        """Returns the file of the untrained network in its precision, and what it costs but for the latency."""
+        return static_cost(genotype, config, write=self._write)
 
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
         """Returns the latency of each file, measured in turn; raises UserError where there is no GPU."""

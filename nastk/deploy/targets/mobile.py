@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nastk.deploy.cost.cost import MEGABYTE, static_cost
+from nastk.deploy.cost.cost import MEGABYTE, Static, static_cost
 from nastk.deploy.emittable import Emittable, untrained
 from nastk.deploy.precision.scheme import X86, Scheme
 from nastk.deploy.runtimes.candidate_timing import quick_timing
 from nastk.deploy.runtimes.latency import CallTimer, Latency, interleaved
+from nastk.deploy.runtimes.machine import no_clock
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
 from nastk.deploy.targets.culprit import refused_edge
 from nastk.deploy.targets.target import Runner, Target
@@ -112,8 +113,9 @@ class MobileTarget(Target):
         return missing and f"target {self.name}: {missing} is not installed; pip install 'nastk[{self.name}]'"
 
     def cannot_time(self) -> str | None:
-        """As long as it can be run: latencies are those of the runtime on this CPU."""
-        return self.cannot_run()
+        """As long as it can be run, and this machine is none that is emulated."""
+        reason = no_clock()
+        return self.cannot_run() or (reason and f"target {self.name}: {reason}")
 
     def runner(self, path: Path) -> Runner:
         """Opens a file on all cores."""
@@ -137,21 +139,25 @@ class MobileTarget(Target):
         Raises:
             UserError: the converter is missing or cannot express an operator.
         """
-        self.check()
         self._check_runtime()
+        static = self.candidate(genotype, config)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / self.files[self.precision]
+            path.write_bytes(static.file)
+            count = self.threads or usable_cores()
+            opened = self.open(path, count)
+        return static.timed(quick_timing(_call(opened), seconds=self.seconds, threads=count))
+
+    def candidate(self, genotype: Genotype, config: NetworkConfig) -> Static:
+        """Returns the file of the untrained network in its precision, and what it costs but for the latency."""
+        self.check()
         static = static_cost(genotype, config)
         deployed = replace(config, auxiliary=False, drop_path=0.0)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             network = build_network(genotype, deployed).eval()
         data = self._written(untrained(network, deployed, genotype.key), self.precision)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / self.files[self.precision]
-            path.write_bytes(data)
-            count = self.threads or usable_cores()
-            opened = self.open(path, count)
-        timing = quick_timing(_call(opened), seconds=self.seconds, threads=count)
-        return replace(static, size_mb=len(data) / MEGABYTE).timed(timing)
+        return replace(static, size_mb=len(data) / MEGABYTE, file=data)
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
         """Returns that the files take one image at a time."""

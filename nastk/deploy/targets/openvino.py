@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import onnx
 
-from nastk.deploy.cost.cost import static_cost
+from nastk.deploy.cost.cost import Static, static_cost
 from nastk.deploy.emittable import Emittable
 from nastk.deploy.manifest import MODEL
 from nastk.deploy.onnx.validate import validate_model
@@ -21,6 +21,7 @@ from nastk.deploy.precision.scheme import OPENVINO, Scheme
 from nastk.deploy.precision.untrained import in_precision
 from nastk.deploy.runtimes.candidate_timing import quick_timing
 from nastk.deploy.runtimes.latency import Latency, interleaved
+from nastk.deploy.runtimes.machine import no_clock
 from nastk.deploy.runtimes.openvino_session import (
     DEVICE,
     HINT,
@@ -114,8 +115,9 @@ class OpenvinoTarget(Target):
         return missing and f"target {self.name}: {missing}"
 
     def cannot_time(self) -> str | None:
-        """As long as it can be run: latencies are those of OpenVINO on this CPU."""
-        return self.cannot_run()
+        """As long as it can be run, and this machine is none that is emulated."""
+        reason = no_clock()
+        return self.cannot_run() or (reason and f"target {self.name}: {reason}")
 
     def emit(self, source: Emittable, folder: Path) -> None:
         """Writes the float32 graph, the same with weights in bfloat16, and its int8 form."""
@@ -147,10 +149,14 @@ class OpenvinoTarget(Target):
             MemoryError: there is not enough for the network.
         """
         self.check()
-        static = static_cost(genotype, config, write=self._candidate)
+        static = self.candidate(genotype, config)
         session = self._session(static.file, config.shape, self.precision)
         timing = session.timed(lambda call: quick_timing(call, seconds=self.seconds, threads=self._count))
         return static.timed(timing)
+
+    def candidate(self, genotype: Genotype, config: NetworkConfig) -> Static:
+        """Returns the file of the untrained network in its precision, and what it costs but for the latency."""
+        return static_cost(genotype, config, write=self._write)
 
     def settings(self, precision: str) -> dict[str, Any]:
         """Returns OpenVINO's settings for the file of a precision.
@@ -194,7 +200,7 @@ class OpenvinoTarget(Target):
     def _session(self, model: bytes, shape: tuple[int, int, int], precision: str) -> OpenvinoSession:
         return OpenvinoSession(model, self.settings(precision), (self.batch, *shape), self.streams)
 
-    def _candidate(self, model: onnx.ModelProto) -> onnx.ModelProto:
+    def _write(self, model: onnx.ModelProto) -> onnx.ModelProto:
         return in_precision(model, self.precision, self.scheme)
 
 

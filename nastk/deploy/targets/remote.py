@@ -1,59 +1,61 @@
-"""Another machine, reached over SSH: its files are written and scored here, and timed there."""
+"""Other machines, reached over SSH: files are written and scored here, and timed there."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-import onnx
-import onnxruntime
-
-from nastk.deploy.cost.cost import static_cost
 from nastk.deploy.emittable import Emittable
+from nastk.deploy.manifest import MAX_BYTES
 from nastk.deploy.onnx.validate import validate_model
 from nastk.deploy.precision.scheme import Scheme
-from nastk.deploy.precision.untrained import in_precision
-from nastk.deploy.runtimes import remote_measure
-from nastk.deploy.runtimes.candidate_timing import QuickTiming, steadiest, timing_of
-from nastk.deploy.runtimes.latency import Latency, summaries
-from nastk.deploy.runtimes.remote_measure import CPU, PLAN
-from nastk.deploy.runtimes.remote_result import RemoteResult, read_result
-from nastk.deploy.runtimes.remote_shell import check_host, run_there
-from nastk.deploy.runtimes.session import allocation_errors_named
+from nastk.deploy.runtimes.candidate_timing import QuickTiming
+from nastk.deploy.runtimes.farm import Farm, Timed
+from nastk.deploy.runtimes.latency import Latency
+from nastk.deploy.runtimes.remote_ask import Conditions, ask, why_emulated
+from nastk.deploy.runtimes.remote_machine import CPU
+from nastk.deploy.runtimes.remote_result import RemoteResult
+from nastk.deploy.runtimes.remote_runtimes import RUNTIMES, runtime_version
+from nastk.deploy.runtimes.remote_shell import SSH
+from nastk.deploy.runtimes.remote_timing import check_hosts, farm_of, latencies_there, quick_there
 from nastk.deploy.targets.arm import ArmTarget
 from nastk.deploy.targets.checks import check_count
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.deploy.targets.cuda import CudaTarget
+from nastk.deploy.targets.executorch import ExecutorchTarget
+from nastk.deploy.targets.litert import LitertTarget
+from nastk.deploy.targets.openvino import OpenvinoTarget
 from nastk.deploy.targets.target import Runner, Target
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
-from nastk.stats.steadiness import MOST_REPEATS, Repeat, quietest
+from nastk.outside import read_bytes
 
-KINDS: tuple[type[ArmTarget | CpuTarget | CudaTarget], ...] = (ArmTarget, CpuTarget, CudaTarget)
+Kind = ArmTarget | CpuTarget | CudaTarget | ExecutorchTarget | LitertTarget | OpenvinoTarget
+KINDS: tuple[type[Kind], ...] = (ArmTarget, CpuTarget, CudaTarget, ExecutorchTarget, LitertTarget, OpenvinoTarget)
 OF = {kind.name: kind for kind in KINDS}
-PROGRAM = Path(remote_measure.__file__)
-CANDIDATE = "candidate.onnx"
+HOST = "latency_host"  # of a candidate's metrics: the place of the machine in target.hosts, from 0
 MAX_TIMEOUT = 86_400
 
 
 @dataclass(frozen=True)
 class RemoteTarget(Target):
-    """A machine that runs ONNX Runtime. Needed there: an SSH server, Python 3.8, onnxruntime(-gpu) and numpy.
+    """Machines that run ONNX Runtime or the runtime of `of`. Needed there: an SSH server, Python 3.8, it and numpy.
 
     SSH must get there without a question: with a key, and with the host known (connect once by hand). Port, user and
     key go into ~/.ssh/config, or into the environment variable NASTK_SSH ("ssh -p 2222").
 
     Attributes:
         host: as ssh takes it, e.g. user@board.
-        of: whose files run there: "arm", "cpu", or "cuda", which is ONNX Runtime on a GPU, from buffer to buffer there.
+        hosts: several in its place, that are alike: candidates are measured at once, each on a free one.
+        of: whose files run there: "arm", "cpu", "openvino", "litert", "executorch", or "cuda", which is ONNX Runtime on
+            a GPU, from buffer to buffer there.
         python: what Python is called there, a path from the home folder for one in an environment.
-        onnxruntime: the version that must run there; None takes any, and the manifest says which.
+        onnxruntime: the version of the runtime that must run there; None takes any, and the manifest says which.
         threads: that compute one batch together; 0 is all cores there.
         batch: images at a time.
         precision: in which candidates are measured: "fp32" or "int8"; "fp32" or "fp16" on a GPU.
@@ -67,7 +69,8 @@ class RemoteTarget(Target):
     name: ClassVar[str] = "remote"
     over_network: ClassVar[bool] = True
 
-    host: str
+    host: str | None = None
+    hosts: tuple[str, ...] | None = None
     of: str = "arm"
     python: str = "python3"
     onnxruntime: str | None = None
@@ -78,7 +81,6 @@ class RemoteTarget(Target):
     timeout: int = 120
 
     def __post_init__(self) -> None:
-        check_host(self.host)
         if self.of not in OF:
             raise unknown("target in target.of", self.of, OF)
         if not self.python.strip() or self.python.startswith("-") or not self.python.isprintable():
@@ -86,40 +88,71 @@ class RemoteTarget(Target):
         check_count("timeout", self.timeout, 1, MAX_TIMEOUT)
         check_count("threads", self.threads, 0, 1024)
         _ = self._files_of
+        check_hosts(self.host, self.hosts or ())
 
     @cached_property
-    def _files_of(self) -> Target:
+    def _files_of(self) -> Kind:
         kind = OF[self.of]
-        shared = [field.name for field in fields(kind) if hasattr(self, field.name)]
+        # Its threads are those of another machine, which may have more of them.
+        shared = [field.name for field in fields(kind) if hasattr(self, field.name) and field.name != "threads"]
         return kind(**{name: getattr(self, name) for name in shared})
 
     @property
     def files(self) -> Mapping[str, str]:
-        """Those of `of`."""
+        """Those of `of`, as the following are."""
         return self._files_of.files
 
     @property
     def scheme(self) -> Scheme:
-        """That of `of`."""
+        """How its int8 is written."""
         return self._files_of.scheme
 
     @property
+    def quantizer(self) -> str | None:
+        """The package that writes its int8 files."""
+        return self._files_of.quantizer
+
+    @property
+    def runtime(self) -> str:
+        """The package that runs its files, here and there."""
+        return self._files_of.runtime
+
+    @property
     def extras(self) -> tuple[str, ...]:
-        """Those of `of`."""
+        """Names of further files."""
         return self._files_of.extras
 
+    @property
+    def at_once(self) -> int:
+        """As many as there are machines."""
+        return max(1, len(self.hosts or ()))
+
     def check(self) -> None:
-        """Asks the machine for its versions; raises UserError where it does not answer or cannot measure."""
+        """Asks the machines for their versions; raises UserError where none answers or can measure."""
         self._files_of.check()
         _ = self._there
 
     @property
-    def _on_gpu(self) -> bool:
-        return self._files_of.provider != CPU
+    def _how(self) -> Conditions:
+        return Conditions(
+            *(self.python, self.runtime, self._files_of.provider or CPU, self.batch, self.threads, self.timeout),
+            version=self.onnxruntime,
+        )
 
     @cached_property
+    def _alone(self) -> RemoteResult:
+        assert self.host is not None
+        return ask(self.host, self._how, {})
+
+    @property
+    def _farm(self) -> Farm:
+        assert self.hosts
+        return farm_of(self.hosts, self._how, os.environ.get(SSH))
+
+    @property
     def _there(self) -> RemoteResult:
-        return self._ask({}, seconds=0.0)
+        """What the machine is that measured last."""
+        return self._farm.last.about if self.hosts else self._alone
 
     def measured_on(self) -> tuple[dict[str, Any], dict[str, str]]:
         """Returns the machine's facts, as of `machine_facts`, and its versions of what runs the files."""
@@ -134,87 +167,84 @@ class RemoteTarget(Target):
         return self._files_of.cannot_run()
 
     def cannot_time(self) -> str | None:
-        """It is timed there."""
-        return None
+        """Says where that machine is emulated; one that cannot be asked says so when it is to measure."""
+        try:
+            how = self._there.machine["emulated"]
+        except UserError:
+            return None
+        return None if how is None else why_emulated(self.host or self._farm.last.host, how)
 
     def runner(self, path: Path) -> Runner:
         """Opens a file on this machine."""
         return self._files_of.runner(path)
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
-        """Returns those of `of`, what the machine is, and whether it runs another ONNX Runtime than this one."""
+        """Returns those of `of`, what the machine is, and whether it runs another version than this one."""
         machine, versions = self.measured_on()
-        there, here = versions["onnxruntime"], onnxruntime.__version__
-        differs = f"target remote: timed by ONNX Runtime {there} on {self.host}, scored by {here} on this machine"
+        name, there, here = RUNTIMES[self.runtime][0], versions[self.runtime], runtime_version(self.runtime)
+        host = self.host or self._farm.last.host
+        differs = f"target remote: timed by {name} {there} on {host}, scored by {here} on this machine"
         found = dict(self._files_of.facts(folder))
-        if self._on_gpu:
-            found |= {"run_by": f"ONNX Runtime {there} with CUDA, {self.host}", "gpu": machine["gpu"]}
-        found["remote"] = {"host": self.host, "of": self.of, "machine": machine, "versions": versions}
+        if isinstance(self._files_of, CudaTarget):
+            found |= {"run_by": f"{name} {there} with CUDA, {host}", "gpu": machine["gpu"]}
+        found["remote"] = {"host": host, "of": self.of, "machine": machine, "versions": versions}
+        if self.hosts:
+            found["remote"]["hosts"] = {one.host: dict(one.about.machine) for one in self._farm.members}
         notes = (differs if there != here else None, found.get("note"))
         return {**found, "note": "; ".join(filter(None, notes)) or None}
 
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         """Returns latency_ms, taken there, and params, macs, memory_mb and size_mb of the untrained network.
 
+        On one of several machines also latency_host, its place among them.
+
         Raises:
-            UserError: the machine does not answer or cannot run the file.
+            UserError: no machine answers, or it cannot run the file.
             MemoryError: it has not enough memory for the network.
         """
-        static = static_cost(genotype, config, write=self._write)
+        return self.begin_cost(genotype, config)()
 
-        def timed() -> QuickTiming:
-            answer = self._ask({CANDIDATE: static.file}, seconds=self.seconds, quick=True)
-            times = answer.seconds[CANDIDATE][0]
-            return timing_of(times, self._others(answer), answer.threads, self._cores(answer))
+    def begin_cost(self, genotype: Genotype, config: NetworkConfig) -> Callable[[], dict[str, float]]:
+        """Writes the file; returns what has it measured."""
+        static = self._files_of.candidate(genotype, config)
+        file = self.files[self.precision]
+        name, settings = f"candidate{Path(file).suffix}", self._settings(file)
 
-        return static.timed(steadiest(timed))
+        def quick(host: str) -> Timed[QuickTiming]:
+            found = quick_there(host, self._how, name, static.file, self.seconds, settings)
+            return Timed(found, found.p50_ms, found.doubt)
+
+        def cost() -> dict[str, float]:
+            host, timing = self._run(quick)
+            return {**static.timed(timing), **({HOST: float(self.hosts.index(host))} if self.hosts else {})}
+
+        return cost
 
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
-        """Returns the latency there of each file, measured in turn, anew where in doubt; see `runtimes.latency`."""
-        models = {f"{index}.onnx": validate_model(path).data for index, path in enumerate(paths)}
-        repeats: list[Repeat] = []
-        while True:
-            answer = self._ask(models, seconds=seconds, runs=runs)
-            repeats += self._repeats(answer, list(models))
-            found = summaries(quietest(repeats), self.batch, answer.threads, self._cores(answer))
-            if len(repeats) >= MOST_REPEATS or all(latency.steady for latency in found):
-                return found
+        """Returns the latency there of each file, all on one machine in turn, anew where in doubt; see `latency`."""
+        models = {f"{index}{path.suffix}": self._content(path) for index, path in enumerate(paths)}
+        settings = {name: self._settings(path.name) for name, path in zip(models, paths, strict=True)}
 
-    def _repeats(self, answer: RemoteResult, names: Sequence[str]) -> list[Repeat]:
-        times = zip(*(answer.seconds[name] for name in names), strict=True)
-        return [Repeat(one, self._others(answer)) for one in times]
+        def measured(host: str) -> Timed[list[Latency]]:
+            found = latencies_there(host, self._how, models, settings, runs, seconds)
+            doubt = next((one.doubt for one in found if one.doubt is not None), None)
+            return Timed(found, sum(one.p50_ms for one in found), doubt)
 
-    def _others(self, answer: RemoteResult) -> float | None:
-        """A GPU's times are not those of the processor."""
-        return None if self._on_gpu else answer.others
+        latencies: list[Latency] = self._run(measured)[1]
+        return latencies
 
-    @staticmethod
-    def _cores(answer: RemoteResult) -> int | None:
-        cores = answer.machine["cores"]
-        return int(cores) if isinstance(cores, int | float) and cores >= 1 else None
+    def _run(self, job: Callable[[str], Timed[Any]]) -> tuple[str, Any]:
+        if self.hosts:
+            return self._farm.run(job)
+        assert self.host is not None
+        return self.host, job(self.host).value
 
-    def _write(self, model: onnx.ModelProto) -> onnx.ModelProto:
-        return in_precision(model, self.precision, self.scheme)
+    def _content(self, path: Path) -> bytes:
+        expected = Path(self.files["fp32"]).suffix
+        if path.suffix != expected:
+            raise UserError(f"{path}: expected a file of target.of={self.of}, *{expected}")
+        return validate_model(path).data if expected == ".onnx" else read_bytes(path, MAX_BYTES)
 
-    def _ask(self, models: Mapping[str, bytes], *, seconds: float, runs: int = 0, quick: bool = False) -> RemoteResult:
-        allowed = self.timeout + 2 * seconds * len(models)
-        plan = {
-            "files": {name: hashlib.sha256(model).hexdigest() for name, model in models.items()},
-            "batch": self.batch,
-            "threads": self.threads,
-            "provider": self._files_of.provider,
-            "runs": runs,
-            "seconds": seconds,
-            "quick": quick,
-            "timeout": allowed,
-        }
-        sent = {PROGRAM.name: PROGRAM.read_bytes(), PLAN: json.dumps(plan).encode(), **models}
-        with allocation_errors_named():
-            printed = run_there(self.host, self.python, PROGRAM.name, sent, allowed)
-            answer = read_result(self.host, printed, models, quick)
-        found = answer.versions["onnxruntime"]
-        if self.onnxruntime is not None and found != self.onnxruntime:
-            raise UserError(
-                f"remote {self.host}: runs ONNX Runtime {found}, target.onnxruntime={self.onnxruntime} is set"
-            )
-        return answer
+    def _settings(self, file: str) -> dict[str, Any]:
+        precision = next((name for name, mine in self.files.items() if mine == file), "fp32")
+        return self._files_of.settings(precision) if isinstance(self._files_of, OpenvinoTarget) else {}

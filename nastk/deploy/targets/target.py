@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,19 +30,14 @@ class Target(ABC):
     Attributes:
         rules: that its int8 graphs keep, see `nastk.deploy.precision.lint`.
         operators: of ONNX that it computes; None: those of ONNX Runtime on a CPU.
-        quantizer: the package that writes its int8 files; None: nastk's own quantizer, in `scheme`.
         provider: of ONNX Runtime, that runs its files where they were copied to; None: another runtime does.
-        runtime: the package that runs its files here: where two targets have the same, a file that both have answers
-            alike.
         over_network: whether using it reaches another machine.
         baselines: networks of conf/network that suit it, which a transfer trains beside what was searched.
     """
 
     rules: ClassVar[tuple[Rule, ...]] = ()
     operators: ClassVar[frozenset[str] | None] = None
-    quantizer: ClassVar[str | None] = None
     provider: ClassVar[str | None] = None
-    runtime: ClassVar[str] = "onnxruntime"
     over_network: ClassVar[bool] = False
     # A desktop's processor runs dense and depthwise convolutions well in int8.
     baselines: ClassVar[tuple[str, ...]] = ("mobilenet_v2", "resnet18", "mobilenet_v3_small")
@@ -60,6 +56,21 @@ class Target(ABC):
     @abstractmethod
     def scheme(self) -> Scheme:
         """How its int8 is written and what fine-tuning imitates; of a target without int8, what fine-tuning takes."""
+
+    @property
+    def quantizer(self) -> str | None:
+        """The package that writes its int8 files; None: nastk's own quantizer, in `scheme`."""
+        return None
+
+    @property
+    def runtime(self) -> str:
+        """The package that runs its files: where two targets have the same, a file that both have answers alike."""
+        return "onnxruntime"
+
+    @property
+    def at_once(self) -> int:
+        """How many candidates it can measure at the same time."""
+        return 1
 
     @property
     def extras(self) -> tuple[str, ...]:
@@ -96,6 +107,10 @@ class Target(ABC):
     @abstractmethod
     def cost(self, genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
         """Returns what the untrained network costs: latency_ms (p50), params, macs, memory_mb, size_mb."""
+
+    def begin_cost(self, genotype: Genotype, config: NetworkConfig) -> Callable[[], dict[str, float]]:
+        """Does what has to be done in this process's main thread; returns what `cost` does, to be called in any."""
+        return functools.partial(self.cost, genotype, config)
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
         """Returns what else the manifest of the export in `folder` is to say of this target's files, as JSON."""

@@ -1,6 +1,7 @@
 """The ARM target: symmetric files, scored anywhere, timed on ARM alone."""
 
 import platform
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from nastk.config.build import build, load_yaml, shipped
 from nastk.deploy.emittable import emittable
 from nastk.deploy.export.assess import torch_logits
+from nastk.deploy.runtimes import machine
 from nastk.deploy.targets import ArmTarget, CpuTarget
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
@@ -61,17 +63,30 @@ def test_its_files_run_on_any_machine(emitted) -> None:
 @pytest.mark.skipif(HERE, reason="this is an ARM machine")
 def test_elsewhere_it_is_not_timed_and_says_what_to_do() -> None:
     target = ArmTarget(precision="int8")
-    machine = platform.machine()
+    here = platform.machine()
     assert target.cannot_time() == (
-        f"target arm: this machine is {machine}, no ARM; its latency would say nothing of the target"
+        f"target arm: this machine is {here}, no ARM; its latency would say nothing of the target"
     )
-    with pytest.raises(UserError, match=f"this machine is {machine}, no ARM.*target=remote.*latency=table"):
+    with pytest.raises(UserError, match=f"this machine is {here}, no ARM.*target=remote.*latency=table"):
         target.cost(genotype("nasnet", 1), CONFIG)
+
+
+@pytest.mark.skipif(HERE, reason="this is an ARM machine")
+def test_where_arm_is_imitated_nothing_is_timed(emitted, monkeypatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    why = r"this machine is emulated \(uname says aarch64, .*\); its times are those of no processor"
+    for target in (ArmTarget(), CpuTarget()):
+        assert re.search(f"target {target.name}: {why}", target.cannot_time() or "")
+        with pytest.raises(UserError, match=why):
+            target.cost(genotype("nasnet", 1), CONFIG)
+        with pytest.raises(UserError, match=why):
+            target.measure([emitted[1] / "model.onnx"])
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_on_arm_it_is_timed_there(precision: str, monkeypatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(machine, "emulated", lambda: None)
     target = ArmTarget(precision=precision, seconds=0.05)
     assert target.cannot_time() is None
     cost = target.cost(genotype("nasnet", 1), CONFIG)

@@ -18,15 +18,15 @@ import pytest
 from nastk.data.sources import Digits
 from nastk.deploy.export.export import export_model
 from nastk.deploy.export.export_settings import ExportSettings
-from nastk.deploy.runtimes import latency, remote_measure
+from nastk.deploy.runtimes import latency, remote_machine, remote_measure, remote_runtimes, remote_timing
+from nastk.deploy.runtimes.remote_ask import PARTS, ask
 from nastk.deploy.runtimes.remote_result import RemoteResult
 from nastk.deploy.runtimes.remote_shell import SSH
 from nastk.deploy.runtimes.session_options import session_options
 from nastk.deploy.targets import CpuTarget, RemoteTarget, remote
-from nastk.deploy.targets.remote import CANDIDATE
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
-from nastk.stats.steadiness import others_running
+from nastk.stats.steadiness import others_running, untrusted
 from tests.commands import run
 from tests.deploy.digits import exported_digits
 from tests.deploy.networks import genotype
@@ -58,19 +58,24 @@ def files(export: Path) -> list[Path]:
 def test_the_script_measures_by_the_protocol_and_options_of_this_machine() -> None:
     for name in ("REPEATS", "TURN_SECONDS", "BLOCK", "LEAST_WARMUP", "NORMAL_95"):
         assert getattr(remote_measure, name) == getattr(latency, name), name
-    here, there = session_options(3), remote_measure.options(3)
+    here, there = session_options(3), remote_runtimes.options(3)
     for name in ("intra_op_num_threads", "inter_op_num_threads", "log_severity_level", "graph_optimization_level"):
         assert getattr(here, name) == getattr(there, name), name
     for name in ("session.set_denormal_as_zero", "session.force_spinning_stop"):
         assert here.get_session_config_entry(name) == there.get_session_config_entry(name) == "1"
 
 
-def test_the_script_is_one_file_of_old_python_that_imports_nothing_of_ours() -> None:
-    code = Path(remote_measure.__file__).read_text()
-    tree = ast.parse(code, feature_version=(3, 8))
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {name.partition(".")[0] for name in imported} - sys.stdlib_module_names == {"numpy", "onnxruntime"}
+def test_the_script_is_of_old_python_and_imports_nothing_of_ours_but_what_is_sent_beside_it() -> None:
+    imported, beside = set(), set()
+    for part in PARTS:
+        for node in ast.walk(ast.parse(part.read_text(), feature_version=(3, 8))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                (beside if node.level else imported).add(node.module or "")
+    runtimes = {*remote_runtimes.RUNTIMES, "torch", "numpy"}
+    assert {name.partition(".")[0] for name in imported} - sys.stdlib_module_names == runtimes
+    assert beside < {part.stem for part in PARTS}
 
 
 @pytest.mark.parametrize("spread", [0.001, 0.01, 0.3])
@@ -99,10 +104,10 @@ def test_a_machine_that_is_busy_is_asked_again_and_what_it_says_then_counts(monk
 
     def answers(*series: tuple[float, ...], others: float | None = 0.0) -> Iterator[RemoteResult]:
         for one in series:
-            yield RemoteResult(dict.fromkeys(("0.onnx", CANDIDATE), (one,) * 3), 1, {}, machine, others)
+            yield RemoteResult(dict.fromkeys(("0.onnx", "candidate.onnx"), (one,) * 3), 1, {}, machine, others)
 
     def measured(said: Iterator[RemoteResult]) -> tuple[latency.Latency, int]:
-        monkeypatch.setattr(RemoteTarget, "_ask", lambda *asked, **settings: next(said))
+        monkeypatch.setattr(remote_timing, "ask", lambda *asked, **settings: next(said))
         monkeypatch.setattr(remote, "validate_model", lambda path: SimpleNamespace(data=b""))
         return target().measure([Path("a.onnx")])[0], len(list(said))
 
@@ -113,13 +118,24 @@ def test_a_machine_that_is_busy_is_asked_again_and_what_it_says_then_counts(monk
     crowded, left = measured(answers(quiet, quiet, quiet, others=7.0))
     assert crowded.doubt == "7 others wanted to run on 4 cores" and left == 0
     said = answers(busy, busy, busy)
-    monkeypatch.setattr(RemoteTarget, "_ask", lambda *asked, **settings: next(said))
+    monkeypatch.setattr(remote_timing, "ask", lambda *asked, **settings: next(said))
     cost = target().cost(genotype("nasbench201", 1), CONFIG)
     assert cost["latency_steady"] == 0.0 and cost["latency_ms"] == pytest.approx(9.8)
 
 
+def test_a_machine_that_is_slowed_down_by_heat_is_not_trusted_however_steady_it_is(monkeypatch) -> None:
+    hot = "it is hot: cpu-thermal is at 82 °C and slows it down from 80 °C on"
+    steady = ((0.00172, 0.00173, 0.00173),) * 3
+    answer = RemoteResult(dict.fromkeys(("0.onnx", "candidate.onnx"), steady), 1, {}, {"cores": 4}, 0.0, hot)
+    monkeypatch.setattr(remote_timing, "ask", lambda *asked, **settings: answer)
+    monkeypatch.setattr(remote, "validate_model", lambda path: SimpleNamespace(data=b""))
+    found = target().measure([Path("a.onnx")])[0]
+    assert (found.steady, found.doubt) == (False, hot) and untrusted(hot) == f"not trustworthy: {hot}"
+    assert target().cost(genotype("nasbench201", 1), CONFIG)["latency_steady"] == 0.0
+
+
 def test_the_script_counts_what_wants_to_run_as_this_machine_does() -> None:
-    here, there = others_running(), remote_measure.others_running()
+    here, there = others_running(), remote_machine.others_running()
     assert (here is None) == (there is None) and (there is None or there >= 0)
 
 
@@ -127,7 +143,7 @@ def test_batch_and_threads_are_those_asked_for(board: Path, export: Path) -> Non
     one, many = (target(batch=batch).measure(files(export)[:1], seconds=0.01)[0] for batch in (1, 64))
     assert many.batch == 64 and many.min_ms > 4 * one.min_ms
     threads = target(threads=0).measure(files(export)[:1], seconds=0.01)[0].threads
-    assert threads == remote_measure.usable_cores()
+    assert threads == remote_machine.usable_cores()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
@@ -246,7 +262,10 @@ def test_bench_records_the_machine_that_it_measured_on(board: Path, export: Path
 
 def test_without_a_host_the_command_line_says_what_to_give(export: Path, capsys) -> None:
     ran = run(capsys, "bench", f"model={export}", "target=remote")
-    assert ran.line == "nastk: target.host: not given, expected target.host=VALUE on the command line"
+    assert ran.line == (
+        "nastk: target.host: not given, expected target.host=VALUE on the command line, "
+        "or target.hosts=[A,B] for several"
+    )
     assert ran.err.count("\n") == 1
     wrong = run(capsys, "bench", f"model={export}", "target=remote", "target.host=-V")
     assert "target: host='-V', expected a name or address" in wrong.line
@@ -278,7 +297,7 @@ def test_a_file_that_differs_after_the_copy_is_not_timed(tmp_path: Path, monkeyp
 
 def test_a_model_that_the_machine_cannot_run_is_told(board: Path) -> None:
     with pytest.raises(UserError, match=r"remote user@board: ONNX Runtime .* cannot run the model"):
-        target()._ask({"0.onnx": b"no model"}, seconds=0.01, runs=200)
+        ask("user@board", target()._how, {"0.onnx": b"no model"}, seconds=0.01, runs=200)
 
 
 @pytest.mark.parametrize(

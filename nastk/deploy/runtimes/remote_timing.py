@@ -1,0 +1,94 @@
+"""The latencies of files on another machine, by the protocol of this one, and which machines may be asked for them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from nastk.checks import check_whole
+from nastk.deploy.runtimes.candidate_timing import QuickTiming, steadiest, timing_of
+from nastk.deploy.runtimes.farm import Farm
+from nastk.deploy.runtimes.latency import Latency, summaries
+from nastk.deploy.runtimes.remote_ask import Conditions, ask, why_emulated
+from nastk.deploy.runtimes.remote_machine import CPU
+from nastk.deploy.runtimes.remote_result import RemoteResult
+from nastk.deploy.runtimes.remote_shell import check_host
+from nastk.errors import UserError
+from nastk.stats.steadiness import MOST_REPEATS, Repeat, quietest
+
+MOST_HOSTS = 256
+
+
+def quick_there(
+    host: str, how: Conditions, name: str, file: bytes, seconds: float, settings: Mapping[str, Any]
+) -> QuickTiming:
+    """Returns how long a candidate takes there: anew where in doubt, three times at most."""
+
+    def one() -> QuickTiming:
+        answer = ask(host, how, {name: file}, seconds=seconds, quick=True, settings={name: settings})
+        found = timing_of(answer.seconds[name][0], _others(how, answer), answer.threads, _cores(answer))
+        return replace(found, doubt=found.doubt or answer.hot)
+
+    return steadiest(one)
+
+
+def latencies_there(
+    host: str,
+    how: Conditions,
+    models: Mapping[str, bytes],
+    settings: Mapping[str, Mapping[str, Any]],
+    runs: int,
+    seconds: float,
+) -> list[Latency]:
+    """Returns the latency of each file there, measured in turn, anew where in doubt; see `latency.measure`."""
+    repeats: list[Repeat] = []
+    while True:
+        answer = ask(host, how, models, seconds=seconds, runs=runs, settings=settings)
+        times = zip(*(answer.seconds[name] for name in models), strict=True)
+        repeats += [Repeat(one, _others(how, answer)) for one in times]
+        found = summaries(quietest(repeats), how.batch, answer.threads, _cores(answer))
+        if answer.hot is not None:
+            found = [replace(one, steady=False, doubt=one.doubt or answer.hot) for one in found]
+        if len(repeats) >= MOST_REPEATS or all(latency.steady for latency in found):
+            return found
+
+
+def check_hosts(host: str | None, hosts: Sequence[str]) -> None:
+    """Raises UserError where neither one machine nor several different ones are named, or what is none."""
+    if host is None and not hosts:
+        raise UserError(
+            "target.host: not given, expected target.host=VALUE on the command line, or target.hosts=[A,B] for several"
+        )
+    if host is not None and hosts:
+        raise UserError(f"target.host={host} and target.hosts=[{','.join(hosts)}] are given, expected one of them")
+    check_whole("target: number of hosts", len(hosts), 0, MOST_HOSTS)
+    for one in hosts or (host,):
+        check_host(str(one))
+    twice = next((one for place, one in enumerate(hosts) if one in hosts[:place]), None)
+    if twice is not None:
+        raise UserError(f"target.hosts: {twice} is named twice, expected different machines")
+
+
+@functools.cache
+def farm_of(hosts: tuple[str, ...], how: Conditions, ssh: str | None) -> Farm:
+    """Opens a farm once a process: who was left out stays so. `ssh` is how they are reached."""
+
+    def about(host: str) -> RemoteResult:
+        found = ask(host, how, {})
+        if found.machine["emulated"] is not None:
+            raise UserError(why_emulated(host, found.machine["emulated"]))
+        return found
+
+    return Farm(hosts, about)
+
+
+def _cores(answer: RemoteResult) -> int | None:
+    cores = answer.machine["cores"]
+    return int(cores) if isinstance(cores, int | float) and cores >= 1 else None
+
+
+def _others(how: Conditions, answer: RemoteResult) -> float | None:
+    """A GPU's times are not those of the processor."""
+    return answer.others if how.provider == CPU else None

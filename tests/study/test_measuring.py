@@ -1,0 +1,101 @@
+"""Several machines measure candidates at the same time, and the trials are those of one that measures in turn."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from nastk.errors import UserError
+from nastk.evaluators import EvaluationFailed
+from nastk.executors.processes import ProcessesExecutor
+from nastk.genotype import Genotype
+from nastk.objective import Objective
+from nastk.runs.trials import Row
+from nastk.study.budget import Budget
+from nastk.study.loop import search
+from nastk.study.measuring import CostsAtOnce
+from nastk.study.stream import CostModel
+from tests.simulated import Simulated, cost, inline, study_in
+
+LIMITED = Objective(max_latency_ms=1.6)
+
+
+def trials(folder: Path, model: CostModel, size: int = 3, count: int = 9) -> list[Row]:
+    folder.mkdir(exist_ok=True)
+    study, evaluator = study_in(folder, objective=LIMITED), Simulated()
+    with inline(evaluator) as executor:
+        search(study, executor, model, Budget(trials=count), lambda row: None, size=size)
+    assert len(set(evaluator.keys)) == len(evaluator.keys)
+    return study.rows
+
+
+def essence(rows: list[Row]) -> list[tuple[object, ...]]:
+    return [(row.number, row.state, row.key, dict(row.metrics), row.reason) for row in rows]
+
+
+def begun(before: Callable[[], object]) -> Callable[[Genotype], Callable[[], Mapping[str, float]]]:
+    def begin(genotype: Genotype) -> Callable[[], Mapping[str, float]]:
+        assert threading.current_thread() is threading.main_thread()
+
+        def measure() -> Mapping[str, float]:
+            before()
+            return cost(genotype)
+
+        return measure
+
+    return begin
+
+
+def test_candidates_are_measured_at_once_and_judged_as_in_turn(tmp_path: Path) -> None:
+    together = threading.Barrier(3)  # breaks where three do not measure at the same time
+    met: list[int] = []
+
+    def meets() -> None:
+        if len(met) < 3:
+            together.wait(20)
+        met.append(1)
+
+    found = trials(tmp_path / "a", CostsAtOnce(begun(meets), 3))
+    assert {row.state for row in found} == {"complete", "rejected"}
+    assert essence(found) == essence(trials(tmp_path / "b", cost))
+
+
+def test_no_more_are_asked_for_than_a_round_or_the_budget_takes(tmp_path: Path) -> None:
+    measured: list[int] = []
+    rows = trials(tmp_path, CostsAtOnce(begun(lambda: measured.append(1)), 8), size=2, count=3)
+    assert sum(row.state == "complete" for row in rows) == 3
+    assert len(measured) == len({row.key for row in rows}), "each measured once, none for nothing"
+
+
+def test_one_that_cannot_be_measured_fails_alone_and_a_mistake_ends_the_search(tmp_path: Path) -> None:
+    def big(genotype: Genotype) -> Callable[[], Mapping[str, float]]:
+        if int(genotype.key[:2], 16) % 2:
+            raise EvaluationFailed("out of memory")
+        return lambda: cost(genotype)
+
+    rows = trials(tmp_path / "a", CostsAtOnce(big, 3))
+    assert {row.reason for row in rows if row.state == "failed"} == {"out of memory"}
+    assert all(row.state == "failed" for row in rows if int(row.key[:2], 16) % 2)
+
+    def gone() -> None:
+        raise UserError("target.hosts: none can measure")
+
+    with pytest.raises(UserError, match="none can measure"):
+        trials(tmp_path / "b", CostsAtOnce(begun(gone), 3))
+
+
+def test_workers_train_what_several_machines_have_measured(tmp_path: Path) -> None:
+    expected = essence(trials(tmp_path / "a", cost))
+    (tmp_path / "b").mkdir()
+    study = study_in(tmp_path / "b", objective=LIMITED)
+    with ProcessesExecutor(simulated, parallel=2) as executor:
+        model = CostsAtOnce(begun(lambda: None), 3)
+        search(study, executor, model, Budget(trials=9), lambda row: None, size=3)
+    assert essence(study.rows) == expected
+
+
+def simulated(device: str | None) -> Simulated:
+    return Simulated()
