@@ -32,6 +32,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "wandb": (("wandb",), "logger=wandb"),
     "tensorrt": (("tensorrt",), "target=tensorrt: engines for NVIDIA GPUs"),
     "openvino": (("openvino",), "target=openvino: fp32, bf16 and int8 on x86"),
+    "adb": (("adbutils",), "target=adb: latencies on an Android phone"),
     "executorch": (("executorch", "torchao"), "target=executorch: .pte files for phones"),
     "litert": (("litert-torch", "ai-edge-litert", "ai-edge-quantizer"), "target=litert: .tflite files for phones"),
 }
