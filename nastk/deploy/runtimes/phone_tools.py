@@ -112,7 +112,7 @@ def _onnxruntime_command(asked: Asked) -> tuple[str, str]:
     batch = "" if asked.batch == 1 else f" -f {BATCH}:{asked.batch}"
     return (
         # -z and -Z: denormals are zero and threads stop spinning between runs, as in nastk's own sessions.
-        f"-e cpu -m times -r {asked.runs + asked.warmup} -x {asked.threads} -y 1 -z -Z -I{batch} "
+        f"-m times -r {asked.runs + asked.warmup} -e cpu -x {asked.threads} -y 1 -z -Z -I{batch} "
         f"{asked.model} {RESULT}",
         f"cat {RESULT}; rm -f {RESULT}",  # it adds to what is there
     )
