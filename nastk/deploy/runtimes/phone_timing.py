@@ -203,6 +203,6 @@ def _latency(readings: Sequence[Reading], session: Session) -> Latency:
     spread = float(np.ptp([one.p50 for one in readings])) * 1000 / p50
     p90, p99 = (max(getattr(one, name) for one in readings) * 1000 for name in ("p90", "p99"))
     why = doubt(p50, least, spread, None, threads, cores)
-    numbers = (round(value, 4) for value in (p50, p90, p99, least))
+    p50, p90, p99, least = (round(value, 4) for value in (p50, p90, p99, least))
     runs = sum(one.runs for one in readings)
-    return Latency(*numbers, runs, round(spread, 4), why is None, batch, threads, why)
+    return Latency(p50, p90, p99, least, runs, round(spread, 4), why is None, batch, threads, why)

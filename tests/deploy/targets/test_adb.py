@@ -243,3 +243,34 @@ def test_a_search_ends_before_it_begins_where_there_is_no_phone(server, tmp_path
 def test_bad_settings(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         AdbTarget(**{"binary": "benchmark_model", "of": "arm", **fields})
+
+
+@pytest.mark.slow
+def test_a_search_whose_phone_is_unplugged_goes_on_when_it_is_back(phone: Adbd, tmp_path: Path, capsys) -> None:
+    words = (
+        *("search", "+space=nasnet", "space.blocks=2", "data=digits", "data.subset=320", "evaluator=zero_cost"),
+        *("evaluator.network.filters=4", "evaluator.batch=16", "controller=random", "trials=3"),
+        *("objective=pareto", "objective.maximize=[score]", "objective.minimize=[latency_ms]"),
+        *("target=adb", "target.of=arm", f"target.binary={program(tmp_path)}", "target.seconds=0.02"),
+        f"run={tmp_path / 'run'}",
+    )
+    timed: list[str] = []
+
+    def before(command: str) -> None:
+        timed.extend(["-m times"] if "-m times" in command else [])
+        if len(timed) == 4:  # each candidate is timed twice: the second is under way
+            phone.unplug()
+
+    phone.before = before
+    first = run(capsys, *words)
+    assert first.code == 2 and "was it unplugged" in first.line, first.err
+    done = (tmp_path / "run" / "trials.jsonl").read_text().splitlines()
+    phone.before = lambda command: None
+    phone.plug_in()
+    adb("disconnect", phone.serial)
+    adb("connect", phone.serial)
+    again = run(capsys, *words)
+    assert again.code == 0, again.err
+    lines = (tmp_path / "run" / "trials.jsonl").read_text().splitlines()
+    assert lines[: len(done)] == done
+    assert [json.loads(line)["metrics"]["latency_ms"] > 0 for line in lines] == [True] * 3
