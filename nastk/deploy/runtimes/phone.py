@@ -26,6 +26,8 @@ STATES = {
 PLACE = "/data/local/tmp"  # the one folder from which the shell's user may run programs
 FOLDER = re.compile(re.escape(PLACE) + r"/nastk\.[A-Za-z0-9]+")
 END = "nastk-exit:"
+# Holds the number of a process as long as it runs: one that was given up is ended.
+RUNNING = "running"
 ASK_SECONDS = 30.0
 
 
@@ -61,6 +63,10 @@ class Phone:
         """
         try:
             said = self.device.shell(f"{{ {command}\n}} 2>&1; echo {END}$?", timeout=seconds, rstrip=False)
+        except _timeouts():
+            raise PhoneLost(
+                f"adb {self.serial}: no answer within {seconds:.0f} s; target.timeout=SECONDS allows more"
+            ) from None
         except _errors() as error:
             raise self._lost(error) from None
         printed, mark, code = str(said).rpartition(END)
@@ -93,7 +99,7 @@ class Phone:
             yield path
         finally:
             with contextlib.suppress(PhoneLost):
-                self.run(f"rm -rf {path}")
+                self.run(f"kill -9 $(cat {path}/{RUNNING} 2>/dev/null) 2>/dev/null; rm -rf {path}")
 
     def _lost(self, error: Exception) -> PhoneLost:
         said = clean(str(error)) or type(error).__name__
@@ -148,6 +154,12 @@ def chosen(listed: Sequence[Listed], serial: str | None) -> str:
         what = STATES.get(found[0].state, f"in state {found[0].state!r}, expected 'device'")
         raise UserError(f"adb {found[0].serial}: {what}")
     return found[0].serial
+
+
+def _timeouts() -> tuple[Any, ...]:
+    from adbutils import AdbTimeout
+
+    return AdbTimeout, TimeoutError
 
 
 def _errors() -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 from nastk.deploy.runtimes.candidate_timing import QuickTiming, steadiest
 from nastk.deploy.runtimes.elf import check_abi
 from nastk.deploy.runtimes.latency import LEAST_RUNS, LEAST_WARMUP, Latency, summary
-from nastk.deploy.runtimes.phone import Phone, open_phone
+from nastk.deploy.runtimes.phone import RUNNING, Phone, open_phone
 from nastk.deploy.runtimes.phone_facts import Core, PhoneFacts, cooled, phone_facts, slowed
 from nastk.deploy.runtimes.phone_tools import Asked, Reading, Tool, last_words, parsed
 from nastk.deploy.runtimes.remote_shell import clean
@@ -84,7 +84,7 @@ class Session:
         pin = f"taskset {mask:x} " if mask else ""
         script = (
             f"cd {self.path} || exit 1\n{pin}./{PROGRAM} {arguments} </dev/null &\n"
-            f"pid=$!\nwait $pid\ncode=$?\n{after}\n(exit $code)"
+            f"pid=$!\necho $pid > {RUNNING}\nwait $pid\ncode=$?\nrm -f {RUNNING}\n{after}\n(exit $code)"
         )
         printed, code = self.phone.run(script, self.how.timeout + 3 * expected)
         where = f"adb {self.phone.serial}"
@@ -140,11 +140,13 @@ def quick_on_phone(how: PhoneConditions, name: str, file: bytes, seconds: float)
 
         return steadiest(one)
 
-    return _timed(how, {name: file}, job)
+    return _timed(how, {name: file}, job)[0]
 
 
-def latencies_on_phone(how: PhoneConditions, models: Mapping[str, bytes], runs: int, seconds: float) -> list[Latency]:
-    """Returns the latency of each file there, measured in turn, anew where in doubt; see `latency.measure`.
+def latencies_on_phone(
+    how: PhoneConditions, models: Mapping[str, bytes], runs: int, seconds: float
+) -> tuple[list[Latency], PhoneFacts]:
+    """Returns the latency of each file there, measured in turn, anew where in doubt, and what the phone was then.
 
     Args:
         how: the conditions.
@@ -172,14 +174,14 @@ def latencies_on_phone(how: PhoneConditions, models: Mapping[str, bytes], runs: 
     return _timed(how, models, job)
 
 
-def _timed(how: PhoneConditions, models: Mapping[str, bytes], job: Callable[[Session], T]) -> T:
+def _timed(how: PhoneConditions, models: Mapping[str, bytes], job: Callable[[Session], T]) -> tuple[T, PhoneFacts]:
     phone = open_phone(how.serial)
     facts = cooled(phone, how.celsius, how.wait)
     check_abi(how.program, how.where, f"adb {phone.serial}", facts.abis)
     pinned = facts.fastest(how.threads)
     threads = how.threads or len(facts.cores) or 1
     with phone.folder({PROGRAM: how.program, **models}, PROGRAM) as path:
-        return job(Session(phone, how, path, pinned, threads))
+        return job(Session(phone, how, path, pinned, threads)), facts
 
 
 def _slowed(session: Session) -> str | None:

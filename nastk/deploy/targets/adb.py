@@ -193,7 +193,9 @@ class AdbTarget(Target):
         """Returns the latency there of each file, all in turn, anew where in doubt; see `latencies_on_phone`."""
         self._check_clock()
         models = {f"{index}{path.suffix}": self._content(path) for index, path in enumerate(paths)}
-        return latencies_on_phone(self._how, models, runs, seconds)
+        latencies, facts = latencies_on_phone(self._how, models, runs, seconds)
+        self.__dict__["_there"] = self._there[0], facts  # what is told of the phone is as it was when it measured
+        return latencies
 
     def _check_clock(self) -> None:
         _ = self._there

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.runtimes import phone_facts
 from nastk.deploy.runtimes.phone import Listed, PhoneLost, chosen, open_phone
 from nastk.deploy.runtimes.phone_timing import latencies_on_phone, quick_on_phone
-from nastk.deploy.targets import AdbTarget
+from nastk.deploy.targets import AdbTarget, LitertTarget
 from nastk.errors import UserError
 from tests.commands import run
 from tests.deploy.adbd import Adbd
@@ -58,7 +60,7 @@ def write(phone: Adbd, path: str, value: object) -> None:
 def test_each_program_is_called_and_read_on_the_phone(phone: Adbd, tmp_path: Path, of: str) -> None:
     """The stand-ins take about 1.5 ms; benchmark_model's p90 is its p95, its p99 the slowest run."""
     how = target(tmp_path, of=of)._how
-    first, second = latencies_on_phone(how, {"0.x": b"one", "1.x": b"two"}, 200, 0.02)
+    (first, second), _ = latencies_on_phone(how, {"0.x": b"one", "1.x": b"two"}, 200, 0.02)
     assert first == second and first.runs == 201 and first.steady and (first.batch, first.threads) == (1, 1)
     expected = (1.5, 1.533, 1.64, 1.46) if of == "litert" else (1.505, 1.509, 1.509, 1.5)
     if of == "arm":  # the ten numbers come as 1500, 1501, ...: 201 runs of three repeats of 67
@@ -67,6 +69,13 @@ def test_each_program_is_called_and_read_on_the_phone(phone: Adbd, tmp_path: Pat
     assert quick_on_phone(how, "candidate.x", b"one", 0.02).p50_ms == pytest.approx(1.504, abs=0.005)
     assert set((phone.home / "masks").read_text().split()) == {"80"}, "all ran on the big core"
     assert left(phone) == []
+
+
+def test_what_a_program_does_not_tell_is_in_the_note(phone: Adbd, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(LitertTarget, "facts", lambda self, folder: {"batch": 1, "note": "its own"})
+    found = target(tmp_path, of="litert").facts(tmp_path)
+    assert re.fullmatch("benchmark_model tells no p90 and p99: p90 is its p95, .*; its own", found["note"])
+    assert found["batch"] == 1 and found["adb"]["tool"] == "benchmark_model"
 
 
 def test_as_many_of_the_fastest_cores_as_threads_need_are_taken(phone: Adbd) -> None:
@@ -168,6 +177,15 @@ def test_a_program_that_fails_is_told_in_one_line(phone: Adbd, tmp_path: Path, s
         quick_on_phone(target(tmp_path)._how, "a.x", b"one", 0.02)
     assert "\n" not in str(raised.value) and not isinstance(raised.value, PhoneLost)
     assert left(phone) == []
+
+
+def test_a_program_that_hangs_is_ended_and_what_was_copied_removed(phone: Adbd, tmp_path: Path) -> None:
+    write(phone, "sample", 'echo $$ > "$HOME/pid"; exec sleep 60')
+    with pytest.raises(PhoneLost, match=r"no answer within 1 s; target\.timeout=SECONDS allows more"):
+        quick_on_phone(target(tmp_path, timeout=1)._how, "a.x", b"one", 0.02)
+    assert left(phone) == []
+    pid = int((phone.home / "pid").read_text())
+    assert subprocess.run(["kill", "-0", str(pid)], capture_output=True, check=False).returncode != 0
 
 
 def test_an_emulator_gives_no_latency(phone: Adbd, tmp_path: Path) -> None:
