@@ -125,3 +125,8 @@ def adb(*words: str) -> str:
 def program(folder: Path) -> str:
     """Copies the program that stands for a benchmark; returns its path."""
     return str(shutil.copy(PROGRAM, folder / "benchmark_model"))
+
+
+def write(phone: Adbd, path: str, value: object) -> None:
+    """Writes a file of the phone: a value of its sysfs, its properties."""
+    (phone.home / path).write_text(f"{value}\n")

@@ -62,7 +62,7 @@ class Phone:
             PhoneLost: the phone does not answer to the end.
         """
         try:
-            said = self.device.shell(f"{{ {command}\n}} 2>&1; echo {END}$?", timeout=seconds, rstrip=False)
+            said = self.device.shell(f"({command}\n) 2>&1; echo {END}$?", timeout=seconds, rstrip=False)
         except _timeouts():
             raise PhoneLost(
                 f"adb {self.serial}: no answer within {seconds:.0f} s; target.timeout=SECONDS allows more"

@@ -118,11 +118,14 @@ def about_phone(how: PhoneConditions) -> tuple[str, PhoneFacts]:
     """Returns a phone's name and what it is, once the program was started on it, without a file.
 
     Raises:
-        UserError: there is no such phone, or the program is not for it or cannot be executed there.
+        UserError: there is no such phone, it has fewer cores than threads are wanted, or the program is not for it or
+            cannot be executed there.
     """
     phone = open_phone(how.serial)
     facts = phone_facts(phone)
     check_abi(how.program, how.where, f"adb {phone.serial}", facts.abis)
+    if facts.cores and how.threads > len(facts.cores):
+        raise UserError(f"target: threads={how.threads}, adb {phone.serial} has {len(facts.cores)} cores that are on")
     with phone.folder({PROGRAM: how.program}, PROGRAM) as path:
         printed, code = phone.run(f"cd {path} && ./{PROGRAM} --help </dev/null", how.timeout)
         Session(phone, how, path, (), 1).check_started(printed, code)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ import pytest
 from nastk.data.sources import Digits
 from nastk.deploy.export.export import export_model
 from nastk.deploy.export.export_settings import ExportSettings
-from nastk.deploy.runtimes import phone_facts
-from nastk.deploy.runtimes.phone import Listed, PhoneLost, chosen, open_phone
+from nastk.deploy.runtimes.phone import PhoneLost
 from nastk.deploy.runtimes.phone_timing import latencies_on_phone, quick_on_phone
 from nastk.deploy.targets import AdbTarget, LitertTarget
 from nastk.errors import UserError
@@ -23,25 +21,8 @@ from tests.commands import run
 from tests.deploy.adbd import Adbd
 from tests.deploy.digits import exported_digits
 from tests.deploy.networks import genotype
-from tests.deploy.phone import CLOCKS, adb, adb_server, make_phone, program
+from tests.deploy.phone import adb, program, write
 from tests.deploy.targets.test_remote import CONFIG
-
-pytest.importorskip("adbutils", reason="adbutils is not installed: pip install 'nastk[adb]'")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[None]:
-    with adb_server(tmp_path_factory.mktemp("adb")):
-        yield
-
-
-@pytest.fixture
-def phone(server, tmp_path: Path) -> Iterator[Adbd]:
-    made = make_phone(tmp_path / "phone")
-    adb("connect", made.serial)
-    yield made
-    adb("disconnect", made.serial)
-    made.unplug()
 
 
 def target(folder: Path, **fields: Any) -> AdbTarget:
@@ -50,10 +31,6 @@ def target(folder: Path, **fields: Any) -> AdbTarget:
 
 def left(phone: Adbd) -> list[Path]:
     return list((phone.home / "tmp").iterdir())
-
-
-def write(phone: Adbd, path: str, value: object) -> None:
-    (phone.home / path).write_text(f"{value}\n")
 
 
 @pytest.mark.parametrize("of", ["litert", "executorch", "arm"])
@@ -78,17 +55,6 @@ def test_what_a_program_does_not_tell_is_in_the_note(phone: Adbd, tmp_path: Path
     assert found["batch"] == 1 and found["adb"]["tool"] == "benchmark_model"
 
 
-def test_as_many_of_the_fastest_cores_as_threads_need_are_taken(phone: Adbd) -> None:
-    facts = phone_facts.phone_facts(open_phone(phone.serial))
-    found = [[core.number for core in facts.fastest(threads)] for threads in (1, 2, 4, 5, 0, 99)]
-    everything = list(range(len(CLOCKS)))
-    assert found == [[7], [4, 5, 6, 7], [4, 5, 6, 7], everything, everything, everything]
-    assert facts.celsius == 41.0, "the processor's warmest zone, not the USB port's, nor one that is off"
-    for path in (phone.home / "sys/class/thermal").glob("*/temp"):
-        path.unlink()
-    assert phone_facts.phone_facts(open_phone(phone.serial)).celsius == 28.5, "the battery's"
-
-
 def test_an_export_is_scored_here_timed_there_and_says_on_what(phone: Adbd, tmp_path: Path) -> None:
     export = exported_digits(tmp_path / "digits")
     mine = target(tmp_path)
@@ -105,23 +71,6 @@ def test_an_export_is_scored_here_timed_there_and_says_on_what(phone: Adbd, tmp_
     assert cost["latency_ms"] == pytest.approx(1.504, abs=0.005) and cost["latency_steady"] == 1
     json.dumps(mine.facts(out))
     assert left(phone) == []
-
-
-def test_a_phone_that_is_too_hot_is_waited_for_and_then_refused(phone: Adbd) -> None:
-    zone, waits = "sys/class/thermal/thermal_zone0/temp", []
-
-    def cool(seconds: float) -> None:
-        waits.append(seconds)
-        write(phone, zone, 61_000 - 10_000 * len(waits))
-
-    there = open_phone(phone.serial)
-    write(phone, zone, 61_000)
-    assert phone_facts.cooled(there, 45, 120, cool).celsius == 41.0 and waits == [3.0, 3.0]
-    write(phone, zone, 61_000)
-    with pytest.raises(
-        UserError, match=r"61 degrees Celsius after waiting 4 s, expected at most 45; .*target\.celsius"
-    ):
-        phone_facts.cooled(there, 45, 4, lambda seconds: None)
 
 
 def test_cores_that_may_not_clock_as_they_can_make_a_latency_doubtful(phone: Adbd, tmp_path: Path) -> None:
@@ -153,6 +102,8 @@ def test_a_program_that_is_not_for_the_phone_is_refused_before_anything_is_done(
     other.write_bytes(content)
     with pytest.raises(UserError, match=r"other: built for armeabi-v7a, adb .* runs (x86_64|arm64-v8a)"):
         target(tmp_path, binary=str(other)).check()
+    with pytest.raises(UserError, match="threads=9, adb .* has 8 cores"):
+        target(tmp_path, threads=9).check()
     write(phone, "properties", f"ro.product.cpu.abilist=armeabi-v7a\n{(phone.home / 'properties').read_text()}")
     with pytest.raises(UserError, match=r"other cannot be executed there \(.*[Ee]xec format error"):
         target(tmp_path, binary=str(other)).check()
@@ -194,41 +145,6 @@ def test_an_emulator_gives_no_latency(phone: Adbd, tmp_path: Path) -> None:
     assert "is an Android emulator; its times are those of no phone" in str(mine.cannot_time())
     with pytest.raises(UserError, match="Android emulator"):
         mine.cost(genotype("nasbench201", 1), CONFIG)
-
-
-def test_a_phone_whose_owner_has_not_allowed_it_is_named(server, tmp_path: Path) -> None:
-    made = make_phone(tmp_path / "phone")
-    made.authorized = False
-    adb("connect", made.serial)
-    try:
-        with pytest.raises(UserError, match=f"adb {made.serial}: (unauthorized|not authorized yet|offline)"):
-            open_phone(made.serial)
-    finally:
-        adb("disconnect", made.serial)
-        made.unplug()
-
-
-A, B = Listed("A1", "device"), Listed("B2", "device")
-
-
-@pytest.mark.parametrize(
-    ("listed", "serial", "message"),
-    [
-        ([], None, "no phone is attached; plug one in"),
-        ([], "A1", r"no phone is attached \(A1 is wanted\)"),
-        ([A, B], None, "2 phones are attached, target.serial=NAME says which: A1, B2"),
-        ([A, B], "A2", "unknown phone in target.serial 'A2'; nearest is"),
-        ([A, A], "A1", "2 phones are called A1; unplug one"),
-        ([A, A], None, "2 phones are called A1"),
-        ([Listed("A1", "unauthorized")], None, "adb A1: unauthorized: allow USB debugging"),
-        ([Listed("A1", "offline")], "A1", "adb A1: offline"),
-        ([Listed("A1", "recovery")], "A1", "state 'recovery', expected 'device'"),
-    ],
-)
-def test_which_phone_is_meant_must_be_plain(listed: list[Listed], serial: str | None, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        chosen(listed, serial)
-    assert chosen([A, B], "B2") == "B2" and chosen([A], None) == "A1"
 
 
 def test_a_search_ends_before_it_begins_where_there_is_no_phone(server, tmp_path: Path, capsys) -> None:
