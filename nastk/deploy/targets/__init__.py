@@ -1,5 +1,6 @@
 """The machines that networks are made for, one file each: what a network costs there and how it is measured."""
 
+from nastk.deploy.targets.adb import AdbTarget
 from nastk.deploy.targets.arm import ArmTarget
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.deploy.targets.cuda import CudaTarget
@@ -12,6 +13,7 @@ from nastk.deploy.targets.target import Target
 from nastk.deploy.targets.tensorrt import TensorrtTarget
 
 __all__ = [
+    "AdbTarget",
     "ArmTarget",
     "CpuTarget",
     "CudaTarget",

@@ -20,7 +20,8 @@ from tests.marks import mostly_slow
 
 CONFIG = NetworkConfig(cells=1, filters=4, size=16)
 NAMES = sorted(path.stem for path in (shipped("conf") / "target").glob("*.yaml"))
-GIVEN = {"remote": {"host": "nowhere"}}
+GIVEN = {"remote": {"host": "nowhere"}, "adb": {"binary": "nowhere"}}
+ELSEWHERE = set(GIVEN)
 
 
 def built(name: str, **changes: object) -> Target:
@@ -71,7 +72,7 @@ def test_says_in_one_line_what_this_machine_lacks(name: str) -> None:
 
 
 # ExecuTorch compiles for a minute; test_mobile.py holds its files to the network every time.
-@pytest.mark.parametrize("name", mostly_slow(set(NAMES) - {"remote"}, usual=set(NAMES) - {"executorch"}))
+@pytest.mark.parametrize("name", mostly_slow(set(NAMES) - ELSEWHERE, usual=set(NAMES) - {"executorch"}))
 def test_writes_its_files_which_answer_like_the_network(name: str, source: Emittable, tmp_path: Path) -> None:
     target = built(name)
     try:
@@ -92,7 +93,7 @@ def test_writes_its_files_which_answer_like_the_network(name: str, source: Emitt
         assert np.abs(found - logits["fp32"]).max() < allowed * greatest
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "remote"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ELSEWHERE])
 def test_measures_a_candidate_or_says_why_not(name: str) -> None:
     target = built(name, seconds=0.05)
     try:

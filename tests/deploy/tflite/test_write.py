@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from nastk.deploy.emittable import Emittable, emittable
@@ -124,11 +126,14 @@ def test_an_operator_without_a_form_is_named_and_litert_s_own_converter_suggeste
 
 @pytest.mark.parametrize("space", ["nasnet", "darts"])
 def test_microcontrollers_compute_what_litert_does(space: str) -> None:
+    steps_apart(emittable(network(space, filters=4), NetworkConfig(size=16), "abc", images(16, 3, 16, 16).numpy()))
+
+
+def steps_apart(source: Emittable) -> None:
     """The reference kernels of the one against XNNPACK's of the other: a step or two apart."""
     runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
     from ai_edge_litert.interpreter import Interpreter
 
-    source = emittable(network(space, filters=4), NetworkConfig(size=16), "abc", images(16, 3, 16, 16).numpy())
     graph = tflite_graph(source.model, source.ranges, byte_ends=True)
     data = serialise(graph, "nastk")
     micro, lite = runtime.Interpreter.from_bytes(data, arena_size=1 << 21), Interpreter(model_content=data)
@@ -147,3 +152,40 @@ def test_the_model_is_left_as_it_is(source: Emittable) -> None:
     before = onnx.ModelProto.FromString(source.model.SerializeToString())
     tflite_graph(source.model, source.ranges)
     assert before == source.model
+
+
+class Pooled(nn.Module):
+    """A clip from 0 to 6 of its own, after a pooling, whose ranges are wider; then what is to be tried."""
+
+    def __init__(self, last: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.stem, self.head, self.last = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 4), last
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = torch.clamp(F.max_pool2d(8 * self.stem(image), 2), 0, 6)
+        return self.head(self.last(x).mean((2, 3)))
+
+
+def pooled(last: Callable[[torch.Tensor], torch.Tensor]) -> Emittable:
+    torch.manual_seed(0)
+    return emittable(Pooled(last).eval(), CONFIG, "abc", images(48, 3, 12, 12).numpy())
+
+
+def test_a_clip_of_its_own_is_the_same_on_a_microcontroller() -> None:
+    """Its interpreter only clips, in the steps of what it reads, where LiteRT's goes over to other steps as well."""
+    steps_apart(pooled(nn.Identity()))
+
+
+def twelve(x: torch.Tensor) -> torch.Tensor:
+    return torch.cat([x[:, :1] * (one + 1) for one in range(12)], 1)[:, :8]
+
+
+@pytest.mark.parametrize(
+    ("last", "told"), [(F.gelu, "its interpreter has no GELU"), (twelve, "joins 12 maps, its interpreter at most 10")]
+)
+def test_what_a_microcontrollers_interpreter_lacks_is_refused(
+    last: Callable[[torch.Tensor], torch.Tensor], told: str, tmp_path: Path
+) -> None:
+    LitertTarget().emit(pooled(last), tmp_path)
+    with pytest.raises(UserError, match=told):
+        MicrocontrollerTarget().emit(pooled(last), tmp_path)
