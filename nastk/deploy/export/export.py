@@ -220,17 +220,14 @@ def _target_entry(
         "not_run": target.cannot_run(),
         "not_timed": target.cannot_time(),
         "extras": list(target.extras),
-        "timed": _at(target) if any(one.latency for one in evaluated) else None,
+        "timed": timed_now(target) if any(one.latency for one in evaluated) else None,
         **target.facts(folder),
     }
 
 
 def _timed(target: Target, folder: Path, seconds: float) -> Timed:
-    return Timed(latencies_of(target, folder, seconds), _at(target))
-
-
-def _at(target: Target) -> dict[str, Any]:
-    return timed_now(target)
+    latencies = latencies_of(target, folder, seconds)
+    return Timed(latencies, timed_now(target) if latencies else {})  # what is not timed here has no runtime here
 
 
 def _entry(evaluated: EvaluatedFile, size: int) -> dict[str, Any]:
