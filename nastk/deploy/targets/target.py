@@ -28,6 +28,7 @@ class Target(ABC):
 
     Attributes:
         rules: that its int8 graphs keep, see `nastk.deploy.precision.lint`.
+        graph_rules: that all of its graphs keep.
         operators: of ONNX that it computes; None: those of ONNX Runtime on a CPU.
         quantizer: the package that writes its int8 files; None: nastk's own quantizer, in `scheme`.
         provider: of ONNX Runtime, that runs its files where they were copied to; None: another runtime does.
@@ -38,6 +39,7 @@ class Target(ABC):
     """
 
     rules: ClassVar[tuple[Rule, ...]] = ()
+    graph_rules: ClassVar[tuple[Rule, ...]] = ()
     operators: ClassVar[frozenset[str] | None] = None
     quantizer: ClassVar[str | None] = None
     provider: ClassVar[str | None] = None
