@@ -13,7 +13,8 @@ FOLDERS = "scripts", "scripts/benchmarks", ".ci"
 def shell_scripts() -> list[Path]:
     """Returns the files of the folders that begin with a line that names a shell."""
     files = [path for folder in FOLDERS for path in sorted((ROOT / folder).iterdir()) if path.is_file()]
-    return [path for path in files if path.read_bytes()[:40].split(b"\n")[0].endswith((b"bash", b"sh"))]
+    firsts = {path: path.read_bytes()[:40].partition(b"\n")[0] for path in files}
+    return [path for path, first in firsts.items() if first.startswith(b"#!") and first.endswith((b"bash", b"sh"))]
 
 
 def test_shellcheck_finds_nothing() -> None:
