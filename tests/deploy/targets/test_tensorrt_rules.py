@@ -1,20 +1,28 @@
-"""Each rule of TensorRT's table of operators, broken by a graph made for it: node, rule and versions are named."""
+"""What is written keeps TensorRT's tables; each rule, broken by a made graph, is named with node and versions."""
 
 from __future__ import annotations
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 from nastk.deploy.onnx.graph_index import graph_index
-from nastk.deploy.precision import lint as linter
+from nastk.deploy.onnx.writer import onnx_model
+from nastk.deploy.precision.half import half_model
+from nastk.deploy.precision.lint import OPSETS as WRITTEN
 from nastk.deploy.precision.lint import lint
+from nastk.deploy.precision.quantize import assumed_ranges, quantized_model
+from nastk.deploy.precision.scheme import TENSORRT
 from nastk.deploy.targets import TensorrtTarget
 from nastk.deploy.targets.tensorrt_operators import OPERATORS, OPSETS, VERSIONS
 from nastk.deploy.targets.tensorrt_restrictions import RESTRICTIONS
 from nastk.deploy.targets.tensorrt_rules import GRAPH_RULES
 from nastk.errors import UserError
+from nastk.ops import OPS, build_op
+from tests.deploy.networks import enliven
 
 BOTH = r" \(TensorRT 10\.16 and 11\.1\)"
 CONSTANTS = {
@@ -153,4 +161,16 @@ def test_an_operator_that_a_version_lacks_is_named(operator: str, message: str) 
 def test_the_table_is_of_onnx_and_covers_the_opsets_that_are_written() -> None:
     assert all(onnx.defs.has(name) for name in OPERATORS)
     assert all(operator.types and operator.versions[-1] == VERSIONS[-1] for operator in OPERATORS.values())
-    assert OPSETS[0] <= linter.OPSETS[0] <= linter.OPSETS[1] <= OPSETS[1]
+    assert OPSETS[0] <= WRITTEN[0] <= WRITTEN[1] <= OPSETS[1]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("name", sorted(OPS))
+def test_every_operation_of_cells_keeps_the_rules_in_each_precision(name: str, stride: int) -> None:
+    torch.manual_seed(0)
+    operation = build_op(name, 8, 12, stride)
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), operation, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 4))
+    model = onnx_model(enliven(module), (1, 3, 9, 9))
+    ranges = assumed_ranges(model)
+    for written in (model, half_model(model, ranges), quantized_model(model, ranges, TENSORRT)):
+        lint(written, TensorrtTarget())
