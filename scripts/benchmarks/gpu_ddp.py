@@ -9,7 +9,6 @@ beside the plain training: what it costs by itself. Without a GPU: one line, exi
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -27,7 +26,7 @@ from nastk.networks import NetworkConfig
 from nastk.training.run_settings import RunSettings
 from nastk.training.transfer import TransferSettings, train_final
 
-SIZES = NetworkConfig(cells=2, filters=32)
+CELLS, FILTERS = 2, 32
 
 
 def options() -> argparse.ArgumentParser:
@@ -44,7 +43,8 @@ def options() -> argparse.ArgumentParser:
 def measured(run: RunSettings, given: argparse.Namespace, device: str = "cuda") -> list[object]:
     """Returns a row: processes, strategy, images a second, accuracy, from a training that is new."""
     data = build(load_yaml(shipped("conf") / "data" / f"{given.data}.yaml"), "data")
-    config = dataclasses.replace(SIZES, classes=len(data.classes), channels=data.channels, size=data.size)
+    shape = {"classes": len(data.classes), "channels": data.channels, "size": data.size}
+    config = NetworkConfig(cells=CELLS, filters=FILTERS, **shape)
     recipe = TransferSettings(epochs=given.epochs, batch=given.batch * run.devices, auxiliary=0.0, device=device)
     ends: list[float] = []
     folder = given.work / f"{run.devices}-{run.strategy}-{time.time_ns()}"
@@ -62,7 +62,7 @@ def report(rows: list[list[object]], given: argparse.Namespace) -> str:
     for devices, strategy, rate, accuracy in rows:
         lines.append(f"| {devices} | {strategy} | {rate:.0f} | {float(str(rate)) / first:.2f} | {accuracy} |")
     text = (
-        f"{given.data}, separable 3x3 cells, N = {SIZES.cells}, F = {SIZES.filters}, {given.batch} images a step and "
+        f"{given.data}, separable 3x3 cells, N = {CELLS}, F = {FILTERS}, {given.batch} images a step and "
         f"GPU, {given.epochs} epochs, of which the first is not counted."
     )
     return f"# Training on several GPUs\n\n{told}\n\n{text}\n\n" + "\n".join(lines) + "\n"

@@ -77,9 +77,8 @@ def seconds(step: Step, images: Tensor, labels: Tensor, steps: int) -> float:
     return begin.elapsed_time(end) / 1e3
 
 
-def compare(subject: Subject, count: int, given: argparse.Namespace) -> list[list[object]]:
+def compare(subject: Subject, count: int, given: argparse.Namespace, device: torch.device) -> list[list[object]]:
     """Returns a row for each way of training so many networks: images a second, and against the usual way."""
-    device = torch.device("cuda:0")
     batch = batch_of(subject, count, given.batch, device)
     recipe = Recipe(batch=given.batch, learning_rate=0.01, auxiliary=0.0, precision=given.precision)
     sides: dict[str, Callable[[], float]] = {}
@@ -120,7 +119,8 @@ def main() -> None:
     if missing is not None:
         print(f"gpu_many.py: nothing timed: {missing}", file=sys.stderr)
         sys.exit(2)
-    rows = [row for subject in subjects(64) for count in given.counts for row in compare(subject, count, given)]
+    device = torch.device("cuda:0")
+    rows = [row for subject in subjects(64) for count in given.counts for row in compare(subject, count, given, device)]
     text = report(rows, given)
     print(text) if given.out is None else given.out.write_text(text)
 

@@ -30,7 +30,7 @@ from scipy.stats import t
 
 from nastk.config.build import build, load_yaml, shipped
 from nastk.data.sources import FashionMnist, Npz
-from nastk.deploy.runtimes.gpu import missing_gpu
+from nastk.deploy.runtimes.gpu import missing_gpu, present_gpu
 from nastk.genotype.small import for_images
 from nastk.jobs.parts import without_automatic
 from nastk.jobs.transfer.baselines import named_network
@@ -104,7 +104,7 @@ def main() -> None:
         for name, most in zip(given.sets, seeds, strict=True):
             wanted = given.networks if seed < most else []
             found[name] += [pair(name, one, seed, given) for one in wanted if _is_due(name, one, seed, given)]
-    lines = report(found)
+    lines = report(found, given.device)
     lines += speed_lines(given.work) if "steps" in given.parts else []
     lines += candidate_lines(given.work) if "candidates" in given.parts else []
     text = "\n".join(lines) + "\n"
@@ -113,14 +113,19 @@ def main() -> None:
 
 def _is_due(images: str, network: str, seed: int, options: argparse.Namespace) -> bool:
     """Says whether a pair is to be reported: where nothing is trained, one that is there."""
-    folders = [options.work / images / f"{network}-{seed}-{side}" for side in SIDES]
+    folders = [_place(images, options) / f"{network}-{seed}-{side}" for side in SIDES]
     return "train" in options.parts or all((folder / "metrics.json").exists() for folder in folders)
+
+
+def _place(images: str, options: argparse.Namespace) -> Path:
+    """Returns the folder of a set's trainings on a device: what a CPU trained is not taken for a GPU's."""
+    return Path(options.work / (images if options.device == "cpu" else f"{images}-gpu"))
 
 
 def pair(images: str, network: str, seed: int, options: argparse.Namespace) -> Trained:
     """Returns the scores of a network trained in both precisions, now or before."""
     data = Npz(root=str(arrays(images, options.data, options.work)), flip=SETS[images].flip)
-    place = options.work / images
+    place = _place(images, options)
     both = [trained(data, images, network, seed, side, place, options.device) for side in SIDES]
     accuracy, loss = ([float(one[name]) for one in both] for name in ("accuracy", "loss"))
     return Trained(network, seed, (100 * accuracy[0], 100 * accuracy[1]), (loss[0], loss[1]))
@@ -194,12 +199,13 @@ def tost(differences: Sequence[float]) -> tuple[float, float, float]:
     return mean, half, float(t.sf((MARGIN - abs(mean)) / max(error, 1e-12), count - 1))
 
 
-def report(found: dict[str, list[Trained]]) -> list[str]:
+def report(found: dict[str, list[Trained]], device: str = "cpu") -> list[str]:
     """Returns the lines of the report: how equal, per set and per network."""
     facts = machine()
+    kind, where = ("CPU", facts["processor"]) if device == "cpu" else ("GPU", present_gpu())
     lines = [
-        "# Training in bfloat16 on a CPU: as accurate as float32?\n",
-        f"`{facts['command']}`, {facts['date']}, commit {facts['commit']}, {facts['processor']},",
+        f"# Training in bfloat16 on a {kind}: as accurate as float32?\n",
+        f"`{facts['command']}`, {facts['date']}, commit {facts['commit']}, {where},",
         f"one thread, torch {torch.__version__}, beside other work. Accuracy in % on images that were not trained on, ",
         "mean over pairs of the same seed; difference bf16 - fp32 with its 90 % interval, and p of TOST at "
         f"{MARGIN} points.\n",

@@ -18,12 +18,14 @@ CLIP = 0.5  # below the norm of the gradients, so that it limits them
 
 
 @pytest.fixture(scope="module")
-def networks() -> list[nn.Module]:
-    many = script("gpu_many")
-    subject = dataclasses.replace(
-        script("training_sides").subjects(16)[1], config=NetworkConfig(cells=1, filters=4, size=8)
-    )
-    return many.networks_of(subject, COUNT, torch.device("cpu"))
+def subject() -> object:
+    made = script("training_sides").subjects(16)[1]
+    return dataclasses.replace(made, config=NetworkConfig(cells=1, filters=4, size=8))
+
+
+@pytest.fixture(scope="module")
+def networks(subject: object) -> list[nn.Module]:
+    return script("gpu_many").networks_of(subject, COUNT, torch.device("cpu"))
 
 
 def trained(networks: list[nn.Module], form: type) -> tuple[list[torch.Tensor], object]:
@@ -54,6 +56,27 @@ def test_networks_learn_as_one_what_each_learns_alone(networks: list[nn.Module])
             for one, first in zip(network.parameters(), networks[index].parameters(), strict=True)
         ]
         assert max(moved) > 1e-3
+
+
+def test_every_way_is_timed_and_reported(subject: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    many, forms, taken = script("gpu_many"), script("many_networks"), []
+
+    def seconds(step: object, images: torch.Tensor, labels: torch.Tensor, steps: int) -> float:
+        taken.append(step(images, labels))
+        return 1.0
+
+    monkeypatch.setattr(many, "seconds", seconds)
+    monkeypatch.setattr(many, "captured", lambda step, images, labels: step)
+    monkeypatch.setattr(many, "FORMS", {**many.FORMS, "streams": forms.one_after_another})
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 2**31)
+    given = many.options().parse_args(["--batch", "4", "--rounds", "1", "--steps", "2"])
+    rows = many.compare(subject, 2, given, torch.device("cpu"))
+    assert len(rows) == 6 and len(taken) == 12 and all(losses.shape == (2,) for losses in taken)
+    assert rows[0][:4] == ["32x32 RGB", 2, "one after another, launches", "16"]
+    told = many.report(rows, given)
+    assert (
+        "| 32x32 RGB | 2 | as one, graph | 16 | 1.00 | 1.00 to 1.00 |" in told and "- memory at most: 2.0 GiB" in told
+    )
 
 
 def test_without_a_gpu_it_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

@@ -136,7 +136,11 @@ def test_files_of_target_cuda_are_reported(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_training_of_several_epochs_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ddp = script("gpu_ddp")
-    monkeypatch.setattr(ddp, "SIZES", NetworkConfig(cells=1, filters=4))
+    monkeypatch.setattr(ddp, "CELLS", 1)
+    monkeypatch.setattr(ddp, "FILTERS", 4)
+    monkeypatch.setattr("torch.cuda.nccl.version", lambda: (2, 0))
     given = ddp.options().parse_args(["--data", "digits", "--work", str(tmp_path), "--batch", "128", "--epochs", "2"])
     devices, strategy, rate, accuracy = ddp.measured(RunSettings(), given, device="cpu")
     assert (devices, strategy) == (1, "auto") and rate > 0 and 0 < float(accuracy) <= 1
+    told = ddp.report([[1, "auto", 100.0, "0.5"], [2, "auto", 190.0, "0.5"]], given)
+    assert "| 2 | auto | 190 | 1.90 | 0.5 |" in told and "N = 1, F = 4, 128 images a step and GPU, 2 epochs" in told

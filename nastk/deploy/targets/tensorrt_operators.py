@@ -70,7 +70,7 @@ class Operator:
 
 
 def _read(rows: str) -> dict[str, Operator]:
-    found = {}
+    found: dict[str, Operator] = {}
     for row in rows.strip().splitlines():
         letters, rest = row.split(maxsplit=1)
         rest, _, since = rest.partition(" since ")
