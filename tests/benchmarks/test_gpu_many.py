@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -59,7 +61,7 @@ def test_networks_learn_as_one_what_each_learns_alone(networks: list[nn.Module])
 
 
 def test_every_way_is_timed_and_reported(subject: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    many, forms, taken = script("gpu_many"), script("many_networks"), []
+    many, taken = script("gpu_many"), []
 
     def seconds(step: object, images: torch.Tensor, labels: torch.Tensor, steps: int) -> float:
         taken.append(step(images, labels))
@@ -67,7 +69,10 @@ def test_every_way_is_timed_and_reported(subject: object, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(many, "seconds", seconds)
     monkeypatch.setattr(many, "captured", lambda step, images, labels: step)
-    monkeypatch.setattr(many, "FORMS", {**many.FORMS, "streams": forms.one_after_another})
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "stream", contextlib.nullcontext)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 2**31)
     given = many.options().parse_args(["--batch", "4", "--rounds", "1", "--steps", "2"])
     rows = many.compare(subject, 2, given, torch.device("cpu"))
