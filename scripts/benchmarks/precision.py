@@ -1,6 +1,7 @@
-"""Whether a network trained in bfloat16 on a CPU is as accurate as in float32: pairs of trainings with the same seed.
+"""Whether training in bfloat16, on a CPU or a GPU, is as accurate as in float32: pairs of trainings of the same seed.
 
     python scripts/benchmarks/precision.py --data DIR --work DIR [--sets ...] [--networks ...] [--seeds 8] [--out FILE]
+    ... --parts train --device cuda
 
 A pair differs in `precision` alone: weights, images, batches and augmentation are the same. Equal is what two one-sided
 t-tests over the pairs (TOST, Schuirmann 1987) put within 0.3 points, each at 0.05. To have many pairs in
@@ -29,6 +30,7 @@ from scipy.stats import t
 
 from nastk.config.build import build, load_yaml, shipped
 from nastk.data.sources import FashionMnist, Npz
+from nastk.deploy.runtimes.gpu import missing_gpu, present_gpu
 from nastk.genotype.small import for_images
 from nastk.jobs.parts import without_automatic
 from nastk.jobs.transfer.baselines import named_network
@@ -69,7 +71,8 @@ class Trained(NamedTuple):
     loss: tuple[float, float]
 
 
-def main() -> None:
+def options() -> argparse.ArgumentParser:
+    """Returns what the command line takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of fashion-mnist/, cifar10/ and photos/")
     parser.add_argument("--work", type=Path, required=True, help="folder of what is trained; an earlier one goes on")
@@ -79,42 +82,62 @@ def main() -> None:
     parser.add_argument(
         "--parts", nargs="+", choices=PARTS, default=list(PARTS), help="without train: of trainings done"
     )
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda with --parts train: where the pairs are trained")
     parser.add_argument("--out", type=Path, help="report to write; default: print it")
-    options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
+    return parser
+
+
+def main() -> None:
+    parser = options()
+    given = parser.parse_args()
+    if given.device != "cpu" and given.parts != ["train"]:
+        parser.error("steps and candidates are timed on a CPU; expected --parts train with another --device")
+    missing = missing_gpu() if given.device != "cpu" else None
+    if missing is not None:
+        print(f"precision.py: nothing trained: {missing}", file=sys.stderr)
+        sys.exit(2)
+    given.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    seeds = options.seeds * len(options.sets) if len(options.seeds) == 1 else options.seeds
-    found: dict[str, list[Trained]] = {name: [] for name in options.sets}
+    seeds = given.seeds * len(given.sets) if len(given.seeds) == 1 else given.seeds
+    found: dict[str, list[Trained]] = {name: [] for name in given.sets}
     for seed in range(max(seeds)):  # seed by seed, so that a run that is stopped has all sets and networks
-        for name, most in zip(options.sets, seeds, strict=True):
-            wanted = options.networks if seed < most else []
-            found[name] += [pair(name, one, seed, options) for one in wanted if _is_due(name, one, seed, options)]
-    lines = report(found)
-    lines += speed_lines(options.work) if "steps" in options.parts else []
-    lines += candidate_lines(options.work) if "candidates" in options.parts else []
+        for name, most in zip(given.sets, seeds, strict=True):
+            wanted = given.networks if seed < most else []
+            found[name] += [pair(name, one, seed, given) for one in wanted if _is_due(name, one, seed, given)]
+    lines = report(found, given.device)
+    lines += speed_lines(given.work) if "steps" in given.parts else []
+    lines += candidate_lines(given.work) if "candidates" in given.parts else []
     text = "\n".join(lines) + "\n"
-    print(text) if options.out is None else options.out.write_text(text)
+    print(text) if given.out is None else given.out.write_text(text)
 
 
 def _is_due(images: str, network: str, seed: int, options: argparse.Namespace) -> bool:
     """Says whether a pair is to be reported: where nothing is trained, one that is there."""
-    folders = [options.work / images / f"{network}-{seed}-{side}" for side in SIDES]
+    folders = [_place(images, options) / f"{network}-{seed}-{side}" for side in SIDES]
     return "train" in options.parts or all((folder / "metrics.json").exists() for folder in folders)
+
+
+def _place(images: str, options: argparse.Namespace) -> Path:
+    """Returns the folder of a set's trainings on a device: what a CPU trained is not taken for a GPU's."""
+    return Path(options.work / (images if options.device == "cpu" else f"{images}-gpu"))
 
 
 def pair(images: str, network: str, seed: int, options: argparse.Namespace) -> Trained:
     """Returns the scores of a network trained in both precisions, now or before."""
     data = Npz(root=str(arrays(images, options.data, options.work)), flip=SETS[images].flip)
-    both = [trained(data, images, network, seed, side, options.work / images) for side in SIDES]
+    place = _place(images, options)
+    both = [trained(data, images, network, seed, side, place, options.device) for side in SIDES]
     accuracy, loss = ([float(one[name]) for one in both] for name in ("accuracy", "loss"))
     return Trained(network, seed, (100 * accuracy[0], 100 * accuracy[1]), (loss[0], loss[1]))
 
 
-def trained(data: Npz, images: str, name: str, seed: int, precision: str, place: Path) -> dict[str, Any]:
+def trained(
+    data: Npz, images: str, name: str, seed: int, precision: str, place: Path, device: str = "cpu"
+) -> dict[str, Any]:
     """Returns the metrics of one training."""
     genotype, network = network_of(name, data.channels, data.size, len(data.classes))
     node, _ = without_automatic(load_yaml(shipped("conf") / "training" / "fast.yaml"))
-    plain = {"auxiliary": 0.0, "drop_path": 0.0, "device": "cpu", "threads": 1, "seed": seed, "precision": precision}
+    plain = {"auxiliary": 0.0, "drop_path": 0.0, "device": device, "threads": 1, "seed": seed, "precision": precision}
     automatic = {"batch": 64, "epochs": SETS[images].epochs, "learning_rate": 0.1}
     recipe = build({**node, **plain}, "training", TransferSettings, **automatic)
     folder = place / f"{name}-{seed}-{precision}"
@@ -176,12 +199,13 @@ def tost(differences: Sequence[float]) -> tuple[float, float, float]:
     return mean, half, float(t.sf((MARGIN - abs(mean)) / max(error, 1e-12), count - 1))
 
 
-def report(found: dict[str, list[Trained]]) -> list[str]:
+def report(found: dict[str, list[Trained]], device: str = "cpu") -> list[str]:
     """Returns the lines of the report: how equal, per set and per network."""
     facts = machine()
+    kind, where = ("CPU", facts["processor"]) if device == "cpu" else ("GPU", present_gpu())
     lines = [
-        "# Training in bfloat16 on a CPU: as accurate as float32?\n",
-        f"`{facts['command']}`, {facts['date']}, commit {facts['commit']}, {facts['processor']},",
+        f"# Training in bfloat16 on a {kind}: as accurate as float32?\n",
+        f"`{facts['command']}`, {facts['date']}, commit {facts['commit']}, {where},",
         f"one thread, torch {torch.__version__}, beside other work. Accuracy in % on images that were not trained on, ",
         "mean over pairs of the same seed; difference bf16 - fp32 with its 90 % interval, and p of TOST at "
         f"{MARGIN} points.\n",

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import shlex
 import sys
 import tempfile
@@ -23,6 +24,7 @@ import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -33,31 +35,39 @@ from nastk.deploy.emittable import Emittable, emittable
 from nastk.deploy.export.assess import quality, torch_logits
 from nastk.deploy.images import balanced, normalised
 from nastk.deploy.runtimes.gpu import present_gpu
-from nastk.deploy.runtimes.gpu_session import runtime_name
+from nastk.deploy.runtimes.gpu_session import missing_runtime, runtime_name
 from nastk.deploy.runtimes.latency import Latency
 from nastk.deploy.runtimes.machine import machine_facts, versions
 from nastk.deploy.runtimes.session import open_session, predict
 from nastk.deploy.targets.cuda import CudaTarget
+from nastk.deploy.targets.target import Target
 from nastk.deploy.targets.tensorrt import TensorrtTarget, missing_tensorrt
 from nastk.errors import UserError
 from nastk.networks.stored import Trained, load_trained
 from nastk.runs.folder import git_commit
 
 
-def main() -> None:
+def options() -> argparse.ArgumentParser:
+    """Returns what the command line takes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True, help="folder of a trained network, <run>/transfer/<key>")
     parser.add_argument("--data", required=True, help="a file of conf/data: what it was trained on")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--seconds", type=float, default=1.0, help="of measuring a file")
+    parser.add_argument("--without-tensorrt", action="store_true", help="the files of target cuda alone")
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
-    missing = missing_tensorrt()
+    return parser
+
+
+def main() -> None:
+    given = options().parse_args()
+    missing = missing_runtime() if given.without_tensorrt else missing_tensorrt()
     if missing is not None:
         print(f"tensorrt_engines.py: nothing measured: {missing}", file=sys.stderr)
         sys.exit(2)
+    measure = run_cuda if given.without_tensorrt else run
     try:
-        report = run(given.model, given.data, given.batches, given.seconds)
+        report = measure(given.model, given.data, given.batches, given.seconds)
     except UserError as error:
         print(f"tensorrt_engines.py: {error}", file=sys.stderr)
         sys.exit(2)
@@ -67,12 +77,8 @@ def main() -> None:
 
 
 def run(model: Path, data_name: str, batches: Sequence[int], seconds: float) -> str:
-    """Returns the report."""
-    trained = load_trained(model)
-    data = build(load_yaml(shipped("conf") / "data" / f"{data_name}.yaml"), "data")
-    normal = trained.facts["normalisation"]
-    calibration = normalised(balanced(data.train(), 256), normal["mean"], normal["std"])
-    source = emittable(trained.network, trained.config, trained.genotype.key, calibration)
+    """Returns the report of engines, and of the files of target cuda beside them."""
+    trained, data, source = _source(model, data_name)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         cache = folder / "kernels.timing"
@@ -88,13 +94,38 @@ def run(model: Path, data_name: str, batches: Sequence[int], seconds: float) -> 
     return "\n\n".join(parts) + "\n"
 
 
+def run_cuda(model: Path, data_name: str, batches: Sequence[int], seconds: float) -> str:
+    """Returns the report of the files of target cuda alone."""
+    trained, data, source = _source(model, data_name)
+    with tempfile.TemporaryDirectory() as place:
+        folder, target = Path(place), CudaTarget()
+        target.emit(source, folder)
+        rows = []
+        for batch in batches:
+            paths = [folder / name for name in target.files.values()]
+            found = CudaTarget(batch=batch).measure(paths, seconds=seconds)
+            rows.append(f"| {batch} | {' | '.join(map(_cell, found))} |")
+        head = f"## Latency by {runtime_name()}, p50 in ms\n\n| batch | {' | '.join(target.files)} |\n|---|---|---|\n"
+        parts = [_heading(model, data_name), _parity(target, folder, trained, data), head + "\n".join(rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _source(model: Path, data_name: str) -> tuple[Trained, Any, Emittable]:
+    """Returns a trained network, the images that it was trained on, and what its files are made of."""
+    trained = load_trained(model)
+    data = build(load_yaml(shipped("conf") / "data" / f"{data_name}.yaml"), "data")
+    normal = trained.facts["normalisation"]
+    calibration = normalised(balanced(data.train(), 256), normal["mean"], normal["std"])
+    return trained, data, emittable(trained.network, trained.config, trained.genotype.key, calibration)
+
+
 def _seconds(target: TensorrtTarget, source: Emittable, folder: Path) -> float:
     before = time.perf_counter()
     target.emit(source, folder)
     return time.perf_counter() - before
 
 
-def _parity(target: TensorrtTarget, folder: Path, trained: Trained, data: object) -> str:
+def _parity(target: Target, folder: Path, trained: Trained, data: Any) -> str:
     normal = trained.facts["normalisation"]
     pixels, labels = next(iter(data.test().batches(10_000)))
     images = normalised(pixels, normal["mean"], normal["std"])
@@ -135,12 +166,11 @@ def _cell(latency: Latency) -> str:
 
 
 def _heading(model: Path, data_name: str) -> str:
-    import tensorrt
-
+    version = "not used" if missing_tensorrt() else importlib.import_module("tensorrt").__version__
     facts = {"date": date.today().isoformat(), "commit": git_commit(), "gpu": present_gpu()}
-    facts |= {"tensorrt": tensorrt.__version__, "network": model.name, "data": data_name}
+    facts |= {"tensorrt": version, "network": model.name, "data": data_name}
     lines = "\n".join(f"- {name}: {value}" for name, value in {**facts, **machine_facts(), **versions()}.items())
-    return f"# TensorRT engines\n\n`python {shlex.join(sys.argv)}`\n\n{lines}"
+    return f"# Files on a GPU\n\n`python {shlex.join(sys.argv)}`\n\n{lines}"
 
 
 if __name__ == "__main__":

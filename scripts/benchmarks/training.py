@@ -27,6 +27,7 @@ from training_parts import Workers, memory, profiles, stages, step_seconds
 from training_report import Report, images_a_second, in_turn, ratio
 from training_sides import Subject, bare, ours, subjects, tutorial, whole
 
+from nastk.deploy.runtimes.gpu import missing_gpu
 from nastk.training.recipe import Recipe
 from nastk.training.seeds import threads_set
 
@@ -186,23 +187,40 @@ def where_time_goes(report: Report, cells: int, steps: int) -> None:
     )
 
 
-def main() -> None:
+def options() -> argparse.ArgumentParser:
+    """Returns what the command line takes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="of each comparison")
     parser.add_argument("--quick", action="store_true", help="one round of everything, to see that it runs")
+    parser.add_argument("--gpu", action="store_true", help="what needs a GPU alone, into <date>-training-gpu.md")
     parser.add_argument("--out", type=Path, default=REPORTS, help="folder of the report")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    arguments = options().parse_args()
+    missing = missing_gpu() if arguments.gpu else None
+    if missing is not None:
+        print(f"training.py: nothing measured: {missing}", file=sys.stderr)
+        sys.exit(2)
     rounds, quick = (1 if arguments.quick else arguments.rounds), arguments.quick
     report = Report({**machine(), "load before": [round(load, 2) for load in os.getloadavg()]})
     report.facts["gpu"] = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
+    if not arguments.gpu:
+        on_processor(report, rounds, quick)
+    on_gpu(report, rounds)
+    if not arguments.gpu:
+        single_forms(report, 3 if quick else 15)
+    print(report.write(arguments.out, "training-gpu" if arguments.gpu else "training"))
+
+
+def on_processor(report: Report, rounds: int, quick: bool) -> None:
+    """Measures all that needs no GPU but single operations."""
     against_others(report, rounds)
     set_up_and_finish(report, 2 if quick else 7)
     side_by_side(report, 2 if quick else 8, min(rounds, 3))
     where_time_goes(report, 1 if quick else 4, 1 if quick else 3)
     flat_memory(report, (2, 4) if quick else (20, 50, 100, 150, 200))
-    on_gpu(report, rounds)
-    single_forms(report, 3 if quick else 15)
-    print(report.write(arguments.out))
 
 
 if __name__ == "__main__":

@@ -33,12 +33,12 @@ class Report:
     def target(self, what: str, wanted: str, found: float, met: bool) -> None:
         self.targets.append([what, wanted, f"{found:.2f}", "yes" if met else "**no**"])
 
-    def write(self, folder: Path) -> Path:
+    def write(self, folder: Path, name: str = "training") -> Path:
         self.facts["load after"] = [round(load, 2) for load in os.getloadavg()]
         heading = "\n".join(f"- {name}: {value}" for name, value in self.facts.items())
         lines = "\n".join("| " + " | ".join(row) + " |" for row in self.targets)
         top = f"# Training speed\n\n{heading}\n\n| what | target | found | met |\n|---|---|---|---|\n{lines}"
-        path = folder / f"{self.facts['date']}-training.md"
+        path = folder / f"{self.facts['date']}-{name}.md"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n\n".join([top, *self.parts]) + "\n")
         path.with_suffix(".json").write_text(

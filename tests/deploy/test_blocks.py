@@ -1,5 +1,5 @@
 """Every block family goes to devices: a small network of it is written without the general exporter, computes the same,
-is int8 throughout, keeps the targets' rules, and its memory can be told."""
+is int8 throughout, keeps the targets' rules, in float16 too, and its memory can be told."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from nastk.deploy.onnx.memory import peak_activation_bytes
 from nastk.deploy.onnx.writer import quick_model, serialise
 from nastk.deploy.precision.calibrate import Ranges, tensor_ranges
 from nastk.deploy.precision.fusion import int8_share
+from nastk.deploy.precision.half import half_model
 from nastk.deploy.precision.lint import OPSETS, lint
 from nastk.deploy.precision.quantize import quantized_model
 from nastk.deploy.precision.scheme import ARM, TENSORRT, X86, Scheme
 from nastk.deploy.runtimes.session import open_session, predict
-from nastk.deploy.targets import ArmTarget, CpuTarget, TensorrtTarget
+from nastk.deploy.targets import ArmTarget, CpuTarget, CudaTarget, TensorrtTarget
 from nastk.deploy.tuning.trainable import TrainableInt8
 from nastk.genotype import families  # noqa: F401  (enters the families)
 from nastk.genotype.blocks import ACTIVATIONS, BLOCKS
@@ -32,6 +33,8 @@ SHAPE = (1, 3, SIZE, SIZE)
 CALIBRATION, TESTED = 64, 48
 LEAST_IN_INT8 = 0.95
 FLOAT_BYTES = 4
+# Half a unit in the last of float16's 11 bits, times what a few dozen layers make of it.
+FLOAT16 = 8 * 2**-11
 TARGETS = {"cpu": CpuTarget(), "arm": ArmTarget(), "tensorrt": TensorrtTarget()}
 SCHEMES = {"cpu": X86, "arm": ARM, "tensorrt": TENSORRT}
 
@@ -141,6 +144,19 @@ def test_any_activation_stays_in_int8(family: str, act: str, tmp_path: Path) -> 
 def test_files_keep_the_rules_of_targets(family: str, target: str) -> None:
     lint(written(family), TARGETS[target])
     lint(quantized_model(written(family), ranges(family), SCHEMES[target]), TARGETS[target])
+
+
+@every_family
+def test_float16_keeps_the_rules_and_says_what_float32_says(family: str) -> None:
+    half = half_model(written(family), ranges(family))
+    for target in (TensorrtTarget(), CudaTarget()):
+        lint(half, target)
+    expected, found = logits(family), predict(open_session(serialise(half)), images(TESTED))
+    assert np.abs(found - expected).max() < FLOAT16 * np.abs(expected).max()
+    best = np.sort(expected, axis=1)
+    clear = best[:, -1] - best[:, -2] > 2 * FLOAT16 * np.abs(expected).max()
+    assert clear.sum() > TESTED // 2
+    assert (found.argmax(1) == expected.argmax(1))[clear].all()
 
 
 @every_family

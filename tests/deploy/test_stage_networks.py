@@ -21,7 +21,7 @@ from nastk.deploy.precision.fusion import int8_share
 from nastk.deploy.precision.lint import lint
 from nastk.deploy.precision.quantize import quantized_model
 from nastk.deploy.runtimes.session import open_session, predict
-from nastk.deploy.targets import CpuTarget
+from nastk.deploy.targets import CpuTarget, TensorrtTarget
 from nastk.genotype.stages import KIND, StageGenotype
 from nastk.jobs.small_form import small_form
 from nastk.networks import NetworkConfig
@@ -67,6 +67,7 @@ def test_a_quarter_of_its_width_runs_in_int8(name: str, tmp_path: Path) -> None:
     model = quick_model(made.eval(), (1, 3, SIZE, SIZE))
     int8 = quantized_model(model, tensor_ranges(model, images.numpy()))
     lint(int8, CpuTarget())
+    lint(model, TensorrtTarget())
     (tmp_path / "model.int8.onnx").write_bytes(serialise(int8))
     fusion = int8_share(tmp_path / "model.int8.onnx")
     assert fusion.in_int8 >= LEAST_IN_INT8 * fusion.convolutions > 0, fusion.sentence()

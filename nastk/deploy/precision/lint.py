@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Protocol
 
 import onnx
 
-from nastk.deploy.onnx.graph_index import described, graph_index
+from nastk.deploy.onnx.graph_index import GraphIndex, described, graph_index
 from nastk.deploy.precision.lint_rules import Rule
 from nastk.errors import UserError
 
@@ -24,11 +25,13 @@ class Linted(Protocol):
     @property
     def rules(self) -> tuple[Rule, ...]: ...
     @property
+    def graph_rules(self) -> tuple[Rule, ...]: ...
+    @property
     def operators(self) -> frozenset[str] | None: ...
 
 
 def lint(model: onnx.ModelProto, target: Linted) -> None:
-    """Checks a graph, in int8 or in float32, before it is written.
+    """Checks a graph, in whatever precision, before it is written.
 
     Args:
         model: about to be written; nodes that were kept in float32 on request are exempt from the rules of int8.
@@ -40,11 +43,15 @@ def lint(model: onnx.ModelProto, target: Linted) -> None:
     graph = graph_index(model)
     _check_opset(model, target)
     _check_operators(model, target)
-    if not graph.is_quantized():
-        return
-    for rule in target.rules:
+    if graph.is_quantized():
+        _check_rules(graph, target.rules, f"int8 for target {target.name}")
+    _check_rules(graph, target.graph_rules, f"target {target.name}")
+
+
+def _check_rules(graph: GraphIndex, rules: Iterable[Rule], of: str) -> None:
+    for rule in rules:
         for node, breach in rule(graph):
-            raise UserError(f"int8 for target {target.name}: {described(node)}: {breach}")
+            raise UserError(f"{of}: {described(node)}: {breach}")
 
 
 def _check_opset(model: onnx.ModelProto, target: Linted) -> None:

@@ -30,6 +30,7 @@ class Target(ABC):
 
     Attributes:
         rules: that its int8 graphs keep, see `nastk.deploy.precision.lint`.
+        graph_rules: that all of its graphs keep.
         operators: of ONNX that it computes; None: those of ONNX Runtime on a CPU.
         provider: of ONNX Runtime, that runs its files where they were copied to; None: another runtime does.
         over_network: whether using it reaches another machine.
@@ -37,6 +38,7 @@ class Target(ABC):
     """
 
     rules: ClassVar[tuple[Rule, ...]] = ()
+    graph_rules: ClassVar[tuple[Rule, ...]] = ()
     operators: ClassVar[frozenset[str] | None] = None
     provider: ClassVar[str | None] = None
     over_network: ClassVar[bool] = False

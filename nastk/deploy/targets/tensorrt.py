@@ -36,7 +36,7 @@ from nastk.deploy.runtimes.session import open_session, predict
 from nastk.deploy.runtimes.trtexec import BUILD_SCRIPT, build_script
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
 from nastk.deploy.targets.target import Runner, Target
-from nastk.deploy.targets.tensorrt_rules import OPERATORS, RULES
+from nastk.deploy.targets.tensorrt_rules import GRAPH_RULES, OPERATORS, RULES
 from nastk.errors import UserError, unknown
 from nastk.files import write_bytes, write_text
 from nastk.genotype import Genotype
@@ -78,6 +78,7 @@ class TensorrtTarget(Target):
     scheme: ClassVar[Scheme] = TENSORRT
     baselines: ClassVar[tuple[str, ...]] = ("resnet18", "mobilenet_v2", "efficientnet_b0")
     rules: ClassVar[tuple[Rule, ...]] = RULES
+    graph_rules: ClassVar[tuple[Rule, ...]] = GRAPH_RULES
     operators: ClassVar[frozenset[str] | None] = OPERATORS
 
     batch: int = 1

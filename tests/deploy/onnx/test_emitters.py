@@ -1,4 +1,4 @@
-"""Each emitter by itself: exact where it answers, refusing where it cannot be exact."""
+"""Each emitter by itself: exact where it answers and read by TensorRT, refusing where it cannot be exact."""
 
 import pytest
 import torch
@@ -7,6 +7,11 @@ from torch import nn
 
 from nastk.deploy.onnx.emitting import UnsupportedError
 from nastk.deploy.onnx.writer import quick_model
+from nastk.deploy.precision.half import half_model
+from nastk.deploy.precision.lint import lint
+from nastk.deploy.precision.quantize import assumed_ranges
+from nastk.deploy.targets import TensorrtTarget
+from nastk.errors import UserError
 from tests.deploy.networks import enliven, images
 from tests.deploy.onnx.test_writer import assert_parity
 
@@ -71,11 +76,23 @@ EXACT = {
 }
 
 
+NOT_OF_TENSORRT = {
+    "maximum pooling, dilated": r"target tensorrt: MaxPool node '.*': dilations \[2, 2\], expected none but 1"
+}
+
+
 @pytest.mark.parametrize("name", EXACT)
 def test_exact(name: str) -> None:
     torch.manual_seed(0)
     module = enliven(Around(EXACT[name]))
-    assert_parity(quick_model(module, (1, 3, 11, 11)), module, images(3, 3, 11, 11))
+    model = quick_model(module, (1, 3, 11, 11))
+    assert_parity(model, module, images(3, 3, 11, 11))
+    for written in (model, half_model(model, assumed_ranges(model))):
+        if name in NOT_OF_TENSORRT:
+            with pytest.raises(UserError, match=NOT_OF_TENSORRT[name]):
+                lint(written, TensorrtTarget())
+        else:
+            lint(written, TensorrtTarget())
 
 
 REFUSED = {
