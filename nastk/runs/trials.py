@@ -23,6 +23,7 @@ TRIALS = "trials.jsonl"
 
 State = Literal["complete", "duplicate", "rejected", "pruned", "failed"]
 STATES: tuple[State, ...] = get_args(State)
+FORMULA = ("=", "+", "-", "@")  # what a spreadsheet takes for the beginning of one
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,14 @@ def write_rows(folder: Path, rows: Sequence[Row]) -> None:
     writer.writerow(["number", "state", "key", *metrics, "seconds", "reason"])
     for row in rows:
         values = [row.metrics.get(name, "") for name in metrics]
-        writer.writerow([row.number, row.state, row.key, *values, round(row.seconds, 3), visible(row.reason)])
+        writer.writerow([row.number, row.state, row.key, *values, round(row.seconds, 3), _as_text(row.reason)])
     write_text(folder / "trials.csv", text.getvalue())
+
+
+def _as_text(reason: str) -> str:
+    """Returns a reason, which may quote a file's name, as a spreadsheet takes it for text and not for a formula."""
+    shown = visible(reason)
+    return f"'{shown}" if shown.startswith(FORMULA) else shown
 
 
 def read_trials(path: Path) -> tuple[TrialRow, ...]:
