@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from nastk.budget import LATENCY
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.genotype.scaling import Scaling
@@ -23,6 +24,9 @@ from nastk.jobs.transfer.sizing import NetworkSize, Picked, TooLarge
 from nastk.networks import NetworkConfig
 from nastk.runs.full_size import FULL, SIZED, FullSize, place_of, read_full_size, write_full_size
 from nastk.training.record import RECORD, SHAPE
+
+# Of a latency, that a form may grow to: the trained file is timed on another day, and a clock wanders by a few percent.
+MOST = 0.975
 
 
 class Full(NamedTuple):
@@ -143,9 +147,10 @@ def _grown(genotype: StageGenotype, network: NetworkConfig, unscaled: NetworkCon
 
 
 def _share(ruler: Ruler, form: StageGenotype) -> float:
-    """Returns the share of the limit that binds, without a latency's margin; infinity where that is not kept."""
+    """Returns the share of the limit that binds; infinity where a limit or the room beside a latency is not kept."""
     limit = ruler.binding(form)
-    return ruler.cost(form)[limit.metric] / limit.value if ruler.used(form) <= 1 else math.inf
+    share = ruler.cost(form)[limit.metric] / limit.value
+    return share if ruler.used(form) <= 1 and (limit.metric != LATENCY or share <= MOST) else math.inf
 
 
 def _measure(network: NetworkConfig, sizing: Sizing) -> Callable[[StageGenotype], Mapping[str, float]]:
