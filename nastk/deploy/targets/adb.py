@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 from nastk.checks import check_number
-from nastk.deploy.emittable import Emittable
 from nastk.deploy.manifest import MAX_BYTES
-from nastk.deploy.onnx.validate import validate_model
-from nastk.deploy.precision.scheme import Scheme
 from nastk.deploy.runtimes.elf import abi_of
 from nastk.deploy.runtimes.latency import Latency
 from nastk.deploy.runtimes.phone_facts import PhoneFacts
@@ -21,16 +18,15 @@ from nastk.deploy.runtimes.phone_tools import BENCHMARK_MODEL, EXECUTOR_RUNNER, 
 from nastk.deploy.targets.arm import ArmTarget
 from nastk.deploy.targets.checks import check_count, check_seconds
 from nastk.deploy.targets.cpu import CpuTarget
+from nastk.deploy.targets.elsewhere import ElsewhereTarget, Local
 from nastk.deploy.targets.executorch import ExecutorchTarget
 from nastk.deploy.targets.litert import LitertTarget
-from nastk.deploy.targets.target import Runner, Target
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 from nastk.outside import read_bytes
 
-Kind = ArmTarget | CpuTarget | ExecutorchTarget | LitertTarget
-OF: dict[str, tuple[type[Kind], Tool]] = {
+OF: dict[str, tuple[type[Local], Tool]] = {
     "litert": (LitertTarget, BENCHMARK_MODEL),
     "executorch": (ExecutorchTarget, EXECUTOR_RUNNER),
     "arm": (ArmTarget, PERF_TEST),
@@ -40,7 +36,7 @@ MAX_TIMEOUT = 86_400
 
 
 @dataclass(frozen=True)
-class AdbTarget(Target):
+class AdbTarget(ElsewhereTarget):
     """A phone with USB debugging on. What times the files is a runtime's own benchmark program, which is copied there.
 
     Where adb's server runs is adb's own matter: ANDROID_ADB_SERVER_PORT and the like.
@@ -94,36 +90,9 @@ class AdbTarget(Target):
     def _tool(self) -> Tool:
         return OF[self.of][1]
 
-    @cached_property
-    def _files_of(self) -> Kind:
-        kind = OF[self.of][0]
-        shared = [field.name for field in fields(kind) if hasattr(self, field.name) and field.name != "threads"]
-        return kind(**{name: getattr(self, name) for name in shared})
-
     @property
-    def files(self) -> Mapping[str, str]:
-        """Those of `of`, as the following are."""
-        return self._files_of.files
-
-    @property
-    def scheme(self) -> Scheme:
-        """How its int8 is written."""
-        return self._files_of.scheme
-
-    @property
-    def quantizer(self) -> str | None:
-        """The package that writes its int8 files."""
-        return self._files_of.quantizer
-
-    @property
-    def runtime(self) -> str:
-        """The package that runs its files here."""
-        return self._files_of.runtime
-
-    @property
-    def extras(self) -> tuple[str, ...]:
-        """Names of further files."""
-        return self._files_of.extras
+    def _kind(self) -> type[Local]:
+        return OF[self.of][0]
 
     def check(self) -> None:
         """Starts the program on the phone; raises UserError where it is not there, not the one, or not for it."""
@@ -153,14 +122,6 @@ class AdbTarget(Target):
         """Returns the version of Android: the program that times the files tells none of its runtime."""
         return dict(self.measured_on()[1])
 
-    def emit(self, source: Emittable, folder: Path) -> None:
-        """Writes the files of `of`."""
-        self._files_of.emit(source, folder)
-
-    def cannot_run(self) -> str | None:
-        """As `of` has it: test images are classified on this machine."""
-        return self._files_of.cannot_run()
-
     def cannot_time(self) -> str | None:
         """Says where the phone is an emulator; one that cannot be asked says so when it is to measure."""
         try:
@@ -169,10 +130,6 @@ class AdbTarget(Target):
             return None
         how = facts.emulated
         return how and f"target adb: {serial} is an {how}; its times are those of no phone"
-
-    def runner(self, path: Path) -> Runner:
-        """Opens a file on this machine."""
-        return self._files_of.runner(path)
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
         """Returns those of `of`, what the phone is and which program timed the files, and what that does not tell."""
@@ -206,9 +163,3 @@ class AdbTarget(Target):
         reason = self.cannot_time()
         if reason is not None:
             raise UserError(reason)
-
-    def _content(self, path: Path) -> bytes:
-        expected = Path(self.files["fp32"]).suffix
-        if path.suffix != expected:
-            raise UserError(f"{path}: expected a file of target.of={self.of}, *{expected}")
-        return validate_model(path).data if expected == ".onnx" else read_bytes(path, MAX_BYTES)

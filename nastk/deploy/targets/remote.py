@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nastk.deploy.emittable import Emittable
-from nastk.deploy.manifest import MAX_BYTES
-from nastk.deploy.onnx.validate import validate_model
-from nastk.deploy.precision.scheme import Scheme
 from nastk.deploy.runtimes.candidate_timing import QuickTiming
 from nastk.deploy.runtimes.farm import Farm, Timed
 from nastk.deploy.runtimes.latency import Latency
@@ -26,24 +22,22 @@ from nastk.deploy.targets.arm import ArmTarget
 from nastk.deploy.targets.checks import check_count
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.deploy.targets.cuda import CudaTarget
+from nastk.deploy.targets.elsewhere import ElsewhereTarget, Local
 from nastk.deploy.targets.executorch import ExecutorchTarget
 from nastk.deploy.targets.litert import LitertTarget
 from nastk.deploy.targets.openvino import OpenvinoTarget
-from nastk.deploy.targets.target import Runner, Target
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
-from nastk.outside import read_bytes
 
-Kind = ArmTarget | CpuTarget | CudaTarget | ExecutorchTarget | LitertTarget | OpenvinoTarget
-KINDS: tuple[type[Kind], ...] = (ArmTarget, CpuTarget, CudaTarget, ExecutorchTarget, LitertTarget, OpenvinoTarget)
+KINDS: tuple[type[Local], ...] = (ArmTarget, CpuTarget, CudaTarget, ExecutorchTarget, LitertTarget, OpenvinoTarget)
 OF = {kind.name: kind for kind in KINDS}
 HOST = "latency_host"  # of a candidate's metrics: the place of the machine in target.hosts, from 0
 MAX_TIMEOUT = 86_400
 
 
 @dataclass(frozen=True)
-class RemoteTarget(Target):
+class RemoteTarget(ElsewhereTarget):
     """Machines that run ONNX Runtime or the runtime of `of`. Needed there: an SSH server, Python 3.8, it and numpy.
 
     SSH must get there without a question: with a key, and with the host known (connect once by hand). Port, user and
@@ -90,37 +84,9 @@ class RemoteTarget(Target):
         _ = self._files_of
         check_hosts(self.host, self.hosts or ())
 
-    @cached_property
-    def _files_of(self) -> Kind:
-        kind = OF[self.of]
-        # Its threads are those of another machine, which may have more of them.
-        shared = [field.name for field in fields(kind) if hasattr(self, field.name) and field.name != "threads"]
-        return kind(**{name: getattr(self, name) for name in shared})
-
     @property
-    def files(self) -> Mapping[str, str]:
-        """Those of `of`, as the following are."""
-        return self._files_of.files
-
-    @property
-    def scheme(self) -> Scheme:
-        """How its int8 is written."""
-        return self._files_of.scheme
-
-    @property
-    def quantizer(self) -> str | None:
-        """The package that writes its int8 files."""
-        return self._files_of.quantizer
-
-    @property
-    def runtime(self) -> str:
-        """The package that runs its files, here and there."""
-        return self._files_of.runtime
-
-    @property
-    def extras(self) -> tuple[str, ...]:
-        """Names of further files."""
-        return self._files_of.extras
+    def _kind(self) -> type[Local]:
+        return OF[self.of]
 
     @property
     def at_once(self) -> int:
@@ -158,14 +124,6 @@ class RemoteTarget(Target):
         """Returns the machine's facts, as of `machine_facts`, and its versions of what runs the files."""
         return dict(self._there.machine), dict(self._there.versions)
 
-    def emit(self, source: Emittable, folder: Path) -> None:
-        """Writes the files of `of`."""
-        self._files_of.emit(source, folder)
-
-    def cannot_run(self) -> str | None:
-        """As `of` has it: test images are classified on this machine."""
-        return self._files_of.cannot_run()
-
     def cannot_time(self) -> str | None:
         """Says where that machine is emulated; one that cannot be asked says so when it is to measure."""
         try:
@@ -173,10 +131,6 @@ class RemoteTarget(Target):
         except UserError:
             return None
         return None if how is None else why_emulated(self.host or self._farm.last.host, how)
-
-    def runner(self, path: Path) -> Runner:
-        """Opens a file on this machine."""
-        return self._files_of.runner(path)
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
         """Returns those of `of`, what the machine is, and whether it runs another version than this one."""
@@ -238,12 +192,6 @@ class RemoteTarget(Target):
             return self._farm.run(job)
         assert self.host is not None
         return self.host, job(self.host).value
-
-    def _content(self, path: Path) -> bytes:
-        expected = Path(self.files["fp32"]).suffix
-        if path.suffix != expected:
-            raise UserError(f"{path}: expected a file of target.of={self.of}, *{expected}")
-        return validate_model(path).data if expected == ".onnx" else read_bytes(path, MAX_BYTES)
 
     def _settings(self, file: str) -> dict[str, Any]:
         precision = next((name for name, mine in self.files.items() if mine == file), "fp32")

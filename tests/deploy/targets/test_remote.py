@@ -23,7 +23,7 @@ from nastk.deploy.runtimes.remote_ask import PARTS, ask
 from nastk.deploy.runtimes.remote_result import RemoteResult
 from nastk.deploy.runtimes.remote_shell import SSH
 from nastk.deploy.runtimes.session_options import session_options
-from nastk.deploy.targets import CpuTarget, RemoteTarget, remote
+from nastk.deploy.targets import CpuTarget, RemoteTarget, elsewhere
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
 from nastk.stats.steadiness import others_running, untrusted
@@ -108,7 +108,7 @@ def test_a_machine_that_is_busy_is_asked_again_and_what_it_says_then_counts(monk
 
     def measured(said: Iterator[RemoteResult]) -> tuple[latency.Latency, int]:
         monkeypatch.setattr(remote_timing, "ask", lambda *asked, **settings: next(said))
-        monkeypatch.setattr(remote, "validate_model", lambda path: SimpleNamespace(data=b""))
+        monkeypatch.setattr(elsewhere, "validate_model", lambda path: SimpleNamespace(data=b""))
         return target().measure([Path("a.onnx")])[0], len(list(said))
 
     found, left = measured(answers(busy, quiet, quiet))
@@ -128,7 +128,7 @@ def test_a_machine_that_is_slowed_down_by_heat_is_not_trusted_however_steady_it_
     steady = ((0.00172, 0.00173, 0.00173),) * 3
     answer = RemoteResult(dict.fromkeys(("0.onnx", "candidate.onnx"), steady), 1, {}, {"cores": 4}, 0.0, hot)
     monkeypatch.setattr(remote_timing, "ask", lambda *asked, **settings: answer)
-    monkeypatch.setattr(remote, "validate_model", lambda path: SimpleNamespace(data=b""))
+    monkeypatch.setattr(elsewhere, "validate_model", lambda path: SimpleNamespace(data=b""))
     found = target().measure([Path("a.onnx")])[0]
     assert (found.steady, found.doubt) == (False, hot) and untrusted(hot) == f"not trustworthy: {hot}"
     assert target().cost(genotype("nasbench201", 1), CONFIG)["latency_steady"] == 0.0
