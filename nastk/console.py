@@ -27,6 +27,16 @@ def visible(text: str) -> str:
     return CONTROL.sub(lambda found: ascii(found.group())[1:-1], text)
 
 
+def one_line(value: object, most: int = 60) -> str:
+    """Returns what a file from anywhere says as one short line that no terminal obeys.
+
+    Args:
+        value: of any kind.
+        most: letters.
+    """
+    return visible(" ".join(str(value).split()))[:most]
+
+
 def console(entry: Callable[P, None]) -> Callable[P, None]:
     """Makes an entry point print through `printed_visibly`, and end with one line where its output is lost."""
 

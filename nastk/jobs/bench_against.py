@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nastk.console import visible
+from nastk.console import one_line, visible
 from nastk.deploy.runtimes.machine import RUNTIMES
 from nastk.errors import UserError
 from nastk.processor import usable_cores
 from nastk.runs.bench import Bench
 from nastk.runs.bench_compare import ALIKE, DOUBTFUL, FASTER, SLOWER, Comparison, FileChange, file_of
 
-MOST_TOLD = 60  # letters of a fact of another machine
 # Never the same twice; they are told, as is when it was measured, and explain a difference where they are far apart.
 FLEETING = ("clock_mhz", "load", "temperature_c", "at")
 
@@ -65,7 +64,7 @@ def as_text(path: Path, found: Comparison) -> str:
         f"{len(found.files)} files: {told}" if found.files else "No file was measured in both alike.",
     ]
     for name, alone in (("then", found.only_then), ("now", found.only_now)):
-        lines += [f"only {name}: {', '.join(map(_plain, alone))}"] if alone else []
+        lines += [f"only {name}: {', '.join(map(one_line, alone))}"] if alone else []
     return "\n".join([*lines, *_differences(found)])
 
 
@@ -77,7 +76,7 @@ def _row(one: FileChange) -> str:
         else f" {one.spread:.1%}" * (one.verdict == ALIKE)
     )
     return (
-        f"{_plain(f'{one.key[:8]}/{one.file}'):<40} {one.batch:>5} {one.threads:>7} "
+        f"{one_line(f'{one.key[:8]}/{one.file}'):<40} {one.batch:>5} {one.threads:>7} "
         f"{one.then_ms:>9.4f} {one.now_ms:>9.4f} {one.ratio:>6.2f}  {one.verdict}{beyond}{other}"
     )
 
@@ -87,7 +86,7 @@ def _differences(found: Comparison) -> Iterator[str]:
     if not said:
         yield "The conditions are the same: versions, processor, governor."
     for name, then, now in said:
-        yield f"differs: {RUNTIMES.get(name) or _plain(name.replace('_', ' '))}: {_change(name, then, now)}"
+        yield f"differs: {RUNTIMES.get(name) or one_line(name.replace('_', ' '))}: {_change(name, then, now)}"
     moments = [
         f"{name.replace('_', ' ')} {_told(then)}, now {_told(now)}"
         for name, then, now in found.differs
@@ -107,12 +106,7 @@ def _change(name: str, then: Any, now: Any) -> str:
 
 
 def _told(value: Any) -> str:
-    return "not told" if value is None else _plain(value)
-
-
-def _plain(value: Any) -> str:
-    """Returns what another's file says, in one short line that no terminal obeys."""
-    return visible(" ".join(str(value).split()))[:MOST_TOLD]
+    return "not told" if value is None else one_line(value)
 
 
 def _listed(names: list[str]) -> str:

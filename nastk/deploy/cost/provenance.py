@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nastk.console import visible
+from nastk.console import one_line
 from nastk.deploy.runtimes.machine import RUNTIMES
 
 
@@ -51,7 +51,7 @@ def changed_since(made: Provenance, machine: Mapping[str, Any], versions: Mappin
         versions: of the runtimes there, by package.
     """
     others = [
-        f"{RUNTIMES[name]} {_told(made.versions[name])}, here is {versions[name]}"
+        f"{RUNTIMES[name]} {one_line(made.versions[name])}, here is {versions[name]}"
         for name in RUNTIMES
         if name in made.versions and name in versions and made.versions[name] != versions[name]
     ]
@@ -59,8 +59,8 @@ def changed_since(made: Provenance, machine: Mapping[str, Any], versions: Mappin
     if not isinstance(processor, str):  # all that is known of it is a name
         processor = mine
     features = _features(made.device, machine) if processor == mine else None
-    where = f" on {_told(processor)}, here is {mine}" if processor != mine else ""
-    head = f"latency={made.kind}: {made.path} is of {_told(made.date) or 'an unknown date'}"
+    where = f" on {one_line(processor)}, here is {mine}" if processor != mine else ""
+    head = f"latency={made.kind}: {made.path} is of {one_line(made.date) or 'an unknown date'}"
     if others or features:
         said = "; ".join([*(f"made with {one}" for one in others), *([features] if features else [])])
         return (
@@ -68,11 +68,6 @@ def changed_since(made: Provenance, machine: Mapping[str, Any], versions: Mappin
             "what will run, or compare: python -m nastk.bench against=FILE"
         )
     return f"note: {head}{where}: latencies are those of that processor" if where else None
-
-
-def _told(value: object) -> str:
-    """Returns what a file from anywhere says, in one short line."""
-    return visible(" ".join(str(value).split()))[:60]
 
 
 def _features(then: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

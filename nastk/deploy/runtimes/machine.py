@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import onnx
 import onnxruntime
 import torch
 
+from nastk.deploy.runtimes import remote_runtimes
 from nastk.deploy.runtimes.gpu import present_gpu
 from nastk.deploy.runtimes.remote_machine import emulated
 from nastk.deploy.runtimes.session import PROVIDER
@@ -22,13 +22,7 @@ from nastk.processor import processor_facts, processor_features, processor_name,
 from nastk.version import __version__
 
 # What runs files, by package, as people call it.
-RUNTIMES = {
-    "onnxruntime": "ONNX Runtime",
-    "openvino": "OpenVINO",
-    "ai_edge_litert": "LiteRT",
-    "executorch": "ExecuTorch",
-    "tensorrt": "TensorRT",
-}
+RUNTIMES = {package: name for package, (name, _) in remote_runtimes.RUNTIMES.items()} | {"tensorrt": "TensorRT"}
 HOT = 80.0  # degrees Celsius, from which on boards throttle
 CPU_FOLDER = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 
@@ -95,11 +89,9 @@ def heat_warning(facts: Mapping[str, Any]) -> str | None:
 
 def runtime_version(package: str) -> str:
     """Returns the version of the package that runs a target's files; raises UserError where it is not installed."""
-    if package == onnxruntime.__name__:  # which several packages install
-        return str(onnxruntime.__version__)
     try:
-        return version(package)
-    except PackageNotFoundError:
+        return remote_runtimes.runtime_version(package)
+    except ImportError:
         raise UserError(f"{package}: is not installed, so nothing is timed by it") from None
 
 
