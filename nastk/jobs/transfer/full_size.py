@@ -13,14 +13,14 @@ from typing import NamedTuple
 from nastk.budget import LATENCY
 from nastk.errors import UserError
 from nastk.genotype import Genotype
-from nastk.genotype.scaling import Scaling
 from nastk.genotype.skeleton import skeleton_named
 from nastk.genotype.stages import StageGenotype
 from nastk.jobs.filling import ENOUGH, filled_surely
+from nastk.jobs.transfer.baked import baked, unscaled, write_baked_shape
 from nastk.jobs.transfer.narrowed import Ruler
 from nastk.jobs.transfer.size_choice import Sizing, SkeletonSizing
-from nastk.jobs.transfer.sized import limited_cost, sized_network, told_number, write_shape
-from nastk.jobs.transfer.sizing import NetworkSize, Picked, TooLarge
+from nastk.jobs.transfer.sized import limited_cost, sized_network, told_number
+from nastk.jobs.transfer.sizing import TooLarge
 from nastk.networks import NetworkConfig
 from nastk.runs.full_size import FULL, SIZED, FullSize, place_of, read_full_size, write_full_size
 from nastk.training.record import RECORD, SHAPE
@@ -84,10 +84,7 @@ def claim(run: Path, genotype: Genotype, sizing: Sizing, place: Path) -> None:
         return
     if read_full_size(place) is None and not (place / RECORD).exists():
         form = Genotype.from_dict(dict(record.genotype))
-        own = _own(form, sizing)
-        numbers = own.skeleton.complete({})
-        size = NetworkSize(numbers[own.skeleton.depth.name], numbers[own.skeleton.width.name])
-        write_shape(place, form, own, Picked(size, record.cost, []))
+        write_baked_shape(place, form, _own(form, sizing), record.cost)
         write_full_size(place, record)
 
 
@@ -111,14 +108,13 @@ def full_size(genotype: Genotype, sizing: Sizing, work: Path) -> Full:
         (work / FULL).unlink()
         record = None
     network = sized_network(genotype, sizing, work)
-    unscaled = dataclasses.replace(network, sizes=own.skeleton.complete({}))
     if record is None:
-        record = _grown(genotype, network, unscaled, own)
+        record = _grown(genotype, network, own)
         write_full_size(work, record)
     form = Genotype.from_dict(dict(record.genotype))
     if form.key != record.key or record.of != genotype.key:
         raise UserError(f"{work / FULL}: its genotype is not the one that it names; damaged")
-    return Full(form, unscaled)
+    return Full(form, unscaled(genotype, network))
 
 
 def _own(genotype: Genotype, sizing: Sizing) -> SkeletonSizing:
@@ -136,14 +132,20 @@ def _check_asked(path: Path, before: FullSize, own: SkeletonSizing) -> None:
             )
 
 
-def _grown(genotype: StageGenotype, network: NetworkConfig, unscaled: NetworkConfig, own: SkeletonSizing) -> FullSize:
+def _grown(genotype: StageGenotype, network: NetworkConfig, own: SkeletonSizing) -> FullSize:
     """Returns the record of a network whose single stages have grown as far as the limits have room."""
-    sizes = own.skeleton.complete(network.sizes)
-    uniform = Scaling(sizes["width_multiplier"], sizes["depth_multiplier"]).genotype(genotype)
-    ruler = Ruler(_measure(unscaled, own.sizing), own.sizing.limits)
+    uniform = baked(genotype, network)
+    ruler = Ruler(_measure(unscaled(genotype, network), own.sizing), own.sizing.limits)
     full = filled_surely(uniform, functools.partial(_share, ruler), ruler.fits)
     _tell(genotype, uniform, full, ruler)
-    return FullSize(genotype.key, sizes, own.asked(), full.key, full.to_dict(), dict(ruler.cost(full)))
+    return FullSize(
+        genotype.key,
+        own.skeleton.complete(network.sizes),
+        own.asked(),
+        full.key,
+        full.to_dict(),
+        dict(ruler.cost(full)),
+    )
 
 
 def _share(ruler: Ruler, form: StageGenotype) -> float:

@@ -12,18 +12,17 @@ import safetensors.torch
 from nastk.errors import UserError
 from nastk.files import write_bytes
 from nastk.genotype import Genotype
-from nastk.genotype.scaling import Scaling
 from nastk.genotype.skeleton import skeleton_named
 from nastk.genotype.stages import StageGenotype
+from nastk.jobs.transfer.baked import baked, unscaled, write_baked_shape
 from nastk.jobs.transfer.fitting import fitted_recipe, with_head
 from nastk.jobs.transfer.narrowed import NothingNarrowEnough, Ruler, narrowed, narrowest
 from nastk.jobs.transfer.own_teacher import trained_alone
 from nastk.jobs.transfer.plan import TransferPlan
 from nastk.jobs.transfer.size_choice import SkeletonSizing
-from nastk.jobs.transfer.sized import NoSizeFits, limited_cost, sized_network, told_number, write_shape
-from nastk.jobs.transfer.sizing import Limit, NetworkSize, Picked, TooLarge
+from nastk.jobs.transfer.sized import NoSizeFits, limited_cost, sized_network, told_number
+from nastk.jobs.transfer.sizing import Limit, TooLarge
 from nastk.jobs.transfer.trainings import Sized, Start
-from nastk.networks import NetworkConfig
 from nastk.networks.cutting import Cutting
 from nastk.networks.stored import load_trained
 from nastk.runs.pruned import PRUNE, PruneStep, Pruning, read_pruning, write_pruning
@@ -88,8 +87,8 @@ def pruned_networks(
 
 
 def _check_narrows(one: Sized, plan: TransferPlan) -> None:
-    wide = _baked(one)
-    end = narrowest(wide, Cutting(wide, _unscaled(one)).lost)
+    wide = baked(one.genotype, one.network)
+    end = narrowest(wide, Cutting(wide, unscaled(one.genotype, one.network)).lost)
     if end == wide:
         raise NoSizeFits(
             f"transfer.prune=true: {one.genotype.key[:8]}: nothing of it can be narrowed: "
@@ -114,21 +113,19 @@ def _narrowed(folder: Path, plan: TransferPlan, recipe: TransferSettings, one: S
     form = _form(one, record)
     place = folder / "transfer" / record.key
     own = plan.sizing.of(skeleton_named(form.skeleton))
-    numbers = skeleton_named(form.skeleton).complete({})
-    size = NetworkSize(numbers[own.skeleton.depth.name], numbers[own.skeleton.width.name])
-    _claim(place, form, own, Picked(size, record.cost, []), record)
+    _claim(place, form, own, record)
     first = Initial(str(one.place / FIRST_WEIGHTS), record.weights_sha256)
     start = Start(first, one.place if plan.prune_taught else None)
-    return Sized(form, _unscaled(one), place, start=start)
+    return Sized(form, unscaled(one.genotype, one.network), place, start=start)
 
 
-def _claim(place: Path, form: StageGenotype, own: SkeletonSizing, picked: Picked, record: Pruning) -> None:
+def _claim(place: Path, form: StageGenotype, own: SkeletonSizing, record: Pruning) -> None:
     """Writes into the folder of a narrowed network what it is, unless that is there; raises UserError."""
     before = read_pruning(place)
     if before is not None and before != record:
         raise UserError(f"{place / PRUNE}: of another pruning; move the folder away to train anew")
     if before is None:
-        write_shape(place, form, own, picked)
+        write_baked_shape(place, form, own, record.cost)
         write_pruning(place, record)
 
 
@@ -152,8 +149,8 @@ def _begun(one: Sized, plan: TransferPlan) -> Pruning:
 def _narrow(one: Sized, plan: TransferPlan, recipe: TransferSettings, record: Pruning) -> Pruning:
     """Takes the steps that are left, each recorded at once, and writes the first weights; returns the whole record."""
     trained = load_trained(one.place)
-    wide = _baked(one)
-    cutting = Cutting(wide, _unscaled(one))
+    wide = baked(one.genotype, one.network)
+    cutting = Cutting(wide, unscaled(one.genotype, one.network))
     cutting.judge(channel_scores(trained.network, cutting.channels, scored_batches(plan.data, recipe, trained)))
     ruler = Ruler(_measure(one, plan), plan.sizing.limits)
     latest = _form(one, record)
@@ -206,7 +203,7 @@ def _tell(one: Sized, plan: TransferPlan, record: Pruning, before: Mapping[str, 
 
 def _measure(one: Sized, plan: TransferPlan) -> Callable[[StageGenotype], Mapping[str, float]]:
     """Returns what says the cost of a form of a network."""
-    network = _unscaled(one)
+    network = unscaled(one.genotype, one.network)
 
     def measure(form: StageGenotype) -> Mapping[str, float]:
         try:
@@ -220,23 +217,11 @@ def _measure(one: Sized, plan: TransferPlan) -> Callable[[StageGenotype], Mappin
 def _form(one: Sized, record: Pruning) -> StageGenotype:
     """Returns the form that the steps so far have come to; raises UserError where the record's is none."""
     if not record.steps:
-        return _baked(one)
+        return baked(one.genotype, one.network)
     form = Genotype.from_dict(dict(record.steps[-1].genotype))
     if not isinstance(form, StageGenotype) or record.key not in ("", form.key):
         raise UserError(f"{one.place / PRUNE}: its last step is not of the network that it names; damaged")
     return form
-
-
-def _baked(one: Sized) -> StageGenotype:
-    """Returns a wide network as a genotype whose own numbers are what is built."""
-    assert isinstance(one.genotype, StageGenotype)
-    sizes = skeleton_named(one.genotype.skeleton).complete(one.network.sizes)
-    return Scaling(sizes["width_multiplier"], sizes["depth_multiplier"]).genotype(one.genotype)
-
-
-def _unscaled(one: Sized) -> NetworkConfig:
-    """Returns how that genotype, and every narrower form, is built."""
-    return dataclasses.replace(one.network, sizes=skeleton_named(one.genotype.skeleton).complete({}))
 
 
 def _widths(genotype: StageGenotype) -> str:
