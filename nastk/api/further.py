@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from omegaconf import DictConfig
 
-from nastk.api.results import Results
+from nastk.api.calling import Calling
 from nastk.cli.interrupts import WHOLE
 
 if TYPE_CHECKING:
     from nastk.runs.audit import Audit
 
-Result = TypeVar("Result")
 
-
-class Further(Results):
+class Further(Calling):
     """Further steps; `nastk.Run` has them all."""
-
-    _folder: Path | None
 
     def job(self, *, images: Any = None, overrides: str | Sequence[str] = (), **settings: Any) -> Self:
         """Does the whole job, `nastk images=... max_latency_ms=...`; `said` ends with the file to ship.
@@ -101,19 +96,3 @@ class Further(Results):
 
         own = "network" not in settings
         return self._step("backbone", run_backbone, settings, overrides, begun=own, placed=own)
-
-    def _step(
-        self,
-        entry: str,
-        job: Callable[[DictConfig], Result],
-        settings: Mapping[str, Any],
-        overrides: str | Sequence[str],
-        begun: bool = False,
-        placed: bool = True,
-    ) -> Result:
-        raise NotImplementedError
-
-    def _images(
-        self, images: Any, settings: Mapping[str, Any], whole: bool = False
-    ) -> AbstractContextManager[dict[str, Any]]:
-        raise NotImplementedError
