@@ -16,7 +16,7 @@ from nastk.jobs.parts import make_data, shares_weights
 from nastk.jobs.search_parts import SearchParts
 from nastk.networks.stems import fitted_stem, smaller_inputs
 from nastk.spaces import random_genotype
-from nastk.training.fitted import LEAST_BATCH, SEARCH, SUPERNET, fitted_batch, fitted_epochs, fitted_rate
+from nastk.training.fitted import LEAST_BATCH, SEARCH, SUPERNET, USUAL_BATCH, fitted_batch, fitted_epochs, fitted_rate
 
 RESIZE, STEM = "data.resize", "evaluator.network.stem"
 BATCH, EPOCHS, RATE = "evaluator.batch", "evaluator.epochs", "evaluator.learning_rate"
@@ -76,7 +76,8 @@ def _chosen(config: DictConfig, parts: SearchParts, names: list[str]) -> DictCon
     if EPOCHS in names:
         found[EPOCHS] = fitted_epochs(images, batch, taken.size, usual)
     if RATE in names:
-        found[RATE] = fitted_rate(batch, usual) if BATCH in names else usual.rate
+        chosen = batch if BATCH in names else USUAL_BATCH
+        found[RATE] = fitted_rate(chosen, usual, config.evaluator.get("optimizer", "sgd"))
     return with_values(config, found)
 
 

@@ -67,7 +67,7 @@ def trained_instead(searched: DictConfig) -> DictConfig:
         threads=scored.get("threads"),
         batch=batch,
         epochs=fitted_epochs(images, batch, data.size, SEARCH),
-        learning_rate=fitted_rate(batch, SEARCH),
+        learning_rate=fitted_rate(batch, SEARCH, evaluator.optimizer),
     )
     changed = OmegaConf.masked_copy(searched, list(searched))
     changed.evaluator = evaluator

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nastk.checks import check_name
 from nastk.training.seeds import SMALL
 
-# Of the batch that the shipped learning rates are meant for. A smaller one has a rate that is smaller alike: Goyal et
-# al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017, https://arxiv.org/abs/1706.02677.
-USUAL_BATCH = 64
+USUAL_BATCH = 64  # that the shipped learning rates are meant for
 LEAST_BATCH = 8
 
 
@@ -19,22 +19,22 @@ class Usual:
 
     Attributes:
         epochs: passes over the images.
-        rate: highest learning rate at a batch of 64.
+        rates: highest learning rate at a batch of 64, of each optimizer.
         steps: that it has at least, by more epochs.
         tiny_steps: the same for images of up to 16 pixels a side.
     """
 
     epochs: int
-    rate: float
+    rates: Mapping[str, float]
     steps: int
     tiny_steps: int
 
 
-SEARCH = Usual(epochs=4, rate=0.2, steps=320, tiny_steps=64)
-SUPERNET = Usual(epochs=20, rate=0.6, steps=9000, tiny_steps=3000)
+SEARCH = Usual(epochs=4, rates={"sgd": 0.2, "adamw": 0.01, "muon": 0.1}, steps=320, tiny_steps=64)
+SUPERNET = Usual(epochs=20, rates={"sgd": 0.6, "adamw": 0.01, "muon": 0.1}, steps=9000, tiny_steps=3000)
 # Few images want more passes, not fewer: 3,200 steps are 3 to 5 points above 1,600, see
 # scripts/benchmarks/reports/2026-11-27-small-data.md.
-TRANSFER = Usual(epochs=20, rate=0.1, steps=3200, tiny_steps=320)
+TRANSFER = Usual(epochs=20, rates={"sgd": 0.1, "adamw": 0.01, "muon": 0.05}, steps=3200, tiny_steps=320)
 # An epoch of fewer steps takes a smaller batch.
 STEPS_AN_EPOCH, TINY_STEPS_AN_EPOCH = 50, 16
 
@@ -57,6 +57,16 @@ def fitted_epochs(images: int, batch: int, size: int, usual: Usual) -> int:
     return max(usual.epochs, math.ceil(steps / max(images // batch, 1)))
 
 
-def fitted_rate(batch: int, usual: Usual) -> float:
-    """Returns the learning rate of a batch that was fitted: in proportion to it."""
-    return usual.rate * min(batch, USUAL_BATCH) / USUAL_BATCH
+def fitted_rate(batch: int, usual: Usual, optimizer: str) -> float:
+    """Returns the learning rate of a batch that was fitted: smaller for a smaller batch.
+
+    In proportion with SGD (Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017,
+    arXiv 1706.02677), with its root where the length of a step does not depend on the gradient's (Malladi et al., "On
+    the SDEs and Scaling Rules for Adaptive Gradient Algorithms", NeurIPS 2022).
+
+    Raises:
+        UserError: there is no optimizer of that name.
+    """
+    check_name("optimizer", optimizer, usual.rates)
+    share = min(batch, USUAL_BATCH) / USUAL_BATCH
+    return usual.rates[optimizer] * (share if optimizer == "sgd" else math.sqrt(share))

@@ -1,14 +1,13 @@
-"""The optimizers that a recipe can name, each over two groups of parameters: with weight decay and without."""
+"""The optimizers that a recipe can name, and the groups of parameters that each wants."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import nn
 
-Groups = list[dict[str, Any]]
+from nastk.training.muon import Groups, Muon, muon_groups
 
 
 def groups(network: nn.Module, weight_decay: float) -> Groups:
@@ -21,14 +20,22 @@ def groups(network: nn.Module, weight_decay: float) -> Groups:
     return [group for group in found if group["params"]]
 
 
-def sgd(parameters: Groups, learning_rate: float, momentum: float) -> torch.optim.Optimizer:
+def sgd(network: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> torch.optim.Optimizer:
     """Returns stochastic gradient descent with Nesterov's momentum; decay is part of the gradient."""
-    return torch.optim.SGD(parameters, lr=learning_rate, momentum=momentum, nesterov=momentum > 0, fused=True)
+    return torch.optim.SGD(
+        groups(network, weight_decay), lr=learning_rate, momentum=momentum, nesterov=momentum > 0, fused=True
+    )
 
 
-def adamw(parameters: Groups, learning_rate: float, momentum: float) -> torch.optim.Optimizer:
+def adamw(network: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> torch.optim.Optimizer:
     """Returns AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101): `momentum` is its first beta, the second 0.999."""
-    return torch.optim.AdamW(parameters, lr=learning_rate, betas=(momentum, 0.999), fused=True)
+    return torch.optim.AdamW(groups(network, weight_decay), lr=learning_rate, betas=(momentum, 0.999), fused=True)
 
 
-OPTIMIZERS: Mapping[str, Callable[[Groups, float, float], torch.optim.Optimizer]] = {"sgd": sgd, "adamw": adamw}
+def muon(network: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> torch.optim.Optimizer:
+    """Returns Muon for kernels, stochastic gradient descent for all else; see `nastk.training.muon`."""
+    return Muon(muon_groups(network, weight_decay), learning_rate, momentum)
+
+
+Maker = Callable[[nn.Module, float, float, float], torch.optim.Optimizer]
+OPTIMIZERS: Mapping[str, Maker] = {"sgd": sgd, "adamw": adamw, "muon": muon}

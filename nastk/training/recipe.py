@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nastk.checks import MOST, check_flag, check_name, check_number, check_probability, check_whole
-from nastk.training.optimizers import OPTIMIZERS, groups
+from nastk.training.optimizers import OPTIMIZERS
 
 DECAYS = ("cosine", "linear")
 AUTO_PRECISION, TIMED, FP32, BF16 = "auto", "timed", "fp32", "bf16"
@@ -23,8 +23,8 @@ class Recipe:
     Attributes:
         epochs: passes over the training images.
         batch: images a step.
-        optimizer: "sgd" (with Nesterov momentum) or "adamw".
-        learning_rate: the highest one.
+        optimizer: "sgd" (with Nesterov momentum), "adamw" or "muon".
+        learning_rate: the highest one; of Muon the share of a kernel's norm.
         warmup: share of the steps in which it rises linearly from zero.
         decay: how it then falls to zero, "cosine" or "linear" (with a warm-up, the one-cycle triangle).
         momentum: Nesterov's, 0 for none; AdamW's first beta.
@@ -85,5 +85,5 @@ class Recipe:
         return device.type == "cuda" if self.precision in (AUTO_PRECISION, TIMED) else self.precision == BF16
 
     def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
-        """Returns the optimizer of all of the network's parameters, in two groups: with weight decay and without."""
-        return OPTIMIZERS[self.optimizer](groups(network, self.weight_decay), self.learning_rate, self.momentum)
+        """Returns the optimizer of all of the network's parameters."""
+        return OPTIMIZERS[self.optimizer](network, self.learning_rate, self.momentum, self.weight_decay)

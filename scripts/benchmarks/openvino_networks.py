@@ -76,7 +76,8 @@ def trained(plan: Plan, work: Path, photos: Path) -> float:
     network = NetworkConfig(sizes=sizes, classes=classes, channels=data.channels, size=side, drop_path=0.0)
     genotype = for_images(named_network(plan.network), side, side, LEAST_PIXELS)
     node, _ = without_automatic(load_yaml(shipped("conf") / "training" / "fast.yaml"))
-    automatic = {"batch": BATCH, "epochs": plan.epochs, "learning_rate": fitted_rate(BATCH, TRANSFER)}
+    rate = fitted_rate(BATCH, TRANSFER, node["optimizer"])
+    automatic = {"batch": BATCH, "epochs": plan.epochs, "learning_rate": rate}
     simple = {"auxiliary": 0.0, "drop_path": 0.0, "device": "cpu", "threads": 1, "seed": 0}
     recipe: TransferSettings = build({**node, **simple}, "training", TransferSettings, **automatic)
     return float(train_final(genotype, network, data, recipe, folder_of(plan, work))["accuracy"])

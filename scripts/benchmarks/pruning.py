@@ -170,7 +170,7 @@ def settings(seed: int, epochs: int, data: DataSource) -> TransferSettings:
     """Returns the recipe of `training=fast`, with batch and rate by the number of images as it has them."""
     node = load_yaml(shipped("conf") / "training" / "fast.yaml")
     batch = fitted_batch(len(data.train()), data.size)
-    rate = fitted_rate(batch, TRANSFER)
+    rate = fitted_rate(batch, TRANSFER, node["optimizer"])
     node.update(epochs=epochs, batch=batch, learning_rate=rate, threads=1, auxiliary=0.0, drop_path=0.0)
     found: TransferSettings = build(node, "training", TransferSettings, seed=seed)
     return found

@@ -116,7 +116,11 @@ def _accuracy(data: Npz, name: str, arm: str, seed: int, folder: Path) -> float:
     batch = fitted_batch(count, data.size)
     epochs = fitted_epochs(count, batch, data.size, TRANSFER) * changes.pop("longer", 1)
     batch = changes.pop("batch", batch)  # and fewer steps
-    automatic = {"batch": batch, "epochs": epochs, "learning_rate": fitted_rate(batch, TRANSFER)}
+    automatic = {
+        "batch": batch,
+        "epochs": epochs,
+        "learning_rate": fitted_rate(batch, TRANSFER, node["optimizer"]),
+    }
     plain = {"auxiliary": 0.0, "device": "cpu", "threads": 1, "seed": seed}
     recipe = build({**node, **plain, **changes}, "training", TransferSettings, **automatic)
     known = (folder / "metrics.json").exists()

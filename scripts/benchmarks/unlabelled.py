@@ -91,7 +91,7 @@ def trained(
     automatic = {
         "batch": batch,
         "epochs": epochs or fitted_epochs(len(data.train()), batch, SIZE, TRANSFER),
-        "learning_rate": fitted_rate(batch, TRANSFER),
+        "learning_rate": fitted_rate(batch, TRANSFER, node["optimizer"]),
     }
     plain = {"auxiliary": 0.0, "drop_path": 0.0, "device": "cpu", "threads": 1, "seed": seed}
     recipe: TransferSettings = build({**node, **plain, **more}, "training", TransferSettings, **automatic)

@@ -62,7 +62,7 @@ def _by_images(plan: TransferPlan, recipe: TransferSettings, images: int) -> Tra
     found: dict[str, Any] = {
         "batch": batch,
         "epochs": fitted_epochs(images, batch, plan.data.size, TRANSFER),
-        "learning_rate": fitted_rate(batch if "batch" in plan.automatic else USUAL_BATCH, TRANSFER),
+        "learning_rate": fitted_rate(batch if "batch" in plan.automatic else USUAL_BATCH, TRANSFER, recipe.optimizer),
     }
     return dataclasses.replace(recipe, **{name: found[name] for name in plan.automatic})
 
