@@ -1,41 +1,54 @@
-"""Compares SGD, AdamW and Muon on short trainings of the same steps: validation accuracy, and the seconds a step takes.
+"""What the optimizer does to a full training: SGD, AdamW and Muon at their rates, over image sets, networks and seeds.
 
-    NASTK_DATA=DIR python scripts/benchmarks/optimizers.py --out scripts/benchmarks/reports/<date>-optimizers.md
+    python scripts/benchmarks/optimizers.py --data DIR --work DIR --sets cifar10 photos20 --out REPORT
 
-Data: digits, and 3,000 images of Fashion-MNIST at 14x14. Each optimizer has its own grid of learning rates and is
-judged at the best of them. Muon's (Jordan 2024, https://kellerjordan.github.io/posts/muon/) is that of the dense and
-pointwise convolutions; the first convolution, the depthwise ones, norms, biases and the classifier stay with SGD.
+Each network is trained as a transfer does (`training=fast`), with held-out images that score it; test accuracy stands
+beside, and chose nothing. Differences are to the first arm, paired by network and seed. Stopped, it goes on.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import torch
-from joblib import Parallel, delayed
+from front_points import IMAGES, Point, data_words
 from machine import machine
-from torch import Tensor, nn
+from scipy.stats import t
 
+from nastk.config.build import build, load_yaml, shipped
 from nastk.data.images import DataSource
-from nastk.data.sources import Digits, FashionMnist
-from nastk.evaluators.training import TrainingEvaluator
+from nastk.data.sources import Digits, FashionMnist, Npz
+from nastk.data.subsets import hold_out
+from nastk.files import write_json
 from nastk.genotype import Cell, CellGenotype, Edge, Genotype, Node
-from nastk.training.optimizers import groups
+from nastk.genotype.small import for_images
+from nastk.jobs.parts import without_automatic
+from nastk.jobs.transfer.baselines import named_network
+from nastk.networks import NetworkConfig
+from nastk.outside.json_text import read_json
+from nastk.training.fitted import TRANSFER, fitted_batch, fitted_epochs, fitted_rate
+from nastk.training.transfer import TransferSettings, train_final
 
-RATES = ("sgd=0.1", "sgd=0.2", "sgd=0.4", "adamw=0.01", "adamw=0.03", "adamw=0.1", "muon=0.03", "muon=0.1", "muon=0.3")
-DECAY = {"sgd": 5e-4, "adamw": 0.05, "muon": 0.01}
-REST_RATE = 0.1  # of Muon's parameters that are no matrices, by SGD
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+NETWORKS = {"resnet18": 0.25, "mobilenet_v2": 0.375, "mobilenet_v3_small": 0.5, "repvgg_a0": 0.25}  # of what width
+CELLS = "cells"  # a network of NASNet's skeleton
+ARMS = ("sgd=0.1", "sgd=0.3", "muon=0.05")
+
+
+class Scored(NamedTuple):
+    """Held-out and test accuracy in percent, and processor seconds."""
+
+    held_out: float
+    test: float
+    seconds: float
 
 
 def genotype() -> Genotype:
@@ -51,129 +64,103 @@ def genotype() -> Genotype:
     )
 
 
-def orthogonal(matrices: Tensor) -> Tensor:
-    """Returns (n, rows, columns) with singular values near 1: five steps of the quintic Newton-Schulz iteration."""
-    tall = matrices.shape[1] > matrices.shape[2]
-    x = matrices.mT if tall else matrices
-    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    a, b, c = COEFFICIENTS
-    for _ in range(5):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if tall else x
-
-
-class Muon(torch.optim.Optimizer):
-    """Muon for convolution weights, those of one shape together; SGD with Nesterov momentum for all else."""
-
-    def __init__(self, network: nn.Module, rate: float, weight_decay: float, momentum: float) -> None:
-        dense = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.groups == 1][1:]
-        matrices = {id(module.weight) for module in dense}
-        found: dict[tuple[int, ...], list[nn.Parameter]] = {}
-        for module in dense:
-            found.setdefault(tuple(module.weight.shape), []).append(module.weight)
-        parts: list[dict[str, Any]] = [
-            {"params": weights, "matrix": True, "weight_decay": weight_decay} for weights in found.values()
-        ]
-        for group in groups(network, DECAY["sgd"]):
-            rest = [p for p in group["params"] if id(p) not in matrices]
-            parts.append({**group, "params": rest, "matrix": False})
-        super().__init__(parts, {"lr": rate, "momentum": momentum})
-        self.share = REST_RATE / rate
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Takes a step; the rate that the schedule sets is the matrices'."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            parameters = [p for p in group["params"] if p.grad is not None]
-            if not parameters:
-                continue
-            gradients = [p.grad for p in parameters]
-            if not group["matrix"] and group["weight_decay"]:
-                gradients = torch._foreach_add(gradients, parameters, alpha=group["weight_decay"])
-            momenta = [self.state[p].setdefault("momentum_buffer", torch.zeros_like(p)) for p in parameters]
-            torch._foreach_mul_(momenta, group["momentum"])
-            torch._foreach_add_(momenta, gradients)
-            updates = list(torch._foreach_add(gradients, momenta, alpha=group["momentum"]))
-            rate = group["lr"]
-            if group["matrix"]:
-                shape = parameters[0].shape
-                flat = orthogonal(torch.stack([update.flatten(1) for update in updates]))
-                updates = [matrix.view(shape) for matrix in flat]
-                torch._foreach_mul_(parameters, 1 - rate * group["weight_decay"])
-                rate *= max(1.0, shape[0] / shape[1:].numel()) ** 0.5
-            else:
-                rate *= self.share
-            torch._foreach_add_(parameters, updates, alpha=-rate)
-        return loss
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class MuonEvaluator(TrainingEvaluator):
-    """An evaluator that trains with Muon."""
-
-    def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
-        """Returns Muon instead of the recipe's optimizer."""
-        return Muon(network, self.learning_rate, self.weight_decay, self.momentum)
-
-
-def trained(kind: str, rate: float, data: DataSource, epochs: int, seed: int) -> tuple[float, float]:
-    """Returns the validation accuracy in percent, and the processor's seconds."""
-    made: Callable[..., TrainingEvaluator] = MuonEvaluator if kind == "muon" else TrainingEvaluator
-    evaluator = made(
-        data=data,
-        network={"cells": 1, "filters": 8},
-        optimizer="sgd" if kind == "muon" else kind,
-        learning_rate=rate,
-        weight_decay=DECAY[kind],
-        momentum=0.95 if kind == "muon" else 0.9,
-        epochs=epochs,
-        seed=seed,
-        device="cpu",
-        threads=1,
-    )
-    start = time.process_time()
-    accuracy = evaluator.evaluate(genotype(), lambda epoch, accuracy: None)["accuracy"]
-    return 100 * accuracy, time.process_time() - start
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of fashion-mnist/, cifar10/ and photos/")
+    parser.add_argument("--work", type=Path, required=True, help="folder of what is trained; an earlier one goes on")
+    parser.add_argument("--sets", nargs="+", choices=("digits", *IMAGES), default=["photos20", "cifar10"])
+    parser.add_argument("--networks", nargs="+", choices=(*NETWORKS, CELLS), default=["resnet18", "mobilenet_v2"])
+    parser.add_argument("--arms", nargs="+", default=ARMS, help="optimizer and its rate at a batch of 64: sgd=0.1")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--data", nargs="+", choices=("digits", "fashion_mnist"), default=["digits", "fashion_mnist"])
-    parser.add_argument("--rates", nargs="+", default=RATES, help="pairs of optimizer and learning rate: sgd=0.1")
-    parser.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
+    parser.add_argument("--epochs", type=int, help="default: as many as a transfer takes")
     parser.add_argument("--out", type=Path, help="report to write; default: print it")
-    arguments = parser.parse_args()
-    root = Path(os.environ.get("NASTK_DATA", ".")) / "fashion-mnist"
-    sources: dict[str, DataSource] = {
-        "digits": Digits(),
-        "fashion_mnist": FashionMnist(root=str(root), resize=14, subset=3000, validation=2000),
-    }
-    seeds = range(arguments.seeds)
-    lines = ["# SGD, AdamW and Muon at equal steps", "", *(f"- {name}: {value}" for name, value in machine().items())]
-    lines += [f"- {arguments.epochs} epochs of batches of 64, {arguments.seeds} seeds, networks of N=1, F=8"]
-    for name in arguments.data:
-        lines += ["", f"## {name}", "", "| optimizer | rate | validation accuracy | of each seed | processor seconds |"]
-        lines += ["|---|---|---|---|---|"]
-        for asked in arguments.rates:
-            kind, rate = asked.split("=")
-            tasks = [delayed(trained)(kind, float(rate), sources[name], arguments.epochs, seed) for seed in seeds]
-            accuracies, seconds = zip(*Parallel(n_jobs=arguments.workers)(tasks), strict=True)
-            mean, spread = statistics.mean(accuracies), statistics.stdev(accuracies)
-            each = " ".join(f"{accuracy:.1f}" for accuracy in accuracies)
-            lines.append(f"| {kind} | {rate} | {mean:.2f} ± {spread:.2f} | {each} | {statistics.median(seconds):.1f} |")
-            print(lines[-1], file=sys.stderr, flush=True)
-    text = "\n".join(lines) + "\n"
-    if arguments.out is None:
-        print(text, end="")
-    else:
-        arguments.out.write_text(text)
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    facts = machine()
+    told = ["# Optimizers\n", f"`{facts['command']}`, {facts['date']}, commit {facts['commit']},"]
+    told += [f"{facts['processor']}, one thread, {options.seeds} seeds.\n"]
+    told += ["Accuracy in percent, mean and standard deviation over seeds; gain: in held-out accuracy over the first"]
+    told += ["optimizer, paired by seed, with its 95 % interval; seconds: of the processor, median.\n"]
+    told += [
+        "| images | epochs | network | optimizer | held out | gain | test | seconds |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in options.sets:
+        data = _images(name, options.data, options.work)
+        for network in options.networks:
+            told += _rows(name, data, network, options)
+    text = "\n".join(told) + "\n"
+    print(text) if options.out is None else options.out.write_text(text)
+
+
+def _rows(name: str, data: DataSource, network: str, options: argparse.Namespace) -> list[str]:
+    rows, base = [], None
+    for arm in options.arms:
+        found = [_scored(name, data, network, arm, seed, options) for seed in range(options.seeds)]
+        base = base or found
+        gains = [one.held_out - other.held_out for one, other in zip(found, base, strict=True)]
+        gain = "" if found is base else _interval(gains)
+        accuracies = [_spread([one.held_out for one in found]), gain, _spread([one.test for one in found])]
+        told = [name, str(_recipe(data, arm, 0, options).epochs), network, arm, *accuracies]
+        rows.append(f"| {' | '.join(told)} | {statistics.median(one.seconds for one in found):.0f} |")
+    return rows
+
+
+def _spread(values: Sequence[float]) -> str:
+    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.2f}{spread}"
+
+
+def _interval(gains: Sequence[float]) -> str:
+    if len(gains) < 2:
+        return f"{gains[0]:+.2f}"
+    half = t.ppf(0.975, len(gains) - 1) * statistics.stdev(gains) / len(gains) ** 0.5
+    return f"{statistics.fmean(gains):+.2f} ± {half:.2f}"
+
+
+def _images(name: str, data: Path, work: Path) -> DataSource:
+    if name == "digits":
+        return Digits()
+    words = data_words(Point("", name, "fp32", 1.0), data, work)
+    root = words[1].partition("=")[2]
+    return FashionMnist(root) if name == "fashion_mnist" else Npz(root, flip=True)
+
+
+def _recipe(data: DataSource, arm: str, seed: int, options: argparse.Namespace) -> TransferSettings:
+    optimizer, rate = arm.split("=")
+    node, _ = without_automatic(load_yaml(shipped("conf") / "training" / "fast.yaml"))
+    count = len(hold_out(data, seed)[0])
+    batch = fitted_batch(count, data.size)
+    epochs = options.epochs or fitted_epochs(count, batch, data.size, TRANSFER)
+    fitted = float(rate) * fitted_rate(batch, TRANSFER, optimizer) / TRANSFER.rates[optimizer]
+    chosen: dict[str, Any] = {"optimizer": optimizer, "batch": batch, "epochs": epochs, "learning_rate": fitted}
+    plain = {"device": "cpu", "threads": 1, "seed": seed, "holdout": True}
+    if optimizer == "adamw":
+        plain["weight_decay"] = 0.05
+    recipe: TransferSettings = build({**node, **plain}, "training", TransferSettings, **chosen)
+    return recipe
+
+
+def _scored(name: str, data: DataSource, network: str, arm: str, seed: int, options: argparse.Namespace) -> Scored:
+    recipe = _recipe(data, arm, seed, options)
+    folder = options.work / name / f"{network}-{recipe.epochs}-{arm.replace('=', '-')}-{seed}"
+    if (folder / "scored.json").exists():
+        return Scored(**read_json(folder / "scored.json"))
+    sizes: dict[str, Any] = {"cells": 1, "filters": 8}
+    made = genotype()
+    if network != CELLS:
+        sizes = {"depth_multiplier": 1.0, "width_multiplier": NETWORKS[network]}
+        made = for_images(named_network(network), data.size, data.size, 4)
+    built = NetworkConfig(
+        sizes=sizes, classes=len(data.classes), channels=data.channels, size=data.size, auxiliary=network == CELLS
+    )
+    start = time.process_time()
+    found = train_final(made, built, data, recipe, folder)
+    accuracies = 100 * found["validation_accuracy"], 100 * found["accuracy"]
+    scored = Scored(*accuracies, time.process_time() - start)
+    write_json(folder / "scored.json", scored._asdict())
+    print(f"{folder}: held out {scored.held_out:.2f}, test {scored.test:.2f}", file=sys.stderr, flush=True)
+    return scored
 
 
 if __name__ == "__main__":
