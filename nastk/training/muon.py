@@ -122,12 +122,26 @@ def orthogonal(matrices: Tensor) -> Tensor:
     x = matrices.mT if tall else matrices
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + TINY)
     if x.size(-2) > 1:
-        first, third, fifth = COEFFICIENTS
-        for _ in range(ITERATIONS):
-            square = x @ x.mT
-            x = first * x + (third * square + fifth * square @ square) @ x
+        x = _polynomials(x @ x.mT) @ x
     found: Tensor = x.mT if tall else x
     return found
+
+
+def _polynomials(square: Tensor) -> Tensor:
+    """Returns the product of the iterations' polynomials; all of them are of `square`, so they commute.
+
+    In this way only two products are as large as the matrices themselves: `square` and that with the result.
+    """
+    first, third, fifth = COEFFICIENTS
+    whole = None
+    for iteration in range(ITERATIONS):
+        factor = third * square + fifth * (square @ square)
+        factor.diagonal(dim1=-2, dim2=-1).add_(first)
+        whole = factor if whole is None else factor @ whole
+        if iteration + 1 < ITERATIONS:
+            square = factor @ square @ factor
+    assert whole is not None
+    return whole
 
 
 def _gradient(weight: Tensor) -> Tensor:
