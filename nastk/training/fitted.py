@@ -30,8 +30,8 @@ class Usual:
     tiny_steps: int
 
 
-SEARCH = Usual(epochs=4, rates={"sgd": 0.2, "adamw": 0.01, "muon": 0.1}, steps=320, tiny_steps=64)
-SUPERNET = Usual(epochs=20, rates={"sgd": 0.6, "adamw": 0.01, "muon": 0.1}, steps=9000, tiny_steps=3000)
+SEARCH = Usual(epochs=4, rates={"sgd": 0.2, "adamw": 0.01, "muon": 0.05}, steps=320, tiny_steps=64)
+SUPERNET = Usual(epochs=20, rates={"sgd": 0.6, "adamw": 0.01, "muon": 0.05}, steps=9000, tiny_steps=3000)
 # Few images want more passes, not fewer: 3,200 steps are 3 to 5 points above 1,600, see
 # scripts/benchmarks/reports/2026-11-27-small-data.md.
 TRANSFER = Usual(epochs=20, rates={"sgd": 0.1, "adamw": 0.01, "muon": 0.05}, steps=3200, tiny_steps=320)
