@@ -79,10 +79,14 @@ def test_the_wide_network_is_cut_to_the_limit_and_teaches_what_is_left_of_it(who
     assert record == pruning(wide) and (record.of, record.key) == (wide.name, narrow.name)
     assert after.genotype.key == narrow.name
     assert [step.cost_after["params"] for step in record.steps][-1] == sizes[1] == record.cost["params"]
-    assert record.steps[0].cost_before["params"] == sizes[0] and len(record.steps) > 1
-    assert all(step.after < step.before for step in record.steps)
-    lost = [0.0, *(step.lost for step in record.steps)]
+    assert record.steps[0].cost_before["params"] == sizes[0]
+    cut = [step for step in record.steps if step.after < step.before]
+    regained = record.steps[len(cut) :]  # what the limit had room for after the last cut
+    assert len(cut) > 1 and all(step.after > step.before for step in regained)
+    lost = [step.lost for step in cut]
     assert lost == sorted(lost) and lost[-1] > 0  # a channel that is never on scores nothing
+    back = [lost[-1], *(step.lost for step in regained)]
+    assert back == sorted(back, reverse=True)
     training = json.loads((narrow / "training.json").read_text())
     assert training["initial_sha256"] == record.weights_sha256
     assert training["teacher"]["sha256"] == trained_teacher(wide).sha256
