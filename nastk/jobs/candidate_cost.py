@@ -50,7 +50,7 @@ def candidate_cost(parts: SearchParts, evaluator: Evaluator) -> CostModel:
             return dict(costing.cost(genotype, network.of(genotype)))
 
     if isinstance(costing, Target | Quickest) and costing.at_once > 1:
-        return CostsAtOnce(functools.partial(_begun, costing, network), costing.at_once)
+        return CostsAtOnce(functools.partial(_begun, costing, network), costing.at_once, costing.end)
     return cost
 
 

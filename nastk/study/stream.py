@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from nastk.evaluators import EvaluationFailed, Report
 from nastk.events import TrialBegan, TrialEpoch, tell
 from nastk.executors import Executor, NoTask, Task
-from nastk.genotype import Genotype
 from nastk.progress import doing
 from nastk.runs.trials import Row
+from nastk.study.ahead import Ahead, CostModel, Fit
 from nastk.study.budget import Budget, why_to_end
 from nastk.study.deaths import Watched
 from nastk.study.in_flight import InFlight
-from nastk.study.measuring import Begun, CostsAtOnce, Measured, measured_at_once
 from nastk.study.proposal import Proposal
 from nastk.study.study import SearchStudy
-
-CostModel = Callable[[Genotype], Mapping[str, float]]
-"""Says what an untrained genotype costs where it will run."""
-
-Fit = Callable[[Genotype], Genotype]
-"""Makes the candidate of a genotype that was proposed: the same network as wide as the limits allow, say."""
 
 OnRow = Callable[[Row], None]
 """Is called with a trial's row."""
@@ -87,7 +80,7 @@ class CandidateStream:
         self._some = False
         self._proposed = False
         self._asked: deque[Proposal] = deque()
-        self._measuring = Begun(self._at_once)
+        self._ahead = Ahead(setup.study, setup.cost, setup.watched, setup.fit)
         self.ended: str | None = None
 
     def run(self) -> bool:
@@ -98,7 +91,7 @@ class CandidateStream:
                 candidate.record(self._study, result)
                 self._has_result(candidate)
         finally:
-            self._measuring.close()
+            self._ahead.close()
         self._tell(self._in_flight)
         return self._some
 
@@ -134,35 +127,13 @@ class CandidateStream:
             self._setup.finished(answered)
         return True
 
-    @property
-    def _at_once(self) -> int:
-        """How many candidates are measured at the same time; those that are fitted are measured for that, in turn."""
-        return measured_at_once(self._setup.cost) if self._setup.fit is None else 1
-
     def _ask(self) -> None:
         """Asks for a proposal or, where several are measured at once, for as many, and begins to measure them."""
         with doing("choosing a candidate"):
             self._asked.append(self._study.ask())
-            while len(self._asked) < self._at_once and (self._study.interrupted or not self._full):
+            while len(self._asked) < self._ahead.most and (self._study.interrupted or not self._full):
                 self._asked.append(self._study.ask())
-        cost = self._setup.cost
-        if not isinstance(cost, CostsAtOnce) or len(self._asked) == 1:
-            return
-        seen = {candidate.key for candidate in self._in_flight}
-        for proposal in self._asked:
-            key = proposal.genotype.key
-            if key in seen or proposal.cost is not None or self._study.duplicate_of(proposal) is not None:
-                continue
-            seen.add(key)
-            self._measuring.begin(proposal.number, functools.partial(self._begin, cost, proposal))
-
-    def _begin(self, cost: CostsAtOnce, proposal: Proposal) -> Measured:
-        with self._setup.watched(proposal.number), doing(f"writing trial {proposal.number}"):
-            return cost.begin(proposal.genotype)
-
-    def _cost(self, proposal: Proposal) -> Mapping[str, float]:
-        begun = self._measuring.has(proposal.number)
-        return self._measuring.result(proposal.number) if begun else self._setup.cost(proposal.genotype)
+        self._ahead.begin(self._asked, (candidate.key for candidate in self._in_flight))
 
     @property
     def _full(self) -> bool:
@@ -183,9 +154,7 @@ class CandidateStream:
             the row of one that needs no training: a repeated one, one over a limit, one without a cost.
         """
         study = self._study
-        if self._setup.fit is not None and proposal.cost is None:
-            with self._setup.watched(proposal.number), doing(f"bringing trial {proposal.number} to the limits"):
-                proposal = study.candidates.fitted(proposal, self._setup.fit)
+        proposal = self._ahead.fitted(proposal)
         candidate = InFlight(proposal, row=proposal.row)
         if proposal.cost is not None:
             candidate.metrics |= proposal.cost
@@ -200,7 +169,7 @@ class CandidateStream:
             return None
         try:
             with self._setup.watched(proposal.number), doing(f"measuring trial {proposal.number}"):
-                candidate.metrics |= self._cost(proposal)
+                candidate.metrics |= self._ahead.cost(proposal)
         except EvaluationFailed as failure:
             row = study.record_stopped(proposal, "failed", {}, candidate.seconds, str(failure))
             return study.finish(proposal, row)
