@@ -30,7 +30,7 @@ from nastk.jobs.transfer.clock import MARGIN, margin_of, measured_at_ease
 from nastk.jobs.transfer.sizing import last_that_fits
 from nastk.objective import AUTO, BEST, Objective
 from nastk.spaces import StageSpace
-from nastk.study.stream import CostModel
+from nastk.study.ahead import CostModel
 
 NO_WEIGHTS = "evaluator=supernet has weights for the networks of the space, none for larger and smaller ones"
 STEPS_AN_OCTAVE = 8

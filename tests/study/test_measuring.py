@@ -15,10 +15,10 @@ from nastk.executors.processes import ProcessesExecutor
 from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.runs.trials import Row
+from nastk.study.ahead import CostModel
 from nastk.study.budget import Budget
 from nastk.study.loop import search
 from nastk.study.measuring import CostsAtOnce
-from nastk.study.stream import CostModel
 from tests.simulated import Simulated, cost, inline, study_in
 
 LIMITED = Objective(max_latency_ms=1.6)

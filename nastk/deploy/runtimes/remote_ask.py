@@ -36,7 +36,7 @@ class Conditions:
     Attributes:
         python: what Python is called there.
         runtime: the package that runs the files.
-        provider: of ONNX Runtime.
+        provider: of ONNX Runtime; "TensorRT" where trtexec times the files.
         batch: images at a time.
         threads: that compute together, 0 for all cores there.
         timeout: seconds that all but the measuring may take.

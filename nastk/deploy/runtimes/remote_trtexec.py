@@ -57,7 +57,7 @@ class Engines:
         self._trtexec = _trtexec(plan["trtexec"])
         self.gpu = self._told_gpu = gpu()
         self.version = self._checked_version()
-        self._cache = _cache()
+        self._cache = _cache(folder)
         self._kept = {}  # type: dict[str, tuple[Path, bool]]
         for name in plan["files"]:
             self._kept[name] = self._engine(name, anew=False)
@@ -173,8 +173,8 @@ def _environment(program: str) -> dict[str, str]:
     return {**os.environ, "LD_LIBRARY_PATH": ":".join(place for place in places if place)}
 
 
-def _cache() -> Path:
-    """Returns the folder of the engines, with room for another."""
+def _cache(otherwise: Path) -> Path:
+    """Returns the folder of the engines, with room for another; where there can be none, another folder."""
     folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "nastk" / "engines"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -182,8 +182,8 @@ def _cache() -> Path:
         for old in kept[: -MOST_ENGINES + 1]:
             old.unlink()
     except OSError:
-        pass  # where nothing can be kept, engines are built each time
-    return folder
+        return otherwise
+    return folder if os.access(str(folder), os.W_OK) else otherwise
 
 
 def _moved(made: Path, kept: Path) -> bool:

@@ -96,10 +96,12 @@ def test_an_engine_that_cannot_be_run_any_more_is_built_anew(home: Path, files: 
 
 def test_no_more_engines_are_kept_than_there_is_room_for(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = remote_trtexec._cache()
+    folder = remote_trtexec._cache(tmp_path)
     for number in range(40):
         (folder / f"{number}.engine").write_text("")
-    assert len(list(remote_trtexec._cache().glob("*.engine"))) == remote_trtexec.MOST_ENGINES - 1
+    assert len(list(remote_trtexec._cache(tmp_path).glob("*.engine"))) == remote_trtexec.MOST_ENGINES - 1
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    assert remote_trtexec._cache(tmp_path) == tmp_path, "where none can be kept, they are built each time"
 
 
 @pytest.mark.parametrize(
