@@ -122,7 +122,7 @@ class CandidateStream:
                 return False
         if not self._asked:
             self._ask()
-        answered = self._screen(self._asked.popleft())
+        answered = self._taken(self._asked.popleft())
         if answered is not None:
             self._setup.finished(answered)
         return True
@@ -147,15 +147,22 @@ class CandidateStream:
             or any(candidate.row is not None for candidate in self._in_flight)
         )
 
-    def _screen(self, proposal: Proposal) -> Row | None:
-        """Accepts a proposal for training, or answers it at once.
+    def _taken(self, proposal: Proposal) -> Row | None:
+        """Makes the candidate of a proposal and screens it; one of which none can be made fails."""
+        candidate = InFlight(proposal, row=proposal.row)
+        try:
+            candidate.proposal = self._ahead.fitted(proposal)
+        except EvaluationFailed as failure:
+            return self._failed(candidate, failure)
+        return self._screen(candidate)
+
+    def _screen(self, candidate: InFlight) -> Row | None:
+        """Accepts a candidate for training, or answers it at once.
 
         Returns:
             the row of one that needs no training: a repeated one, one over a limit, one without a cost.
         """
-        study = self._study
-        proposal = self._ahead.fitted(proposal)
-        candidate = InFlight(proposal, row=proposal.row)
+        study, proposal = self._study, candidate.proposal
         if proposal.cost is not None:
             candidate.metrics |= proposal.cost
             self._accept(candidate)
@@ -171,8 +178,7 @@ class CandidateStream:
             with self._setup.watched(proposal.number), doing(f"measuring trial {proposal.number}"):
                 candidate.metrics |= self._ahead.cost(proposal)
         except EvaluationFailed as failure:
-            row = study.record_stopped(proposal, "failed", {}, candidate.seconds, str(failure))
-            return study.finish(proposal, row)
+            return self._failed(candidate, failure)
         violation = study.objective.violation(candidate.metrics)
         if violation is not None:
             row = study.record_rejected(proposal, candidate.metrics, violation, candidate.seconds)
@@ -180,6 +186,10 @@ class CandidateStream:
         study.accept(proposal, candidate.metrics)
         self._accept(candidate)
         return None
+
+    def _failed(self, candidate: InFlight, failure: EvaluationFailed) -> Row:
+        row = self._study.record_stopped(candidate.proposal, "failed", {}, candidate.seconds, str(failure))
+        return self._study.finish(candidate.proposal, row)
 
     def _accept(self, candidate: InFlight) -> None:
         self._some = True

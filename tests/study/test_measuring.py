@@ -140,6 +140,19 @@ def test_candidates_are_fitted_at_once_each_by_one_measurement_after_the_other(t
     assert len(met) == 2 * len({row.key for row in found}), "each proposal is fitted once"
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_one_that_cannot_be_fitted_fails_alone(tmp_path: Path, count: int) -> None:
+    def big(genotype: Genotype) -> Callable[[], Mapping[str, float]]:
+        if int(genotype.key[:2], 16) % 2:
+            raise EvaluationFailed("out of memory")
+        return lambda: cost(genotype)
+
+    found = fitted_trials(tmp_path, CostsAtOnce(big, count))
+    failed = [row for row in found if row.reason == "out of memory"]
+    assert failed and failed == [row for row in found if int(row.key[:2], 16) % 2 and row.state == "failed"]
+    assert sum(row.state == "complete" for row in found) == 9
+
+
 @pytest.mark.parametrize("searched", [trials, fitted_trials])
 def test_one_that_hangs_is_not_waited_for_where_another_ends_the_search(
     tmp_path: Path, searched: Callable[[Path, CostModel], list[Row]]
