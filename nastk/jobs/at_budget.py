@@ -30,7 +30,7 @@ from nastk.jobs.transfer.clock import MARGIN, margin_of, measured_at_ease
 from nastk.jobs.transfer.sizing import last_that_fits
 from nastk.objective import AUTO, BEST, Objective
 from nastk.spaces import StageSpace
-from nastk.study.stream import CostModel
+from nastk.study.ahead import CostModel
 
 NO_WEIGHTS = "evaluator=supernet has weights for the networks of the space, none for larger and smaller ones"
 STEPS_AN_OCTAVE = 8
@@ -110,6 +110,9 @@ def _why_not(parts: SearchParts) -> str | None:
 class BudgetFit:
     """Brings a candidate to the limits, and says what a candidate costs; nothing is measured twice without need.
 
+    One form of a candidate is measured after the other, for each says which is next; several candidates may be brought
+    to the limits at the same time, in threads, where `cost` takes that.
+
     Args:
         cost: measures an untrained genotype.
         objective: has the limits.
@@ -121,13 +124,18 @@ class BudgetFit:
         self._known: dict[str, Mapping[str, float]] = {}
         self._chosen: dict[str, Genotype] = {}
 
+    @property
+    def measures_by(self) -> CostModel:
+        """What measures."""
+        return self._cost
+
     def __call__(self, genotype: Genotype) -> Mapping[str, float]:
         """Returns what a genotype costs, as it was measured when it was fitted."""
         if genotype.key not in self._known:
             limit = self._objective.max_latency_ms
             cost = measured_at_ease(lambda: self._cost(genotype), limit, MARGIN)
             assert cost is not None  # no memory is an `EvaluationFailed` here
-            self._known[genotype.key] = cost
+            self._known.setdefault(genotype.key, cost)  # another thread may have been first
         return self._known[genotype.key]
 
     def fitted(self, genotype: Genotype) -> Genotype:

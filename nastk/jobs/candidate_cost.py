@@ -17,8 +17,8 @@ from nastk.jobs.choices import check_choices
 from nastk.jobs.search_parts import SearchParts
 from nastk.networks import NetworkConfig
 from nastk.spaces import Space, random_genotype
+from nastk.study.ahead import CostModel
 from nastk.study.measuring import CostsAtOnce, Measured
-from nastk.study.stream import CostModel
 from nastk.training.failure import TrainingError, memory_errors_named
 
 
@@ -50,7 +50,7 @@ def candidate_cost(parts: SearchParts, evaluator: Evaluator) -> CostModel:
             return dict(costing.cost(genotype, network.of(genotype)))
 
     if isinstance(costing, Target | Quickest) and costing.at_once > 1:
-        return CostsAtOnce(functools.partial(_begun, costing, network), costing.at_once)
+        return CostsAtOnce(functools.partial(_begun, costing, network), costing.at_once, costing.end)
     return cost
 
 

@@ -40,10 +40,10 @@ from nastk.runs.folder import held, made_folder, new_run, record_config, space_n
 from nastk.runs.front import write_choice
 from nastk.runs.steps import timed_step
 from nastk.runs.trials import Row, append_row, check_rows, write_rows
+from nastk.study.ahead import CostModel
 from nastk.study.deaths import watching
 from nastk.study.loop import search
 from nastk.study.measuring import measured_at_once
-from nastk.study.stream import CostModel
 from nastk.study.study import SearchStudy
 
 PREPARED = "evaluator"  # of the run folder: what the evaluator prepares for all candidates

@@ -32,6 +32,10 @@ class FittedCandidates:
         fitted = trial.user_attrs.get(FITTED)
         return proposed if fitted is None else Genotype.from_dict(fitted["genotype"])
 
+    def has(self, proposal: Proposal) -> bool:
+        """Says whether the candidate of what was proposed is known."""
+        return FITTED in proposal.trial.user_attrs or proposal.genotype.key in self._known
+
     def fitted(self, proposal: Proposal, fit: Callable[[Genotype], Genotype]) -> Proposal:
         """Returns the proposal of the candidate that `fit` makes of what was proposed, recorded with its trial."""
         if FITTED in proposal.trial.user_attrs:

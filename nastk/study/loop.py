@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from nastk.executors import Executor
 from nastk.progress import doing
+from nastk.study.ahead import CostModel, Fit
 from nastk.study.budget import Budget
 from nastk.study.deaths import Watched, unwatched
-from nastk.study.stream import CandidateStream, CostModel, Fit, OnRow, SearchSetup
+from nastk.study.stream import CandidateStream, OnRow, SearchSetup
 from nastk.study.study import SearchStudy
 
 

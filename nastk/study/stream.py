@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from nastk.evaluators import EvaluationFailed, Report
 from nastk.events import TrialBegan, TrialEpoch, tell
 from nastk.executors import Executor, NoTask, Task
-from nastk.genotype import Genotype
 from nastk.progress import doing
 from nastk.runs.trials import Row
+from nastk.study.ahead import Ahead, CostModel, Fit
 from nastk.study.budget import Budget, why_to_end
 from nastk.study.deaths import Watched
 from nastk.study.in_flight import InFlight
-from nastk.study.measuring import Begun, CostsAtOnce, Measured, measured_at_once
 from nastk.study.proposal import Proposal
 from nastk.study.study import SearchStudy
-
-CostModel = Callable[[Genotype], Mapping[str, float]]
-"""Says what an untrained genotype costs where it will run."""
-
-Fit = Callable[[Genotype], Genotype]
-"""Makes the candidate of a genotype that was proposed: the same network as wide as the limits allow, say."""
 
 OnRow = Callable[[Row], None]
 """Is called with a trial's row."""
@@ -87,7 +80,7 @@ class CandidateStream:
         self._some = False
         self._proposed = False
         self._asked: deque[Proposal] = deque()
-        self._measuring = Begun(self._at_once)
+        self._ahead = Ahead(setup.study, setup.cost, setup.watched, setup.fit)
         self.ended: str | None = None
 
     def run(self) -> bool:
@@ -98,7 +91,7 @@ class CandidateStream:
                 candidate.record(self._study, result)
                 self._has_result(candidate)
         finally:
-            self._measuring.close()
+            self._ahead.close()
         self._tell(self._in_flight)
         return self._some
 
@@ -129,40 +122,18 @@ class CandidateStream:
                 return False
         if not self._asked:
             self._ask()
-        answered = self._screen(self._asked.popleft())
+        answered = self._taken(self._asked.popleft())
         if answered is not None:
             self._setup.finished(answered)
         return True
-
-    @property
-    def _at_once(self) -> int:
-        """How many candidates are measured at the same time; those that are fitted are measured for that, in turn."""
-        return measured_at_once(self._setup.cost) if self._setup.fit is None else 1
 
     def _ask(self) -> None:
         """Asks for a proposal or, where several are measured at once, for as many, and begins to measure them."""
         with doing("choosing a candidate"):
             self._asked.append(self._study.ask())
-            while len(self._asked) < self._at_once and (self._study.interrupted or not self._full):
+            while len(self._asked) < self._ahead.most and (self._study.interrupted or not self._full):
                 self._asked.append(self._study.ask())
-        cost = self._setup.cost
-        if not isinstance(cost, CostsAtOnce) or len(self._asked) == 1:
-            return
-        seen = {candidate.key for candidate in self._in_flight}
-        for proposal in self._asked:
-            key = proposal.genotype.key
-            if key in seen or proposal.cost is not None or self._study.duplicate_of(proposal) is not None:
-                continue
-            seen.add(key)
-            self._measuring.begin(proposal.number, functools.partial(self._begin, cost, proposal))
-
-    def _begin(self, cost: CostsAtOnce, proposal: Proposal) -> Measured:
-        with self._setup.watched(proposal.number), doing(f"writing trial {proposal.number}"):
-            return cost.begin(proposal.genotype)
-
-    def _cost(self, proposal: Proposal) -> Mapping[str, float]:
-        begun = self._measuring.has(proposal.number)
-        return self._measuring.result(proposal.number) if begun else self._setup.cost(proposal.genotype)
+        self._ahead.begin(self._asked, (candidate.key for candidate in self._in_flight))
 
     @property
     def _full(self) -> bool:
@@ -176,17 +147,22 @@ class CandidateStream:
             or any(candidate.row is not None for candidate in self._in_flight)
         )
 
-    def _screen(self, proposal: Proposal) -> Row | None:
-        """Accepts a proposal for training, or answers it at once.
+    def _taken(self, proposal: Proposal) -> Row | None:
+        """Makes the candidate of a proposal and screens it; one of which none can be made fails."""
+        candidate = InFlight(proposal, row=proposal.row)
+        try:
+            candidate.proposal = self._ahead.fitted(proposal)
+        except EvaluationFailed as failure:
+            return self._failed(candidate, failure)
+        return self._screen(candidate)
+
+    def _screen(self, candidate: InFlight) -> Row | None:
+        """Accepts a candidate for training, or answers it at once.
 
         Returns:
             the row of one that needs no training: a repeated one, one over a limit, one without a cost.
         """
-        study = self._study
-        if self._setup.fit is not None and proposal.cost is None:
-            with self._setup.watched(proposal.number), doing(f"bringing trial {proposal.number} to the limits"):
-                proposal = study.candidates.fitted(proposal, self._setup.fit)
-        candidate = InFlight(proposal, row=proposal.row)
+        study, proposal = self._study, candidate.proposal
         if proposal.cost is not None:
             candidate.metrics |= proposal.cost
             self._accept(candidate)
@@ -200,10 +176,9 @@ class CandidateStream:
             return None
         try:
             with self._setup.watched(proposal.number), doing(f"measuring trial {proposal.number}"):
-                candidate.metrics |= self._cost(proposal)
+                candidate.metrics |= self._ahead.cost(proposal)
         except EvaluationFailed as failure:
-            row = study.record_stopped(proposal, "failed", {}, candidate.seconds, str(failure))
-            return study.finish(proposal, row)
+            return self._failed(candidate, failure)
         violation = study.objective.violation(candidate.metrics)
         if violation is not None:
             row = study.record_rejected(proposal, candidate.metrics, violation, candidate.seconds)
@@ -211,6 +186,10 @@ class CandidateStream:
         study.accept(proposal, candidate.metrics)
         self._accept(candidate)
         return None
+
+    def _failed(self, candidate: InFlight, failure: EvaluationFailed) -> Row:
+        row = self._study.record_stopped(candidate.proposal, "failed", {}, candidate.seconds, str(failure))
+        return self._study.finish(candidate.proposal, row)
 
     def _accept(self, candidate: InFlight) -> None:
         self._some = True

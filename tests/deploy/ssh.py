@@ -42,8 +42,13 @@ def local_ssh(folder: Path, before: str = "", python: str | None = sys.executabl
 
 
 @contextmanager
-def running_sshd(folder: Path) -> Iterator[str]:
-    """Starts an sshd of our own on a free port of this machine; yields the ssh command that gets there unasked."""
+def running_sshd(folder: Path, **more: str) -> Iterator[str]:
+    """Starts an sshd of our own on a free port of this machine; yields the ssh command that gets there unasked.
+
+    Args:
+        folder: for its files.
+        more: settings of its configuration.
+    """
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
     shutil.copy(folder / "user.pub", folder / "authorized")
@@ -59,6 +64,7 @@ def running_sshd(folder: Path) -> Iterator[str]:
         "PasswordAuthentication": "no",
         "UsePAM": "no",
         "StrictModes": "no",
+        **more,
     }
     (folder / "config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
     kind, key, *_ = (folder / "host.pub").read_text().split()

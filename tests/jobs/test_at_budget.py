@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import random
@@ -20,6 +21,7 @@ from nastk.jobs.transfer.sized import counted_cost
 from nastk.networks import NetworkConfig
 from nastk.objective import Objective
 from nastk.spaces import NasnetSpace, Space, random_genotype, replay
+from nastk.study.measuring import Begun, CostsAtOnce, costs_at_once, measured_at_once
 from tests.commands import run
 
 Capture = pytest.CaptureFixture[str]
@@ -44,6 +46,18 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
     names = ("key", "state", "genotype", "choices")
     return [{**{name: line[name] for name in names}, "accuracy": line["metrics"].get("accuracy")} for line in lines]
+
+
+def test_several_are_brought_to_the_limits_at_once_and_come_out_as_in_turn() -> None:
+    objective = Objective(max_params=50_000)
+    fit = BudgetFit(CostsAtOnce(lambda genotype: functools.partial(counted, genotype), 3), objective)
+    assert measured_at_once(fit) == 3
+    begun = Begun(costs_at_once(fit))
+    for number in range(3):
+        begun.begin_several(number, functools.partial(fit.fitted, proposed(number)), contextlib.nullcontext)
+    found = [begun.result(number) for number in range(3)]
+    begun.close()
+    assert found == [BudgetFit(counted, objective).fitted(proposed(number)) for number in range(3)]
 
 
 @pytest.mark.parametrize("limit", [50_000, 500_000])

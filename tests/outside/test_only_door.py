@@ -29,6 +29,7 @@ OWN = {
     "deploy/export/standalone.py": "runs beside an export, without nastk",
     "deploy/runtimes/remote_measure.py": "runs on another machine, without nastk",
     "deploy/runtimes/remote_machine.py": "runs on another machine, without nastk",
+    "deploy/runtimes/remote_trtexec.py": "runs on another machine, without nastk",
     "deploy/runtimes/remote_ask.py": "programs of its own",
     "deploy/export/export.py": "a program of its own",
     "deploy/targets/litert.py": "a file that it has just written",

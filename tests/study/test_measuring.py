@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from nastk.executors.processes import ProcessesExecutor
 from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.runs.trials import Row
+from nastk.study.ahead import CostModel
 from nastk.study.budget import Budget
 from nastk.study.loop import search
 from nastk.study.measuring import CostsAtOnce
-from nastk.study.stream import CostModel
 from tests.simulated import Simulated, cost, inline, study_in
 
 LIMITED = Objective(max_latency_ms=1.6)
@@ -99,3 +100,75 @@ def test_workers_train_what_several_machines_have_measured(tmp_path: Path) -> No
 
 def simulated(device: str | None) -> Simulated:
     return Simulated()
+
+
+class Fitting:
+    """Measures what was proposed twice before it is the candidate."""
+
+    def __init__(self, model: CostModel) -> None:
+        self.measures_by, self._known = model, dict[str, Mapping[str, float]]()
+
+    def __call__(self, genotype: Genotype) -> Mapping[str, float]:
+        return self._known[genotype.key]
+
+    def fitted(self, genotype: Genotype) -> Genotype:
+        for _ in range(2):
+            self._known[genotype.key] = self.measures_by(genotype)
+        return genotype
+
+
+def fitted_trials(folder: Path, model: CostModel) -> list[Row]:
+    fitting = Fitting(model)
+    folder.mkdir(exist_ok=True)
+    study = study_in(folder, objective=LIMITED)
+    with inline(Simulated()) as executor:
+        search(study, executor, fitting, Budget(trials=9), lambda row: None, size=3, fit=fitting.fitted)
+    return study.rows
+
+
+def test_candidates_are_fitted_at_once_each_by_one_measurement_after_the_other(tmp_path: Path) -> None:
+    together = threading.Barrier(3)  # breaks where three do not measure at the same time
+    met: list[int] = []
+
+    def meets() -> None:
+        if len(met) < 6:
+            together.wait(20)
+        met.append(1)
+
+    found = fitted_trials(tmp_path / "a", CostsAtOnce(begun(meets), 3))
+    assert essence(found) == essence(fitted_trials(tmp_path / "b", cost))
+    assert len(met) == 2 * len({row.key for row in found}), "each proposal is fitted once"
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_one_that_cannot_be_fitted_fails_alone(tmp_path: Path, count: int) -> None:
+    def big(genotype: Genotype) -> Callable[[], Mapping[str, float]]:
+        if int(genotype.key[:2], 16) % 2:
+            raise EvaluationFailed("out of memory")
+        return lambda: cost(genotype)
+
+    found = fitted_trials(tmp_path, CostsAtOnce(big, count))
+    failed = [row for row in found if row.reason == "out of memory"]
+    assert failed and failed == [row for row in found if int(row.key[:2], 16) % 2 and row.state == "failed"]
+    assert sum(row.state == "complete" for row in found) == 9
+
+
+@pytest.mark.parametrize("searched", [trials, fitted_trials])
+def test_one_that_hangs_is_not_waited_for_where_another_ends_the_search(
+    tmp_path: Path, searched: Callable[[Path, CostModel], list[Row]]
+) -> None:
+    first, ended = threading.Lock(), threading.Event()
+
+    def hangs() -> None:
+        if not first.acquire(blocking=False):
+            raise UserError("the model cannot run there")
+        ended.wait(60)
+        raise RuntimeError("ended")
+
+    start = time.monotonic()
+    with pytest.raises(UserError, match="cannot run there"):
+        searched(tmp_path, CostsAtOnce(begun(hangs), 3, ended.set))
+    left = [thread for thread in threading.enumerate() if thread.name.startswith("measuring")]
+    for thread in left:
+        thread.join(5)
+    assert not any(thread.is_alive() for thread in left) and time.monotonic() - start < 30

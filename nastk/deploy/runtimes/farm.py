@@ -3,63 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Generic, TypeVar
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from nastk.deploy.runtimes.farm_checks import check_alike, check_different, why_busy
+from nastk.deploy.runtimes.farm_member import Member
+from nastk.deploy.runtimes.farm_task import Found, Task, Timed
+from nastk.deploy.runtimes.host_lock import locked, unlocked
 from nastk.deploy.runtimes.remote_result import RemoteResult
-from nastk.deploy.runtimes.remote_shell import HostFailed
+from nastk.deploy.runtimes.remote_shell import HostFailed, end_there
 from nastk.errors import UserError
-from nastk.files import cannot_write
 
-Found = TypeVar("Found")
-
-LOCKS = Path("~/.cache/nastk/hosts")
 REST_SECONDS = 300.0
 LOOK_AGAIN_SECONDS = 0.05
-# How much longer the first network may take on one machine than on the quickest.
+# How much longer, or shorter, a network may take on one machine than on those that it is compared with.
 ALIKE = 0.1
-
-
-@dataclass(frozen=True)
-class Timed(Generic[Found]):
-    """What a machine measured: the value, its milliseconds together, and why they are not to be trusted, or None."""
-
-    value: Found
-    milliseconds: float
-    doubt: str | None
-
-
-@dataclass(eq=False)
-class Member:
-    """A machine of a farm.
-
-    Attributes:
-        host: as ssh takes it.
-        about: what it says of itself.
-        rests_until: by the monotonic clock; it was busy or hot.
-        used: when it was last given something.
-    """
-
-    host: str
-    about: RemoteResult
-    rests_until: float = field(default=0.0)
-    used: float = field(default=0.0)
-
-    @property
-    def lock(self) -> Path:
-        """The file that is locked by whoever measures on it, from this machine and under whatever name."""
-        name = hashlib.sha256((self.about.identity or self.host).encode()).hexdigest()[:16]
-        return LOCKS.expanduser() / f"{name}.lock"
+MOST_DOUBTS = 3  # networks at which a machine may be in doubt before one could be compared
 
 
 class _OnlyTried(Exception):  # noqa: N818 - an outcome of waiting
@@ -70,7 +32,8 @@ class Farm:
     """The machines of `target.hosts`. Threads and processes of this machine take turns by file locks.
 
     A machine that fails is left out; one that is busy or hot rests for five minutes, unless there is no other. Each is
-    told on stderr, and another does its work.
+    told on stderr, and another does its work. One that was in doubt at the first network, at which all are compared,
+    does no work but to measure a later one too, until it is found to be alike or is left out.
 
     Args:
         hosts: as ssh takes them.
@@ -85,6 +48,7 @@ class Farm:
         self._gone: dict[str, str] = {}
         self._guard, self._first = threading.Lock(), threading.Lock()
         self._compared = len(hosts) == 1
+        self._ends = 0
         self._members = self._present(ask)
         self.last = self._members[0]
         abouts = {member.host: member.about for member in self._members}
@@ -103,6 +67,11 @@ class Farm:
         """Those that are not left out."""
         return list(self._members)
 
+    def end(self) -> None:
+        """Ends what other threads have measured here now, for which nobody waits; no machine is left out for that."""
+        self._ends += 1
+        end_there(self._hosts)
+
     def run(self, job: Callable[[str], Timed[Found]]) -> tuple[str, Found]:
         """Has a free machine measure; returns which one did, and what it found.
 
@@ -110,24 +79,28 @@ class Farm:
 
         Raises:
             UserError: none is left; or what `job` raises that is not the machine's fault.
+            Ended: `end` was called meanwhile.
         """
+        begun = self._ends
+        task = Task(job, lambda: self._ends != begun)
         with self._first:
             if not self._compared:
-                found = self._compare(job)
+                found = self._compare(task)
                 self._compared = True
                 return found
         tried: dict[str, Timed[Found]] = {}
         while not tried or self._awake(tried):
             try:
-                with self._free(tried) as member:
-                    tried[member.host] = timed = job(member.host)
-                    self.last = member
+                with self._free(tried, task) as member:
+                    tried[member.host] = timed = task.on(member.host)
+                    member.about, self.last = timed.about or member.about, member
             except HostFailed as error:
                 self._leave_out(member, str(error))
                 continue
             except _OnlyTried:  # the others went while this one waited for them
                 break
             if timed.doubt is None:
+                self._compare_again(task, member, timed.milliseconds)
                 break
             if self._awake(tried):
                 self._rest(member, timed.doubt)
@@ -135,78 +108,119 @@ class Farm:
         return host, tried[host].value
 
     def _present(self, ask: Callable[[str], RemoteResult]) -> list[Member]:
-        def asked(host: str) -> Member | str:
-            try:
-                return Member(host, ask(host))
-            except UserError as error:
-                return str(error)
-
-        with ThreadPoolExecutor(len(self._hosts)) as pool:
-            found = dict(zip(self._hosts, pool.map(asked, self._hosts), strict=True))
-        self._gone |= {host: one for host, one in found.items() if isinstance(one, str)}
-        for reason in self._gone.values():
-            print(f"{reason}; it is left out", file=sys.stderr)
-        members = [one for one in found.values() if isinstance(one, Member)]
+        pool = ThreadPoolExecutor(len(self._hosts))
+        asked = {host: pool.submit(ask, host) for host in self._hosts}
+        try:
+            wait(asked.values())
+        finally:  # Ctrl-C does not wait for a machine that hangs
+            pool.shutdown(wait=False, cancel_futures=True)
+            while wait(asked.values(), LOOK_AGAIN_SECONDS).not_done:
+                end_there(self._hosts)
+        for host, future in asked.items():
+            with contextlib.suppress(UserError):
+                future.result()
+                continue
+            self._gone[host] = str(future.exception())
+            print(f"{self._gone[host]}; it is left out", file=sys.stderr)
+        members = [Member(host, future.result()) for host, future in asked.items() if host not in self._gone]
         return members or self._none_left()
 
-    def _compare(self, job: Callable[[str], Timed[Found]]) -> tuple[str, Found]:
+    def _compare(self, task: Task[Found]) -> tuple[str, Found]:
         found: dict[Member, Timed[Found]] = {}
         for member in self.members:
             try:
-                with self._taken(member):
-                    found[member] = job(member.host)
+                with self._taken(member, task):
+                    found[member] = task.on(member.host)
             except HostFailed as error:
                 self._leave_out(member, str(error))
         if not found:
             self._none_left()
         best = min(found, key=lambda one: (found[one].doubt is not None, found[one].milliseconds))
         for member, timed in found.items():
-            slower = timed.milliseconds / found[best].milliseconds - 1
-            if member is not best and timed.doubt is not None:
-                self._rest(member, timed.doubt)
-            elif slower > ALIKE:
-                took, least = timed.milliseconds, found[best].milliseconds
-                self._leave_out(
-                    member,
-                    f"remote {member.host}: the first network takes {took:.4g} ms there and {least:.4g} ms on "
-                    f"{best.host}, expected machines that are alike to {ALIKE:.0%}",
-                )
+            if member is best:
+                member.alike, member.doubts = timed.doubt is None, int(timed.doubt is not None)
+            else:
+                self._judge(member, timed, best, found[best].milliseconds, first=True)
         self.last = best
         return best.host, found[best].value
 
-    def _awake(self, without: Collection[str]) -> list[Member]:
+    def _compare_again(self, task: Task[Found], member: Member, milliseconds: float) -> None:
+        """Has one that was in doubt until now, and has rested, measure what another one has measured without doubt."""
+        with self._guard:
+            unknown = [one for one in self._awake((member.host,), alike=False) if one is not member]
+            member.alike = member.alike or not any(one.alike for one in self._members)  # others are compared with it
+        handle = locked(unknown[0].lock) if unknown and member.alike else None
+        if handle is None:
+            return
+        try:
+            timed = task.on(unknown[0].host)
+        except HostFailed as error:
+            self._leave_out(unknown[0], str(error))
+        else:
+            self._judge(unknown[0], timed, member, milliseconds)
+        finally:
+            unlocked(handle)
+
+    def _judge(
+        self, member: Member, timed: Timed[Found], other: Member, milliseconds: float, first: bool = False
+    ) -> None:
+        """Trusts a machine, leaves it out or lets it rest, by what it and another one measured of the same network."""
+        network = "the first network" if first else "a network"
+        said = f"{network} takes {timed.milliseconds:.4g} ms there and {milliseconds:.4g} ms on {other.host}"
+        if timed.doubt is not None:
+            member.doubts += 1
+            if member.doubts >= MOST_DOUBTS:
+                self._leave_out(member, f"remote {member.host}: in doubt at {MOST_DOUBTS} networks: {timed.doubt}")
+            else:
+                self._rest(member, timed.doubt, ", then it is compared again")
+        elif abs(timed.milliseconds / milliseconds - 1) > ALIKE:
+            alike = f"expected machines that are alike to {ALIKE:.0%}"
+            self._leave_out(member, f"remote {member.host}: {said}, {alike}")
+        else:
+            member.alike = True
+            if not first:
+                print(f"remote {member.host}: {said}; it is trusted from now on", file=sys.stderr)
+
+    def _awake(self, without: Collection[str], alike: bool = True) -> list[Member]:
         """Returns who may be asked next, the one that has had nothing for the longest time first."""
         now = time.monotonic()
-        left = [one for one in self._members if one.host not in without and one.rests_until <= now]
+        left = [one for one in self._some(alike) if one.host not in without and one.rests_until <= now]
         return sorted(left, key=lambda one: one.used)
 
+    def _some(self, alike: bool = True) -> list[Member]:
+        """Returns those that are known to be alike, or else all; or those that are not."""
+        known = [one for one in self._members if one.alike]
+        return (known or self._members) if alike else [one for one in self._members if not one.alike]
+
     @contextlib.contextmanager
-    def _free(self, without: Collection[str]) -> Iterator[Member]:
+    def _free(self, without: Collection[str], task: Task[Found]) -> Iterator[Member]:
         """Waits for a machine that nobody measures on; where all of them rest, one of these."""
         while True:
-            members = self._awake(without) or [one for one in self._members if one.host not in without]
+            task.check()
+            members = self._awake(without) or [one for one in self._some() if one.host not in without]
             if not members and without:
                 raise _OnlyTried
             for member in members or self._none_left():
-                handle = _locked(member.lock)
+                handle = locked(member.lock)
                 if handle is not None:
                     try:
                         member.used = time.monotonic()
                         yield member
                     finally:
-                        _unlocked(handle)
+                        unlocked(handle)
                     return
             time.sleep(LOOK_AGAIN_SECONDS)
 
     @contextlib.contextmanager
-    def _taken(self, member: Member) -> Iterator[None]:
+    def _taken(self, member: Member, task: Task[Found]) -> Iterator[None]:
         """Waits for one machine."""
-        while (handle := _locked(member.lock)) is None:
+        while (handle := locked(member.lock)) is None:
+            task.check()
             time.sleep(LOOK_AGAIN_SECONDS)
         try:
             yield
         finally:
-            _unlocked(handle)
+            unlocked(handle)
 
     def _leave_out(self, member: Member, reason: str) -> None:
         with self._guard:
@@ -216,32 +230,11 @@ class Farm:
                 rest = ", ".join(one.host for one in self._members)
                 print(f"{reason}; it is left out{f', its work goes to {rest}' * bool(rest)}", file=sys.stderr)
 
-    def _rest(self, member: Member, reason: str) -> None:
+    def _rest(self, member: Member, reason: str, then: str = "") -> None:
         with self._guard:
             member.rests_until = time.monotonic() + REST_SECONDS
-            print(f"remote {member.host}: {reason}; it rests for {REST_SECONDS:.0f} s", file=sys.stderr)
+            print(f"remote {member.host}: {reason}; it rests for {REST_SECONDS:.0f} s{then}", file=sys.stderr)
 
     def _none_left(self) -> list[Member]:
         reasons = "; ".join(self._gone[host].removeprefix("remote ") for host in self._hosts if host in self._gone)
         raise UserError(f"target.hosts: none of {len(self._hosts)} machines can measure: {reasons}")
-
-
-def _unlocked(handle: int) -> None:
-    """Gives a lock back, also one that a child process has inherited."""
-    fcntl.flock(handle, fcntl.LOCK_UN)
-    os.close(handle)
-
-
-def _locked(path: Path) -> int | None:
-    """Returns the handle of a lock, which lasts until it is closed or its process ends; None where it is taken."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise cannot_write(path, error) from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        _unlocked(handle)
-        return None
-    return handle

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nastk.deploy.runtimes import remote_machine, remote_measure, remote_runtimes
+from nastk.deploy.runtimes import remote_machine, remote_measure, remote_runtimes, remote_trtexec
+from nastk.deploy.runtimes.machine import RUNTIMES
 from nastk.deploy.runtimes.remote_measure import PLAN
 from nastk.deploy.runtimes.remote_result import RemoteResult, read_result
 from nastk.deploy.runtimes.remote_shell import run_there
+from nastk.deploy.runtimes.remote_trtexec import TENSORRT
 from nastk.deploy.runtimes.session import allocation_errors_named
 from nastk.errors import UserError
 
@@ -23,7 +25,8 @@ sys.path.insert(0, str(folder))
 from {PACKAGE}.remote_measure import main
 main(folder)
 """
-PARTS = tuple(Path(str(part.__file__)) for part in (remote_measure, remote_machine, remote_runtimes))
+PARTS = tuple(Path(str(part.__file__)) for part in (remote_measure, remote_machine, remote_runtimes, remote_trtexec))
+BUILD_SECONDS = 600  # that building one engine may take
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,12 @@ class Conditions:
     Attributes:
         python: what Python is called there.
         runtime: the package that runs the files.
-        provider: of ONNX Runtime.
+        provider: of ONNX Runtime; "TensorRT" where trtexec times the files.
         batch: images at a time.
         threads: that compute together, 0 for all cores there.
         timeout: seconds that all but the measuring may take.
         version: of the runtime that is expected, None for any.
+        trtexec: what it is called there, None to look for it.
     """
 
     python: str
@@ -47,38 +51,43 @@ class Conditions:
     threads: int
     timeout: int
     version: str | None = None
+    trtexec: str | None = None
 
 
-def plan_of(
-    how: Conditions,
-    models: Mapping[str, bytes],
-    *,
-    seconds: float = 0.0,
-    runs: int = 0,
-    quick: bool = False,
-    settings: Mapping[str, Mapping[str, Any]] | None = None,
-) -> dict[str, Any]:
-    """Returns what the measuring script is told: what to time, and how.
+@dataclass(frozen=True)
+class Request:
+    """What another machine is to time; nothing, where it is only to say what it is.
 
-    Args:
-        how: the conditions.
+    Attributes:
         models: content by name.
         seconds: of measuring each.
         runs: of each at least, where not `quick`.
         quick: until the median is known, as a candidate of a search is timed.
-        settings: of OpenVINO, by name.
+        settings: of OpenVINO, or options of trtexec, by name.
     """
+
+    models: Mapping[str, bytes] = field(default_factory=dict)
+    seconds: float = 0.0
+    runs: int = 0
+    quick: bool = False
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def plan_of(how: Conditions, request: Request) -> dict[str, Any]:
+    """Returns what the measuring script is told: what to time, and how."""
+    a_file = 2 * request.seconds + (BUILD_SECONDS if how.runtime == TENSORRT else 0)
     return {
-        "files": {name: hashlib.sha256(model).hexdigest() for name, model in models.items()},
+        "files": {name: hashlib.sha256(model).hexdigest() for name, model in request.models.items()},
         "runtime": how.runtime,
         "provider": how.provider,
-        "settings": {name: dict(one) for name, one in (settings or {}).items()},
+        "trtexec": how.trtexec,
+        "settings": {name: dict(one) for name, one in request.settings.items()},
         "batch": how.batch,
         "threads": how.threads,
-        "runs": runs,
-        "seconds": seconds,
-        "quick": quick,
-        "timeout": how.timeout + 2 * seconds * len(models),
+        "runs": request.runs,
+        "seconds": request.seconds,
+        "quick": request.quick,
+        "timeout": how.timeout + a_file * len(request.models),
     }
 
 
@@ -88,17 +97,8 @@ def sent_files(plan: Mapping[str, Any], models: Mapping[str, bytes]) -> dict[str
     return {PROGRAM: LAUNCHER.encode(), **program, PLAN: json.dumps(plan).encode(), **models}
 
 
-def ask(
-    host: str,
-    how: Conditions,
-    models: Mapping[str, bytes],
-    *,
-    seconds: float = 0.0,
-    runs: int = 0,
-    quick: bool = False,
-    settings: Mapping[str, Mapping[str, Any]] | None = None,
-) -> RemoteResult:
-    """Returns what a machine measured; see `plan_of`. Without models, what it is.
+def ask(host: str, how: Conditions, request: Request) -> RemoteResult:
+    """Returns what a machine measured, and what it is.
 
     Raises:
         HostFailed: it does not do its part.
@@ -106,14 +106,14 @@ def ask(
             measures is of no use.
         MemoryError: it has not enough for a file.
     """
-    plan = plan_of(how, models, seconds=seconds, runs=runs, quick=quick, settings=settings)
+    plan = plan_of(how, request)
     with allocation_errors_named():
-        printed = run_there(host, how.python, PROGRAM, sent_files(plan, models), plan["timeout"])
-        answer = read_result(host, printed, models, quick, how.runtime)
+        printed = run_there(host, how.python, PROGRAM, sent_files(plan, request.models), plan["timeout"])
+        answer = read_result(host, printed, request.models, request.quick, how.runtime)
     emulated = answer.machine["emulated"]
-    if models and emulated is not None:
+    if request.models and emulated is not None:
         raise UserError(why_emulated(host, emulated))
-    found, name = answer.versions[how.runtime], remote_runtimes.RUNTIMES[how.runtime][0]
+    found, name = answer.versions[how.runtime], RUNTIMES[how.runtime]
     if how.version is not None and found != how.version:
         raise UserError(f"remote {host}: runs {name} {found}, target.onnxruntime={how.version} is set")
     return answer

@@ -1,6 +1,6 @@
 """Times the files beside it and prints JSON: what nastk sends to another machine. Needs numpy and the files' runtime.
 
-It runs there with whatever Python 3.8 or newer there is, so it imports nothing of nastk but the two files that are sent
+It runs there with whatever Python 3.8 or newer there is, so it imports nothing of nastk but the files that are sent
 beside it. Options and protocol are those of `session_options` and `latency` here; a test holds them together.
 """
 
@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from .remote_machine import hot, identity, machine, others_running, usable_cores
-from .remote_runtimes import CannotMeasure, Timer, checked_version, opened
+from .remote_runtimes import CannotMeasure, HostCannot, Timer, checked_version, opened
+from .remote_trtexec import TENSORRT, Engines
 
 PLAN, MARK = "plan.json", "nastk-remote:"
 REPEATS, TURN_SECONDS, BLOCK = 3, 0.02, 10
@@ -30,6 +31,8 @@ def main(folder: Path) -> None:
         answer = measured(folder, json.loads((folder / PLAN).read_text()))
     except CannotMeasure as error:
         answer = {"error": str(error)}
+    except HostCannot as error:
+        answer = {"failed": str(error)}
     print("\n" + MARK + json.dumps(answer), flush=True)
 
 
@@ -40,12 +43,26 @@ def measured(folder: Path, plan: dict[str, Any]) -> dict[str, Any]:
     for name, expected in plan["files"].items():
         if hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected:
             raise CannotMeasure(f"{name}: its SHA-256 differs after the copy")
+    found = by_trtexec(folder, plan) if plan["runtime"] == TENSORRT else by_runtime(folder, plan)
+    others = [*found["others"], others_running()]
+    return {
+        "others": None if None in others else sum(others) / len(others),
+        "nanoseconds": dict(zip(plan["files"], found["repeats"])),  # noqa: B905 - Python 3.8 has no strict
+        "threads": plan["threads"] or usable_cores(),
+        "versions": {"python": platform.python_version(), **found["versions"]},
+        "machine": {**machine(plan["provider"]), **found["machine"]},
+        "hot": hot(),
+        "identity": identity(),
+    }
+
+
+def by_runtime(folder: Path, plan: dict[str, Any]) -> dict[str, Any]:
+    """Opens the files in the plan's runtime and times them here."""
     threads = plan["threads"] or usable_cores()
     try:
         import numpy
 
-        versions = {"python": platform.python_version(), "numpy": numpy.__version__}
-        versions[plan["runtime"]] = checked_version(plan)
+        versions = {"numpy": numpy.__version__, plan["runtime"]: checked_version(plan)}
         plans = {name: {**plan, "settings": plan["settings"].get(name, {})} for name in plan["files"]}
         timers = [opened((folder / name).read_bytes(), mine, threads) for name, mine in plans.items()]
     except ImportError as error:
@@ -54,16 +71,16 @@ def measured(folder: Path, plan: dict[str, Any]) -> dict[str, Any]:
     repeats = (
         [[quick(timer, plan["seconds"])] for timer in timers] if plan["quick"] else interleaved(timers, plan, others)
     )
-    others.append(others_running())
-    return {
-        "others": None if None in others else sum(others) / len(others),
-        "nanoseconds": dict(zip(plan["files"], repeats)),  # noqa: B905 - Python 3.8 has no strict
-        "threads": threads,
-        "versions": versions,
-        "machine": machine(plan["provider"]),
-        "hot": hot(),
-        "identity": identity(),
-    }
+    return {"repeats": repeats, "others": others, "versions": versions, "machine": {}}
+
+
+def by_trtexec(folder: Path, plan: dict[str, Any]) -> dict[str, Any]:
+    """Has trtexec build the files' engines and time them."""
+    engines = Engines(folder, plan)
+    others = [others_running()]
+    repeats = engines.repeats(1 if plan["quick"] else REPEATS)
+    versions, facts = {TENSORRT: engines.version}, {"gpu": engines.gpu}
+    return {"repeats": repeats, "others": others, "versions": versions, "machine": facts}
 
 
 def interleaved(timers: list[Timer], plan: dict[str, Any], others: list[Any]) -> list[list[list[int]]]:

@@ -9,10 +9,10 @@ from typing import Any
 from nastk.checks import is_whole
 from nastk.deploy.runtimes.remote_measure import MARK, REPEATS
 from nastk.deploy.runtimes.remote_shell import HostFailed, clean
+from nastk.deploy.runtimes.remote_trtexec import TENSORRT
 from nastk.errors import UserError
 from nastk.outside import parse_json
 
-VERSIONS = ("python", "numpy")
 FACTS = (
     *("processor", "features", "architecture", "system", "cores", "governor", "clock_mhz", "load", "temperature_c"),
     *("provider", "gpu", "emulated"),
@@ -30,7 +30,7 @@ class RemoteResult:
     Attributes:
         seconds: by file, by repeat, of each run.
         threads: that computed together.
-        versions: there, of "python", "numpy" and the runtime, by its package's name.
+        versions: there, of "python", "numpy" (trtexec needs none) and the runtime, by its package's name.
         machine: what `machine_facts` says, of that machine; None where it does not tell.
         others: processes that wanted to run there meanwhile, their mean; None where it does not tell.
         hot: why it is slower than it could be, None where it does not tell.
@@ -69,7 +69,7 @@ def read_result(
     if not isinstance(times, dict) or set(times) != set(files):
         raise HostFailed(f"remote {host}: timed other files than those asked for, expected {', '.join(files)}")
     _check_times(host, times, 1 if quick else REPEATS)
-    named = (*VERSIONS, runtime)
+    named = ("python", runtime) if runtime == TENSORRT else ("python", "numpy", runtime)
     if not isinstance(versions, dict) or not all(isinstance(versions.get(name), str) for name in named):
         raise _malformed(host, line)
     if not isinstance(machine, dict) or not all(_is_plain(machine.get(name)) for name in FACTS):
@@ -98,6 +98,8 @@ def _parsed(host: str, printed: str) -> tuple[str, Any]:
         raise _malformed(host, line) from None
     if isinstance(found, dict) and isinstance(found.get("error"), str):
         raise UserError(f"remote {host}: {clean(found['error'])}")
+    if isinstance(found, dict) and isinstance(found.get("failed"), str):
+        raise HostFailed(f"remote {host}: {clean(found['failed'])}")
     return line, found
 
 

@@ -20,6 +20,10 @@ class CannotMeasure(Exception):  # noqa: N818 - it is what the other side prints
     """Why nothing can be measured here, in one line."""
 
 
+class HostCannot(Exception):  # noqa: N818 - it is what the other side prints
+    """Why this machine did not do its part, in one line: another one may."""
+
+
 class Timer:
     """One open file and its input."""
 

@@ -12,7 +12,7 @@ import subprocess
 import tarfile
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import IO
 
 from nastk.errors import UserError
@@ -39,6 +39,9 @@ trap 'exit 1' HUP INT TERM
 tar -xf - -C "$folder" || exit {no_tar}
 {python} "$folder/{program}" "$folder"
 """
+
+
+_running: dict[subprocess.Popen[bytes], str] = {}  # what was started and has not ended, and on which host
 
 
 class HostFailed(UserError):  # noqa: N818 - what happened, as in the message
@@ -90,6 +93,13 @@ def run_there(host: str, python: str, program: str, files: Mapping[str, bytes], 
     return output.decode(errors="replace")
 
 
+def end_there(hosts: Collection[str]) -> None:
+    """Ends what `run_there` runs on these machines now, in other threads, where it raises HostFailed."""
+    for process, host in list(_running.items()):
+        if host in hosts:
+            _kill(process)
+
+
 def clean(text: str) -> str:
     """Returns text of another machine as a terminal can bear it: printable lines of at most 300 characters."""
     lines = ("".join(sign for sign in line if sign.isprintable())[:300].strip() for line in text.splitlines())
@@ -118,6 +128,7 @@ def _run(command: list[str], sent: IO[bytes], said: IO[bytes], host: str, second
 
     timer = threading.Timer(seconds, end)
     timer.start()
+    _running[process] = host
     try:
         assert process.stdout is not None
         output = process.stdout.read(MAX_ANSWER + 1)
@@ -126,6 +137,7 @@ def _run(command: list[str], sent: IO[bytes], said: IO[bytes], host: str, second
         code = process.wait()
     finally:
         timer.cancel()
+        del _running[process]
         _kill(process)
         process.wait()
         process.stdout.close()  # type: ignore[union-attr]

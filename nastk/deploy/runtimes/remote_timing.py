@@ -11,7 +11,7 @@ from nastk.checks import check_whole
 from nastk.deploy.runtimes.candidate_timing import QuickTiming, steadiest, timing_of
 from nastk.deploy.runtimes.farm import Farm
 from nastk.deploy.runtimes.latency import Latency, summaries
-from nastk.deploy.runtimes.remote_ask import Conditions, ask, why_emulated
+from nastk.deploy.runtimes.remote_ask import Conditions, Request, ask, why_emulated
 from nastk.deploy.runtimes.remote_machine import CPU
 from nastk.deploy.runtimes.remote_result import RemoteResult
 from nastk.deploy.runtimes.remote_shell import check_host
@@ -25,34 +25,31 @@ def quick_there(
     host: str, how: Conditions, name: str, file: bytes, seconds: float, settings: Mapping[str, Any]
 ) -> QuickTiming:
     """Returns how long a candidate takes there: anew where in doubt, three times at most."""
+    request = Request({name: file}, seconds=seconds, quick=True, settings={name: settings})
 
     def one() -> QuickTiming:
-        answer = ask(host, how, {name: file}, seconds=seconds, quick=True, settings={name: settings})
+        answer = ask(host, how, request)
         found = timing_of(answer.seconds[name][0], _others(how, answer), answer.threads, _cores(answer))
         return replace(found, doubt=found.doubt or answer.hot)
 
     return steadiest(one)
 
 
-def latencies_there(
-    host: str,
-    how: Conditions,
-    models: Mapping[str, bytes],
-    settings: Mapping[str, Mapping[str, Any]],
-    runs: int,
-    seconds: float,
-) -> list[Latency]:
-    """Returns the latency of each file there, measured in turn, anew where in doubt; see `latency.measure`."""
+def latencies_there(host: str, how: Conditions, request: Request) -> tuple[list[Latency], RemoteResult]:
+    """Returns the latency of each file there, measured in turn, anew where in doubt, and what the machine then is.
+
+    See `latency.measure`.
+    """
     repeats: list[Repeat] = []
     while True:
-        answer = ask(host, how, models, seconds=seconds, runs=runs, settings=settings)
-        times = zip(*(answer.seconds[name] for name in models), strict=True)
+        answer = ask(host, how, request)
+        times = zip(*(answer.seconds[name] for name in request.models), strict=True)
         repeats += [Repeat(one, _others(how, answer)) for one in times]
         found = summaries(quietest(repeats), how.batch, answer.threads, _cores(answer))
         if answer.hot is not None:
             found = [replace(one, steady=False, doubt=one.doubt or answer.hot) for one in found]
         if len(repeats) >= MOST_REPEATS or all(latency.steady for latency in found):
-            return found
+            return found, replace(answer, seconds={})
 
 
 def check_hosts(host: str | None, hosts: Sequence[str]) -> None:
@@ -76,7 +73,7 @@ def farm_of(hosts: tuple[str, ...], how: Conditions, ssh: str | None) -> Farm:
     """Opens a farm once a process: who was left out stays so. `ssh` is how they are reached."""
 
     def about(host: str) -> RemoteResult:
-        found = ask(host, how, {})
+        found = ask(host, how, Request())
         if found.machine["emulated"] is not None:
             raise UserError(why_emulated(host, found.machine["emulated"]))
         return found

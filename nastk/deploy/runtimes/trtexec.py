@@ -1,4 +1,4 @@
-"""The script that builds an export's TensorRT engines where TensorRT is, without nastk."""
+"""What trtexec is told: in the script that builds an export's engines without nastk, and on another machine."""
 
 from __future__ import annotations
 
@@ -47,22 +47,37 @@ def build_script(files: Sequence[tuple[str, str]], shape: tuple[int, int, int], 
 
 def trtexec_arguments(name: str, shape: tuple[int, int, int], settings: EngineSettings) -> list[str]:
     """Returns what trtexec is given for one ONNX file."""
-    size = "x".join(map(str, shape))
+    files = [f"--onnx={name}", f"--saveEngine={name.removesuffix('.onnx')}{SUFFIX}"]
+    return [*files, *engine_arguments(shape, settings), f"--timingCacheFile={CACHE}", "--skipInference"]
+
+
+def engine_arguments(shape: tuple[int, int, int], settings: EngineSettings) -> list[str]:
+    """Returns those of them that say how an engine is built, of whichever file."""
     profile = [
-        f"--{bound}Shapes={INPUT}:{batch}x{size}"
+        f"--{bound}Shapes={_input(batch, shape)}"
         for bound, batch in zip(("min", "opt", "max"), settings.batches, strict=True)
     ]
-    arguments = [
-        f"--onnx={name}",
-        f"--saveEngine={name.removesuffix('.onnx')}{SUFFIX}",
-        "--stronglyTyped",
-        "--noTF32",
-        *profile,
-        f"--timingCacheFile={CACHE}",
-        "--skipInference",
-    ]
+    arguments = ["--stronglyTyped", "--noTF32", *profile]
     if settings.hardware != "same":
         arguments.append(f"--hardwareCompatibilityLevel={HARDWARE[settings.hardware]}")
     if settings.version_compatible:
         arguments.append("--versionCompatible")
     return arguments
+
+
+def options_there(shape: tuple[int, int, int], settings: EngineSettings) -> dict[str, list[str]]:
+    """Returns what trtexec is given on another machine, beside names of files, to "build" an engine and to "time" it.
+
+    It is timed as target tensorrt does, from a batch on the GPU to its logits, as one CUDA graph. TensorRT 11 has that
+    by default, and takes these options without effect.
+
+    Args:
+        shape: of one image, (C, H, W).
+        settings: how the engine is built; the batch that it is tuned for is timed.
+    """
+    timing = [f"--shapes={_input(settings.batches[1], shape)}", "--noDataTransfers", "--useSpinWait", "--useCudaGraph"]
+    return {"build": engine_arguments(shape, settings), "time": timing}
+
+
+def _input(batch: int, shape: tuple[int, int, int]) -> str:
+    return f"{INPUT}:{batch}x{'x'.join(map(str, shape))}"

@@ -19,10 +19,11 @@ from nastk.deploy.targets.executorch import ExecutorchTarget
 from nastk.deploy.targets.litert import LitertTarget
 from nastk.deploy.targets.openvino import OpenvinoTarget
 from nastk.deploy.targets.target import Runner, Target
+from nastk.deploy.targets.tensorrt import TensorrtTarget
 from nastk.errors import UserError
 from nastk.outside import read_bytes
 
-Local = ArmTarget | CpuTarget | CudaTarget | ExecutorchTarget | LitertTarget | OpenvinoTarget
+Local = ArmTarget | CpuTarget | CudaTarget | ExecutorchTarget | LitertTarget | OpenvinoTarget | TensorrtTarget
 
 
 class ElsewhereTarget(Target):
@@ -64,6 +65,11 @@ class ElsewhereTarget(Target):
     def runtime(self) -> str:
         """The package that runs its files here."""
         return self._files_of.runtime
+
+    @property
+    def timed_with(self) -> str:
+        """What takes their latencies."""
+        return self._files_of.timed_with
 
     @property
     def extras(self) -> tuple[str, ...]:

@@ -43,6 +43,11 @@ class Quickest:
 
         return cost
 
+    def end(self) -> None:
+        """See `Target.end`."""
+        for target in self.targets.values():
+            target.end()
+
     @property
     def at_once(self) -> int:
         """See `Target.at_once`."""

@@ -71,6 +71,11 @@ class Target(ABC):
         return "onnxruntime"
 
     @property
+    def timed_with(self) -> str:
+        """The package whose runtime takes its latencies, which is not always what gives its answers here."""
+        return self.runtime
+
+    @property
     def at_once(self) -> int:
         """How many candidates it can measure at the same time."""
         return 1
@@ -102,7 +107,8 @@ class Target(ABC):
     def timed_by(self) -> dict[str, str]:
         """Returns the version of what its latencies are taken with, by package; raises UserError without one."""
         there = self.measured_on()
-        return {self.runtime: runtime_version(self.runtime) if there is None else there[1][self.runtime]}
+        name = self.timed_with
+        return {name: runtime_version(name) if there is None else there[1][name]}
 
     @abstractmethod
     def runner(self, path: Path) -> Runner:
@@ -119,6 +125,9 @@ class Target(ABC):
     def begin_cost(self, genotype: Genotype, config: NetworkConfig) -> Callable[[], dict[str, float]]:
         """Does what has to be done in this process's main thread; returns what `cost` does, to be called in any."""
         return functools.partial(self.cost, genotype, config)
+
+    def end(self) -> None:  # noqa: B027
+        """Ends what `begin_cost` began and nobody waits for any more, from another thread; what waits then raises."""
 
     def facts(self, folder: Path) -> Mapping[str, Any]:
         """Returns what else the manifest of the export in `folder` is to say of this target's files, as JSON."""

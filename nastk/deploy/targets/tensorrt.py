@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import onnx
 
-from nastk.deploy.cost.cost import static_cost
+from nastk.deploy.cost.cost import Static, static_cost
 from nastk.deploy.emittable import Emittable
 from nastk.deploy.manifest import MODEL
 from nastk.deploy.onnx.validate import validate_model
@@ -31,9 +31,9 @@ from nastk.deploy.runtimes.engine_file import (
 )
 from nastk.deploy.runtimes.gpu import EventTimer, gpu_memory_errors_named, missing_gpu, present_gpu
 from nastk.deploy.runtimes.latency import Latency, interleaved
-from nastk.deploy.runtimes.machine import runtime_version
+from nastk.deploy.runtimes.remote_trtexec import OLDEST
 from nastk.deploy.runtimes.session import open_session, predict
-from nastk.deploy.runtimes.trtexec import BUILD_SCRIPT, build_script
+from nastk.deploy.runtimes.trtexec import BUILD_SCRIPT, build_script, options_there
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
 from nastk.deploy.targets.target import Runner, Target
 from nastk.deploy.targets.tensorrt_rules import GRAPH_RULES, OPERATORS, RULES
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from nastk.deploy.runtimes.tensorrt_engine import Engine
 
 FILES = {"fp32": MODEL, "fp16": "model.tensorrt.fp16.onnx", "int8": "model.tensorrt.int8.onnx"}
-OLDEST = 10
 CACHES = Path("~/.cache/nastk/tensorrt")
 ON_CPU = "ONNX Runtime on the CPU"
 NOTE = f"target tensorrt: accuracies are of the graphs by {ON_CPU}, not of engines"
@@ -77,6 +76,7 @@ class TensorrtTarget(Target):
     files: ClassVar[Mapping[str, str]] = FILES
     scheme: ClassVar[Scheme] = TENSORRT
     baselines: ClassVar[tuple[str, ...]] = ("resnet18", "mobilenet_v2", "efficientnet_b0")
+    timed_with: ClassVar[str] = "tensorrt"
     rules: ClassVar[tuple[Rule, ...]] = RULES
     graph_rules: ClassVar[tuple[Rule, ...]] = GRAPH_RULES
     operators: ClassVar[frozenset[str] | None] = OPERATORS
@@ -166,15 +166,19 @@ class TensorrtTarget(Target):
             MemoryError: there is not enough for the network.
         """
         self._check_timing()
-        static = static_cost(genotype, config, write=self._candidate)
+        static = self.candidate(genotype, config)
         with gpu_memory_errors_named():
             data = self._build(static.file, config.shape)
             latency = self._latencies([_opened(data, host_code=True)], 200, self.seconds, self.cuda_graph)[0]
         return static.timed(QuickTiming(latency.p50_ms, latency.doubt))
 
-    def timed_by(self) -> dict[str, str]:
-        """Returns TensorRT's version; answers alone are ONNX Runtime's."""
-        return {"tensorrt": runtime_version("tensorrt")}
+    def candidate(self, genotype: Genotype, config: NetworkConfig) -> Static:
+        """Returns the file of the untrained network in its precision, and what it costs but for the latency."""
+        return static_cost(genotype, config, write=lambda model: in_precision(model, self.precision, self.scheme))
+
+    def trtexec_options(self, shape: tuple[int, int, int]) -> dict[str, list[str]]:
+        """Returns what trtexec is given to "build" an engine for images (C, H, W), and to "time" it."""
+        return options_there(shape, self.engine_settings)
 
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
         """Returns the latency of each graph's engine, measured in turn; raises UserError where there can be none."""
@@ -210,9 +214,6 @@ class TensorrtTarget(Target):
         gpu = present_gpu()
         version = importlib.import_module("tensorrt").__version__
         return CACHES.expanduser() / f"{version}-{'-'.join(gpu.name.split()) if gpu else 'none'}.timing"
-
-    def _candidate(self, model: onnx.ModelProto) -> onnx.ModelProto:
-        return in_precision(model, self.precision, self.scheme)
 
     def _check_timing(self) -> None:
         missing = missing_tensorrt()

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from nastk.deploy.runtimes import farm as farms
-from nastk.deploy.runtimes.farm import Farm, Timed
+from nastk.deploy.runtimes import farm_member
+from nastk.deploy.runtimes.farm import Farm
+from nastk.deploy.runtimes.farm_task import Timed
 from nastk.deploy.runtimes.remote_machine import hot
 from nastk.deploy.runtimes.remote_result import RemoteResult
 from nastk.deploy.runtimes.remote_shell import HostFailed
@@ -23,7 +25,7 @@ PI = {"processor": "Raspberry Pi 4 Model B Rev 1.4", "architecture": "aarch64", 
 
 @pytest.fixture(autouse=True)
 def locks(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(farms, "LOCKS", tmp_path / "locks")
+    monkeypatch.setattr(farm_member, "LOCKS", tmp_path / "locks")
 
 
 def about(identity: str | None, others: float = 0.0, hot: str | None = None, **machine: Any) -> RemoteResult:
@@ -204,3 +206,63 @@ def test_heat_and_want_of_power_are_read_from_the_system(tmp_path: Path) -> None
     ):
         (firmware / "get_throttled").write_text(bits)  # the upper bits tell of the past
         assert (hot(root) or "").startswith(found)
+
+
+def in_doubt(asked: list[str], took: dict[str, float], doubted: Callable[[], str]) -> Callable[[str], Timed[str]]:
+    def job(host: str) -> Timed[str]:
+        asked.append(host)
+        return Timed(f"by {host}", took[host], "p50 varied by 20 % between repeats" if host in doubted() else None)
+
+    return job
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        (1.02, "remote c: a network takes 1.02 ms there and 1 ms on {}; it is trusted from now on\n"),
+        (
+            1.3,
+            "remote c: a network takes 1.3 ms there and 1 ms on {}, expected machines that are alike to 10%; "
+            "it is left out, its work goes to a, b\n",
+        ),
+    ],
+)
+def test_one_that_was_in_doubt_at_the_first_network_is_compared_at_a_later_one(
+    monkeypatch, capsys, later: float, said: str
+) -> None:
+    monkeypatch.setattr(farms, "REST_SECONDS", 0.1)
+    farm, asked, took, doubted = three(), [], {"a": 1.0, "b": 1.0, "c": 9.0}, {"c"}
+    farm.run(in_doubt(asked, took, lambda: "".join(doubted)))
+    told = "remote c: p50 varied by 20 % between repeats; it rests for 0 s, then it is compared again\n"
+    assert capsys.readouterr().err == told
+    asked.clear()
+    assert farm.run(in_doubt(asked, took, str))[0] == asked[0] and "c" not in asked, "it rests"
+    time.sleep(0.2)
+    took["c"] = later
+    asked.clear()
+    host, value = farm.run(in_doubt(asked, took, str))
+    assert asked == [host, "c"] and value == f"by {host}", "another one's measurement counts"
+    assert capsys.readouterr().err == said.format(host)
+    found = {farm.run(in_doubt(asked, took, str))[0] for _ in range(6)}
+    assert found == ({"a", "b", "c"} if later < 1.1 else {"a", "b"})
+
+
+def test_one_that_is_in_doubt_again_and_again_is_left_out(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(farms, "REST_SECONDS", 0.0)
+    farm, asked = three(), []
+    for _ in range(5):
+        assert farm.run(in_doubt(asked, dict.fromkeys("abc", 1.0), lambda: "c"))[0] in "ab"
+    assert asked.count("c") == farms.MOST_DOUBTS and [member.host for member in farm.members] == ["a", "b"]
+    said = (
+        "remote c: in doubt at 3 networks: p50 varied by 20 % between repeats; it is left out, its work goes to a, b\n"
+    )
+    assert capsys.readouterr().err.endswith(said)
+
+
+def test_where_all_were_in_doubt_the_first_that_is_not_is_what_the_others_are_compared_with(monkeypatch) -> None:
+    monkeypatch.setattr(farms, "REST_SECONDS", 0.0)
+    farm, asked, took = three(), [], {"a": 1.0, "b": 1.0, "c": 1.5}
+    farm.run(in_doubt(asked, took, lambda: "abc"))
+    for _ in range(4):
+        farm.run(in_doubt(asked, took, str))
+    assert len(farm) == 2, "c is not alike, or it was the first and the others are not"

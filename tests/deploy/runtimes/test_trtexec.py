@@ -11,8 +11,8 @@ import pytest
 
 from nastk.deploy.runtimes.engine_file import HARDWARE, EngineSettings
 from nastk.deploy.runtimes.trtexec import build_script, trtexec_arguments
+from tests.deploy.trtexec import known_options
 
-OPTIONS = Path(__file__).with_name("trtexec_options.txt")
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 SETTINGS = [
     EngineSettings((1, 2, 4), hardware, compatible)
@@ -21,15 +21,9 @@ SETTINGS = [
 FILES = [("fp32", "model.onnx"), ("int8", "model of 'mine' & others.onnx")]
 
 
-def options(version: str) -> set[str]:
-    """Returns the options of a version's help, with "=" behind those that take a value."""
-    lines = [line.split() for line in OPTIONS.read_text().splitlines() if not line.startswith("#")]
-    return {option for option, *versions in lines if version in versions}
-
-
 @pytest.mark.parametrize("version", ["10.16", "11.1"])
 def test_every_argument_is_an_option_of_trtexec(version: str) -> None:
-    known = options(version)
+    known = known_options(version)
     for settings in SETTINGS:
         for argument in trtexec_arguments("model.onnx", (3, 32, 32), settings):
             name, equals, _ = argument.partition("=")
@@ -37,7 +31,7 @@ def test_every_argument_is_an_option_of_trtexec(version: str) -> None:
 
 
 def test_the_lists_of_options_tell_the_versions_apart() -> None:
-    old, new = options("10.16"), options("11.1")
+    old, new = known_options("10.16"), known_options("11.1")
     assert {"--fp16", "--best", "--calib="} <= old - new
     assert {"--noCudaGraph", "--dryRun", "--atol="} <= new - old
 

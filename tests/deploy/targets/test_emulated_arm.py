@@ -18,7 +18,7 @@ from nastk.data.sources import Digits
 from nastk.deploy.export.export import export_model
 from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.manifest import MANIFEST
-from nastk.deploy.runtimes.remote_ask import PROGRAM, ask, plan_of, sent_files
+from nastk.deploy.runtimes.remote_ask import PROGRAM, Request, ask, plan_of, sent_files
 from nastk.deploy.runtimes.remote_result import read_result
 from nastk.deploy.runtimes.remote_shell import SSH, run_there
 from nastk.deploy.targets import ArmTarget, CpuTarget, RemoteTarget
@@ -120,7 +120,7 @@ def test_over_ssh_predict_says_what_nastk_says_here(ssh: str, python: Path, expo
 @pytest.mark.parametrize("file", FILES)
 def test_the_measuring_script_runs_there_and_says_that_it_is_emulated(board, export: Path, file: str) -> None:
     model = (export / file).read_bytes()
-    plan = plan_of(board._how, {"0.onnx": model}, seconds=0.01, runs=30)
+    plan = plan_of(board._how, Request({"0.onnx": model}, seconds=0.01, runs=30))
     printed = run_there(board.host, board.python, PROGRAM, sent_files(plan, {"0.onnx": model}), 300)
     answer = read_result(board.host, printed, ["0.onnx"])
     assert len(answer.seconds["0.onnx"]) == 3 and answer.machine["architecture"] == "aarch64"

@@ -19,7 +19,7 @@ from nastk.data.sources import Digits
 from nastk.deploy.export.export import export_model
 from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.runtimes import latency, remote_machine, remote_measure, remote_runtimes, remote_timing
-from nastk.deploy.runtimes.remote_ask import PARTS, ask
+from nastk.deploy.runtimes.remote_ask import PARTS, Request, ask
 from nastk.deploy.runtimes.remote_result import RemoteResult
 from nastk.deploy.runtimes.remote_shell import SSH
 from nastk.deploy.runtimes.session_options import session_options
@@ -297,7 +297,7 @@ def test_a_file_that_differs_after_the_copy_is_not_timed(tmp_path: Path, monkeyp
 
 def test_a_model_that_the_machine_cannot_run_is_told(board: Path) -> None:
     with pytest.raises(UserError, match=r"remote user@board: ONNX Runtime .* cannot run the model"):
-        ask("user@board", target()._how, {"0.onnx": b"no model"}, seconds=0.01, runs=200)
+        ask("user@board", target()._how, Request({"0.onnx": b"no model"}, seconds=0.01, runs=200))
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_a_model_that_the_machine_cannot_run_is_told(board: Path) -> None:
     [
         ({"host": "-oProxyCommand=x"}, "host='-oProxyCommand=x', expected a name or address"),
         ({"of": "amr"}, "unknown target in target.of 'amr'; nearest is"),
-        ({"of": "tensorrt"}, "unknown target in target.of 'tensorrt'"),
+        ({"of": "tensorrt", "batch": 65}, "batch=65, expected a whole number from 1 to 64"),
         ({"precision": "fp16"}, "unknown precision of target"),
         ({"of": "cuda", "precision": "int8"}, "unknown precision of target cuda 'int8'"),
         ({"of": "cuda", "threads": -1}, "threads=-1"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import stat
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,12 @@ from omegaconf import OmegaConf
 from nastk.data.sources import Digits
 from nastk.deploy.export.export import export_model
 from nastk.deploy.export.export_settings import ExportSettings
-from nastk.deploy.runtimes import farm
+from nastk.deploy.runtimes import farm, farm_member
 from nastk.deploy.runtimes.remote_shell import SSH
 from nastk.deploy.targets import RemoteTarget
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
+from nastk.study.measuring import Begun, CostsAtOnce
 from tests.commands import run
 from tests.deploy.digits import exported_digits
 from tests.deploy.networks import genotype
@@ -65,7 +68,7 @@ def boards(tmp_path: Path, monkeypatch) -> Path:
     program.write_text(SSH_TO.format(boards=folder))
     program.chmod(0o755)
     monkeypatch.setenv(SSH, str(program))
-    monkeypatch.setattr(farm, "LOCKS", tmp_path / "locks")
+    monkeypatch.setattr(farm_member, "LOCKS", tmp_path / "locks")
     monkeypatch.setattr(farm, "ALIKE", 1000.0)
     monkeypatch.setattr(farm, "REST_SECONDS", 0.0)
     return folder
@@ -141,3 +144,46 @@ def test_twins_and_other_processors_are_refused_before_anything_is_done(
 def test_hosts_that_cannot_be(fields: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         RemoteTarget(**fields)
+
+
+@pytest.mark.slow  # some thirty files are measured
+def test_candidates_are_brought_to_a_latency_by_all_of_them(boards: Path, tmp_path: Path, capsys) -> None:
+    space = ("+space=mobile", "data=digits", "data.subset=100", "controller=random", "trials=2", "evaluator.epochs=1")
+    limits = ("at_budget=true", "objective.max_latency_ms=0.2", "evaluator.threads=1")
+    remote = ("target=remote", "target.hosts=[a,b]", "target.of=cpu", "target.seconds=0.02")
+    ran = run(capsys, "search", *space, *limits, *remote, "run=x", f"runs={tmp_path / 'runs'}")
+    assert ran.code == 0, ran.err
+    rows = [json.loads(line) for line in (tmp_path / "runs" / "x" / "trials.jsonl").read_text().splitlines()]
+    assert {row["metrics"]["latency_host"] for row in rows} <= {0.0, 1.0}
+    asked = [len((boards / name / "asked").read_text()) for name in "ab"]
+    assert min(asked) > 0.25 * max(asked), "both are given work"
+
+
+REFUSES = """#!/bin/sh
+echo 'nastk-remote:{"error": "ONNX Runtime 1.27.0 cannot run the model (no kernel)"}'
+"""
+
+
+def test_a_machine_that_hangs_is_not_waited_for_after_an_error_and_is_of_use_later(boards: Path, capsys) -> None:
+    machines, cell = target("a", "b"), genotype("nasbench201", 1)
+    machines.cost(cell, CONFIG)
+    scripts = {name: boards / name / "bin" / "python3" for name in "ab"}
+    usual = {name: script.read_text() for name, script in scripts.items()}
+    scripts["a"].write_text(REFUSES)
+    scripts["b"].write_text(f"#!/bin/sh\ntouch {boards}/hangs\nsleep 100\n")
+
+    costs = CostsAtOnce(lambda one: machines.begin_cost(one, CONFIG), 2, machines.end)
+    start, begun = time.monotonic(), Begun(costs)
+    for number in range(2):
+        begun.begin(number, lambda: costs.begin(cell))
+        while number and not (boards / "hangs").exists():
+            time.sleep(0.05)
+    with pytest.raises(UserError, match="cannot run the model"):
+        begun.result(1)
+    begun.close()
+    assert not [one for one in threading.enumerate() if one.name.startswith("measuring") and one.is_alive()]
+    assert time.monotonic() - start < 30
+    for name, script in scripts.items():
+        script.write_text(usual[name])
+    assert {machines.cost(cell, CONFIG)["latency_host"] for _ in range(2)} == {0.0, 1.0}
+    assert "left out" not in capsys.readouterr().err

@@ -10,7 +10,7 @@ import pytest
 
 from nastk.deploy.emittable import Emittable, emittable
 from nastk.deploy.runtimes import remote_runtimes
-from nastk.deploy.runtimes.remote_ask import ask
+from nastk.deploy.runtimes.remote_ask import Request, ask
 from nastk.deploy.runtimes.remote_shell import SSH
 from nastk.deploy.targets import RemoteTarget
 from nastk.deploy.targets.remote import OF
@@ -88,7 +88,7 @@ def test_a_file_that_the_runtime_cannot_run_is_told_in_one_line(home: Path, of: 
     machine = target(of)
     name = remote_runtimes.RUNTIMES[machine.runtime][0]
     with pytest.raises(UserError, match=rf"remote board: {name} [\d.]+\S* cannot run the model \(.+\)$") as info:
-        ask("board", machine._how, {"0": b"no model" * 20}, seconds=0.01, runs=200)
+        ask("board", machine._how, Request({"0": b"no model" * 20}, seconds=0.01, runs=200))
     assert len(str(info.value)) < 400
 
 
