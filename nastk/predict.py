@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from nastk.cli.plain import launch_without_hydra
 
-HEADER = "Classify images with an exported network, by ONNX Runtime; the hashes of its files are checked first."
+HEADER = """\
+Classify images with an exported network, by the runtime that its file was scored by: ONNX Runtime, or OpenVINO.
+The hashes of its files are checked first."""
 EXAMPLES = (
     "python -m nastk.predict run=demo images=photos",
     "python -m nastk.predict model=runs/demo/export/<key> images=photos/cat.jpg precision=int8 top=3",

@@ -1,4 +1,4 @@
-"""An exported network in a program: `nastk.load(folder).predict(image)`, by ONNX Runtime; no torch is loaded."""
+"""An exported network in a program: `nastk.load(folder).predict(image)`, by the runtime that scored it; no torch."""
 
 from __future__ import annotations
 
@@ -73,6 +73,11 @@ class Loaded:
         return self._classifier.precision
 
     @property
+    def runtime(self) -> str:
+        """What computes, with its version: ONNX Runtime, or OpenVINO where the file was scored by that."""
+        return self._classifier.runtime
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the network's outputs."""
         return self._classifier.classes
@@ -132,7 +137,8 @@ def load(folder: str | os.PathLike[str], precision: str | None = None) -> Loaded
         precision: "fp32", "int8", ...; None for the recommended file.
 
     Raises:
-        UserError: no export is there, it has no such precision, or a file of it was changed.
+        UserError: no export is there, it has no such precision, a file of it was changed, or it was scored by OpenVINO
+            and that is not installed.
     """
     place = find_export(os.fspath(folder), None, "runs")
     return Loaded(place, open_classifier(place, precision))

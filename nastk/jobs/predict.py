@@ -79,6 +79,7 @@ def run_predict(settings: PredictSettings) -> int:
         raise UserError(f"{root}: not one of {len(paths)} images can be decoded")
     if settings.format == "json":
         about = {"schema": SCHEMA, "model": str(export), "file": classifier.file, "precision": classifier.precision}
+        about["runtime"] = classifier.runtime
         print(json.dumps({**about, "predictions": found, "failed": failed}, indent=2, ensure_ascii=True))
     return 1 if failed else 0
 

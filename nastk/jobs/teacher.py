@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor
 
 from nastk.data.images import DataSource
 from nastk.data.normalisation import Normalisation
-from nastk.deploy.export.classifier import ONNX, onnx_files, open_classifier, run_bounded
+from nastk.deploy.export.classifier import ONNX, Run, onnx_files, open_classifier, run_bounded
 from nastk.deploy.export.onnx_file import open_file
 from nastk.deploy.manifest import MANIFEST, load_manifest, sha256
 from nastk.deploy.runtimes.session import denormals_flushed
@@ -125,34 +124,35 @@ def _exported(path: Path) -> bool:
 
 def _of_export(path: Path) -> Teacher:
     folder, files = (path.parent, path.name) if path.suffix == ONNX else (path, None)
-    there = dict(onnx_files(load_manifest(folder)))
+    there = {one.precision: one.file for one in onnx_files(load_manifest(folder))}
     wanted = [precision for precision, file in there.items() if file == files]
     if files is not None and not wanted:
         raise UserError(f"teacher {path}: the {MANIFEST} beside it does not say what it is")
-    one = open_classifier(folder, wanted[0] if wanted else FLOAT if FLOAT in there else None)
+    one = open_classifier(folder, wanted[0] if wanted else FLOAT if FLOAT in there else None, onnxruntime_only=True)
     shape = (one.channels, one.size, one.size)
     digest = sha256(folder / one.file)
     normalisation = Normalisation(one.mean, one.std)
-    return _teacher(folder / one.file, digest, one.session, len(one.classes), one.classes, shape, normalisation)
+    return _teacher(folder / one.file, digest, one.run, len(one.classes), one.classes, shape, normalisation)
 
 
 def _of_file(path: Path, normalisation: Normalisation | None) -> Teacher:
     digest, one = sha256(path), open_file(path)
     if normalisation is not None and len(normalisation.mean) != one.shape[0]:
         raise UserError(f"training.teacher_mean={normalisation.mean}: expected {one.shape[0]} number(s), one a channel")
-    return _teacher(path, digest, one.session, one.outputs, one.classes, one.shape, normalisation)
+    run = functools.partial(run_bounded, one.session, str(path), classes=one.outputs)
+    return _teacher(path, digest, run, one.outputs, one.classes, one.shape, normalisation)
 
 
 def _teacher(
     path: Path,
     digest: str,
-    session: onnxruntime.InferenceSession,
+    runs: Run,
     outputs: int,
     classes: tuple[str, ...] | None,
     shape: tuple[int, int, int],
     normalisation: Normalisation | None,
 ) -> Teacher:
-    run = functools.partial(_run, session, str(path), outputs)
+    run = functools.partial(_run, runs)
     tried = run(torch.randn(PROBES, *shape, generator=torch.Generator().manual_seed(0)))
     if not tried.isfinite().all():
         raise UserError(f"teacher {path}: what it computes is not finite; its weights are damaged")
@@ -161,11 +161,11 @@ def _teacher(
     return Teacher(str(path), digest, outputs, classes, shape, normalisation, lambda device: logits)
 
 
-def _run(session: onnxruntime.InferenceSession, file: str, outputs: int, images: Tensor) -> Tensor:
+def _run(runs: Run, images: Tensor) -> Tensor:
     """Returns logits on the images' device; what ONNX Runtime does to denormal numbers ends with it."""
     with denormals_flushed():
         pixels = np.ascontiguousarray(images.float().cpu().numpy())
-        return torch.from_numpy(run_bounded(session, file, pixels, outputs)).to(images.device)
+        return torch.from_numpy(runs(pixels)).to(images.device)
 
 
 def _logarithm(run: Logits) -> Logits:

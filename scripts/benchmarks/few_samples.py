@@ -7,7 +7,8 @@
 Of the cells of NAS-Bench-201 each setting is left out in turn and is the new device, the others are the library. A seed
 draws a pool of cells; which of these are measured is chosen as `python -m nastk.bench few=10` does, or they are the
 first of the pool. Every predictor is judged on all cells that were not measured. Of the networks in the files that
-few_latencies.py has written the same, with a library of the other ways to run them, of some, or of analytic devices.
+few_latencies.py has written the same, with a library of the other ways to run them, of some, of analytic devices, or of
+both. `--table` may be left out: then networks alone.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from scipy.stats import spearmanr
 
 from nastk.deploy.cost.choose import chosen_networks
 from nastk.deploy.cost.few import fit_few
-from nastk.deploy.cost.known_devices import library_latencies
+from nastk.deploy.cost.known_devices import analytic_latencies, library_latencies
 from nastk.deploy.cost.learned import LEAST_PAIRS, LearnedLatency, learn_latency
 from nastk.deploy.cost.prior import Prior, device_priors
 from nastk.deploy.cost.term_table import TermTable, term_tables
@@ -44,6 +45,7 @@ from nastk.genotype import Genotype
 Floats = NDArray[np.float64]
 DEVICES = ("1080ti_1", "1080ti_32", "1080ti_256", "gold_6226", "pixel3", "raspi4")
 COUNTS = (10, 20, 100)
+ANALYTIC = "analytic"  # stands in a library for the devices that are thought up
 
 
 @dataclass(frozen=True)
@@ -60,28 +62,30 @@ class Bench:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", type=Path, required=True, help="nb201_latency.npz, nb201_cifar10.npz beside it")
+    parser.add_argument("--table", type=Path, help="nb201_latency.npz, nb201_cifar10.npz beside it")
     parser.add_argument("--networks", type=Path, nargs="*", default=[], help="files of few_latencies.py")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--pool", type=int, default=1000, help="cells that are drawn, to choose from")
     parser.add_argument("--out", type=Path, help="report to write; default: print it")
     arguments = parser.parse_args()
     start = time.perf_counter()
-    cells = _cells(arguments.table, arguments.pool)
-    others = {name: [other for other in DEVICES if other != name] for name in DEVICES}
-    # The three settings of one GPU know each other; without them the library of each has three devices.
-    apart = {name: [other for other in DEVICES if other[:6] != name[:6]] for name in DEVICES if name[:6] == "1080ti"}
-    found = {
-        "cells": list(_every(cells, others, COUNTS, arguments.seeds)),
-        "cells, whole device out": list(_every(cells, apart, COUNTS[:1], arguments.seeds)),
-    }
+    found: dict[str, list[Judged]] = {}
+    if arguments.table is not None:
+        cells = _cells(arguments.table, arguments.pool)
+        others = {name: [other for other in DEVICES if other != name] for name in DEVICES}
+        # The three settings of one GPU know each other; without them the library of each has three devices.
+        apart = {name: [other for other in DEVICES if other[:6] != name[:6]] for name in DEVICES[:3]}
+        found["cells"] = list(_every(cells, others, COUNTS, arguments.seeds))
+        found["cells, whole device out"] = list(_every(cells, apart, COUNTS[:1], arguments.seeds))
     for path in arguments.networks:
         bench = _networks(path)
         names, space = list(bench.latencies), path.stem.rpartition("-")[2]
         others = {name: [other for other in names if other != name] for name in names}
         float32 = {name: [other for other in names if "int8" not in other] for name in names if "int8" in name}
         none: dict[str, list[str]] = {name: [] for name in names}
-        for title, library in (("", others), (", int8 from float32", float32), (", analytic library", none)):
+        both = {name: [*others[name], ANALYTIC] for name in names}
+        libraries = {"": others, ", int8 from float32": float32, ", analytic library": none, ", both": both}
+        for title, library in libraries.items():
             found[space + title] = list(_every(bench, library, COUNTS[:2], arguments.seeds))
     text = report(found, shlex.join(sys.argv), time.perf_counter() - start)
     if arguments.out is None:
@@ -155,7 +159,9 @@ def _bare(prior: Prior) -> Prior:
 
 
 def _library(bench: Bench, names: Sequence[str]) -> Floats:
-    known = [bench.latencies[name].tolist() for name in names]
+    known = [bench.latencies[name].tolist() for name in names if name != ANALYTIC]
+    if ANALYTIC in names:
+        known += analytic_latencies(bench.graphs).tolist()
     return library_latencies(known, bench.graphs)
 
 

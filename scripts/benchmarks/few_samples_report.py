@@ -31,11 +31,12 @@ were tried, from 0.942 to 0.974 at 10 chosen; of nasnet the work in graphs in pl
 
 Mobile (stages, 96 pixels; 60 random networks) and nasnet (cells, one a stack, 16 filters, 32 pixels; 40): processor
 time on one core of this machine in five ways (`few_latencies.py`). A seed draws three quarters of them as the pool; all
-that are not measured judge. The library is the other four ways; the float32 ways; or nothing measured, which leaves six
-analytic devices (operations, memory traffic, multiply-accumulates, three rooflines). Five ways on one processor are no
-five devices: this says that the method carries over to other spaces, not how well it does on a phone. torch runs
-re-parameterised blocks with all their branches. The nasnet cells differ little, and were timed while others used the
-core: the five ways agree with each other by Spearman 0.26 to 0.86 only, so that this part says little of any method.
+that are not measured judge. The library is the other four ways; the float32 ways; nothing measured, which leaves six
+analytic devices (operations, memory traffic, multiply-accumulates, three rooflines); or the other four ways and these
+six. Five ways on one processor are no five devices: this says that the method carries over to other spaces, not how
+well it does on a phone. torch runs re-parameterised blocks with all their branches. The nasnet cells differ little, and
+were timed while others used the core: the five ways agree with each other by Spearman 0.26 to 0.86 only, so that this
+part says little of any method.
 """
 
 

@@ -7,7 +7,8 @@ For each seed a random cell is trained, calibrated and written as int8, then fin
 `fine_tuned` and written again, and all are scored on the test images. A control is fine-tuned as long in float32 and
 written as int8 from a new calibration: what it gains is owed to the training, not to the rounding in it. With
 `--planted FACTOR` a channel of some tensors is made greater by that factor and the convolution after it smaller, which
-changes nothing in float32 and takes most of int8's steps from the other channels.
+changes nothing in float32 and takes most of int8's steps from the other channels. Files are run by ONNX Runtime, those
+of the scheme "openvino" by OpenVINO, as its target does.
 """
 
 from __future__ import annotations
@@ -39,8 +40,11 @@ from nastk.deploy.images import balanced, normalised
 from nastk.deploy.onnx.graph_index import WEIGHTED
 from nastk.deploy.onnx.writer import serialise
 from nastk.deploy.precision.calibrate import Method
-from nastk.deploy.precision.scheme import ARM, X86, Scheme
+from nastk.deploy.precision.scheme import ARM, OPENVINO, X86, Scheme
+from nastk.deploy.runtimes.openvino_session import OpenvinoSession
 from nastk.deploy.runtimes.session import open_session, predict
+from nastk.deploy.targets import OpenvinoTarget
+from nastk.deploy.targets.target import Runner
 from nastk.deploy.tuning.trainable import TrainableInt8
 from nastk.deploy.tuning.tuned import tuned_emittable
 from nastk.deploy.tuning.write_back import write_back
@@ -54,6 +58,7 @@ from nastk.training.transfer import TransferSettings, train_final
 from tests.deploy.hurt import hurt
 
 SPACES = {"nasnet": NasnetSpace(), "darts": DartsSpace(), "nasbench201": NasBench201Space()}
+SCHEMES = {scheme.name: scheme for scheme in (X86, ARM, OPENVINO)}
 SIDES = ("float32", "calibrated int8", "fine-tuned in float32, then int8", "fine-tuned for int8")
 Row = dict[str, Any]
 
@@ -91,6 +96,7 @@ def main() -> None:
     parser.add_argument("--qat-epochs", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--planted", type=float, nargs="+", default=[1.0, 500.0])
+    parser.add_argument("--schemes", nargs="+", default=["x86", "arm"], choices=SCHEMES)
     parser.add_argument("--out", type=Path, help="report to write; default: print it")
     arguments = parser.parse_args()
     data: Any = Fewer(load_data(arguments.data, arguments.root), arguments.subset)
@@ -100,7 +106,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             model = _trained(Path(folder) / "model", data, arguments, seed)
             for factor in arguments.planted:
-                for scheme in (X86, ARM):
+                for scheme in map(SCHEMES.__getitem__, arguments.schemes):
                     rows.append(_measured(model, data, arguments, seed, factor, scheme))
                     print(rows[-1], file=sys.stderr, flush=True)
     text = _report(rows, arguments, time.perf_counter() - start)
@@ -140,7 +146,7 @@ def _measured(model: Path, data: Any, arguments: argparse.Namespace, seed: int, 
         seconds = time.perf_counter() - start
         control = _fine_tuned_in_float(load_trained(folder), source, data, train, qat, Path(place))
         models = (source.model, *(one.quantized(scheme) for one in (source, control, tuned)))
-        scores = {side: _accuracy(one, data, normal) for side, one in zip(SIDES, models, strict=True)}
+        scores = {side: _accuracy(one, data, normal, scheme) for side, one in zip(SIDES, models, strict=True)}
     return {"seed": seed, "planted": factor, "scheme": scheme.name, **scores, "seconds": seconds}
 
 
@@ -156,13 +162,22 @@ def _fine_tuned_in_float(
     return emittable(trained.network, trained.config, source.key, source.calibration)
 
 
-def _accuracy(model: onnx.ModelProto, data: Any, normal: dict[str, Any]) -> float:
-    session, right, count = open_session(serialise(model), threads=0), 0, 0
+def _accuracy(model: onnx.ModelProto, data: Any, normal: dict[str, Any], scheme: Scheme) -> float:
+    run, right, count = _runner(model, data, scheme), 0, 0
     for pixels, labels in data.test().batches(1024):
-        answers = predict(session, normalised(pixels, normal["mean"], normal["std"])).argmax(1)
+        answers = run(normalised(pixels, normal["mean"], normal["std"])).argmax(1)
         right += int((torch.from_numpy(answers) == labels).sum())
         count += len(labels)
     return right / count
+
+
+def _runner(model: onnx.ModelProto, data: Any, scheme: Scheme) -> Runner:
+    """Opens a file in the runtime that its scheme is for."""
+    if scheme is OPENVINO:
+        shape = (1, data.channels, data.size, data.size)
+        return OpenvinoSession(serialise(model), OpenvinoTarget().settings("int8"), shape).predict
+    session = open_session(serialise(model), threads=0)
+    return lambda images: predict(session, images)
 
 
 def _report(rows: Sequence[Row], arguments: argparse.Namespace, seconds: float) -> str:
@@ -174,8 +189,9 @@ def _report(rows: Sequence[Row], arguments: argparse.Namespace, seconds: float) 
         "",
         f"Random cells of {arguments.space} ({arguments.cells} a stage, {arguments.filters} filters), trained for "
         f"{arguments.epochs} epochs on {arguments.data}, fine-tuned for {arguments.qat_epochs}. Test accuracy, mean "
-        f"over {arguments.seeds} seeds, least and greatest in brackets; int8 by ONNX Runtime. Gain: fine-tuned for "
-        "int8 less calibrated, seed by seed. Planted: how much greater a channel of some tensors is than the others.",
+        f"over {arguments.seeds} seeds, least and greatest in brackets; ONNX Runtime, for openvino OpenVINO. Gain: "
+        "fine-tuned for int8 less calibrated, seed by seed. Planted: how much greater a channel of some tensors is "
+        "than the others.",
         "",
         f"| planted | scheme | {' | '.join(SIDES)} | gain | seconds of fine-tuning |",
         f"|---|---|{'---|' * len(SIDES)}---|---|",

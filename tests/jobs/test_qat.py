@@ -1,6 +1,7 @@
 """Quantization-aware training: gains where calibration loses, goes on after a kill, is kept where nothing changed."""
 
 import dataclasses
+import importlib.util
 import json
 import random
 import shutil
@@ -13,14 +14,17 @@ import torch
 from nastk.data.sources import load_data
 from nastk.deploy.export.export import export_model
 from nastk.deploy.export.export_settings import ExportSettings
+from nastk.deploy.images import normalised
 from nastk.deploy.manifest import sha256
 from nastk.deploy.onnx.writer import onnx_model, serialise
-from nastk.deploy.targets import ArmTarget, CpuTarget
-from nastk.deploy.tuning.int8_source import HeldOut
+from nastk.deploy.precision.scheme import OPENVINO
+from nastk.deploy.targets import ArmTarget, CpuTarget, OpenvinoTarget
+from nastk.deploy.tuning.int8_source import HeldOut, Int8Wishes, int8_source
+from nastk.deploy.tuning.trainable import TrainableInt8
 from nastk.errors import UserError
 from nastk.jobs import qat
 from nastk.jobs.int8_lines import int8_lines
-from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images
+from nastk.jobs.qat import QatSettings, calibrated, fine_tuned, held_out_images
 from nastk.jobs.qat_needed import settled
 from nastk.jobs.teacher import open_teacher
 from nastk.networks import NetworkConfig
@@ -74,6 +78,30 @@ def test_it_wins_back_what_calibration_loses(exported) -> None:
     assert found["qat"]["epochs"] == 3 and found["qat"]["scheme"] == "x86"
     # On the test images, which decided nothing.
     assert manifest["precisions"]["int8"]["accuracy"] > found["calibrated"] + 0.15
+
+
+@pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
+def test_openvino_gains_too_as_it_runs_its_files(model: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(model, tmp_path / "transfer", ignore=shutil.ignore_patterns("qat")))
+    train, held_out = held_out_images(copy, DIGITS)
+    tuned, trained = fine_tuned(copy, DIGITS, train, QUICK, QAT, OPENVINO), load_trained(copy)
+    normal, source = trained.facts["normalisation"], calibrated(trained, DIGITS, QUICK)
+    wishes = Int8Wishes(held_out, tuned, False, 0.005, QUICK.method, OPENVINO)
+    best, found = int8_source(source, wishes, normal["mean"], normal["std"])
+    assert found["weights"] == "fine_tuned" and found["qat"]["scheme"] == "openvino"
+    test = DIGITS.test()
+    images, scores = normalised(test.x, normal["mean"], normal["std"]), []
+    for written in (source, best):
+        path = tmp_path / OpenvinoTarget().files["int8"]
+        path.write_bytes(serialise(written.quantized(OPENVINO)))
+        logits = OpenvinoTarget().runner(path)(images)
+        scores.append(float((logits.argmax(1) == test.y.numpy()).mean()))
+    assert scores[1] > scores[0] + 0.15
+    learned = best.int8
+    with torch.no_grad():
+        network = TrainableInt8(learned.model, learned.ranges, OPENVINO).eval()
+        as_trained = network(torch.from_numpy(images)).numpy()
+    assert (as_trained.argmax(1) == logits.argmax(1)).mean() > 0.93, "what was trained is what OpenVINO computes"
 
 
 def test_every_target_whose_int8_loses_too_much_is_warned_of(model: Path, tmp_path: Path) -> None:

@@ -1,18 +1,19 @@
-"""An exported network as whoever deploys it runs it: by manifest.json alone, with ONNX Runtime and numpy."""
+"""An exported network as whoever deploys it runs it: by manifest.json alone, with numpy and the runtime it is for."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from nastk.checks import is_number
+from nastk.deploy.export.openvino_file import OpenvinoFile, Settings, openvino_settings
 from nastk.deploy.manifest import MANIFEST, MAX_BYTES, load_manifest
 from nastk.deploy.onnx.wire import refuse_programs
 from nastk.deploy.runtimes.session_options import refusal, session_options
@@ -23,6 +24,22 @@ from nastk.outside.memory import no_more_than_is_free
 ONNX = ".onnx"
 MAX_SIZE = 4096
 MAX_SECONDS = 600  # of a run of a batch of images; a network for phones takes milliseconds an image
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Shape = tuple[int, int, int]
+
+
+class OnnxFile(NamedTuple):
+    """What a manifest says of a file.
+
+    Attributes:
+        precision: its name.
+        file: its name.
+        openvino: the settings that OpenVINO ran it with; None where ONNX Runtime did.
+    """
+
+    precision: str
+    file: str
+    openvino: Settings | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +53,8 @@ class Classifier:
         channels: 1 for grey, 3 for RGB.
         size: pixels a side.
         mean, std: of each channel, for pixels in 0..1.
-        session: of the file.
+        runtime: what runs the file, "ONNX Runtime 1.31.1", say.
+        run: returns the logits (n, classes) of normalised images; raises UserError where it fails on the way.
     """
 
     file: str
@@ -46,18 +64,19 @@ class Classifier:
     size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    session: onnxruntime.InferenceSession
+    runtime: str
+    run: Run
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Returns the probability of each class (n, classes), by softmax, of uint8 images (n, channels, size, size).
 
         Raises:
-            UserError: ONNX Runtime fails on the way, or what the file computes is not finite.
+            UserError: the runtime fails on the way, or what the file computes is not finite.
         """
         shape = (1, -1, 1, 1)
         mean, std = (np.asarray(values, np.float32).reshape(shape) for values in (self.mean, self.std))
         images = (pixels.astype(np.float32) / np.float32(255) - mean) / std
-        logits = run_bounded(self.session, self.file, images, len(self.classes)).astype(np.float64)
+        logits = self.run(images).astype(np.float64)
         if not np.isfinite(logits).all():
             raise UserError(f"{self.file}: what it computes is not finite; its weights are damaged, export it anew")
         powers = np.exp(logits - logits.max(1, keepdims=True))
@@ -92,33 +111,66 @@ def run_bounded(
         raise UserError(f"{file}: {why}") from None
     finally:
         watch.cancel()
-    if found.shape != (len(images), classes):
-        raise UserError(f"{file}: gives {found.shape}, expected {(len(images), classes)}")
-    return found
+    return _of_shape(found, file, (len(images), classes))
 
 
-def open_classifier(folder: Path, precision: str | None = None) -> Classifier:
+def open_classifier(folder: Path, precision: str | None = None, onnxruntime_only: bool = False) -> Classifier:
     """Opens a file of an export, after every file there was found to be the one that was exported.
+
+    It is run by the runtime that it was scored by: OpenVINO, with the settings that it then had, or ONNX Runtime.
 
     Args:
         folder: of the export.
         precision: which file; None for the recommended one.
+        onnxruntime_only: run files for OpenVINO by ONNX Runtime too.
 
     Raises:
-        UserError: no export, a file that is missing or was changed, a precision that it has not, no ONNX file, or a
-            manifest that does not fit the network.
+        UserError: no export, a file that is missing or was changed, a precision that it has not, no ONNX file, a
+            manifest that does not fit the network, or OpenVINO is needed and not installed.
     """
     manifest = load_manifest(folder)
-    found = dict(onnx_files(manifest))
+    found = {one.precision: one for one in onnx_files(manifest)}
     if not found:
         raise UserError(f"{folder}: has no ONNX file; its {manifest['recommended']} needs a runtime of its own")
     if precision is None:
         recommended = manifest["recommended"]
-        precision = next((name for name, file in found.items() if file == recommended), next(iter(found)))
+        precision = next((name for name, one in found.items() if one.file == recommended), next(iter(found)))
     if precision not in found:
         raise unknown(f"precision of {folder}", precision, found)
-    session = checked_session(folder / found[precision])
-    return _checked(folder / MANIFEST, manifest, found[precision], precision, session)
+    chosen = found[precision]
+    shape = _checked_manifest(folder / MANIFEST, manifest)
+    if chosen.openvino is None or onnxruntime_only:
+        runtime, run = _by_onnxruntime(folder, chosen.file, manifest, shape)
+    else:
+        runtime, run = _by_openvino(folder, chosen.file, chosen.openvino, manifest, shape)
+    how, classes = manifest["preprocessing"], tuple(manifest["classes"])
+    mean, std = tuple(how["mean"]), tuple(how["std"])
+    return Classifier(chosen.file, precision, classes, shape[0], shape[1], mean, std, runtime, run)
+
+
+def _by_onnxruntime(folder: Path, file: str, manifest: dict[str, Any], shape: Shape) -> tuple[str, Run]:
+    session, classes = checked_session(folder / file), len(manifest["classes"])
+    shapes = [[list(one.shape) for one in side] for side in (session.get_inputs(), session.get_outputs())]
+    expected = [list(shape), [classes]]
+    if [[one[1:] for one in side] for side in shapes] != [[part] for part in expected]:
+        raise UserError(
+            f"{folder / MANIFEST}: {file} computes {shapes[0]} to {shapes[1]}, the manifest says {expected}"
+        )
+    runtime = f"ONNX Runtime {onnxruntime.__version__}"
+    return runtime, lambda images: run_bounded(session, file, images, classes)
+
+
+def _by_openvino(folder: Path, file: str, how: Settings, manifest: dict[str, Any], shape: Shape) -> tuple[str, Run]:
+    opened, classes = OpenvinoFile(folder / file, how, shape), len(manifest["classes"])
+    if [one[1:] for one in opened.outputs] != [(classes,)]:
+        raise UserError(f"{folder / MANIFEST}: {file} gives {opened.outputs}, the manifest says {classes} classes")
+    return opened.runtime, lambda images: _of_shape(opened.run(images, MAX_SECONDS), file, (len(images), classes))
+
+
+def _of_shape(found: NDArray[np.float32], file: str, shape: tuple[int, int]) -> NDArray[np.float32]:
+    if found.shape != shape:
+        raise UserError(f"{file}: gives {found.shape}, expected {shape}")
+    return found
 
 
 def checked_session(path: Path) -> onnxruntime.InferenceSession:
@@ -134,21 +186,20 @@ def checked_session(path: Path) -> onnxruntime.InferenceSession:
         raise UserError(f"{path}: {refusal(error)}") from None
 
 
-def onnx_files(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yields precision and file: the first target's last, for its files are what `precisions` and most users mean."""
+def onnx_files(manifest: dict[str, Any]) -> Iterator[OnnxFile]:
+    """Yields files by precision: the first target's last, for its files are what `precisions` and most users mean."""
     targets = manifest.get("targets")
-    others = list(targets.values()) if isinstance(targets, dict) else []
-    for target in [*others[:0:-1], manifest]:
+    others = list(targets.items()) if isinstance(targets, dict) else []
+    for name, target in [*others[:0:-1], (manifest.get("target"), manifest)]:
         precisions = target.get("precisions") if isinstance(target, dict) else None
         for precision, entry in precisions.items() if isinstance(precisions, dict) else ():
             file = entry.get("file") if isinstance(entry, dict) else None
             if isinstance(file, str) and file.endswith(ONNX) and file in manifest["files"]:
-                yield precision, file
+                yield OnnxFile(precision, file, openvino_settings(manifest, name, file))
 
 
-def _checked(
-    path: Path, manifest: dict[str, Any], file: str, precision: str, session: onnxruntime.InferenceSession
-) -> Classifier:
+def _checked_manifest(path: Path, manifest: dict[str, Any]) -> Shape:
+    """Returns channels, height and width; raises UserError where a manifest is not as an export writes it."""
     how, classes = manifest["preprocessing"], manifest["classes"]
     channels, height, width = (how.get(name) for name in ("channels", "height", "width"))
     if channels not in (1, 3) or height != width or not isinstance(height, int) or not 1 <= height <= MAX_SIZE:
@@ -164,8 +215,4 @@ def _checked(
             raise UserError(f"{path}: {name} is {str(values)[:60]}, expected {channels} number(s)")
         if name == "std" and min(values) <= 0:
             raise UserError(f"{path}: std is {values}, expected numbers above 0")
-    shapes = [[list(one.shape) for one in side] for side in (session.get_inputs(), session.get_outputs())]
-    expected = [[channels, height, width], [len(classes)]]
-    if [[one[1:] for one in side] for side in shapes] != [[part] for part in expected]:
-        raise UserError(f"{path}: {file} computes {shapes[0]} to {shapes[1]}, the manifest says {expected}")
-    return Classifier(file, precision, tuple(classes), channels, height, tuple(how["mean"]), tuple(how["std"]), session)
+    return channels, height, width

@@ -12,9 +12,12 @@ from typing import NamedTuple
 from nastk.errors import UserError
 
 GRAPH, FUNCTIONS = 7, 25  # of a model
-NODE = 1  # of a graph
+NODE, CONSTANT, SPARSE_CONSTANT = 1, 5, 15  # of a graph
 OP_TYPE, ATTRIBUTE, DOMAIN = 4, 5, 7  # of a node
 SUBGRAPHS = (6, 11)  # of an attribute
+TENSORS, SPARSE_TENSORS = (5, 10), (22, 23)  # of an attribute
+SPARSE_PARTS = (1, 2)  # of a sparse tensor: values and where they are
+TENSOR_NAME, OUTSIDE = 8, 13  # of a tensor
 VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5
 DOMAINS = ("", "ai.onnx")
 
@@ -57,6 +60,34 @@ def operators(model: memoryview) -> Iterator[Operator]:
             raise UserError("it defines functions of its own, expected only ONNX's operators")
         if number == GRAPH:
             yield from (_operator(node) for inner, node in _fields(value) if inner == NODE)
+
+
+def refuse_outside_data(model: bytes) -> None:
+    """Raises UserError where a tensor of a file keeps its data in another one, whose hash nobody has checked."""
+    try:
+        for tensor in _tensors(memoryview(model)):
+            fields = dict(_fields(tensor))
+            if OUTSIDE in fields:
+                name = str(fields.get(TENSOR_NAME, b""), "utf-8", "replace")
+                raise UserError(f"tensor {name[:100]!r} keeps its data in another file, expected one-file ONNX")
+    except (IndexError, ValueError):
+        raise UserError("not an ONNX model, or cut short") from None
+
+
+def _tensors(model: memoryview) -> Iterator[memoryview]:
+    for graph in _parts(model, GRAPH):
+        yield from _parts(graph, CONSTANT)
+        sparse = list(_parts(graph, SPARSE_CONSTANT))
+        for node in _parts(graph, NODE):
+            for attribute in _parts(node, ATTRIBUTE):
+                yield from _parts(attribute, *TENSORS)
+                sparse += _parts(attribute, *SPARSE_TENSORS)
+        for one in sparse:
+            yield from _parts(one, *SPARSE_PARTS)
+
+
+def _parts(message: memoryview, *numbers: int) -> Iterator[memoryview]:
+    return (value for number, value in _fields(message) if number in numbers)
 
 
 def _operator(node: memoryview) -> Operator:

@@ -1,8 +1,9 @@
-"""Runs ONNX files with OpenVINO on the CPU, on a thread of its own, and times them there."""
+"""Runs ONNX files with OpenVINO on the CPU, on a thread of its own, and times them there. Loads no torch, no onnx."""
 
 from __future__ import annotations
 
 import importlib.util
+import math
 import threading
 import traceback
 import weakref
@@ -17,8 +18,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nastk.deploy.onnx.graph import INPUT, OUTPUT
-from nastk.deploy.runtimes.latency import CallTimer
 from nastk.errors import UserError
 
 PACKAGE = "openvino"
@@ -46,8 +45,11 @@ class OpenvinoSession:
             then works out every shape anew at each run, in two threads that wait for each other.
         requests: that run side by side.
 
+    Attributes:
+        outputs: shape of each, -1 for a free size.
+
     Raises:
-        UserError: OpenVINO cannot run this model.
+        UserError: OpenVINO cannot run this model, or it takes something else than one image of this shape.
         MemoryError: there is not enough for it.
     """
 
@@ -64,19 +66,24 @@ class OpenvinoSession:
         thread = threading.Thread(target=_serve, args=(self._tasks,), name=PACKAGE, daemon=True)
         thread.start()
         weakref.finalize(self, _end, thread, self._tasks, self._held)
-        self._submit(lambda: _compile(model, dict(settings), shape, requests, self._held))
+        self.outputs = self._submit(lambda: _compile(model, dict(settings), shape, requests, self._held))
 
-    def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns the logits (n, classes) of normalised images (n, C, H, W), as many at a time as the shape says."""
+    def predict(self, images: NDArray[np.float32], seconds: float = math.inf) -> NDArray[np.float32]:
+        """Returns the logits (n, classes) of normalised images (n, C, H, W), as many at a time as the shape says.
+
+        Raises:
+            UserError: OpenVINO fails on the way, or a run takes longer than `seconds`.
+            MemoryError: there is not enough for it.
+        """
         if self._shape is None:
-            return self._submit(lambda: _infer(self._held, images))
+            return self._submit(lambda: _infer(self._held, images, seconds))
         batch = self._shape[0]
         missing = np.zeros((-len(images) % batch, *images.shape[1:]), np.float32)
         padded = np.ascontiguousarray(np.concatenate([images, missing]))
 
         def all_of_them() -> NDArray[np.float32]:
             return np.concatenate(
-                [_infer(self._held, padded[start : start + batch]) for start in range(0, len(padded), batch)]
+                [_infer(self._held, padded[start : start + batch], seconds) for start in range(0, len(padded), batch)]
             )
 
         return self._submit(all_of_them)[: len(images)]
@@ -90,10 +97,6 @@ class OpenvinoSession:
             assert self._shape is not None
             images = np.random.default_rng(0).standard_normal(self._shape, dtype=np.float32)
         return self._submit(lambda: take(_call(self._held, images)))
-
-    def run(self, least: int, seconds: float = 0.0) -> list[float]:
-        """Returns the seconds of each run: at least so many runs, and for at least so long; see `latency.Timer`."""
-        return self.timed(lambda call: CallTimer(call).run(least, seconds))
 
     def convolutions(self) -> dict[str, int]:
         """Returns how many convolutions are computed in each type, e.g. {"u8": 28, "f32": 1}."""
@@ -122,30 +125,55 @@ def openvino_version() -> str:
 
 def _compile(
     model: bytes | Path, settings: dict[str, Any], shape: tuple[int, ...] | None, requests: int, held: list[Any]
-) -> None:
-    """Fills `held` with requests, what was compiled, and its core, in the order in which they are to go."""
+) -> list[tuple[int, ...]]:
+    """Fills `held` with requests, what was compiled, and its core, in the order in which they are to go.
+
+    Returns:
+        the shapes of what comes out.
+    """
     from openvino import Core
 
     core = Core()
     read = core.read_model(model)
     if shape is not None:
-        read.reshape({INPUT: list(shape)})
+        _check_input([_sizes(one) for one in read.inputs], shape)
+        read.reshape(list(shape))
     compiled = core.compile_model(read, DEVICE, settings)
     held += [[compiled.create_infer_request() for _ in range(requests)], compiled, core]
+    return [_sizes(one) for one in compiled.outputs]
 
 
-def _infer(held: list[Any], images: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.array(held[0][0].infer({INPUT: images})[OUTPUT])
+def _sizes(port: Any) -> tuple[int, ...]:
+    """Returns the shape of an input or output, -1 for a free size, nothing for a free number of them."""
+    shape = port.get_partial_shape()
+    return () if shape.rank.is_dynamic else tuple(-1 if one.is_dynamic else one.get_length() for one in shape)
+
+
+def _check_input(found: list[tuple[int, ...]], shape: tuple[int, ...]) -> None:
+    """Raises UserError where a file takes something else; a reshape would bend many a network to other images."""
+    if len(found) != 1 or tuple(b if a == -1 else a for a, b in zip(found[0], shape, strict=False)) != shape:
+        raise UserError(f"takes inputs of the shapes {str(found)[:100]} (-1: free), expected one of {list(shape)}")
+
+
+def _infer(held: list[Any], images: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
+    request = held[0][0]
+    if seconds == math.inf:
+        return np.array(request.infer({0: images})[0])
+    request.start_async({0: images})
+    if not request.wait_for(round(1000 * seconds)):
+        request.cancel()
+        raise UserError(f"it took over {seconds:g} seconds")
+    return np.array(request.results[0])
 
 
 def _call(held: list[Any], images: NDArray[np.float32]) -> Callable[[], object]:
     requests = held[0]
     if len(requests) == 1:
-        return lambda: requests[0].infer({INPUT: images}, share_inputs=True, share_outputs=True)
+        return lambda: requests[0].infer({0: images}, share_inputs=True, share_outputs=True)
 
     def together() -> None:
         for request in requests:
-            request.start_async({INPUT: images}, share_inputs=True)
+            request.start_async({0: images}, share_inputs=True)
         for request in requests:
             request.wait()
 

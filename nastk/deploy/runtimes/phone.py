@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nastk.deploy.runtimes.remote_shell import HostFailed, clean
+from nastk.deploy.runtimes.silenced import silenced
 from nastk.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -120,8 +121,9 @@ def open_phone(serial: str | None) -> Phone:
     except ImportError:
         raise UserError("target adb: needs adbutils, not installed; pip install 'nastk[adb]'") from None
     try:
-        client = adbutils.AdbClient()
-        listed = [Listed(one.serial, one.state) for one in client.list()]
+        with silenced():  # adb says that it starts its server
+            client = adbutils.AdbClient()
+            listed = [Listed(one.serial, one.state) for one in client.list()]
     except _errors() as error:
         raise UserError(f"adb: no server can be reached or started ({clean(str(error))}); try adb devices") from None
     name = chosen(listed, serial)

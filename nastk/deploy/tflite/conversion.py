@@ -167,7 +167,10 @@ class Conversion:
     # -- ends
 
     def begin(self, bytes_in: bool) -> Tensor:
-        """Enters the image: float32 and channels first, as every file of an export has it, or int8 and last."""
+        """Enters the image: float32 and channels first, as every file of an export has it, or int8 and last.
+
+        Where a layer in float32 reads it, float32 values reach that layer, unless the image comes as bytes.
+        """
         shape = self.shapes[INPUT]
         if bytes_in:
             image = Tensor(INPUT, last(shape), INT8, self.quantization(INPUT))
@@ -175,7 +178,7 @@ class Conversion:
             return image
         image = turned = Tensor(INPUT, shape, FLOAT)
         dtype, known = FLOAT, None
-        if self.ranges is not None:
+        if all(self.in_int8(node) for node in self.model.graph.node if INPUT in node.input):
             dtype, known = INT8, self.quantization(INPUT)
             turned = self.made("QUANTIZE", [image], f"{INPUT}.int8", shape, INT8, known)
         order = self.integers("channels_last", TO_LAST)

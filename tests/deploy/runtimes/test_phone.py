@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,15 @@ def test_which_phone_is_meant_must_be_plain(listed: list[Listed], serial: str | 
     with pytest.raises(UserError, match=message):
         chosen(listed, serial)
     assert chosen([A, B], "B2") == "B2" and chosen([A], None) == "A1"
+
+
+def test_a_server_that_adb_starts_is_no_news(monkeypatch, capfd) -> None:
+    class Client:
+        def list(self) -> list[object]:
+            os.write(2, b"* daemon not running; starting now at tcp:5037\n")
+            return []
+
+    monkeypatch.setattr(pytest.importorskip("adbutils"), "AdbClient", Client)
+    with pytest.raises(UserError, match="no phone is attached"):
+        open_phone(None)
+    assert capfd.readouterr() == ("", "")

@@ -76,6 +76,18 @@ def test_both_precisions_compute_what_torch_does(source: Emittable, tmp_path: Pa
     assert 0 < np.abs(found - wanted).max() < 0.1 * np.ptp(wanted)
 
 
+def test_the_image_reaches_a_layer_kept_in_float32_as_it_is(source: Emittable, tmp_path: Path) -> None:
+    given = images(32, 3, 12, 12, seed=1).numpy()
+    layers = [node.name for node in source.model.graph.node if node.op_type in ("Conv", "Gemm")]
+    first = tflite_graph(source.model, source.ranges, layers[:1])
+    assert [one.kind for one in first.operators[:3]] == ["TRANSPOSE", "PAD", "CONV_2D"]
+    assert {one.output.dtype for one in first.operators[:3]} == {"float32"} and first.operators[3].kind == "QUANTIZE"
+    whole = answers(tflite_graph(source.model, source.ranges, layers), tmp_path, given)
+    np.testing.assert_allclose(whole, expected(source, given), atol=1e-5)
+    as_bytes = tflite_graph(source.model, source.ranges, layers[:1], byte_ends=True)
+    assert as_bytes.input.dtype == "int8" and as_bytes.operators[0].kind == "DEQUANTIZE"
+
+
 def test_the_bytes_stand_for_the_ranges_of_nastks_own_calibration(source: Emittable) -> None:
     """LiteRT's quantizer takes the bounds alone; percentiles and entropy reach its files by this way only."""
     cut = tensor_ranges(source.model, source.calibration, Method("percentile", 90.0))
