@@ -16,6 +16,7 @@ from nastk.executors.processes import ProcessesExecutor
 from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.runs.trials import Row
+from nastk.study import measuring
 from nastk.study.ahead import CostModel
 from nastk.study.budget import Budget
 from nastk.study.loop import search
@@ -206,3 +207,21 @@ def test_one_that_hangs_is_not_waited_for_where_another_ends_the_search(
     for thread in left:
         thread.join(5)
     assert not any(thread.is_alive() for thread in left) and time.monotonic() - start < 30
+
+
+def test_a_thread_that_measures_once_more_after_the_search_has_ended_ends_too(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(measuring, "ENDING_SECONDS", 0.1)
+    first, ended = threading.Lock(), threading.Event()
+
+    def slow() -> None:
+        if not first.acquire(blocking=False):
+            raise UserError("the model cannot run there")
+        ended.wait(60)
+
+    with pytest.raises(UserError, match="cannot run there"):
+        fitted_trials(tmp_path, CostsAtOnce(begun(slow), 3, lambda: None))
+    left = [thread for thread in threading.enumerate() if thread.name.startswith("measuring")]
+    ended.set()  # only now does it want to begin its second measurement
+    for thread in left:
+        thread.join(5)
+    assert left and not any(thread.is_alive() for thread in left), "they would hold up the end of the process"
