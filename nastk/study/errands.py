@@ -36,24 +36,31 @@ class Errands:
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[_Errand | None] = queue.SimpleQueue()
-        self._senders: dict[int, Around] = {}
+        self._senders: dict[int, Around | None] = {}  # None: it is refused
+        self._guard = threading.Lock()
 
     @contextlib.contextmanager
     def sent(self, around: Around) -> Iterator[None]:
         """In this block, calls of this thread are sent; each is made in the block that `around` opens."""
-        self._senders[threading.get_ident()] = around
+        with self._guard:
+            self._senders[threading.get_ident()] = around
         try:
             yield
         finally:
-            del self._senders[threading.get_ident()]
+            with self._guard:
+                del self._senders[threading.get_ident()]
 
     def run(self, call: Callable[[], Result]) -> Result:
         """Returns what a call returns, made here or, from a thread that sends, where they are served."""
-        around = self._senders.get(threading.get_ident())
-        if around is None:
+        sender = threading.get_ident()
+        if sender not in self._senders:
             return call()
-        errand = _Errand(call, around)
-        self._queue.put(errand)
+        with self._guard:
+            around = self._senders[sender]
+            if around is None:
+                raise CancelledError
+            errand = _Errand(call, around)
+            self._queue.put(errand)
         result: Result = errand.future.result()
         return result
 
@@ -68,8 +75,9 @@ class Errands:
             errand.run()
 
     def refuse(self) -> None:
-        """Has those that wait for an errand raise CancelledError."""
-        with contextlib.suppress(queue.Empty):
+        """Has those that wait for an errand raise CancelledError, and those that will ask in blocks they are in."""
+        with self._guard, contextlib.suppress(queue.Empty):
+            self._senders.update(dict.fromkeys(list(self._senders)))
             while True:
                 errand = self._queue.get_nowait()
                 if errand is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -72,6 +72,7 @@ class Begun:
         self._pool = ThreadPoolExecutor(costs.count if costs else 1, thread_name_prefix="measuring")
         self._futures: dict[int, Future[Any]] = {}
         self._errands, self._end = (costs.errands, costs.end) if costs else (Errands(), None)
+        self._closed = False
 
     def begin(self, number: int, begin: Callable[[], Measured]) -> None:
         """Begins a measurement; a candidate that cannot be measured fails when it is asked for."""
@@ -86,6 +87,8 @@ class Begun:
 
         def sent() -> object:
             with self._errands.sent(around):
+                if self._closed:
+                    raise CancelledError
                 return work()
 
         self._submit(number, sent)
@@ -105,6 +108,7 @@ class Begun:
 
     def close(self) -> None:
         """Ends what was begun and is not wanted any more: a machine that hangs is not waited for."""
+        self._closed = True  # a thread that goes on after this finds nobody who does its errands
         self._pool.shutdown(wait=False, cancel_futures=True)
         last = time.monotonic() + ENDING_SECONDS
         while time.monotonic() < last and not all(future.done() for future in self._futures.values()):

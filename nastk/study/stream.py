@@ -129,9 +129,10 @@ class CandidateStream:
 
     def _ask(self) -> None:
         """Asks for a proposal or, where several are measured at once, for as many, and begins to measure them."""
+        again = self._study.interrupted  # new ones wait for what becomes of these, as they did before the kill
         with doing("choosing a candidate"):
             self._asked.append(self._study.ask())
-            while len(self._asked) < self._ahead.most and (self._study.interrupted or not self._full):
+            while len(self._asked) < self._ahead.most and (self._study.interrupted if again else not self._full):
                 self._asked.append(self._study.ask())
         self._ahead.begin(self._asked, (candidate.key for candidate in self._in_flight))
 

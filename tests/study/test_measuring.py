@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from optuna.trial import Trial
 
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed
@@ -15,6 +16,7 @@ from nastk.executors.processes import ProcessesExecutor
 from nastk.genotype import Genotype
 from nastk.objective import Objective
 from nastk.runs.trials import Row
+from nastk.study import measuring
 from nastk.study.ahead import CostModel
 from nastk.study.budget import Budget
 from nastk.study.loop import search
@@ -69,6 +71,39 @@ def test_no_more_are_asked_for_than_a_round_or_the_budget_takes(tmp_path: Path) 
     rows = trials(tmp_path, CostsAtOnce(begun(lambda: measured.append(1)), 8), size=2, count=3)
     assert sum(row.state == "complete" for row in rows) == 3
     assert len(measured) == len({row.key for row in rows}), "each measured once, none for nothing"
+
+
+def test_after_a_kill_new_ones_are_asked_for_when_as_many_are_judged(tmp_path: Path) -> None:
+    told: dict[int, int] = {}
+
+    def searched(folder: Path, ends_at: int | None = None) -> list[Row]:
+        folder.mkdir(exist_ok=True)
+        study, seen = study_in(folder, objective=Objective(max_latency_ms=1.0)), told
+        new_trial = study._new_trial
+
+        def asked() -> Trial:
+            trial = new_trial()
+            seen[trial.number] = len(study.rows)
+            return trial
+
+        def row_of(row: Row) -> None:
+            if row.number == ends_at:
+                raise KeyboardInterrupt
+
+        study._new_trial = asked  # type: ignore[method-assign]
+        with inline(Simulated()) as executor:
+            search(study, executor, CostsAtOnce(begun(lambda: None), 3), Budget(trials=9), row_of, size=3)
+        return study.rows
+
+    whole = searched(tmp_path / "a")
+    expected = dict(told)
+    rejected = [row.number for row in whole if row.state == "rejected"]
+    assert len(rejected) > 3
+    for number in rejected[:4]:
+        told.clear()
+        with pytest.raises(KeyboardInterrupt):
+            searched(tmp_path / f"b{number}", number)
+        assert essence(searched(tmp_path / f"b{number}")) == essence(whole) and told == expected
 
 
 def test_one_that_cannot_be_measured_fails_alone_and_a_mistake_ends_the_search(tmp_path: Path) -> None:
@@ -172,3 +207,21 @@ def test_one_that_hangs_is_not_waited_for_where_another_ends_the_search(
     for thread in left:
         thread.join(5)
     assert not any(thread.is_alive() for thread in left) and time.monotonic() - start < 30
+
+
+def test_a_thread_that_measures_once_more_after_the_search_has_ended_ends_too(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(measuring, "ENDING_SECONDS", 0.1)
+    first, ended = threading.Lock(), threading.Event()
+
+    def slow() -> None:
+        if not first.acquire(blocking=False):
+            raise UserError("the model cannot run there")
+        ended.wait(60)
+
+    with pytest.raises(UserError, match="cannot run there"):
+        fitted_trials(tmp_path, CostsAtOnce(begun(slow), 3, lambda: None))
+    left = [thread for thread in threading.enumerate() if thread.name.startswith("measuring")]
+    ended.set()  # only now does it want to begin its second measurement
+    for thread in left:
+        thread.join(5)
+    assert left and not any(thread.is_alive() for thread in left), "they would hold up the end of the process"

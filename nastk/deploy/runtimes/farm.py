@@ -89,11 +89,13 @@ class Farm:
                 self._compared = True
                 return found
         tried: dict[str, Timed[Found]] = {}
+        by: dict[str, Member] = {}
         while not tried or self._awake(tried):
             try:
                 with self._free(tried, task) as member:
                     tried[member.host] = timed = task.on(member.host)
-                    member.about, self.last = timed.about or member.about, member
+                    by[member.host] = member
+                    member.about = timed.about or member.about
             except HostFailed as error:
                 self._leave_out(member, str(error))
                 continue
@@ -105,6 +107,7 @@ class Farm:
             if self._awake(tried):
                 self._rest(member, timed.doubt)
         host = min(tried, key=lambda one: (tried[one].doubt is not None, tried[one].milliseconds))
+        self.last = by[host]
         return host, tried[host].value
 
     def _present(self, ask: Callable[[str], RemoteResult]) -> list[Member]:
@@ -154,7 +157,7 @@ class Farm:
             return
         try:
             timed = task.on(unknown[0].host)
-        except HostFailed as error:
+        except (UserError, MemoryError) as error:  # not the network's fault: another one has measured it
             self._leave_out(unknown[0], str(error))
         else:
             self._judge(unknown[0], timed, member, milliseconds)

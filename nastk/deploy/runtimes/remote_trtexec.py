@@ -168,7 +168,7 @@ def _trtexec(wanted: Any) -> str:
 
 def _environment(program: str) -> dict[str, str]:
     """Returns the environment with the libraries that an unpacked TensorRT has beside its programs."""
-    beside = Path(program).resolve().parents[1] / "lib"
+    beside = Path(program).resolve().parent.parent / "lib"
     places = [os.environ.get("LD_LIBRARY_PATH"), str(beside) if beside.is_dir() else None]
     return {**os.environ, "LD_LIBRARY_PATH": ":".join(place for place in places if place)}
 
@@ -193,6 +193,8 @@ def _moved(made: Path, kept: Path) -> bool:
         shutil.copyfile(str(made), str(part))
         part.replace(kept)
     except OSError:
+        if part.exists():  # what there was no room for takes none
+            part.unlink()
         return False
     made.unlink()
     return True

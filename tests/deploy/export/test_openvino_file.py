@@ -21,10 +21,12 @@ from nastk.deploy.export.export import export_model
 from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.images import normalised
 from nastk.deploy.manifest import describe_files
-from nastk.deploy.targets import CpuTarget, OpenvinoTarget
+from nastk.deploy.runtimes.remote_shell import SSH
+from nastk.deploy.targets import CpuTarget, OpenvinoTarget, RemoteTarget
 from nastk.errors import UserError
 from tests.commands import run
 from tests.deploy.digits import MEAN, STD, digit_files, trained_digits
+from tests.deploy.ssh import local_ssh
 from tests.deploy.test_hostile_models import laborious
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
@@ -69,6 +71,31 @@ def test_the_accuracy_of_the_manifest_comes_back(export: Path) -> None:
     for precision, entry in manifest["precisions"].items():
         answers = open_classifier(export, precision).probabilities(test.x.numpy()).argmax(1)
         assert float((answers == test.y.numpy()).mean()) == entry["accuracy"]
+
+
+def test_files_that_were_timed_elsewhere_are_run_as_they_were_scored_here(export, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv(SSH, str(local_ssh(tmp_path / "ssh")))
+    board = RemoteTarget("board", of="openvino", threads=2)  # that many there; answers are scored here, with one
+    export_model(export.parent / "transfer", tmp_path / "export", Digits(), ExportSettings(seconds=0.0), (board,))
+    found, local = (json.loads((one / "manifest.json").read_text()) for one in (tmp_path / "export", export))
+    assert found["targets"]["remote"]["openvino"]["files"] == local["targets"]["openvino"]["openvino"]["files"]
+    images = normalised(Digits().test().x[:64], [MEAN], [STD])
+    for precision, entry in found["precisions"].items():
+        classifier = open_classifier(tmp_path / "export", precision)
+        assert classifier.runtime.startswith("OpenVINO ")
+        scored = OpenvinoTarget().runner(tmp_path / "export" / entry["file"])(images)
+        np.testing.assert_array_equal(classifier.run(images), scored)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_bfloat16_file_on_a_processor_without_is_told_in_one_line(copy, quick: bool, monkeypatch, capsys) -> None:
+    changed(copy, "model.onnx", INFERENCE_PRECISION_HINT="bf16")  # which each processor has
+    monkeypatch.setattr(openvino_file, "quick_bf16", lambda: quick)
+    open_classifier(copy, "int8")
+    assert capsys.readouterr().err == ""
+    open_classifier(copy, "fp32")
+    said = "note: model.onnx: this processor has no bfloat16, answers may differ from those that were scored\n"
+    assert capsys.readouterr().err == ("" if quick else said)
 
 
 def test_a_command_and_a_program_load_no_torch(export: Path, tmp_path: Path) -> None:

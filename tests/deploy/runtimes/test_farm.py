@@ -147,6 +147,14 @@ def test_where_all_are_busy_the_quickest_measurement_is_taken_with_its_doubt() -
     assert farm.run(lambda host: Timed(host, busy[host], "p50 varied"))[0] in busy, "none waits for ever"
 
 
+def test_who_measured_last_is_whose_measurement_was_taken() -> None:
+    farm = three()
+    farm.run(taking(lambda host: 1.0))
+    for quickest in "abc":
+        found = farm.run(lambda host, best=quickest: Timed(host, 1.0 + (host != best), "p50 varied"))[0]
+        assert farm.last.host == found, "an export says of this one that it timed the files"
+
+
 def test_one_that_is_busy_at_the_start_is_asked_last(capsys) -> None:
     farm = three(a=about("a", others=7.0), b=about("b", hot="it is hot"))
     said = capsys.readouterr().err
@@ -266,3 +274,18 @@ def test_where_all_were_in_doubt_the_first_that_is_not_is_what_the_others_are_co
     for _ in range(4):
         farm.run(in_doubt(asked, took, str))
     assert len(farm) == 2, "c is not alike, or it was the first and the others are not"
+
+
+@pytest.mark.parametrize("error", [UserError("remote c: numpy cannot be imported"), MemoryError("no memory for it")])
+def test_one_that_cannot_measure_what_another_one_did_is_left_out(monkeypatch, capsys, error: Exception) -> None:
+    monkeypatch.setattr(farms, "REST_SECONDS", 0.0)
+    farm = three()
+    farm.run(in_doubt([], dict.fromkeys("abc", 1.0), lambda: "c"))
+
+    def job(host: str) -> Timed[str]:
+        if host == "c":
+            raise error
+        return Timed(host, 1.0, None)
+
+    assert farm.run(job)[0] in "ab" and [member.host for member in farm.members] == ["a", "b"]
+    assert f"{error}; it is left out, its work goes to a, b" in capsys.readouterr().err

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import getpass
+import os
 import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy
@@ -13,7 +16,9 @@ import pytest
 from nastk.deploy.emittable import emittable
 from nastk.deploy.runtimes import remote_trtexec
 from nastk.deploy.runtimes.engine_file import EngineSettings
+from nastk.deploy.runtimes.remote_ask import PACKAGE, PROGRAM, Conditions, Request, plan_of, sent_files
 from nastk.deploy.runtimes.remote_shell import SSH, HostFailed
+from nastk.deploy.runtimes.remote_trtexec import PROVIDER
 from nastk.deploy.runtimes.trtexec import options_there
 from nastk.deploy.targets import RemoteTarget, TensorrtTarget
 from nastk.errors import UserError
@@ -102,6 +107,39 @@ def test_no_more_engines_are_kept_than_there_is_room_for(tmp_path: Path, monkeyp
     assert len(list(remote_trtexec._cache(tmp_path).glob("*.engine"))) == remote_trtexec.MOST_ENGINES - 1
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
     assert remote_trtexec._cache(tmp_path) == tmp_path, "where none can be kept, they are built each time"
+
+
+def test_an_engine_that_there_is_no_room_for_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
+    made, kept = tmp_path / "made", tmp_path / "kept.engine"
+    made.write_text("engine")
+
+    def full(source: str, target: str) -> None:
+        Path(target).write_text("eng")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(remote_trtexec.shutil, "copyfile", full)
+    assert not remote_trtexec._moved(made, kept)
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_what_runs_there_ends_when_nobody_reads_its_answer(tmp_path: Path) -> None:
+    program, begun = tmp_path / "trtexec", tmp_path / "begun"
+    program.write_text(f"#!/bin/sh\necho $$ >{begun}.part; mv {begun}.part {begun}; exec sleep 60\n")
+    program.chmod(0o755)
+    how = Conditions(sys.executable, "tensorrt", PROVIDER, batch=1, threads=1, timeout=60, trtexec=str(program))
+    (tmp_path / PACKAGE).mkdir()
+    for name, content in sent_files(plan_of(how, Request()), {}).items():
+        (tmp_path / name).write_bytes(content)
+    command = [sys.executable, str(tmp_path / PROGRAM), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as there:
+        while not begun.exists():
+            assert there.poll() is None
+            time.sleep(0.01)
+        assert there.stdout is not None
+        there.stdout.close()  # as when ssh was ended here
+        assert there.wait(30) == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(begun.read_text()), 0)
 
 
 @pytest.mark.parametrize(
