@@ -48,9 +48,9 @@ def muon_groups(network: nn.Module, weight_decay: float) -> Groups:
 class Muon(torch.optim.Optimizer):
     """Orthogonal steps for kernels, stochastic gradient descent with Nesterov's momentum for all else.
 
-    A kernel's step is `lr` of its norm long, and its norm stays what it was at the start, that of weights from
-    elsewhere too. Each group of a grouped convolution is a matrix of its own, so a depthwise one's steps have the same
-    length for each channel.
+    A kernel's step is at most about 1.2 `lr` of its norm long, and its norm stays what it was at the start, that of
+    weights from elsewhere too. Each group of a grouped convolution is a matrix of its own, so a depthwise one's steps
+    have the same length for each channel.
 
     Args:
         groups: of `muon_groups`.
@@ -113,7 +113,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """Returns matrices with the singular vectors of these, whose singular values are near 1 but where these are tiny.
+    """Returns matrices with the singular vectors of these, with singular values of 0.7 to 1.2 but where these are tiny.
 
     Args:
         matrices: float (..., rows, columns); of a single row it is only the length that changes.

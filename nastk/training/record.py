@@ -110,8 +110,15 @@ def claim_folder(folder: Path, record: Mapping[str, Any]) -> None:
     if found != record:
         raise UserError(
             f"{folder}: holds another training ({_difference(found, record)}); "
-            "use the same settings to go on, or move the folder away to train anew"
+            f"use the same settings to go on{_of_before(found, record)}, or move the folder away to train anew"
         )
+
+
+def _of_before(found: Any, wanted: Mapping[str, Any]) -> str:
+    """Returns the setting to go on with where a training began with another optimizer, as before Muon was usual."""
+    records = [one.get("settings", {}) if isinstance(one, Mapping) else {} for one in (found, wanted)]
+    optimizers = [one.get("optimizer") for one in records]
+    return f" (training.optimizer={optimizers[0]})" if optimizers[0] and optimizers[0] != optimizers[1] else ""
 
 
 def _difference(found: Any, wanted: Any, where: str = "") -> str:

@@ -86,7 +86,9 @@ def trained(
 ) -> tuple[float, float]:
     """Returns the accuracy on the test images in percent, and the seconds of CPU that the training took."""
     node = load_yaml(shipped("conf") / "training" / "fast.yaml")
-    node.update(epochs=epochs, batch=32, learning_rate=0.1, threads=1, auxiliary=0.0, drop_path=0.0, **more)
+    node.update(
+        epochs=epochs, batch=32, optimizer="sgd", learning_rate=0.1, threads=1, auxiliary=0.0, drop_path=0.0, **more
+    )
     settings: TransferSettings = build(node, "training", TransferSettings, seed=seed)
     kind = {"classes": len(data.classes), "channels": data.channels, "size": data.size}
     network = NetworkConfig(cells=1, filters=filters, stem="stride2" if data.size > 16 else "cifar", **kind)

@@ -33,7 +33,9 @@ from nastk.genotype.small import for_images
 from nastk.jobs.transfer.baselines import named_network
 from nastk.networks import NetworkConfig
 from nastk.runs.folder import git_commit
+from nastk.training.fitted import TRANSFER, fitted_rate
 from nastk.training.initial import Initial, read_weights
+from nastk.training.optimizers import OPTIMIZERS
 from nastk.training.transfer import TransferSettings, train_final
 from scripts.benchmarks.front_points import POINTS, data_words
 
@@ -51,6 +53,7 @@ def main() -> None:
     parser.add_argument("--few", type=int, nargs="+", choices=FEW, default=list(FEW), help="photographs a class")
     parser.add_argument("--network", help="of conf/network, for --weights")
     parser.add_argument("--weights", type=Path, help="safetensors file to begin with, in place of a training")
+    parser.add_argument("--optimizer", choices=OPTIMIZERS, help="default: that of training=fast")
     parser.add_argument("--out", type=Path, help="report to write, renewed after each seed; default: print it")
     arguments = parser.parse_args()
     if (arguments.network is None) != (arguments.weights is None):
@@ -69,7 +72,8 @@ def main() -> None:
                 data = Npz(str(drawn(files["photos"], few, seed, Path(place))), flip=True)
                 epochs = max(round(FEW[few] * arguments.share), 1)
                 folder = Path(place, f"photos-{few}-{begun}-{seed}")
-                accuracies.append(trained(network, data, epochs, seed, folder, initial if begun else None))
+                begins = initial if begun else None
+                accuracies.append(trained(network, data, epochs, seed, folder, begins, arguments.optimizer))
             report = told(before, found, arguments)
             if arguments.out is not None:
                 arguments.out.write_text(report)
@@ -104,12 +108,14 @@ def trained(
     seed: int,
     folder: Path,
     initial: Initial | None = None,
+    optimizer: str | None = None,
 ) -> float:
     """Returns the accuracy on the test images in percent; `network` is its name and its size."""
     node = load_yaml(shipped("conf") / "training" / "fast.yaml")
-    node.update(
-        epochs=epochs, threads=1, auxiliary=0.0, batch=32 if len(data.train()) < 2000 else 128, learning_rate=0.05
-    )
+    optimizer = optimizer or node["optimizer"]
+    batch = 32 if len(data.train()) < 2000 else 128
+    rate = fitted_rate(batch, TRANSFER, optimizer)
+    node.update(epochs=epochs, threads=1, auxiliary=0.0, batch=batch, optimizer=optimizer, learning_rate=rate)
     settings: TransferSettings = build(node, "training", TransferSettings, seed=seed)
     kind = {"classes": len(data.classes), "channels": data.channels, "size": data.size}
     name, sizes = network

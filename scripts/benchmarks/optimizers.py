@@ -137,7 +137,8 @@ def _recipe(data: DataSource, arm: str, seed: int, options: argparse.Namespace) 
     plain = {"device": "cpu", "threads": 1, "seed": seed, "holdout": True}
     if optimizer == "adamw":
         plain["weight_decay"] = 0.05
-    recipe: TransferSettings = build({**node, **plain}, "training", TransferSettings, **chosen)
+    recipe: TransferSettings = build({**node, **plain, **chosen}, "training", TransferSettings)
+    assert (recipe.optimizer, recipe.learning_rate) == (optimizer, fitted)
     return recipe
 
 

@@ -138,7 +138,7 @@ def trained(
     genotype, network = network_of(name, data.channels, data.size, len(data.classes))
     node, _ = without_automatic(load_yaml(shipped("conf") / "training" / "fast.yaml"))
     plain = {"auxiliary": 0.0, "drop_path": 0.0, "device": device, "threads": 1, "seed": seed, "precision": precision}
-    automatic = {"batch": 64, "epochs": SETS[images].epochs, "learning_rate": 0.1}
+    automatic = {"batch": 64, "epochs": SETS[images].epochs, "learning_rate": 0.05}
     recipe = build({**node, **plain}, "training", TransferSettings, **automatic)
     folder = place / f"{name}-{seed}-{precision}"
     known = (folder / "metrics.json").exists()

@@ -45,8 +45,9 @@ def fitted_recipe(
     if not automatic:
         return recipe
     before = _begun(place).get("settings")
-    if isinstance(before, dict) and all(name in before for name in plan.automatic):
-        return dataclasses.replace(recipe, **{name: before[name] for name in automatic if name in before})
+    known = before if isinstance(before, dict) else {}
+    if known.get("optimizer") == recipe.optimizer and all(name in known for name in plan.automatic):
+        return dataclasses.replace(recipe, **{name: known[name] for name in automatic if name in known})
     train = hold_out(plan.data, recipe.seed)[0] if recipe.holdout else plan.data.train()
     fitted = _by_images(plan, recipe, len(train))
     return in_own_precision(fitted, len(train), genotype, network, place)

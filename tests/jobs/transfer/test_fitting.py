@@ -37,9 +37,11 @@ def test_the_digits_are_trained_as_ever_and_what_is_given_stays(tmp_path: Path) 
 
 
 def test_a_training_that_was_begun_keeps_batch_epochs_rate_and_head(tmp_path: Path) -> None:
-    begun = {"settings": {"batch": 16, "epochs": 7, "learning_rate": 0.3}, "network": {"filters": 4}}
+    settings = {"optimizer": "muon", "batch": 16, "epochs": 7, "learning_rate": 0.3}
+    begun = {"settings": settings, "network": {"filters": 4}}
     (tmp_path / "training.json").write_text(json.dumps(begun))
     assert recipe(planned(), tmp_path) == (16, 7, 0.3)
+    assert recipe(planned("training.optimizer=sgd"), tmp_path)[2] == 0.1  # not the rate of another optimizer
     small = NetworkConfig(filters=4, cells=1, auxiliary=True)
     assert with_head(drawn("nasnet", 0), small, tmp_path) == small
 
