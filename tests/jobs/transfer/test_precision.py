@@ -65,7 +65,7 @@ def test_a_training_goes_on_in_the_precision_that_it_began_with(tmp_path: Path, 
     for before in ("fp32", "bf16", "timed"):
         place = tmp_path / before
         place.mkdir()
-        begun = {"batch": 64, "epochs": 20, "learning_rate": 0.1, "precision": before}
+        begun = {"optimizer": "muon", "batch": 64, "epochs": 20, "learning_rate": 0.1, "precision": before}
         (place / "training.json").write_text(json.dumps({"settings": begun}))
         assert fitted_recipe(plan, plan.recipe, GENOTYPE, NETWORK, place).precision == before
     assert timed == []
