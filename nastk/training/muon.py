@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-Groups = list[dict[str, Any]]
+from nastk.training.parameter_groups import Groups, by_decay
 
 KERNELS = "kernels"  # key of a group: the number of groups of each of its convolutions
 MOMENTUM = 0.6  # of kernels; as in Jordan's training of CIFAR-10
@@ -36,13 +36,9 @@ def muon_groups(network: nn.Module, weight_decay: float) -> Groups:
         one for one in network.modules() if isinstance(one, nn.Conv2d) and one.bias is None and one.weight.requires_grad
     ]
     kernels = {one.weight: one.groups for one in convolutions}
-    others = [one for one in network.parameters() if one.requires_grad and one not in kernels]
-    found: Groups = [
-        {"params": list(kernels), KERNELS: list(kernels.values()), "weight_decay": 0.0},
-        {"params": [one for one in others if one.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [one for one in others if one.ndim < 2], "weight_decay": 0.0},
-    ]
-    return [group for group in found if group["params"]]
+    others = by_decay((one for one in network.parameters() if one not in kernels), weight_decay)
+    turned = {"params": list(kernels), KERNELS: list(kernels.values()), "weight_decay": 0.0}
+    return [turned, *others] if kernels else others
 
 
 class Muon(torch.optim.Optimizer):
@@ -132,16 +128,19 @@ def _polynomials(square: Tensor) -> Tensor:
 
     In this way only two products are as large as the matrices themselves: `square` and that with the result.
     """
-    first, third, fifth = COEFFICIENTS
-    whole = None
-    for iteration in range(ITERATIONS):
-        factor = third * square + fifth * (square @ square)
-        factor.diagonal(dim1=-2, dim2=-1).add_(first)
-        whole = factor if whole is None else factor @ whole
-        if iteration + 1 < ITERATIONS:
-            square = factor @ square @ factor
-    assert whole is not None
+    whole = factor = _polynomial(square)
+    for _ in range(ITERATIONS - 1):
+        square = factor @ square @ factor
+        factor = _polynomial(square)
+        whole = factor @ whole
     return whole
+
+
+def _polynomial(square: Tensor) -> Tensor:
+    first, third, fifth = COEFFICIENTS
+    found = third * square + fifth * (square @ square)
+    found.diagonal(dim1=-2, dim2=-1).add_(first)
+    return found
 
 
 def _gradient(weight: Tensor) -> Tensor:

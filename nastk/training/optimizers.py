@@ -1,4 +1,4 @@
-"""The optimizers that a recipe can name, and the groups of parameters that each wants."""
+"""The optimizers that a recipe can name, over all trained parameters of a network."""
 
 from __future__ import annotations
 
@@ -7,29 +7,26 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from nastk.training.muon import Groups, Muon, muon_groups
-
-
-def groups(network: nn.Module, weight_decay: float) -> Groups:
-    """Returns the parameters that are trained: weights, depthwise ones too, with decay; norms and biases without."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    found: Groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return [group for group in found if group["params"]]
+from nastk.training.muon import Muon, muon_groups
+from nastk.training.parameter_groups import by_decay
 
 
 def sgd(network: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> torch.optim.Optimizer:
     """Returns stochastic gradient descent with Nesterov's momentum; decay is part of the gradient."""
     return torch.optim.SGD(
-        groups(network, weight_decay), lr=learning_rate, momentum=momentum, nesterov=momentum > 0, fused=True
+        by_decay(network.parameters(), weight_decay),
+        lr=learning_rate,
+        momentum=momentum,
+        nesterov=momentum > 0,
+        fused=True,
     )
 
 
 def adamw(network: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> torch.optim.Optimizer:
     """Returns AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101): `momentum` is its first beta, the second 0.999."""
-    return torch.optim.AdamW(groups(network, weight_decay), lr=learning_rate, betas=(momentum, 0.999), fused=True)
+    return torch.optim.AdamW(
+        by_decay(network.parameters(), weight_decay), lr=learning_rate, betas=(momentum, 0.999), fused=True
+    )
 
 
 def muon(network: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> torch.optim.Optimizer:

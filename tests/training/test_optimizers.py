@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from nastk.networks import build_network
-from nastk.training.optimizers import OPTIMIZERS, groups
+from nastk.training.optimizers import OPTIMIZERS
+from nastk.training.parameter_groups import by_decay
 from nastk.training.recipe import Recipe
 from nastk.training.transfer import TransferSettings, train_final
 from tests.training.small import CONFIG, few_digits, genotype
@@ -36,7 +37,7 @@ def test_every_parameter_is_in_one_group_and_only_weights_are_decayed(name: str)
 def test_parameters_that_are_not_trained_are_left_out() -> None:
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)).requires_grad_(False)
     network[1].weight.requires_grad_(True)
-    assert [group["params"] for group in groups(network, 0.1)] == [[network[1].weight]]
+    assert [group["params"] for group in by_decay(network.parameters(), 0.1)] == [[network[1].weight]]
 
 
 def test_sgd_is_nesterovs_with_decay_in_the_gradient() -> None:
