@@ -23,15 +23,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
+from fast_recipe import fast_recipe
 from flip import write_digits, write_photos
 
-from nastk.config.build import build, load_yaml, shipped
 from nastk.data.sources import ImageFolder
 from nastk.deploy.runtimes.machine import machine_facts
 from nastk.networks import NetworkConfig
 from nastk.runs.folder import git_commit
 from nastk.spaces import NasBench201Space, random_genotype
-from nastk.training.transfer import TransferSettings, train_final
+from nastk.training.transfer import train_final
 
 TEACHER, STUDENT = 16, 4  # F
 ARMS = {f"{who}{', mixup' if mixup else ''}": (who, mixup) for mixup in (0.0, 0.2) for who in ("labels", "teacher")}
@@ -85,11 +85,8 @@ def trained(
     data: ImageFolder, epochs: int, seed: int, folder: Path, filters: int, **more: object
 ) -> tuple[float, float]:
     """Returns the accuracy on the test images in percent, and the seconds of CPU that the training took."""
-    node = load_yaml(shipped("conf") / "training" / "fast.yaml")
-    node.update(
-        epochs=epochs, batch=32, optimizer="sgd", learning_rate=0.1, threads=1, auxiliary=0.0, drop_path=0.0, **more
-    )
-    settings: TransferSettings = build(node, "training", TransferSettings, seed=seed)
+    given = {"epochs": epochs, "batch": 32, "optimizer": "sgd", "learning_rate": 0.1, "threads": 1, "seed": seed}
+    settings = fast_recipe(len(data.train()), data.size, auxiliary=0.0, drop_path=0.0, **given, **more)
     kind = {"classes": len(data.classes), "channels": data.channels, "size": data.size}
     network = NetworkConfig(cells=1, filters=filters, stem="stride2" if data.size > 16 else "cifar", **kind)
     begin = time.process_time()

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from fashion_mnist_report import write_report
+from fast_recipe import fast_recipe
 from hand_made import HAND_MADE
 from machine import machine
 from torch import nn
 
-from nastk.config.build import build, load_yaml, plain, shipped
 from nastk.data.normalisation import statistics
 from nastk.data.sources import FashionMnist
 from nastk.deploy.onnx.writer import onnx_model, serialise, write_onnx
@@ -135,9 +135,8 @@ def latency(network: nn.Module) -> float:
 def train(job: Job) -> str:
     """Trains one network on all 60,000 images, tests it, and writes its ONNX file and its numbers."""
     data = FashionMnist(root=job.root)
-    recipe = plain(load_yaml(shipped("conf") / "training" / "fast.yaml"))
-    given = {"epochs": job.epochs, "threads": 1, "device": "cpu"}
-    settings: TransferSettings = build(recipe | given, "training", seed=job.seed)
+    given = {"epochs": job.epochs, "threads": 1, "device": "cpu", "seed": job.seed}
+    settings = fast_recipe(len(data.train()), data.size, **given)
     start = time.perf_counter()
     network, facts = (train_found if job.network == FOUND else train_hand_made)(job, data, settings)
     path = result_path(job)

@@ -24,17 +24,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import matplotlib
 import numpy as np
+from fast_recipe import fast_recipe
 from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_digits
 
-from nastk.config.build import build, load_yaml, shipped
 from nastk.data.sources import ImageFolder
 from nastk.deploy.runtimes.machine import machine_facts
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
 from nastk.runs.folder import git_commit
 from nastk.spaces import NasnetSpace, random_genotype
-from nastk.training.transfer import TransferSettings, train_final
+from nastk.training.transfer import train_final
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 EACH = 6  # images of a letter in a font
@@ -71,9 +71,7 @@ def main() -> None:
 
 def trained(genotype: Genotype, data: ImageFolder, epochs: int, seed: int, folder: Path) -> float:
     """Returns the accuracy on the test images in percent."""
-    node = load_yaml(shipped("conf") / "training" / "fast.yaml")
-    node.update(epochs=epochs, threads=1, auxiliary=0.0)
-    settings: TransferSettings = build(node, "training", TransferSettings, seed=seed)
+    settings = fast_recipe(len(data.train()), data.size, epochs=epochs, threads=1, auxiliary=0.0, seed=seed)
     kind = {"classes": len(data.classes), "channels": data.channels, "size": data.size}
     network = NetworkConfig(cells=1, filters=8, auxiliary=False, drop_path=settings.drop_path, **kind)
     accuracy = 100 * float(train_final(genotype, network, data, settings, folder)["accuracy"])

@@ -24,8 +24,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
+from fast_recipe import fast_recipe
 
-from nastk.config.build import build, load_yaml, shipped
 from nastk.data.images import DataSource
 from nastk.data.sources import Npz
 from nastk.deploy.runtimes.machine import machine_facts
@@ -33,10 +33,9 @@ from nastk.genotype.small import for_images
 from nastk.jobs.transfer.baselines import named_network
 from nastk.networks import NetworkConfig
 from nastk.runs.folder import git_commit
-from nastk.training.fitted import TRANSFER, fitted_rate
 from nastk.training.initial import Initial, read_weights
 from nastk.training.optimizers import OPTIMIZERS
-from nastk.training.transfer import TransferSettings, train_final
+from nastk.training.transfer import train_final
 from scripts.benchmarks.front_points import POINTS, data_words
 
 QUARTER = ("resnet18", {"width_multiplier": 0.25, "depth_multiplier": 1.0})
@@ -111,12 +110,9 @@ def trained(
     optimizer: str | None = None,
 ) -> float:
     """Returns the accuracy on the test images in percent; `network` is its name and its size."""
-    node = load_yaml(shipped("conf") / "training" / "fast.yaml")
-    optimizer = optimizer or node["optimizer"]
-    batch = 32 if len(data.train()) < 2000 else 128
-    rate = fitted_rate(batch, TRANSFER, optimizer)
-    node.update(epochs=epochs, threads=1, auxiliary=0.0, batch=batch, optimizer=optimizer, learning_rate=rate)
-    settings: TransferSettings = build(node, "training", TransferSettings, seed=seed)
+    images = len(data.train())
+    given = {"epochs": epochs, "threads": 1, "auxiliary": 0.0, "batch": 32 if images < 2000 else 128, "seed": seed}
+    settings = fast_recipe(images, data.size, **given, **({"optimizer": optimizer} if optimizer else {}))
     kind = {"classes": len(data.classes), "channels": data.channels, "size": data.size}
     name, sizes = network
     genotype = for_images(named_network(name), SIDE, SIDE, 1) if name != QUARTER[0] else named_network(name)

@@ -9,10 +9,11 @@ from typing import TypeVar
 
 import matplotlib as mpl
 import numpy as np
+from intervals import mean_and_reach
 from machine import machine
 from matplotlib import pyplot as plt
 from nas_bench_201_pareto import hypervolume
-from scipy.stats import kendalltau, t
+from scipy.stats import kendalltau
 
 from nastk.files import write_json
 from nastk.outside import read_json
@@ -101,9 +102,8 @@ def front(keys: Sequence[K], metrics: Mapping[K, Mapping[str, float]], maximize:
 
 def difference(first: Sequence[float], other: Sequence[float]) -> str:
     """Returns the mean of the paired differences and its 95 % interval by Student's t."""
-    gaps = np.array(first) - np.array(other)
-    reach = t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps)) if len(gaps) > 1 else np.nan
-    return f"{gaps.mean():+.3f} ({gaps.mean() - reach:+.3f} to {gaps.mean() + reach:+.3f})"
+    mean, reach = mean_and_reach([one - another for one, another in zip(first, other, strict=True)])
+    return f"{mean:+.3f} ({mean - reach:+.3f} to {mean + reach:+.3f})"
 
 
 def _draw(

@@ -17,17 +17,15 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from fast_recipe import fast_recipe
 from flip import write_photos
 
-from nastk.config.build import build, load_yaml, shipped
 from nastk.data.images import DataSource
 from nastk.data.sources import FashionMnist, ImageFolder
 from nastk.genotype.small import for_images
-from nastk.jobs.parts import without_automatic
 from nastk.jobs.transfer.baselines import named_network
 from nastk.networks import NetworkConfig
-from nastk.training.fitted import TRANSFER, fitted_rate
-from nastk.training.transfer import TransferSettings, train_final
+from nastk.training.transfer import train_final
 
 PHOTOS, FASHION = "photographs", "Fashion-MNIST"
 LEAST_PIXELS = 4
@@ -75,11 +73,8 @@ def trained(plan: Plan, work: Path, photos: Path) -> float:
     classes = len(data.classes)
     network = NetworkConfig(sizes=sizes, classes=classes, channels=data.channels, size=side, drop_path=0.0)
     genotype = for_images(named_network(plan.network), side, side, LEAST_PIXELS)
-    node, _ = without_automatic(load_yaml(shipped("conf") / "training" / "fast.yaml"))
-    rate = fitted_rate(BATCH, TRANSFER, node["optimizer"])
-    automatic = {"batch": BATCH, "epochs": plan.epochs, "learning_rate": rate}
     simple = {"auxiliary": 0.0, "drop_path": 0.0, "device": "cpu", "threads": 1, "seed": 0}
-    recipe: TransferSettings = build({**node, **simple}, "training", TransferSettings, **automatic)
+    recipe = fast_recipe(len(data.train()), side, batch=BATCH, epochs=plan.epochs, **simple)
     return float(train_final(genotype, network, data, recipe, folder_of(plan, work))["accuracy"])
 
 

@@ -9,6 +9,7 @@ beside, and chose nothing. Differences are to the first arm, paired by network a
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import statistics
 import sys
@@ -20,22 +21,21 @@ from typing import Any, NamedTuple
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from fast_recipe import fast_recipe
 from front_points import IMAGES, Point, data_words
+from intervals import mean_and_reach
 from machine import machine
-from scipy.stats import t
 
-from nastk.config.build import build, load_yaml, shipped
 from nastk.data.images import DataSource
 from nastk.data.sources import Digits, FashionMnist, Npz
 from nastk.data.subsets import hold_out
 from nastk.files import write_json
 from nastk.genotype import Cell, CellGenotype, Edge, Genotype, Node
 from nastk.genotype.small import for_images
-from nastk.jobs.parts import without_automatic
 from nastk.jobs.transfer.baselines import named_network
 from nastk.networks import NetworkConfig
 from nastk.outside.json_text import read_json
-from nastk.training.fitted import TRANSFER, fitted_batch, fitted_epochs, fitted_rate
+from nastk.training.fitted import TRANSFER
 from nastk.training.transfer import TransferSettings, train_final
 
 NETWORKS = {"resnet18": 0.25, "mobilenet_v2": 0.375, "mobilenet_v3_small": 0.5, "repvgg_a0": 0.25}  # of what width
@@ -114,8 +114,7 @@ def _spread(values: Sequence[float]) -> str:
 def _interval(gains: Sequence[float]) -> str:
     if len(gains) < 2:
         return f"{gains[0]:+.2f}"
-    half = t.ppf(0.975, len(gains) - 1) * statistics.stdev(gains) / len(gains) ** 0.5
-    return f"{statistics.fmean(gains):+.2f} ± {half:.2f}"
+    return "{:+.2f} ± {:.2f}".format(*mean_and_reach(gains))
 
 
 def _images(name: str, data: Path, work: Path) -> DataSource:
@@ -128,18 +127,14 @@ def _images(name: str, data: Path, work: Path) -> DataSource:
 
 def _recipe(data: DataSource, arm: str, seed: int, options: argparse.Namespace) -> TransferSettings:
     optimizer, rate = arm.split("=")
-    node, _ = without_automatic(load_yaml(shipped("conf") / "training" / "fast.yaml"))
-    count = len(hold_out(data, seed)[0])
-    batch = fitted_batch(count, data.size)
-    epochs = options.epochs or fitted_epochs(count, batch, data.size, TRANSFER)
-    fitted = float(rate) * fitted_rate(batch, TRANSFER, optimizer) / TRANSFER.rates[optimizer]
-    chosen: dict[str, Any] = {"optimizer": optimizer, "batch": batch, "epochs": epochs, "learning_rate": fitted}
-    plain = {"device": "cpu", "threads": 1, "seed": seed, "holdout": True}
+    changes: dict[str, Any] = {"optimizer": optimizer, "device": "cpu", "threads": 1, "seed": seed, "holdout": True}
+    if options.epochs:
+        changes["epochs"] = options.epochs
     if optimizer == "adamw":
-        plain["weight_decay"] = 0.05
-    recipe: TransferSettings = build({**node, **plain, **chosen}, "training", TransferSettings)
-    assert (recipe.optimizer, recipe.learning_rate) == (optimizer, fitted)
-    return recipe
+        changes["weight_decay"] = 0.05
+    usual = fast_recipe(len(hold_out(data, seed)[0]), data.size, **changes)
+    scaled = usual.learning_rate * float(rate) / TRANSFER.rates[optimizer]
+    return dataclasses.replace(usual, learning_rate=scaled)
 
 
 def _scored(name: str, data: DataSource, network: str, arm: str, seed: int, options: argparse.Namespace) -> Scored:

@@ -23,19 +23,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import torch
+from fast_recipe import fast_recipe
 from front_points import Point, data_words
 from machine import machine
 from precision_speed import candidate_lines, speed_lines
 from scipy.stats import t
 
-from nastk.config.build import build, load_yaml, shipped
 from nastk.data.sources import FashionMnist, Npz
 from nastk.deploy.runtimes.gpu import missing_gpu, present_gpu
 from nastk.genotype.small import for_images
-from nastk.jobs.parts import without_automatic
 from nastk.jobs.transfer.baselines import named_network
 from nastk.networks import NetworkConfig
-from nastk.training.transfer import TransferSettings, train_final
+from nastk.training.transfer import train_final
 
 SIDES = ("fp32", "bf16")
 PARTS = ("train", "steps", "candidates")
@@ -136,10 +135,8 @@ def trained(
 ) -> dict[str, Any]:
     """Returns the metrics of one training."""
     genotype, network = network_of(name, data.channels, data.size, len(data.classes))
-    node, _ = without_automatic(load_yaml(shipped("conf") / "training" / "fast.yaml"))
     plain = {"auxiliary": 0.0, "drop_path": 0.0, "device": device, "threads": 1, "seed": seed, "precision": precision}
-    automatic = {"batch": 64, "epochs": SETS[images].epochs, "learning_rate": 0.05}
-    recipe = build({**node, **plain}, "training", TransferSettings, **automatic)
+    recipe = fast_recipe(len(data.train()), data.size, batch=64, epochs=SETS[images].epochs, **plain)
     folder = place / f"{name}-{seed}-{precision}"
     known = (folder / "metrics.json").exists()
     found = train_final(genotype, network, data, recipe, folder)

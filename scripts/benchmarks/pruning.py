@@ -31,9 +31,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
+from fast_recipe import fast_recipe
 from front_points import data_words, point_named
 
-from nastk.config.build import build, load_yaml, shipped
 from nastk.data.images import DataSource
 from nastk.data.sources import Digits, Npz
 from nastk.deploy.runtimes.machine import machine_facts
@@ -48,7 +48,6 @@ from nastk.jobs.transfer.sizing import Limit
 from nastk.networks import NetworkConfig
 from nastk.runs.folder import git_commit
 from nastk.runs.pruned import read_pruning
-from nastk.training.fitted import TRANSFER, fitted_batch, fitted_rate
 from nastk.training.initial import Initial
 from nastk.training.transfer import RunSettings, TransferSettings, train_final
 
@@ -168,12 +167,8 @@ def compared(name: str, data: DataSource, options: argparse.Namespace, seed: int
 
 def settings(seed: int, epochs: int, data: DataSource) -> TransferSettings:
     """Returns the recipe of `training=fast`, with batch and rate by the number of images as it has them."""
-    node = load_yaml(shipped("conf") / "training" / "fast.yaml")
-    batch = fitted_batch(len(data.train()), data.size)
-    rate = fitted_rate(batch, TRANSFER, node["optimizer"])
-    node.update(epochs=epochs, batch=batch, learning_rate=rate, threads=1, auxiliary=0.0, drop_path=0.0)
-    found: TransferSettings = build(node, "training", TransferSettings, seed=seed)
-    return found
+    plain = {"epochs": epochs, "threads": 1, "auxiliary": 0.0, "drop_path": 0.0, "seed": seed}
+    return fast_recipe(len(data.train()), data.size, **plain)
 
 
 def trained(

@@ -21,19 +21,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import torch
+from fast_recipe import fast_recipe
 from front_points import Point, data_words
+from intervals import mean_and_reach
 from machine import machine
-from scipy.stats import t
 
-from nastk.config.build import build, load_yaml, shipped
 from nastk.data.sources import FashionMnist, Npz
 from nastk.genotype.small import for_images
 from nastk.genotype.stages import StageGenotype
-from nastk.jobs.parts import without_automatic
 from nastk.jobs.transfer.baselines import named_network
 from nastk.networks import NetworkConfig
-from nastk.training.fitted import TRANSFER, fitted_batch, fitted_epochs, fitted_rate
-from nastk.training.transfer import TransferSettings, train_final
+from nastk.training.transfer import train_final
 
 KEPT = {"photos": 20, "cifar10": 50, "fashion_mnist": 50}
 PIXELS = {"photos": 32}  # a side; the others as they are
@@ -87,8 +85,7 @@ def _row(arm: str, found: Sequence[float], base: Sequence[float]) -> str:
     gains = [100 * (one - other) for one, other in zip(found, base, strict=True)]
     told = ""
     if found is not base and len(gains) > 1:
-        half = t.ppf(0.975, len(gains) - 1) * statistics.stdev(gains) / len(gains) ** 0.5
-        told = f"{statistics.fmean(gains):+.2f} ± {half:.2f}"
+        told = "{:+.2f} ± {:.2f}".format(*mean_and_reach(gains))
     return f"| {arm} | {100 * statistics.fmean(found):.2f} | {told} |"
 
 
@@ -112,17 +109,10 @@ def _accuracy(data: Npz, name: str, arm: str, seed: int, folder: Path) -> float:
         size=data.size,
         drop_path=0.0,
     )
-    node, _ = without_automatic(load_yaml(shipped("conf") / "training" / "fast.yaml"))
-    batch = fitted_batch(count, data.size)
-    epochs = fitted_epochs(count, batch, data.size, TRANSFER) * changes.pop("longer", 1)
-    batch = changes.pop("batch", batch)  # and fewer steps
-    automatic = {
-        "batch": batch,
-        "epochs": epochs,
-        "learning_rate": fitted_rate(batch, TRANSFER, node["optimizer"]),
-    }
+    # As many images with every batch: a larger one has fewer steps.
+    epochs = fast_recipe(count, data.size).epochs * changes.pop("longer", 1)
     plain = {"auxiliary": 0.0, "device": "cpu", "threads": 1, "seed": seed}
-    recipe = build({**node, **plain, **changes}, "training", TransferSettings, **automatic)
+    recipe = fast_recipe(count, data.size, epochs=epochs, **plain, **changes)
     known = (folder / "metrics.json").exists()
     found = train_final(genotype, network, data, recipe, folder)
     if not known:

@@ -22,17 +22,15 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from fast_recipe import fast_recipe
 from flip import write_photos
 from machine import machine
 
-from nastk.config.build import build, load_yaml, shipped
 from nastk.data.sources import ImageFolder
 from nastk.genotype.small import for_images
-from nastk.jobs.parts import without_automatic
 from nastk.jobs.transfer.baselines import named_network
 from nastk.networks import NetworkConfig
-from nastk.training.fitted import TRANSFER, fitted_batch, fitted_epochs, fitted_rate
-from nastk.training.transfer import TransferSettings, train_final
+from nastk.training.transfer import train_final
 
 KEPT = 20  # labelled images a class
 SIZE = 32  # pixels a side
@@ -86,15 +84,8 @@ def trained(
     """Returns the accuracy on the test images in percent, and the seconds of CPU that the training took."""
     known = folder.with_name(f"{folder.name}.seconds")
     genotype, network = formed(data, width)
-    node, _ = without_automatic(load_yaml(shipped("conf") / "training" / "fast.yaml"))
-    batch = fitted_batch(len(data.train()), SIZE)
-    automatic = {
-        "batch": batch,
-        "epochs": epochs or fitted_epochs(len(data.train()), batch, SIZE, TRANSFER),
-        "learning_rate": fitted_rate(batch, TRANSFER, node["optimizer"]),
-    }
     plain = {"auxiliary": 0.0, "drop_path": 0.0, "device": "cpu", "threads": 1, "seed": seed}
-    recipe: TransferSettings = build({**node, **plain, **more}, "training", TransferSettings, **automatic)
+    recipe = fast_recipe(len(data.train()), SIZE, **({"epochs": epochs} if epochs else {}), **plain, **more)
     begin = time.process_time()
     accuracy = 100 * float(train_final(genotype, network, data, recipe, folder)["accuracy"])
     if not known.exists():
