@@ -27,7 +27,7 @@ class Recipe:
         learning_rate: the highest one; of Muon the share of a kernel's norm.
         warmup: share of the steps in which it rises linearly from zero.
         decay: how it then falls to zero, "cosine" or "linear" (with a warm-up, the one-cycle triangle).
-        momentum: Nesterov's, 0 for none; AdamW's first beta.
+        momentum: Nesterov's, 0 for none; AdamW's first beta; kernels under Muon have their own, always.
         weight_decay: of weights with two dimensions or more, as an L2 penalty with SGD and decoupled with AdamW; norms
             and biases have none.
         label_smoothing: share of the target spread over all classes.
