@@ -56,5 +56,19 @@ def conv_classifier(row: Row, *, act: str, dropout: float) -> Built:
     return Built(nn.Sequential(*layers), row.width)
 
 
+@whole_stage("depthwise_classifier")
+def depthwise_classifier(row: Row, *, dropout: float) -> Built:
+    """A depthwise convolution over the whole map with normalisation, dropout, a linear layer.
+
+    Chen, Liu, Gao, Han, "MobileFaceNets: Efficient CNNs for Accurate Real-Time Face Verification on Mobile Devices",
+    CCBR 2018, where it stands in place of average pooling, which it begins as: there, each place of a map counts alike.
+    """
+    channels = row.channels_in
+    weighing = nn.Conv2d(channels, channels, row.size, groups=channels, bias=False)
+    nn.init.constant_(weighing.weight, 1 / math.prod(row.size))
+    layers = [weighing, nn.BatchNorm2d(channels), nn.Flatten(), *_dropped(dropout), nn.Linear(channels, row.width)]
+    return Built(nn.Sequential(*layers), row.width)
+
+
 def _dropped(probability: float) -> list[nn.Module]:
     return [nn.Dropout(probability)] if probability else []

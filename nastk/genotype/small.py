@@ -42,6 +42,35 @@ def for_images(genotype: Genotype, height: int, width: int, least: int = LEAST_P
     return genotype
 
 
+def shortened(genotype: Genotype, height: int, width: int, least: int = LEAST_PIXELS) -> Genotype | None:
+    """Returns the genotype that keeps its first stride and loses others, until its last map has enough pixels a side.
+
+    The other way to fit a network to small images: pooling goes first, then the last strided stage with what follows
+    it in the body, and so on. A budget then pays for fewer pixels and wider layers.
+
+    Args:
+        genotype: of a network for larger images.
+        height, width, least: see `for_images`.
+
+    Returns:
+        None where the genotype leaves enough pixels as it is, or nothing of its body would be left.
+    """
+    if not isinstance(genotype, StageGenotype):
+        return None
+    side = genotype.resolution or min(height, width)
+    left = genotype
+    while last_side(left, side) < least:
+        strided = [place for place, stage in enumerate(left.stages) if stage.stride > 1]
+        stem = tuple(stage for stage in left.stem if stage.block not in POOLING)
+        if stem and stem != left.stem:
+            left = replace(left, stem=stem)
+        elif strided and strided[-1]:
+            left = replace(left, stages=left.stages[: strided[-1]])
+        else:
+            return None
+    return None if left == genotype else left
+
+
 def _first_stride_halved(genotype: StageGenotype) -> StageGenotype | None:
     """Returns the genotype with the first of its strides halved, None where there is none."""
     for name in ("stem", "stages", "head"):

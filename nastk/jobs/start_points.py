@@ -5,6 +5,7 @@ They are chosen once, when the search begins, and kept in the run folder, so tha
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from nastk.deploy.cost.sources import Costing
@@ -12,8 +13,8 @@ from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed
 from nastk.files import write_json
 from nastk.genotype import Genotype
-from nastk.genotype.small import for_images
-from nastk.genotype.stages import StageGenotype
+from nastk.genotype.small import for_images, shortened
+from nastk.genotype.stages import Stage, StageGenotype
 from nastk.jobs.at_budget import BudgetFit
 from nastk.jobs.search_parts import SearchParts
 from nastk.jobs.transfer.baselines import named_network
@@ -28,12 +29,26 @@ Point = dict[str, Value]
 
 FILE = "start_points.json"
 SCHEMA = 1
-MOST = 8
+MOST = 10
 WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 0.125)
-# The order in which they are asked: those that win on processors first, as long as there is room.
+
+
+def _short(genotype: Genotype, height: int, width: int, least: int) -> Genotype | None:
+    """Returns the shortened genotype with the classifier that weighs places, so that a search has seen both of them."""
+    left = shortened(genotype, height, width, least)
+    end = Stage("depthwise_classifier")
+    return dataclasses.replace(left, classifier=end) if isinstance(left, StageGenotype) else None
+
+
+# How a network is fitted to images that are too small for it.
+FORMS = {"by hand": for_images, "short": _short}
+# What is asked for, as long as there is room: those that win on processors first.
 NAMES = (
-    *("mobilenet_v2", "resnet18", "repvgg_a0", "pp_lcnet_x1_0", "mobilenet_v4_conv_small", "efficientnet_v2_s"),
-    *("mobilenet_v3_small", "mobilenet_v1", "shufflenet_v2_x1_0", "mnasnet1_0", "efficientnet_b0", "fasternet_t0"),
+    *(("mobilenet_v2", "by hand"), ("resnet18", "by hand"), ("resnet18", "short"), ("repvgg_a0", "by hand")),
+    *(("repvgg_a0", "short"), ("efficientnet_v2_s", "short"), ("mobilenet_v4_conv_small", "by hand")),
+    *(("mobilenet_v3_small", "by hand"), ("pp_lcnet_x1_0", "by hand"), ("mobilenet_v1", "by hand")),
+    *(("efficientnet_v2_s", "by hand"), ("shufflenet_v2_x1_0", "by hand"), ("mnasnet1_0", "by hand")),
+    *(("efficientnet_b0", "by hand"), ("fasternet_t0", "by hand")),
 )
 
 
@@ -77,10 +92,12 @@ def _read(path: Path, space: Space) -> list[Point]:
 def _points(parts: SearchParts, space: StageSpace, network: NetworkConfig, fit: BudgetFit | None) -> list[Point]:
     costing = parts.costing if parts.objective.limits else None
     found: dict[str, Point] = {}
-    for name in NAMES:
+    for name, how in NAMES:
         if len(found) == MOST:
             break
-        known = for_images(named_network(name), network.height, network.width, space.least)
+        known = _known(name, how, network, space.least)
+        if known is None:
+            continue
         if fit is None:
             point = _largest(space, known, network, parts.objective, costing)
         else:
@@ -88,6 +105,12 @@ def _points(parts: SearchParts, space: StageSpace, network: NetworkConfig, fit: 
         if point is not None:
             found.setdefault(replay(space, point).key, point)
     return list(found.values())
+
+
+def _known(name: str, how: str, network: NetworkConfig, least: int) -> Genotype | None:
+    """Returns a network in a form for images of this size; None where this form is none of its own."""
+    fit = FORMS[how]
+    return fit(named_network(name), network.height, network.width, least)
 
 
 def _largest(

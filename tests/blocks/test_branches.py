@@ -102,3 +102,17 @@ def test_a_classifier_pools_as_torch_does_where_windows_are_equal_and_leaves_sma
     assert torch.allclose(nn.Sequential(*pooled((12, 18), 6))(maps), nn.AdaptiveAvgPool2d(6)(maps), atol=1e-6)
     assert nn.Sequential(*pooled((13, 20), 6))(torch.randn(2, 3, 13, 20)).shape == (2, 3, 6, 6)
     assert pooled((6, 6), 6) == pooled((2, 3), 6) == []
+
+
+def test_the_classifier_of_places_begins_as_the_mean_and_learns_to_tell_them_apart() -> None:
+    torch.manual_seed(0)
+    end, maps = stage("depthwise_classifier", 8, 3).eval(), torch.randn(4, 8, 16, 16)
+    linear = list(end.children())[-1]
+    assert torch.allclose(end(maps), linear(maps.mean((2, 3))), atol=1e-4)
+    assert torch.allclose(end(maps), end(maps.flip(3)), atol=1e-5)
+    weights = next(end.parameters())
+    end(maps)[:, 0].sum().backward()
+    assert weights.grad is not None
+    with torch.no_grad():
+        weights -= weights.grad
+    assert not torch.allclose(end(maps), end(maps.flip(3)), atol=1e-2)

@@ -9,7 +9,7 @@ import torch
 
 from nastk.config.build import shipped
 from nastk.genotype.sides import last_side
-from nastk.genotype.small import for_images
+from nastk.genotype.small import for_images, shortened
 from nastk.genotype.stages import Stage, StageGenotype
 from nastk.networks.stages import StageNetwork, build_stages
 from tests.blocks.test_classics import classic
@@ -95,3 +95,41 @@ def test_a_resolution_of_its_own_counts_instead_of_the_image() -> None:
 def test_an_image_that_has_too_few_pixels_keeps_them_all() -> None:
     own = StageGenotype((Stage("conv", 8, 1, 2), Stage("max_pool", 0, 1, 2), Stage("conv", 8, 1, 3)))
     assert [stage.stride for stage in stages_for(own, 3, 3).body] == [1, 1]
+
+
+@pytest.mark.parametrize("name", CLASSICS)
+@pytest.mark.parametrize("side", SIDES)
+def test_a_shortened_network_keeps_its_beginning_and_enough_pixels(name: str, side: int) -> None:
+    own = genotype(name)
+    short = shortened(own, side, side)
+    if last_side(own, side) >= 4:
+        assert short is None
+    elif short is not None:
+        assert isinstance(short, StageGenotype)
+        assert last_side(short, side) >= 4
+        assert short.stages == own.stages[: len(short.stages)]
+        assert short.stem == tuple(stage for stage in own.stem if stage in short.stem)
+        assert short.body[0] == own.body[0]
+        assert (short.head, short.classifier) == (own.head, own.classifier)
+
+
+def test_pooling_goes_first_and_then_the_last_strides() -> None:
+    own = genotype("resnet18")
+    strides = [[stage.stride for stage in form.body] for side in (64, 32) if (form := short_for(own, side)) is not None]
+    assert strides == [[2, 1, 2, 2, 2], [2, 1, 2, 2]]
+    assert short_for(genotype("repvgg_a0"), 32) == StageGenotype(genotype("repvgg_a0").body[1:3], own_stem("repvgg_a0"))
+
+
+def test_what_would_leave_nothing_is_not_shortened() -> None:
+    assert shortened(StageGenotype((Stage("conv", 8, 1, 4),)), 8, 8) is None
+    assert shortened(StageGenotype((Stage("conv", 8),), (Stage("conv", 8, 1, 8),)), 16, 16) is None
+
+
+def short_for(own: StageGenotype, side: int) -> StageGenotype | None:
+    short = shortened(own, side, side)
+    assert short is None or isinstance(short, StageGenotype)
+    return short
+
+
+def own_stem(name: str) -> tuple[Stage, ...]:
+    return genotype(name).stem

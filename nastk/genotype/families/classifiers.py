@@ -27,3 +27,12 @@ enter(
         classifier=True,
     )
 )
+enter(
+    Block(
+        "depthwise_classifier",
+        "nastk.blocks.classifiers",
+        "a depthwise convolution over the whole map, so that places count as is learned, dropout, a linear layer",
+        {"dropout": Number(0.0, 0.0, 0.99)},
+        classifier=True,
+    )
+)
