@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--finalists", type=int, default=2, help="of them that are trained to the end, with every seed")
     parser.add_argument("--top", type=int, default=3, help="rivals that are trained with every seed")
     parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS), help="that are trained")
+    parser.add_argument("--short", nargs="*", choices=RIVALS, default=[], help="rivals that enter shortened too")
     parser.add_argument("--halve-rivals", action="store_true", help="by successive halving too, down to the best --top")
     parser.add_argument("--seeds", type=int, default=3, help="of the best by held-out images")
     parser.add_argument("--epochs", type=int, help="of a full training; default: nastk's own")
@@ -66,7 +67,7 @@ def _run(options: argparse.Namespace) -> None:
                 finalists = front.halved(front.found(options.entrants), options.finalists, front.run.name)
                 _train_best(front, finalists, options.finalists, options.seeds)
             if "rivals" in options.parts and space == options.spaces[0]:
-                rivals = front.rivals(options.rivals)
+                rivals = front.rivals(options.rivals, options.short)
                 if options.halve_rivals:
                     rivals = front.halved(rivals, options.top, "rivals")
                 _train_best(front, rivals, options.top, options.seeds)

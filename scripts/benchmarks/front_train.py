@@ -21,7 +21,8 @@ from nastk.data.sized import data_at
 from nastk.errors import UserError
 from nastk.files import write_json
 from nastk.genotype import Genotype
-from nastk.jobs.transfer.baselines import Baseline, baseline_sizing, made_for
+from nastk.genotype.small import shortened
+from nastk.jobs.transfer.baselines import Baseline, baseline_sizing, made_for, named_network
 from nastk.jobs.transfer.candidates import transfer_candidates
 from nastk.jobs.transfer.fitting import fitted_recipe, with_head
 from nastk.jobs.transfer.full_size import full_size
@@ -42,6 +43,12 @@ class Trained(NamedTuple):
     genotype: Genotype
     network: NetworkConfig
     folder: Path
+
+
+def _short(name: str, network: NetworkConfig) -> Baseline:
+    """Returns a network in its shortened form; in none where its own strides leave enough pixels."""
+    form = shortened(named_network(name), network.height, network.width)
+    return Baseline(f"{name}_short", () if form is None else (form,))
 
 
 def _place(network: Trained, seed: int) -> Path:
@@ -105,10 +112,16 @@ class Front:
             networks.append(self._entered(Trained(f"{self.run.name} {key[:8]}", form, network, place)))
         return networks
 
-    def rivals(self, names: Sequence[str]) -> list[Trained]:
-        """Returns the networks of conf/network that fit, each in the first of its forms that does."""
+    def rivals(self, names: Sequence[str], short: Sequence[str] = ()) -> list[Trained]:
+        """Returns the networks of conf/network that fit, each in the first of its forms that does.
+
+        Args:
+            names: of the networks.
+            short: of those that enter in their shortened form too.
+        """
         plan = self._plan
-        sized = [self._rival(plan, one) for one in made_for(names, plan.sizing.network)]
+        entered = [*made_for(names, plan.sizing.network), *(_short(name, plan.sizing.network) for name in short)]
+        sized = [self._rival(plan, one) for one in entered]
         return [one for one in sized if one is not None]
 
     def _rival(self, plan: TransferPlan, one: Baseline) -> Trained | None:
