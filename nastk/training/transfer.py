@@ -117,12 +117,13 @@ def train_rung(
     Returns:
         The scores, which are kept in the folder; nothing is trained where they are. Raises UserError as `train_final`.
     """
+    own = data_at(data, int(genotype.own_network.get("size", 0)))
+    job = Job(genotype, network_config, own, settings, RunSettings(), initial, teacher).taught()
+    claimed = claim_parts(job, folder)
     known = known_rung(folder, epochs)
     if known is not None:
         return known
-    own = data_at(data, int(genotype.own_network.get("size", 0)))
-    job = Job(genotype, network_config, own, settings, RunSettings(), initial, teacher).taught()
-    parts = claim_parts(job, folder).in_memory()
+    parts = claimed.in_memory()
     assert parts.held_out is not None
     begin_rungs(folder)
     device = choose_device(settings.device)

@@ -27,7 +27,7 @@ from nastk.training.batches import in_order
 from nastk.training.checkpoint import LAST, PREVIOUS
 from nastk.training.job import JOB, LOG
 from nastk.training.module import score
-from nastk.training.transfer import TransferSettings, train_final
+from nastk.training.transfer import TransferSettings, train_final, train_rung
 from tests.training.small import CONFIG, few_digits, genotype
 
 SETTINGS = TransferSettings(epochs=4, device="cpu", threads=1, batch=32)
@@ -432,3 +432,12 @@ def test_the_seconds_of_all_sittings_are_counted(data: DataSource, tmp_path: Pat
     with pytest.raises(Stop):
         final(folder, data, progress=slow)
     assert final(folder, data)["seconds"] > 0.6
+
+
+def test_a_known_score_counts_only_for_the_training_that_it_is_of(data: DataSource, tmp_path: Path) -> None:
+    folder, settings = tmp_path / "net", dataclasses.replace(SETTINGS, holdout=True)
+    scored = train_rung(genotype(), NETWORK, data, settings, folder, 1)
+    assert train_rung(genotype(), NETWORK, data, settings, folder, 1) == scored
+    other = dataclasses.replace(settings, optimizer="muon")
+    with pytest.raises(UserError, match="holds another training.*training.optimizer=sgd"):
+        train_rung(genotype(), NETWORK, data, other, folder, 1)
