@@ -289,3 +289,17 @@ def test_one_that_cannot_measure_what_another_one_did_is_left_out(monkeypatch, c
 
     assert farm.run(job)[0] in "ab" and [member.host for member in farm.members] == ["a", "b"]
     assert f"{error}; it is left out, its work goes to a, b" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [UserError("remote a: numpy cannot be imported"), MemoryError("no memory for it")])
+def test_one_that_cannot_measure_the_first_network_is_left_out_where_another_one_can(capsys, error: Exception) -> None:
+    farm = three()
+
+    def job(host: str) -> Timed[str]:
+        if host == "a":
+            raise error
+        return Timed(host, 1.0, None)
+
+    assert farm.run(job) == ("b", "b")
+    assert [member.host for member in farm.members] == ["b", "c"]
+    assert f"{error}; it is left out, its work goes to b, c" in capsys.readouterr().err
