@@ -6,6 +6,7 @@ They are chosen once, when the search begins, and kept in the run folder, so tha
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 from nastk.deploy.cost.sources import Costing
@@ -33,19 +34,31 @@ MOST = 10
 WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 0.125)
 
 
-def _short(genotype: Genotype, height: int, width: int, least: int) -> Genotype | None:
+def _short(genotype: Genotype, height: int, width: int, least: int) -> StageGenotype | None:
     """Returns the shortened genotype with the classifier that weighs places, so that a search has seen both of them."""
     left = shortened(genotype, height, width, least)
     end = Stage("depthwise_classifier")
     return dataclasses.replace(left, classifier=end) if isinstance(left, StageGenotype) else None
 
 
+def _shallow(genotype: Genotype, height: int, width: int, least: int) -> StageGenotype | None:
+    """Returns the shortened genotype with one block a stage, which the budget makes wide."""
+    left = _short(genotype, height, width, least)
+    if left is None:
+        return None
+    return dataclasses.replace(left, stages=tuple(dataclasses.replace(stage, depth=1) for stage in left.stages))
+
+
 # How a network is fitted to images that are too small for it.
-FORMS = {"by hand": for_images, "short": _short}
+FORMS: dict[str, Callable[[Genotype, int, int, int], Genotype | None]] = {
+    "by hand": for_images,
+    "short": _short,
+    "shallow": _shallow,
+}
 # What is asked for, as long as there is room: those that win on processors first.
 NAMES = (
-    *(("mobilenet_v2", "by hand"), ("resnet18", "by hand"), ("resnet18", "short"), ("repvgg_a0", "by hand")),
-    *(("repvgg_a0", "short"), ("efficientnet_v2_s", "short"), ("mobilenet_v4_conv_small", "by hand")),
+    *(("mobilenet_v2", "by hand"), ("resnet18", "by hand"), ("resnet18", "shallow"), ("repvgg_a0", "by hand")),
+    *(("repvgg_a0", "short"), ("efficientnet_v2_s", "shallow"), ("mobilenet_v4_conv_small", "by hand")),
     *(("mobilenet_v3_small", "by hand"), ("pp_lcnet_x1_0", "by hand"), ("mobilenet_v1", "by hand")),
     *(("efficientnet_v2_s", "by hand"), ("shufflenet_v2_x1_0", "by hand"), ("mnasnet1_0", "by hand")),
     *(("efficientnet_b0", "by hand"), ("fasternet_t0", "by hand")),
