@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from nastk.deploy.cost.learned import learn_latency, write_learned
 from nastk.deploy.cost.op_bench import measure_ops
 from nastk.deploy.cost.table import write_table
+from nastk.deploy.precision.scheme import X86
 from nastk.deploy.targets.cpu import CpuTarget
 from nastk.genotype import Genotype
 from nastk.jobs.transfer.plan import TransferShape, _limits
@@ -94,6 +95,11 @@ def test_a_table_sums_up_the_candidates(capsys: Capture, tmp_path: Path):
     assert record["source"] == "table" and record["made_of"]["versions"] == {"onnxruntime": "1.2.3"}
     assert "has no row for" in run(capsys, "search", "+space=nasnet", *SEARCH[1:], *where[:1], *where[2:]).line
     assert "precision=fp32" in run(capsys, "search", *SEARCH, *where[:1], *where[2:], "target.precision=int8").line
+    write_table(tmp_path / "table.json", replace(table, precision="int8"))  # says nothing of stems, as those of before
+    ran = run(capsys, "search", *SEARCH, *where[:1], "run=c", *where[2:], "target.precision=int8")
+    assert ran.err.count("made with int8 files that compute their stem otherwise") == 1
+    (record,) = read_latency_records(tmp_path / "c")
+    assert record["conditions"]["float_stem"] == X86.float_stem
 
 
 def test_what_is_no_predictor_or_another_devices_is_named_before_anything_is_made(

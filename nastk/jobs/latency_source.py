@@ -32,8 +32,9 @@ def record_latencies(folder: Path, parts: SearchParts, from_trial: int, known: b
     if made is None and (target is None or known):
         return
     machine, ran = _here(target)
+    stem = target.scheme.float_stem if target is not None and getattr(target, "precision", None) == "int8" else None
     if made is not None:
-        said = changed_since(made, machine, ran)
+        said = changed_since(made, machine, ran, stem)
         if said is not None:
             print(said, file=sys.stderr)
     elif (hot := heat_warning(machine)) is not None:
@@ -41,7 +42,8 @@ def record_latencies(folder: Path, parts: SearchParts, from_trial: int, known: b
     record = LatencyRecord(
         source=MEASURED if made is None else made.kind,
         target=None if target is None else target.name,
-        conditions={name: getattr(target, name) for name in CONDITIONS if hasattr(target, name)},
+        conditions={name: getattr(target, name) for name in CONDITIONS if hasattr(target, name)}
+        | ({} if stem is None else {"float_stem": stem}),
         versions=ran,
         machine=machine,
         made_of={} if made is None else made.to_dict(),

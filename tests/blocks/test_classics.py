@@ -12,10 +12,13 @@ from torch import Tensor, nn
 from nastk.config.build import load_yaml, plain, shipped
 from nastk.deploy.onnx.writer import quick_model, serialise
 from nastk.deploy.precision.fusion import int8_share
+from nastk.deploy.precision.kept_float import float_stems
 from nastk.deploy.precision.quantize import quantize_int8
+from nastk.deploy.precision.scheme import X86
 from nastk.deploy.runtimes.session import open_session, predict
 from nastk.genotype.stages import StageGenotype
 from nastk.networks.stages import StageNetwork, build_stages
+from tests.deploy.int8 import beside_stems
 from tests.deploy.networks import enliven, images
 from tests.marks import mostly_slow
 
@@ -143,6 +146,6 @@ def test_a_small_classic_is_written_as_it_computes_and_runs_in_int8(name: str, t
     assert abs(found - expected).max() <= 1e-4 * abs(expected).max()
     (tmp_path / "model.onnx").write_bytes(serialise(model))
     quantize_int8(tmp_path / "model.onnx", tmp_path / "int8.onnx", images(16, 3, 64, 64, seed=1).numpy())
-    share = int8_share(tmp_path / "int8.onnx")
+    share = beside_stems(int8_share(tmp_path / "int8.onnx"), X86, len(float_stems(model, X86)))
     assert share.in_int8 == share.convolutions > 0
     assert {node.op for node in share.float_nodes} <= {"Flatten"}  # of logits that no linear layer gives

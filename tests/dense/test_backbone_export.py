@@ -84,14 +84,17 @@ def test_the_weights_are_the_networks_without_its_head(exported: Path) -> None:
     assert all(torch.equal(weights[name], whole[name]) for name in weights)
 
 
-def test_int8_runs_every_convolution_in_int8_though_its_result_is_an_output(exported: Path) -> None:
+def test_int8_runs_every_convolution_behind_those_of_the_image_in_int8_though_its_result_is_an_output(
+    exported: Path,
+) -> None:
     model = onnx.load(exported / "backbone" / "key" / "backbone.int8.onnx")
     floats = {one.name for one in model.graph.initializer if one.data_type == onnx.TensorProto.FLOAT and one.dims}
     readers = {name: node.op_type for node in model.graph.node for name in node.input}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     assert len(convolutions) == 9
+    assert [node.input[0] for node in convolutions].count("image") == 2
     for node in convolutions:
-        assert not floats & set(node.input)
+        assert bool(floats & set(node.input)) == (node.input[0] == "image")
         assert readers[node.output[0]] in ("QuantizeLinear", "Relu")
 
 

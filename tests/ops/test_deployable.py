@@ -1,10 +1,11 @@
-"""Every operation goes into an ONNX file that computes the same, and into an int8 file that is int8 throughout."""
+"""Every operation goes into an ONNX file that computes the same, and into an int8 file that is int8 behind its stem."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -12,10 +13,12 @@ from torch import nn
 from nastk.deploy.onnx.writer import quick_model, write_onnx
 from nastk.deploy.precision.fusion import int8_share
 from nastk.deploy.precision.quantize import quantize_int8
+from nastk.deploy.precision.scheme import X86
 from nastk.deploy.runtimes.session import open_session, predict
 from nastk.genotype.key import ZERO_OPS
 from nastk.ops import OPS, build_op
 from nastk.ops.conv import conv_bn
+from tests.deploy.int8 import beside_stems
 
 SIZE = 9
 CLASSES = 6
@@ -78,9 +81,10 @@ def test_int8_file_is_close_and_no_operator_of_it_falls_back_to_float(
     else:
         error = np.square(found - reference).mean() / reference.var(axis=0).mean()
         assert error < 0.05
-    fusion = int8_share(tmp_path / "model.int8.onnx")
+    fusion = beside_stems(int8_share(tmp_path / "model.int8.onnx"), X86)
     assert fusion.float_nodes == ()
-    assert fusion.in_int8 == fusion.convolutions > 0
+    written = onnx.load(tmp_path / "model.onnx").graph.node
+    assert fusion.in_int8 == fusion.convolutions == [node.op_type for node in written].count("Conv") - 1
 
 
 @pytest.mark.parametrize("size", [1, 2])

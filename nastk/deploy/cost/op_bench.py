@@ -128,6 +128,7 @@ def measure_ops(
         versions=versions(),
         date=time.strftime("%Y-%m-%d"),
         unsteady=sum(not timing.steady for timing in timings),
+        float_stem=scheme.float_stem if target.precision == "int8" else 0,
     )
 
 

@@ -21,6 +21,7 @@ class Provenance:
         device: facts of the machine; as many as it tells.
         versions: of what ran there, {} where it does not tell.
         date: of the measurement, "" where it does not tell.
+        float_stem: of the scheme of int8 files, see `Scheme`; None of other files, and where it does not tell.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class Provenance:
     device: Mapping[str, Any]
     versions: Mapping[str, str] = field(default_factory=dict)
     date: str = ""
+    float_stem: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the JSON form, as a run records it."""
@@ -39,7 +41,9 @@ class Provenance:
         }
 
 
-def changed_since(made: Provenance, machine: Mapping[str, Any], versions: Mapping[str, str]) -> str | None:
+def changed_since(
+    made: Provenance, machine: Mapping[str, Any], versions: Mapping[str, str], float_stem: int | None = None
+) -> str | None:
     """Returns in one line what is not as it was when a file of latencies was made, None where nothing is known of it.
 
     It is a warning where runtime or features of the same processor are others, for then the latencies may no longer
@@ -49,12 +53,15 @@ def changed_since(made: Provenance, machine: Mapping[str, Any], versions: Mappin
         made: what the file is of.
         machine: facts of where the files will run, or of this machine.
         versions: of the runtimes there, by package.
+        float_stem: of the scheme that int8 files are written by now; None where none are.
     """
     others = [
         f"{RUNTIMES[name]} {one_line(made.versions[name])}, here is {versions[name]}"
         for name in RUNTIMES
         if name in made.versions and name in versions and made.versions[name] != versions[name]
     ]
+    if None not in (made.float_stem, float_stem) and made.float_stem != float_stem:
+        others.append("int8 files that compute their stem otherwise")
     processor, mine = made.device.get("processor"), machine.get("processor")
     if not isinstance(processor, str):  # all that is known of it is a name
         processor = mine

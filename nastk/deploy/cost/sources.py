@@ -120,7 +120,8 @@ def made_of(source: LatencySource) -> Provenance | None:
     """Returns what a table or predictor was made on; None where latencies are measured."""
     if isinstance(source, TableLatency):
         table: OpTable = source._table  # type: ignore[attr-defined]
-        return Provenance("table", Path(str(source.path)), table.device, table.versions, table.date)
+        stem = table.float_stem if table.precision == "int8" else None
+        return Provenance("table", Path(str(source.path)), table.device, table.versions, table.date, stem)
     if isinstance(source, PredictorLatency):
         predictor: LearnedLatency = source._predictor  # type: ignore[attr-defined]
         return Provenance("learned", Path(str(source.path)), predictor.device, predictor.versions, predictor.date)

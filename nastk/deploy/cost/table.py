@@ -19,6 +19,7 @@ from nastk.runs.checksummed import write_checksummed
 
 KIND = "latency table"
 FIELDS = ("precision", "threads", "batch", "rows", "base_ms", "networks", "device", "versions", "date")
+LATER = ("unsteady", "float_stem")  # which tables of before lack
 KINDS: Mapping[str, type] = {
     **{"precision": str, "threads": int, "batch": int, "rows": list, "networks": int, "versions": dict, "date": str}
 }
@@ -46,6 +47,7 @@ class OpTable:
         versions: of what ran.
         date: of the measurement.
         unsteady: networks of which no timing can be trusted, for the machine was busy with something else.
+        float_stem: of the scheme that int8 files were written by, see `Scheme`; 0 in other tables and those of before.
     """
 
     precision: str
@@ -58,6 +60,7 @@ class OpTable:
     versions: Mapping[str, str]
     date: str
     unsteady: int = 0
+    float_stem: int = 0
     _families: dict[tuple[object, ...], list[Op]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -117,7 +120,7 @@ def timed_ops(
 
 def write_table(path: Path, table: OpTable) -> None:
     """Writes the table as JSON with its hash."""
-    content = {name: getattr(table, name) for name in (*FIELDS, "unsteady") if name != "rows"}
+    content = {name: getattr(table, name) for name in (*FIELDS, *LATER) if name != "rows"}
     content["rows"] = [
         {**asdict(op), **timed._asdict()}
         for op, timed in sorted(table.rows.items(), key=lambda item: (str(item[0]), item[0].after))
@@ -139,7 +142,5 @@ def read_table(path: Path) -> OpTable:
     except (KeyError, TypeError, ValueError, OverflowError):
         raise UserError(f"{path}: has a row without {', '.join(ROW)}; it is damaged, measure it anew") from None
     fields = {name: content[name] for name in FIELDS}
-    unsteady = content.get("unsteady")  # tables of before do not tell
-    return OpTable(
-        **{**fields, "rows": rows, "base_ms": base, "unsteady": unsteady if isinstance(unsteady, int) else 0}
-    )
+    later = {name: value for name in LATER if isinstance(value := content.get(name), int)}
+    return OpTable(**{**fields, "rows": rows, "base_ms": base, **later})

@@ -16,8 +16,8 @@ from nastk.errors import UserError
 from nastk.outside import parse_json, shortened
 
 WEIGHTED = ("Conv", "Gemm")
-# Under this key a model's metadata name, as a JSON list, the nodes that were left in float32 on request, and those
-# between them.
+# Under this key a model's metadata name, as a JSON list, the nodes that were left in float32 on request or for their
+# speed, and those between them.
 KEPT_FLOAT = "kept_float"
 _EDGE, _CELL = re.compile(r"stages[._](\d+)[._]edges[._](\d+)"), re.compile(r"stages[._](\d+)")
 
@@ -31,7 +31,7 @@ class GraphIndex:
         made: the node that makes each tensor.
         readers: the nodes that read each tensor.
         constants: its initializers.
-        kept: names of the nodes that were left in float32 on request, and of those between them.
+        kept: names of the nodes that were left in float32 on request or for their speed, and of those between them.
     """
 
     model: onnx.ModelProto

@@ -11,13 +11,16 @@ import onnx
 
 from nastk.deploy.onnx.graph_index import GraphIndex, graph_index
 from nastk.deploy.onnx.validate import validate_model
+from nastk.deploy.precision.kept_float import float_stems
 from nastk.deploy.precision.optimised import optimised
 from nastk.deploy.precision.quantizer import QUANTIZED
+from nastk.deploy.precision.scheme import X86
 
 CONVOLUTIONS = ("Conv", "FusedConv", "QLinearConv")
 # ONNX Runtime's own, around convolutions in float.
 BETWEEN = "between layers kept in float"
 LAYOUTS = ("ReorderInput", "ReorderOutput")
+QUICKER = "quicker in float"
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def int8_share(path: Path, signed: bool = False) -> Fusion:
     """
     data = validate_model(path).data
     original = graph_index(onnx.ModelProto.FromString(data))
+    stems = frozenset() if signed else float_stems(original.model, X86)
     model = optimised(data, signed)
     floating = {value.name for value in model.graph.input}
     floating |= {tensor.name for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
@@ -85,7 +89,7 @@ def int8_share(path: Path, signed: bool = False) -> Fusion:
         if node.op_type == "DequantizeLinear" or (not integer and node.input[0] in floating):
             floating.update(node.output)
             if node.op_type != "DequantizeLinear":
-                reason = _reason(node, original, [one.name for one in float_nodes])
+                reason = _reason(node, original, stems)
                 float_nodes.append(FloatNode(node.op_type, node.name, reason))
         conversions += node.op_type in ("QuantizeLinear", "DequantizeLinear")
         if node.op_type in CONVOLUTIONS:
@@ -94,7 +98,7 @@ def int8_share(path: Path, signed: bool = False) -> Fusion:
     return Fusion(convolutions, in_int8, conversions, tuple(float_nodes))
 
 
-def _reason(node: onnx.NodeProto, original: GraphIndex, before: Collection[str]) -> str:
+def _reason(node: onnx.NodeProto, original: GraphIndex, stems: Collection[str]) -> str:
     """Returns why a node of the optimised graph computes in float."""
     if node.op_type in LAYOUTS:
         return "layout of a float convolution"
@@ -103,7 +107,9 @@ def _reason(node: onnx.NodeProto, original: GraphIndex, before: Collection[str])
     name = node.name.removesuffix("_nchwc")  # put there by ONNX Runtime where it changes the layout
     sources = [one for one in original.model.graph.node if set(one.output) & set(node.output) or one.name == name]
     if name in original.kept:
-        return "kept in float on request" if node.op_type.endswith("Conv") or node.op_type == "Gemm" else BETWEEN
+        weighted = node.op_type.endswith("Conv") or node.op_type == "Gemm"
+        asked = "kept in float on request" if weighted else BETWEEN
+        return QUICKER if name in stems else asked
     if node.op_type.removeprefix("Fused") not in QUANTIZED:
         return "no int8 kernel"
     makers = [original.source(name).op_type for source in sources for name in source.input[:1]]

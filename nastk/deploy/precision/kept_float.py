@@ -1,13 +1,36 @@
-"""Which other nodes compute in float32, where layers are kept in float32: those with nothing in int8 around them."""
+"""Which nodes of an int8 file compute in float32: stems, and those around layers that are kept in float32."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 import onnx
 
+from nastk.deploy.onnx.graph import INPUT
 from nastk.deploy.onnx.graph_index import WEIGHTED
+from nastk.deploy.precision.scheme import Scheme
+
+
+def float_stems(model: onnx.ModelProto, scheme: Scheme) -> frozenset[str]:
+    """Returns the convolutions of the image that int8 would make slower, see `Scheme.float_stem`.
+
+    What they give is in int8 all the same.
+
+    Args:
+        model: in float32, or with these convolutions in float32.
+        scheme: of the int8.
+    """
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    stems = (node for node in model.graph.node if node.op_type == "Conv" and node.input[0] == INPUT)
+    weights = ((node.name, shapes[node.input[1]]) for node in stems if node.input[1] in shapes)
+    return frozenset(name for name, shape in weights if _greatest(shape) <= scheme.float_stem)
+
+
+def _greatest(shape: tuple[int, ...]) -> int:
+    """Returns the products of a result or the weights of a pixel, whichever are more; weights are (O, I, H, W)."""
+    return max(math.prod(shape[1:]), math.prod(shape[:2]))
 
 
 def idle_nodes(model: onnx.ModelProto, kept: Collection[str]) -> frozenset[str]:

@@ -34,7 +34,7 @@ def lint(model: onnx.ModelProto, target: Linted) -> None:
     """Checks a graph, in whatever precision, before it is written.
 
     Args:
-        model: about to be written; nodes that were kept in float32 on request are exempt from the rules of int8.
+        model: about to be written; nodes that were kept in float32 are exempt from the rules of int8.
         target: that it is written for.
 
     Raises:

@@ -15,7 +15,7 @@ from nastk.deploy.onnx.validate import validate_model
 from nastk.deploy.onnx.writer import serialise
 from nastk.deploy.precision.calibrate import Ranges, check_images, tensor_ranges
 from nastk.deploy.precision.int8_forms import Forms, int8_forms
-from nastk.deploy.precision.kept_float import idle_nodes
+from nastk.deploy.precision.kept_float import float_stems, idle_nodes
 from nastk.deploy.precision.quantizer import Quantizer
 from nastk.deploy.precision.scheme import X86, Scheme
 from nastk.errors import unknown
@@ -56,7 +56,8 @@ def quantized_model(
         model: float32; left as it is.
         ranges: of its tensors, from `tensor_ranges`.
         scheme: of the target that will run it.
-        keep_float: names of convolutions and linear layers that compute in float32 all the same.
+        keep_float: names of convolutions and linear layers that compute in float32 all the same, beside the scheme's
+            `float_stems`.
 
     Raises:
         UserError: a name in `keep_float` that none of them has.
@@ -67,7 +68,7 @@ def quantized_model(
             raise unknown("node to keep in float", name, names)
     idle = idle_nodes(model, keep_float)
     forms = int8_forms(model, ranges, idle) if scheme.between else Forms(model, ranges)
-    return Quantizer(forms, scheme, frozenset(keep_float), idle).model()
+    return Quantizer(forms, scheme, float_stems(model, scheme).union(keep_float), idle).model()
 
 
 def assumed_ranges(model: onnx.ModelProto) -> Ranges:

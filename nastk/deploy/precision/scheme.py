@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +24,16 @@ class Scheme:
             ONNX Runtime fuses; otherwise pairs stand only before weighted operators and on both arms of additions, and
             biases stay float32, as TensorRT wants it and OpenVINO runs fastest.
         pairs: weights are such that two products with uint8 activations add up in 16 bits, see `weight_steps`.
+        float_stem: a convolution of the image itself computes in float32 where each of its results is a sum of at most
+            so many products, and each pixel under its kernel has at most so many weights. ONNX Runtime's int8 kernel
+            gathers a pixel's one or three bytes at a time; with few weights, gathering takes longer than int8 saves.
     """
 
     name: str
     symmetric: bool
     between: bool
     pairs: bool = False
+    float_stem: int = 0
 
     def scale_and_zero(self, low: float, high: float) -> tuple[np.float32, NDArray[Any]]:
         """Returns step and zero point for a range, widened to hold 0, which padding and ReLU need exact."""
@@ -39,7 +44,9 @@ class Scheme:
         return scale, np.asarray(np.clip(np.rint(-low / float(scale)), 0, 255), np.uint8)
 
 
-X86 = Scheme("x86", symmetric=False, between=True, pairs=True)
+UINT8 = Scheme("uint8", symmetric=False, between=True, pairs=True)
+# scripts/benchmarks/float_stem.py times both sides of this limit.
+X86 = dataclasses.replace(UINT8, name="x86", float_stem=128)
 ARM = Scheme("arm", symmetric=True, between=True)
 TENSORRT = Scheme("tensorrt", symmetric=True, between=False)
 OPENVINO = Scheme("openvino", symmetric=False, between=False, pairs=True)

@@ -19,7 +19,7 @@ from nastk.deploy.onnx.validate import validate_model
 from nastk.deploy.onnx.writer import serialise
 from nastk.deploy.precision.half import half_model
 from nastk.deploy.precision.lint import lint
-from nastk.deploy.precision.scheme import X86, Scheme
+from nastk.deploy.precision.scheme import UINT8, Scheme
 from nastk.deploy.precision.untrained import in_precision
 from nastk.deploy.runtimes.candidate_timing import QuickTiming
 from nastk.deploy.runtimes.gpu import gpu_memory_errors_named, present_gpu
@@ -58,7 +58,7 @@ class CudaTarget(Target):
 
     name: ClassVar[str] = "cuda"
     files: ClassVar[Mapping[str, str]] = FILES
-    scheme: ClassVar[Scheme] = X86
+    scheme: ClassVar[Scheme] = UINT8
     baselines: ClassVar[tuple[str, ...]] = ("resnet18", "mobilenet_v2", "efficientnet_b0")
     provider: ClassVar[str | None] = CUDA_PROVIDER
 

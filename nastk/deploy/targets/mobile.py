@@ -17,7 +17,7 @@ from torch import nn
 
 from nastk.deploy.cost.cost import MEGABYTE, Static, static_cost
 from nastk.deploy.emittable import Emittable, untrained
-from nastk.deploy.precision.scheme import X86, Scheme
+from nastk.deploy.precision.scheme import UINT8, Scheme
 from nastk.deploy.runtimes.candidate_timing import quick_timing
 from nastk.deploy.runtimes.latency import CallTimer, Latency, interleaved
 from nastk.deploy.runtimes.machine import no_clock
@@ -64,7 +64,7 @@ class MobileTarget(Target):
     """
 
     # Activations asymmetric and 8 bits wide are what their own quantizers make.
-    scheme: ClassVar[Scheme] = X86
+    scheme: ClassVar[Scheme] = UINT8
     baselines: ClassVar[tuple[str, ...]] = ("mobilenet_v2", "mobilenet_v3_small", "mnasnet1_0")
 
     threads: int = 1

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nastk.deploy.emittable import Emittable
 from nastk.deploy.onnx.graph_index import WEIGHTED, described
 from nastk.deploy.onnx.writer import serialise
+from nastk.deploy.precision.kept_float import float_stems
 from nastk.deploy.precision.quantize import quantized_model
 from nastk.deploy.precision.scheme import X86, Scheme
 from nastk.deploy.runtimes.session import open_session, predict
@@ -35,7 +36,7 @@ class Sensitivity:
 
 
 def rank_layers(source: Emittable, images: NDArray[np.float32], scheme: Scheme = X86) -> list[Sensitivity]:
-    """Returns all convolutions and linear layers, the one that int8 costs most first.
+    """Returns the convolutions and linear layers that int8 files compute in int8, the one that it costs most first.
 
     One layer at a time is quantized, with what it reads and what it gives, after Wu et al., "Integer Quantization for
     Deep Learning Inference: Principles and Empirical Evaluation", arXiv 2004.09602, section 5.2. They compare
@@ -46,8 +47,9 @@ def rank_layers(source: Emittable, images: NDArray[np.float32], scheme: Scheme =
         images: (n, C, H, W), normalised, none of them test images.
         scheme: of the int8.
     """
-    layers = [node for node in source.model.graph.node if node.op_type in WEIGHTED]
-    names = {node.name for node in layers}
+    names = {node.name for node in source.model.graph.node if node.op_type in WEIGHTED}
+    ranked = names - float_stems(source.model, scheme)
+    layers = [node for node in source.model.graph.node if node.name in ranked]
     exact = predict(open_session(serialise(source.model), threads=0), images)
     found = []
     with Count("sensitivity", len(layers), "layer") as count:

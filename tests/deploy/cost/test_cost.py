@@ -8,9 +8,11 @@ from torch import nn
 
 from nastk.deploy.cost.cost import static_cost
 from nastk.deploy.precision.fusion import int8_share
+from nastk.deploy.precision.scheme import X86
 from nastk.deploy.targets import CpuTarget
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig, build_network, count_macs, count_parameters
+from tests.deploy.int8 import beside_stems
 from tests.deploy.networks import SPACES, genotype
 
 CONFIG = NetworkConfig(cells=1, filters=8, size=16)
@@ -46,7 +48,7 @@ def test_auxiliary_head_and_drop_path_cost_nothing_since_they_are_not_deployed()
 def test_int8_is_measured_on_a_file_that_is_int8(tmp_path) -> None:
     static = static_cost(genotype(), CONFIG, "int8")
     (tmp_path / "model.onnx").write_bytes(static.file)
-    share = int8_share(tmp_path / "model.onnx")
+    share = beside_stems(int8_share(tmp_path / "model.onnx"), X86)
     assert share.in_int8 == share.convolutions > 20
     assert static.size_mb < static_cost(genotype(), CONFIG).size_mb
 

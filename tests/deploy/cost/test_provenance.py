@@ -45,3 +45,11 @@ def test_what_is_as_it_was_or_says_nothing_of_itself_needs_no_words() -> None:
 def test_another_runtime_or_processor_is_one_line(made: Provenance, said: str) -> None:
     line = changed_since(made, HERE, NOW)
     assert line is not None and line.startswith(said) and "\n" not in line
+
+
+def test_int8_files_with_another_stem_are_one_line() -> None:
+    line = changed_since(replace(MADE, float_stem=0), HERE, NOW, 128)
+    said = "warning: latency=table: t.json is of 2026-05-01; made with int8 files that compute their stem otherwise: "
+    assert line is not None and line.startswith(said) and "\n" not in line
+    for then, now in ((128, 128), (0, 0), (None, 128), (0, None)):
+        assert changed_since(replace(MADE, float_stem=then), HERE, NOW, now) is None

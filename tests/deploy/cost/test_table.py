@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,8 @@ def test_a_file_gives_the_same_sums(table: OpTable, tmp_path: Path):
     write_table(path, table)
     model, _ = graph()
     assert read_table(path).latency(model) == pytest.approx(table.latency(model))
+    write_table(path, replace(table, unsteady=3, float_stem=X86.float_stem))
+    assert (read_table(path).unsteady, read_table(path).float_stem) == (3, X86.float_stem)
     changed = json.loads(path.read_text())
     changed["rows"][0]["ms"] += 1
     path.write_text(json.dumps(changed))

@@ -20,6 +20,7 @@ from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.export.model_card import model_card
 from nastk.deploy.images import normalised
 from nastk.deploy.manifest import describe_files, load_manifest, sha256
+from nastk.deploy.precision.fusion import QUICKER
 from nastk.deploy.runtimes.session import open_session, predict
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig, build_network
@@ -114,7 +115,8 @@ def test_the_manifest_tells_what_a_user_needs(exported, trained) -> None:
     }
     assert manifest["precisions"]["fp32"]["agreement"] == 1.0
     int8 = manifest["targets"]["cpu"]["int8"]
-    assert int8["in_int8"] == int8["convolutions"] > 20
+    assert int8["in_int8"] == int8["convolutions"] - 1 > 20
+    assert [node["op"] for node in int8["float_nodes"] if node["reason"] == QUICKER] == ["Conv"]
     assert manifest["calibration_images"] == 200
     for entry in manifest["precisions"].values():
         assert entry["size_bytes"] == (out / entry["file"]).stat().st_size

@@ -1,4 +1,4 @@
-"""int8 files: near the float ones, int8 throughout, deterministic, refused on bad calibration."""
+"""int8 files: near the float ones, int8 behind the stem, deterministic, refused on bad calibration."""
 
 import numpy as np
 import onnx
@@ -12,9 +12,10 @@ from nastk.deploy.onnx.writer import quick_model, serialise, write_onnx
 from nastk.deploy.precision.calibrate import tensor_ranges
 from nastk.deploy.precision.fusion import int8_share
 from nastk.deploy.precision.quantize import assumed_ranges, quantize_int8, quantized_model
-from nastk.deploy.precision.scheme import ARM, X86, Scheme
+from nastk.deploy.precision.scheme import ARM, UINT8, X86, Scheme
 from nastk.deploy.runtimes.session import open_session, predict
 from nastk.errors import UserError
+from tests.deploy.int8 import beside_stems
 from tests.deploy.networks import SPACES, Small, enliven, images, network, small
 
 
@@ -33,10 +34,10 @@ def quantized(module: nn.Module, tmp_path, size: int) -> tuple[np.ndarray, np.nd
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("space", SPACES)
-def test_random_genotypes_run_in_int8_throughout_and_stay_near(space: str, seed: int, tmp_path) -> None:
+def test_random_genotypes_run_in_int8_behind_their_stem_and_stay_near(space: str, seed: int, tmp_path) -> None:
     expected, found = quantized(network(space, seed), tmp_path, 16)
     assert relative_error(found, expected) < 0.25
-    share = int8_share(tmp_path / "model.int8.onnx")
+    share = beside_stems(int8_share(tmp_path / "model.int8.onnx"), X86)
     assert share.in_int8 == share.convolutions > 0
     assert share.float_nodes == ()
 
@@ -49,7 +50,8 @@ def test_no_two_products_of_an_x86_file_leave_16_bits(space: str) -> None:
     for scheme in (X86, ARM):
         graph = graph_index(quantized_model(model, ranges, scheme))
         greatest[scheme.name] = []
-        for node in (node for node in graph.made.values() if node.op_type in ("Conv", "Gemm")):
+        layers = [node for node in graph.made.values() if node.op_type in ("Conv", "Gemm")]
+        for node in (node for node in layers if node.name not in graph.kept):
             weight = graph.constants[graph.source(node.input[1]).input[0]].astype(int)
             if weight.shape[1] > 1:  # a depthwise convolution is not computed in pairs
                 rows = weight.reshape(len(weight), -1)
@@ -62,8 +64,8 @@ def test_no_two_products_of_an_x86_file_leave_16_bits(space: str) -> None:
 def test_squeeze_excitation_pooling_concatenation_and_head_are_int8(tmp_path) -> None:
     expected, found = quantized(small(), tmp_path, 12)
     assert relative_error(found, expected) < 0.1
-    share = int8_share(tmp_path / "model.int8.onnx")
-    assert (share.convolutions, share.in_int8, share.float_nodes) == (4, 4, ())
+    share = beside_stems(int8_share(tmp_path / "model.int8.onnx"), X86)
+    assert (share.convolutions, share.in_int8, share.float_nodes) == (3, 3, ())
 
 
 def test_a_float_file_has_no_share_in_int8_and_every_node_is_named(tmp_path) -> None:
@@ -89,8 +91,10 @@ def test_what_has_no_int8_kernel_is_named_and_the_rest_is_int8(tmp_path) -> None
 
 
 @pytest.mark.parametrize("activation", [nn.Hardswish(), nn.Hardsigmoid(), nn.SiLU()])
-@pytest.mark.parametrize("scheme", [X86, ARM])
-def test_swish_and_hard_swish_run_in_int8(activation: nn.Module, scheme: Scheme, tmp_path) -> None:
+@pytest.mark.parametrize("scheme", [X86, UINT8, ARM], ids=lambda scheme: scheme.name)
+def test_swish_and_hard_swish_run_in_int8_behind_a_float_stem_too(
+    activation: nn.Module, scheme: Scheme, tmp_path
+) -> None:
     torch.manual_seed(0)
     model = quick_model(enliven(nn.Sequential(nn.Conv2d(3, 3, 1), activation, Small())), (1, 3, 12, 12))
     x = images(64, 3, 12, 12, seed=2).numpy()
@@ -99,8 +103,8 @@ def test_swish_and_hard_swish_run_in_int8(activation: nn.Module, scheme: Scheme,
     expected = predict(open_session(serialise(model)), x)
     assert relative_error(predict(open_session(quantized, signed=scheme.symmetric), x), expected) < 0.05
     (tmp_path / "model.int8.onnx").write_bytes(quantized)
-    share = int8_share(tmp_path / "model.int8.onnx", signed=scheme.symmetric)
-    assert (share.in_int8, share.float_nodes) == (5, ())
+    share = beside_stems(int8_share(tmp_path / "model.int8.onnx", signed=scheme.symmetric), scheme)
+    assert (share.in_int8, share.convolutions, share.float_nodes) == (5 - bool(scheme.float_stem), share.in_int8, ())
 
 
 def test_error_is_that_of_onnx_runtimes_own_quantizer(tmp_path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nastk.deploy.precision.scheme import ARM, LITERT, TENSORRT, X86, Scheme
+from nastk.deploy.precision.scheme import ARM, LITERT, OPENVINO, TENSORRT, UINT8, X86, Scheme
 from nastk.deploy.targets import (
     ArmTarget,
     CpuTarget,
@@ -23,8 +23,8 @@ from nastk.deploy.targets import (
         (CpuTarget(), X86),
         (ArmTarget(), ARM),
         (TensorrtTarget(), TENSORRT),
-        (CudaTarget(), X86),
-        (ExecutorchTarget(), X86),
+        (CudaTarget(), UINT8),
+        (ExecutorchTarget(), UINT8),
         (LitertTarget(), LITERT),
         (RemoteTarget("board"), ARM),
         (RemoteTarget("server", of="cpu"), X86),
@@ -33,3 +33,8 @@ from nastk.deploy.targets import (
 )
 def test_the_scheme_is_that_of_the_files(target: Target, scheme: Scheme) -> None:
     assert target.scheme is scheme
+
+
+def test_only_onnx_runtime_on_x86_has_stems_in_float() -> None:
+    schemes = (X86, UINT8, ARM, LITERT, OPENVINO, TENSORRT)
+    assert [scheme.name for scheme in schemes if scheme.float_stem] == ["x86"]
