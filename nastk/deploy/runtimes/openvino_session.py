@@ -63,9 +63,10 @@ class OpenvinoSession:
         self._shape = shape
         self._held: list[Any] = []
         self._tasks: _Tasks = SimpleQueue()
+        self._given_up = threading.Event()
         thread = threading.Thread(target=_serve, args=(self._tasks,), name=PACKAGE, daemon=True)
         thread.start()
-        weakref.finalize(self, _end, thread, self._tasks, self._held)
+        weakref.finalize(self, _end, thread, self._tasks, self._held, self._given_up)
         self.outputs = self._submit(lambda: _compile(model, dict(settings), shape, requests, self._held))
 
     def predict(self, images: NDArray[np.float32], seconds: float = math.inf) -> NDArray[np.float32]:
@@ -76,15 +77,14 @@ class OpenvinoSession:
             MemoryError: there is not enough for it.
         """
         if self._shape is None:
-            return self._submit(lambda: _infer(self._held, images, seconds))
+            return self._submit(lambda: _infer(self._held, images, seconds, self._given_up))
         batch = self._shape[0]
         missing = np.zeros((-len(images) % batch, *images.shape[1:]), np.float32)
         padded = np.ascontiguousarray(np.concatenate([images, missing]))
 
         def all_of_them() -> NDArray[np.float32]:
-            return np.concatenate(
-                [_infer(self._held, padded[start : start + batch], seconds) for start in range(0, len(padded), batch)]
-            )
+            parts = (padded[start : start + batch] for start in range(0, len(padded), batch))
+            return np.concatenate([_infer(self._held, part, seconds, self._given_up) for part in parts])
 
         return self._submit(all_of_them)[: len(images)]
 
@@ -155,13 +155,16 @@ def _check_input(found: list[tuple[int, ...]], shape: tuple[int, ...]) -> None:
         raise UserError(f"takes inputs of the shapes {str(found)[:100]} (-1: free), expected one of {list(shape)}")
 
 
-def _infer(held: list[Any], images: NDArray[np.float32], seconds: float) -> NDArray[np.float32]:
+def _infer(
+    held: list[Any], images: NDArray[np.float32], seconds: float, given_up: threading.Event
+) -> NDArray[np.float32]:
     request = held[0][0]
     if seconds == math.inf:
         return np.array(request.infer({0: images})[0])
     request.start_async({0: images})
     if not request.wait_for(round(1000 * seconds)):
         request.cancel()
+        given_up.set()
         raise UserError(f"it took over {seconds:g} seconds")
     return np.array(request.results[0])
 
@@ -197,10 +200,15 @@ def _serve(tasks: _Tasks) -> None:
         del task, answer, work  # what they hold is not to outlive them here
 
 
-def _end(thread: threading.Thread, tasks: _Tasks, held: list[Any]) -> None:
+def _end(thread: threading.Thread, tasks: _Tasks, held: list[Any], given_up: threading.Event) -> None:
+    """Has the thread take OpenVINO's objects down; waits for it, but not where a run was given up, which may go on.
+
+    A request is cancelled between two operators, and one operator may take for ever.
+    """
     tasks.put((Future(), held.clear))
     tasks.put(None)
-    thread.join()
+    if not given_up.is_set():
+        thread.join()
 
 
 def _named(error: RuntimeError) -> Exception:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -204,3 +206,7 @@ def test_a_day_of_multiplications_ends_in_time(copy: Path, tmp_path: Path, monke
     opened = openvino_file.OpenvinoFile(path, {"batch": 1, "settings": settings}, (1, 4, 4))
     with pytest.raises(UserError, match=r"model\.onnx: it took over 0.2 seconds"):
         opened.run(np.zeros((1, 1, 4, 4), np.float32), 0.2)
+    begun = time.monotonic()
+    del opened
+    gc.collect()
+    assert time.monotonic() - begun < 10, "who drops it waits for a run that was given up"
