@@ -25,7 +25,7 @@ from nastk.deploy.precision.calibrate import Ranges, tensor_ranges
 from nastk.deploy.precision.int8_forms import Forms
 from nastk.deploy.precision.quantize import quantized_model
 from nastk.deploy.precision.quantizer import Quantizer
-from nastk.deploy.precision.scheme import X86
+from nastk.deploy.precision.scheme import UINT8
 from nastk.deploy.runtimes.session import open_session, predict
 
 DEPTH, CLASSES, IMAGES = 4, 10, 8
@@ -56,7 +56,7 @@ def row(name: str, channels: int, size: int, runs: int) -> str:
     network.train()(images)
     model = quick_model(network.eval(), (1, channels, size, size))
     ranges = tensor_ranges(model, images.numpy())
-    files = [model, quantized_model(model, ranges), in_float(model, ranges)]
+    files = [model, quantized_model(model, ranges, UINT8), in_float(model, ranges)]
     sessions = [open_session(serialise(file)) for file in files]
     least = [float("inf")] * len(sessions)
     for _ in range(runs):
@@ -72,7 +72,7 @@ def row(name: str, channels: int, size: int, runs: int) -> str:
 def in_float(model: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
     """Returns the int8 file with nothing rewritten, and products and sigmoids in float."""
     idle = frozenset(node.name for node in model.graph.node if node.op_type in ("Sigmoid", "Mul"))
-    return Quantizer(Forms(model, ranges), X86, frozenset(), idle).model()
+    return Quantizer(Forms(model, ranges), UINT8, frozenset(), idle).model()
 
 
 if __name__ == "__main__":
