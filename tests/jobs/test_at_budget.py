@@ -62,14 +62,17 @@ def test_several_are_brought_to_the_limits_at_once_and_come_out_as_in_turn() -> 
 
 @pytest.mark.parametrize("limit", [50_000, 500_000])
 def test_it_is_larger_than_the_largest_uniform_form_that_meets_the_limits(limit: int) -> None:
-    fit = BudgetFit(counted, Objective(max_params=limit))
+    measured: set[str] = set()
+    fit = BudgetFit(lambda one: (measured.add(one.key), counted(one))[1], Objective(max_params=limit))
     for seed in range(2):
+        measured.clear()
         genotype = proposed(seed)
         params = [counted(scaling.genotype(genotype))["params"] for scaling in SCALINGS]  # type: ignore[arg-type]
         assert params == sorted(params)
         expected = max((one for one in params if one <= limit), default=params[0])
         found = fit(fit.fitted(genotype))["params"]
-        assert found == expected if expected > limit else max(expected, 0.97 * limit) <= found <= limit
+        assert found == expected if expected > limit else expected <= found <= limit
+        assert found >= 0.97 * limit or len(measured) > FILES, "it stops where enough is used, or after so many files"
 
 
 def test_nothing_is_measured_twice_and_cells_stay_as_they_are() -> None:
