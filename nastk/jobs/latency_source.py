@@ -32,7 +32,7 @@ def record_latencies(folder: Path, parts: SearchParts, from_trial: int, known: b
     if made is None and (target is None or known):
         return
     machine, ran = _here(target)
-    stem = target.scheme.float_stem if target is not None and getattr(target, "precision", None) == "int8" else None
+    stem = None if target is None else target.scheme.float_stem
     if made is not None:
         said = changed_since(made, machine, ran, stem)
         if said is not None:

@@ -26,7 +26,7 @@ class LatencyRecord:
     Attributes:
         source: "measured", "table" or "learned".
         target: its name; None where there is none.
-        conditions: precision, threads, batch and seconds, as far as the target has them.
+        conditions: precision, threads, batch and seconds, as far as the target has them, and its `float_stem`.
         versions: of what runs the files, by package.
         machine: facts of where they run.
         made_of: of a table or predictor: its file, and the device, versions and date that it is of; {} if measured.

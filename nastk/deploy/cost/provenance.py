@@ -53,7 +53,7 @@ def changed_since(
         made: what the file is of.
         machine: facts of where the files will run, or of this machine.
         versions: of the runtimes there, by package.
-        float_stem: of the scheme that int8 files are written by now; None where none are.
+        float_stem: of the scheme that int8 files are written by now, None if unknown.
     """
     others = [
         f"{RUNTIMES[name]} {one_line(made.versions[name])}, here is {versions[name]}"
