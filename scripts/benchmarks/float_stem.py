@@ -102,7 +102,6 @@ def _row(model: onnx.ModelProto, scheme: Scheme, rounds: int, seconds: float) ->
     """Times int8 throughout against a scheme; medians over the rounds of each round's medians."""
     assert float_stems(model, scheme), "nothing to compare"
     weight = next(tensor.dims for tensor in model.graph.initializer if tensor.name == model.graph.node[0].input[1])
-    written = "float32" if float_stems(model, X86) else "int8"
     shape = [size.dim_value for size in model.graph.input[0].type.tensor_type.shape.dim][1:]
     image = np.random.default_rng(0).standard_normal((1, *shape), dtype=np.float32)
     files = [serialise(quantized_model(model, assumed_ranges(model), one)) for one in (UINT8, scheme)]
@@ -112,7 +111,7 @@ def _row(model: onnx.ModelProto, scheme: Scheme, rounds: int, seconds: float) ->
     ratios = sorted(floating / whole for whole, floating in times)
     whole, floating = (1000 * statistics.median(column) for column in zip(*times, strict=True))
     spread = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-    facts = f"{math.prod(weight[1:])} | {math.prod(weight[:2])} | {written}"
+    facts = f"{math.prod(weight[1:])} | {math.prod(weight[:2])} | {'float32' if float_stems(model, X86) else 'int8'}"
     return f"{facts} | {whole:.1f} | {floating:.1f} | {spread} |"
 
 
