@@ -49,19 +49,14 @@ def _shallow(genotype: Genotype, height: int, width: int, least: int) -> StageGe
     return dataclasses.replace(left, stages=tuple(dataclasses.replace(stage, depth=1) for stage in left.stages))
 
 
-# How a network is fitted to images that are too small for it.
-FORMS: dict[str, Callable[[Genotype, int, int, int], Genotype | None]] = {
-    "by hand": for_images,
-    "short": _short,
-    "shallow": _shallow,
-}
-# What is asked for, as long as there is room: those that win on processors first.
-NAMES = (
-    *(("mobilenet_v2", "by hand"), ("resnet18", "by hand"), ("resnet18", "shallow"), ("repvgg_a0", "by hand")),
-    *(("repvgg_a0", "short"), ("efficientnet_v2_s", "shallow"), ("mobilenet_v4_conv_small", "by hand")),
-    *(("mobilenet_v3_small", "by hand"), ("pp_lcnet_x1_0", "by hand"), ("mobilenet_v1", "by hand")),
-    *(("efficientnet_v2_s", "by hand"), ("shufflenet_v2_x1_0", "by hand"), ("mnasnet1_0", "by hand")),
-    *(("efficientnet_b0", "by hand"), ("fasternet_t0", "by hand")),
+# What is asked for, as long as there is room: those that win on processors first, and how each is fitted to images that
+# are too small for it.
+KNOWN: tuple[tuple[str, Callable[[Genotype, int, int, int], Genotype | None]], ...] = (
+    *(("mobilenet_v2", for_images), ("resnet18", for_images), ("resnet18", _shallow), ("repvgg_a0", for_images)),
+    *(("repvgg_a0", _short), ("efficientnet_v2_s", _shallow), ("mobilenet_v4_conv_small", for_images)),
+    *(("mobilenet_v3_small", for_images), ("pp_lcnet_x1_0", for_images), ("mobilenet_v1", for_images)),
+    *(("efficientnet_v2_s", for_images), ("shufflenet_v2_x1_0", for_images), ("mnasnet1_0", for_images)),
+    *(("efficientnet_b0", for_images), ("fasternet_t0", for_images)),
 )
 
 
@@ -105,11 +100,11 @@ def _read(path: Path, space: Space) -> list[Point]:
 def _points(parts: SearchParts, space: StageSpace, network: NetworkConfig, fit: BudgetFit | None) -> list[Point]:
     costing = parts.costing if parts.objective.limits else None
     found: dict[str, Point] = {}
-    for name, how in NAMES:
+    for name, fitted in KNOWN:
         if len(found) == MOST:
             break
-        known = _known(name, how, network, space.least)
-        if known is None:
+        known = fitted(named_network(name), network.height, network.width, space.least)
+        if known is None:  # large enough as they are: no further form
             continue
         if fit is None:
             point = _largest(space, known, network, parts.objective, costing)
@@ -118,12 +113,6 @@ def _points(parts: SearchParts, space: StageSpace, network: NetworkConfig, fit: 
         if point is not None:
             found.setdefault(replay(space, point).key, point)
     return list(found.values())
-
-
-def _known(name: str, how: str, network: NetworkConfig, least: int) -> Genotype | None:
-    """Returns a network in a form for images of this size; None where this form is none of its own."""
-    fit = FORMS[how]
-    return fit(named_network(name), network.height, network.width, least)
 
 
 def _largest(
