@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import NoReturn
 
 from nastk.deploy.runtimes.farm_checks import check_alike, check_different, why_busy
 from nastk.deploy.runtimes.farm_member import Member
@@ -141,14 +140,17 @@ class Farm:
             except (UserError, MemoryError) as error:
                 refused[member] = error
         if not found:
-            raise next(iter(refused.values()), self._nobody())
+            for why in refused.values():
+                raise why
+            self._none_left()
         for member, why in refused.items():  # not the network's fault: another one has measured it
             self._leave_out(member, str(why))
         best = min(found, key=lambda one: (found[one].doubt is not None, found[one].milliseconds))
         for member, timed in found.items():
-            if member is not best:
+            if member is best:
+                member.alike, member.doubts = timed.doubt is None, int(timed.doubt is not None)
+            else:
                 self._judge(member, timed, best, found[best].milliseconds, first=True)
-        best.alike, best.doubts = found[best].doubt is None, int(found[best].doubt is not None)
         self.last = best
         return best.host, found[best].value
 
@@ -191,13 +193,14 @@ class Farm:
 
     def _awake(self, without: Collection[str], alike: bool = True) -> list[Member]:
         """Returns who may be asked next, the one that has had nothing for the longest time first."""
-        left = (one for one in self._some(alike) if one.host not in without and one.rests_until <= time.monotonic())
+        now = time.monotonic()
+        left = (one for one in self._some(alike) if one.host not in without and one.rests_until <= now)
         return sorted(left, key=lambda one: one.used)
 
     def _some(self, alike: bool = True) -> list[Member]:
         """Returns those that are known to be alike, or else all; or those that are not."""
         found = [one for one in self._members if one.alike == alike]
-        return found or self._members if alike else found
+        return found or (self._members if alike else [])
 
     @contextlib.contextmanager
     def _free(self, without: Collection[str], task: Task[Found]) -> Iterator[Member]:
@@ -242,9 +245,6 @@ class Farm:
             member.rests_until = time.monotonic() + REST_SECONDS
             print(f"remote {member.host}: {reason}; it rests for {REST_SECONDS:.0f} s{then}", file=sys.stderr)
 
-    def _none_left(self) -> NoReturn:
-        raise self._nobody()
-
-    def _nobody(self) -> UserError:
+    def _none_left(self) -> list[Member]:
         reasons = "; ".join(self._gone[host].removeprefix("remote ") for host in self._hosts if host in self._gone)
-        return UserError(f"target.hosts: none of {len(self._hosts)} machines can measure: {reasons}")
+        raise UserError(f"target.hosts: none of {len(self._hosts)} machines can measure: {reasons}")
