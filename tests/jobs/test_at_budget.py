@@ -33,7 +33,10 @@ QUICK = (
 
 
 def proposed(seed: int) -> Genotype:
-    space: Space = build(load_yaml(shipped("search_spaces") / "mobile.yaml"), "space", Space)
+    """Returns a network of the mobile space; all end alike, so that a seed draws what it drew before they could not."""
+    node = load_yaml(shipped("search_spaces") / "mobile.yaml")
+    node["classifier"] = {"block": "pooled_classifier"}
+    space: Space = build(node, "space", Space)
     return random_genotype(space, random.Random(seed))
 
 
@@ -62,17 +65,14 @@ def test_several_are_brought_to_the_limits_at_once_and_come_out_as_in_turn() -> 
 
 @pytest.mark.parametrize("limit", [50_000, 500_000])
 def test_it_is_larger_than_the_largest_uniform_form_that_meets_the_limits(limit: int) -> None:
-    measured: set[str] = set()
-    fit = BudgetFit(lambda one: (measured.add(one.key), counted(one))[1], Objective(max_params=limit))
+    fit = BudgetFit(counted, Objective(max_params=limit))
     for seed in range(2):
-        measured.clear()
         genotype = proposed(seed)
         params = [counted(scaling.genotype(genotype))["params"] for scaling in SCALINGS]  # type: ignore[arg-type]
         assert params == sorted(params)
         expected = max((one for one in params if one <= limit), default=params[0])
         found = fit(fit.fitted(genotype))["params"]
-        assert found == expected if expected > limit else expected <= found <= limit
-        assert found >= 0.97 * limit or len(measured) > FILES, "it stops where enough is used, or after so many files"
+        assert found == expected if expected > limit else max(expected, 0.97 * limit) <= found <= limit
 
 
 def test_nothing_is_measured_twice_and_cells_stay_as_they_are() -> None:
