@@ -22,7 +22,13 @@ from nastk.errors import unknown
 from nastk.files import write_bytes
 
 # Assumed to have no negative results.
-FROM_ZERO = ("Relu", "Sigmoid", "Clip")
+FROM_ZERO = ("Relu", "Sigmoid", "HardSigmoid", "Clip")
+# Nor have these, where nothing that comes in is negative.
+NO_LOWER = (
+    *("MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Add", "Mul"),
+    *("Flatten", "Reshape", "Transpose", "Slice", "Split", "Gather"),
+)
+SHAPED = ("Reshape", "Slice", "Split", "Gather")  # of their inputs, the first is the data
 
 
 def quantize_int8(onnx_path: Path, out_path: Path, calibration: NDArray[Any]) -> None:
@@ -79,5 +85,8 @@ def assumed_ranges(model: onnx.ModelProto) -> Ranges:
     """
     ranges = {INPUT: (-1.0, 1.0)}
     for index, node in enumerate(model.graph.node):
-        ranges[node.output[0]] = (0.0 if node.op_type in FROM_ZERO else -1.0, 1.0 + index / 1000)
+        entering = node.input[:1] if node.op_type in SHAPED else node.input
+        kept = node.op_type in NO_LOWER and all(ranges.get(name, (-1.0, 1.0))[0] == 0 for name in entering)
+        low = 0.0 if kept or node.op_type in FROM_ZERO else -1.0
+        ranges.update(dict.fromkeys(node.output, (low, 1.0 + index / 1000)))
     return ranges
