@@ -49,12 +49,29 @@ def _shallow(genotype: Genotype, height: int, width: int, least: int) -> StageGe
     return dataclasses.replace(left, stages=tuple(dataclasses.replace(stage, depth=1) for stage in left.stages))
 
 
+def _plain(genotype: Genotype, height: int, width: int, least: int) -> StageGenotype | None:
+    """Returns the shallow genotype without its shortcuts, for additions take time: two convolutions for each block.
+
+    He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, have such networks beside theirs; it is
+    deep ones that do not train without shortcuts.
+    """
+    left = _shallow(genotype, height, width, least)
+    if left is None:
+        return None
+    stages = tuple(
+        Stage("conv", stage.width, 2 * stage.depth, stage.stride) if stage.block == "residual_basic" else stage
+        for stage in left.stages
+    )
+    return dataclasses.replace(left, stages=stages)
+
+
 # What is asked for, as long as there is room: those that win on processors first, and how each is fitted to images that
 # are too small for it.
 KNOWN: tuple[tuple[str, Callable[[Genotype, int, int, int], Genotype | None]], ...] = (
-    *(("mobilenet_v2", for_images), ("resnet18", for_images), ("resnet18", _shallow), ("repvgg_a0", for_images)),
-    *(("repvgg_a0", _short), ("efficientnet_v2_s", _shallow), ("mobilenet_v4_conv_small", for_images)),
-    *(("mobilenet_v3_small", for_images), ("pp_lcnet_x1_0", for_images), ("mobilenet_v1", for_images)),
+    *(("mobilenet_v2", for_images), ("resnet18", for_images), ("resnet18", _shallow), ("resnet18", _plain)),
+    *(("repvgg_a0", for_images), ("repvgg_a0", _short), ("efficientnet_v2_s", _shallow)),
+    *(("mobilenet_v4_conv_small", for_images), ("mobilenet_v3_small", for_images), ("mobilenet_v1", for_images)),
+    ("pp_lcnet_x1_0", for_images),
     *(("efficientnet_v2_s", for_images), ("shufflenet_v2_x1_0", for_images), ("mnasnet1_0", for_images)),
     *(("efficientnet_b0", for_images), ("fasternet_t0", for_images)),
 )
