@@ -101,7 +101,7 @@ class Front:
         """Returns the networks that the search chose, each of the size that fits."""
         networks = []
         plan = self._plan
-        for key, genotype in transfer_candidates(self.run, top):
+        for key, genotype in transfer_candidates(self.run, top, plan.accuracy_alone):
             place = self.place / f"{self.run.name}-{key[:12]}"
             try:
                 form, network = full_size(genotype, plan.sizing, place)
@@ -119,12 +119,16 @@ class Front:
             names: of the networks.
             short: of those that enter in their shortened form too.
         """
-        plan = self._plan
-        entered = [*made_for(names, plan.sizing.network), *(_short(name, plan.sizing.network) for name in short)]
-        sized = [self._rival(plan, one) for one in entered]
-        return [one for one in sized if one is not None]
+        network = self._plan.sizing.network
+        return self.sized([*made_for(names, network), *(_short(name, network) for name in short)])
 
-    def _rival(self, plan: TransferPlan, one: Baseline) -> Trained | None:
+    def sized(self, networks: Sequence[Baseline]) -> list[Trained]:
+        """Returns those of the networks that fit, each in the first of its forms that does, as large as fits."""
+        found = [self._rival(one) for one in networks]
+        return [one for one in found if one is not None]
+
+    def _rival(self, one: Baseline) -> Trained | None:
+        plan = self._plan
         for genotype in one.forms:
             place = self.place / f"{one.name}-{genotype.key[:12]}"
             try:

@@ -102,6 +102,7 @@ class TransferPlan(NamedTuple):
     Of the recipe's settings those in `automatic` follow from the number of images. With baselines images are held out,
     as with several candidates; they have the same teacher. `stem` is the one that the user names, None for none.
     `prune` is how many times the limits a candidate uses that is then narrowed, and may learn from its wide network.
+    `accuracy_alone`: nothing but accuracy tells candidates apart, for there is one goal and all use the limits.
     """
 
     top: int
@@ -118,6 +119,7 @@ class TransferPlan(NamedTuple):
     teacher: Teacher | None = None
     prune: float | None = None
     prune_taught: bool = False
+    accuracy_alone: bool = False
 
     @property
     def ranks(self) -> bool:
@@ -161,7 +163,14 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     _check_unlabelled(data, recipe)
     known = (asked.top, entrants, sizing, recipe, data, run, target, automatic, baselines, asked.stem)
     prune = _prune(asked, searched, limits)
-    return TransferPlan(*known, init=init, teacher=teacher, prune=prune, prune_taught=asked.prune_taught)
+    alone = bool(searched.get("at_budget")) and one_goal(searched)
+    narrowed = (prune, asked.prune_taught)
+    return TransferPlan(*known, init, teacher, *narrowed, alone)
+
+
+def one_goal(searched: DictConfig) -> bool:
+    """Says whether one number says which candidate of a search is best."""
+    return not (searched.get("objective") or {}).get("minimize")
 
 
 def _prune(asked: TransferShape, searched: DictConfig, limits: Sequence[Limit]) -> float | None:
@@ -198,8 +207,7 @@ def _entrants(asked: TransferShape, searched: DictConfig, run: RunSettings, held
         if int(asked.entrants) > asked.top and run.devices > 1:
             raise UserError(f"transfer.entrants={asked.entrants}: expected transfer.top={asked.top} on several devices")
         return int(asked.entrants)
-    one_goal = not (searched.get("objective") or {}).get("minimize")
-    automatic = _of_stages(searched) and one_goal and held_out and run.devices == 1 and not asked.prune
+    automatic = _of_stages(searched) and one_goal(searched) and held_out and run.devices == 1 and not asked.prune
     return max(asked.top, ENTRANTS) if automatic else asked.top
 
 

@@ -98,7 +98,7 @@ def _taught(
 
 def _sized(folder: Path, plan: TransferPlan) -> tuple[list[str], list[Sized], list[NoSizeFits]]:
     """Returns the candidates' keys, the networks to train, all sized before the first is, and why others do not fit."""
-    candidates = transfer_candidates(folder, plan.entrants)
+    candidates = transfer_candidates(folder, plan.entrants, plan.accuracy_alone)
     networks: dict[Path, Sized] = {}  # two candidates may grow into one network
     left_out: list[NoSizeFits] = []
     for key, genotype in candidates:
