@@ -157,10 +157,15 @@ def hypervolume(points: Sequence[tuple[float, float]], latest_ms: float) -> floa
 
 
 def _volumes(found: dict[Point, list[Line]]) -> list[str]:
-    """Returns the hypervolume of what was found and of all rivals together, for each set of images and precision."""
+    """Returns the hypervolume of what was found and of all rivals together, for each set of images and precision.
+
+    Of one limit there is none: networks that use it to the full have an area of almost nothing before it.
+    """
     told = []
     for images, precision in dict.fromkeys((point.images, point.precision) for point in found):
         points = {one: lines for one, lines in found.items() if (one.images, one.precision) == (images, precision)}
+        if len(points) == 1:
+            continue
         latest = max(point.limit_ms for point in points)
         every = [line for lines in points.values() for line in lines if line.accuracy]
         ours, theirs = (
