@@ -43,12 +43,18 @@ def _workers(folder: Path, key: str = "") -> list[int]:
     return sorted({int(path.name.split("-")[1]) for path in folder.glob(f"{key or '[0-9a-f]'}*-*")})
 
 
+def _runs(pid: int) -> bool:
+    try:
+        return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:  # it ends while it is looked at
+        return False
+
+
 def _gone(pids: list[int]) -> bool:
     """Waits for processes to end; a zombie has ended."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        states = [Path(f"/proc/{pid}/stat") for pid in pids]
-        if not any(path.exists() and ") Z" not in path.read_text() for path in states):
+        if not any(map(_runs, pids)):
             return True
         time.sleep(0.05)
     return False

@@ -20,6 +20,7 @@ from nastk.deploy.runtimes.remote_shell import SSH
 from nastk.deploy.targets import RemoteTarget
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig
+from nastk.stats import steadiness
 from nastk.study.measuring import Begun, CostsAtOnce
 from tests.commands import run
 from tests.deploy.digits import exported_digits
@@ -71,6 +72,8 @@ def boards(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.setattr(farm_member, "LOCKS", tmp_path / "locks")
     monkeypatch.setattr(farm, "ALIKE", 1000.0)
     monkeypatch.setattr(farm, "REST_SECONDS", 0.0)
+    for name in ("FAR", "MOST_SPREAD"):  # what makes a board one that rests is told by its facts alone
+        monkeypatch.setattr(steadiness, name, 1000.0)
     return folder
 
 
