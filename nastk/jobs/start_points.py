@@ -41,7 +41,7 @@ def _short(genotype: Genotype, height: int, width: int, least: int) -> StageGeno
     return dataclasses.replace(left, classifier=end) if isinstance(left, StageGenotype) else None
 
 
-def _shallow(genotype: Genotype, height: int, width: int, least: int) -> StageGenotype | None:
+def shallow(genotype: Genotype, height: int, width: int, least: int) -> StageGenotype | None:
     """Returns the shortened genotype with one block a stage, which the budget makes wide."""
     left = _short(genotype, height, width, least)
     if left is None:
@@ -49,13 +49,13 @@ def _shallow(genotype: Genotype, height: int, width: int, least: int) -> StageGe
     return dataclasses.replace(left, stages=tuple(dataclasses.replace(stage, depth=1) for stage in left.stages))
 
 
-def _plain(genotype: Genotype, height: int, width: int, least: int) -> StageGenotype | None:
+def plain(genotype: Genotype, height: int, width: int, least: int) -> StageGenotype | None:
     """Returns the shallow genotype without its shortcuts, for additions take time: two convolutions for each block.
 
     He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, have such networks beside theirs; it is
     deep ones that do not train without shortcuts.
     """
-    left = _shallow(genotype, height, width, least)
+    left = shallow(genotype, height, width, least)
     if left is None:
         return None
     stages = tuple(
@@ -68,8 +68,8 @@ def _plain(genotype: Genotype, height: int, width: int, least: int) -> StageGeno
 # What is asked for, as long as there is room: those that win on processors first, and how each is fitted to images that
 # are too small for it.
 KNOWN: tuple[tuple[str, Callable[[Genotype, int, int, int], Genotype | None]], ...] = (
-    *(("mobilenet_v2", for_images), ("resnet18", for_images), ("resnet18", _shallow), ("resnet18", _plain)),
-    *(("repvgg_a0", for_images), ("repvgg_a0", _short), ("efficientnet_v2_s", _shallow)),
+    *(("mobilenet_v2", for_images), ("resnet18", for_images), ("resnet18", shallow), ("resnet18", plain)),
+    *(("repvgg_a0", for_images), ("repvgg_a0", _short), ("efficientnet_v2_s", shallow)),
     *(("mobilenet_v4_conv_small", for_images), ("mobilenet_v3_small", for_images), ("mobilenet_v1", for_images)),
     ("pp_lcnet_x1_0", for_images),
     *(("efficientnet_v2_s", for_images), ("shufflenet_v2_x1_0", for_images), ("mnasnet1_0", for_images)),

@@ -31,10 +31,18 @@ RIVALS = (
 PARTS = ("search", "rivals", "report")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of_trainings(told: str | None) -> argparse.ArgumentParser:
+    """Returns the parser of what every benchmark that trains at a point is told; `told` is for its help."""
+    parser = argparse.ArgumentParser(description=told, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of fashion-mnist/, cifar10/ and photos/")
     parser.add_argument("--work", type=Path, required=True, help="folder of runs and trainings; an earlier one goes on")
+    parser.add_argument("--seeds", type=int, default=3, help="of the best by held-out images, or of all that are told")
+    parser.add_argument("--epochs", type=int, help="of a full training; default: nastk's own")
+    return parser
+
+
+def main() -> None:
+    parser = parser_of_trainings(__doc__)
     parser.add_argument("--points", nargs="+", default=list(POINTS), help=f"of {', '.join(POINTS)}")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--spaces", nargs="+", default=["mobile"], help="that are searched; further ones stand beside")
@@ -45,8 +53,6 @@ def main() -> None:
     parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS), help="that are trained")
     parser.add_argument("--short", nargs="*", choices=RIVALS, default=[], help="rivals that enter shortened too")
     parser.add_argument("--halve-rivals", action="store_true", help="by successive halving too, down to the best --top")
-    parser.add_argument("--seeds", type=int, default=3, help="of the best by held-out images")
-    parser.add_argument("--epochs", type=int, help="of a full training; default: nastk's own")
     parser.add_argument("--set", nargs="*", default=[], dest="words", help="further settings of the search")
     parser.add_argument("--out", type=Path, help="report to write, a .png beside it; default: print the table")
     options = parser.parse_args()

@@ -112,6 +112,11 @@ class Front:
             networks.append(self._entered(Trained(f"{self.run.name} {key[:8]}", form, network, place)))
         return networks
 
+    @property
+    def network(self) -> NetworkConfig:
+        """What networks of this point are built as: classes, channels and size of its images."""
+        return self._plan.sizing.network
+
     def rivals(self, names: Sequence[str], short: Sequence[str] = ()) -> list[Trained]:
         """Returns the networks of conf/network that fit, each in the first of its forms that does.
 
@@ -119,8 +124,7 @@ class Front:
             names: of the networks.
             short: of those that enter in their shortened form too.
         """
-        network = self._plan.sizing.network
-        return self.sized([*made_for(names, network), *(_short(name, network) for name in short)])
+        return self.sized([*made_for(names, self.network), *(_short(name, self.network) for name in short)])
 
     def sized(self, networks: Sequence[Baseline]) -> list[Trained]:
         """Returns those of the networks that fit, each in the first of its forms that does, as large as fits."""

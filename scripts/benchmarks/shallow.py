@@ -19,26 +19,24 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from front import parser_of_trainings
 from front_points import point_named
 from front_train import HELD_OUT, Front, Trained
 from machine import machine
 
 from nastk.errors import UserError
-from nastk.genotype.small import shortened
+from nastk.genotype.small import LEAST_PIXELS
 from nastk.genotype.stages import Stage, StageGenotype
+from nastk.jobs.start_points import plain, shallow
 from nastk.jobs.transfer.baselines import Baseline, named_network
+from nastk.networks import NetworkConfig
 
 BY_HAND = ("resnet18", "repvgg_a0")
-SIDE = {"photos20": 64, "photos": 64, "fashion_mnist": 28, "cifar10": 32}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="as for front.py")
-    parser.add_argument("--work", type=Path, required=True, help="of front.py, where the search of the point has begun")
-    parser.add_argument("--point", default="cifar10-int8-0.1")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int)
+    parser = parser_of_trainings(__doc__)
+    parser.add_argument("--point", default="cifar10-int8-0.1", help="whose search has begun in --work")
     options = parser.parse_args()
     try:
         _run(options)
@@ -47,9 +45,8 @@ def main() -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    point = point_named(options.point)
-    front = Front(point, "mobile", options.data, options.work, 0, options.epochs, [])
-    forms = [Baseline(f"shallow {name}", (form,)) for name, form in _forms(SIDE[point.images]).items()]
+    front = Front(point_named(options.point), "mobile", options.data, options.work, 0, options.epochs, [])
+    forms = [Baseline(f"shallow {name}", (form,)) for name, form in _forms(front.network).items()]
     networks = [*front.sized(forms), *front.rivals(BY_HAND)]
     facts = machine()
     print(f"`{facts['command']}`, {facts['date']}, commit {facts['commit']}, {facts['processor']}\n")
@@ -68,23 +65,28 @@ def _row(network: Trained, found: list[dict[str, float]]) -> str:
     return f"| {network.name} | {shape} | {statistics.mean(scores):.2f}{spread} | {seconds:.0f} |"
 
 
-def _forms(side: int) -> dict[str, StageGenotype]:
-    """Returns the shallow ResNet-18 for images of a side, by its kind of blocks."""
-    left = shortened(named_network("resnet18"), side, side)
-    if not isinstance(left, StageGenotype):
-        raise UserError(f"images of {side} pixels leave ResNet-18 as it is, expected smaller ones")
-    stem, end = Stage("conv", left.stem[0].width, stride=2), Stage("depthwise_classifier")
+def _forms(network: NetworkConfig) -> dict[str, StageGenotype]:
+    """Returns the shallow ResNet-18 for a network's images, by its kind of blocks."""
+    given = (named_network("resnet18"), network.height, network.width, LEAST_PIXELS)
+    residual, convolutions = shallow(*given), plain(*given)
+    if residual is None or convolutions is None:
+        raise UserError(f"images of {network.height} pixels leave ResNet-18 as it is, expected smaller ones")
+    return {
+        "residual": _in_blocks(residual, "residual_basic"),
+        "plain": _in_blocks(convolutions, "conv"),
+        "re-parameterised": _in_blocks(convolutions, "rep_conv"),
+    }
 
-    def made(block: str, depth: int) -> StageGenotype:
-        # Stages of one block each, whose depth no factor can change.
-        rows = [
-            Stage(block, stage.width, 1, stage.stride if place == 0 else 1)
-            for stage in left.stages
-            for place in range(depth)
-        ]
-        return dataclasses.replace(left, stem=(stem,), stages=tuple(rows), classifier=end)
 
-    return {"residual": made("residual_basic", 1), "plain": made("conv", 2), "re-parameterised": made("rep_conv", 2)}
+def _in_blocks(genotype: StageGenotype, block: str) -> StageGenotype:
+    """Returns a network behind a 3x3 stem, its stages divided into one for each block: no factor changes the depth."""
+    stages = tuple(
+        Stage(block, stage.width, stride=stage.stride if place == 0 else 1)
+        for stage in genotype.stages
+        for place in range(stage.depth)
+    )
+    stem = Stage("conv", genotype.stem[0].width, stride=genotype.stem[0].stride)
+    return dataclasses.replace(genotype, stem=(stem,), stages=stages)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from nastk.evaluators import EvaluationFailed
 from nastk.executors import Result, Task
 from nastk.executors.processes import ProcessesExecutor
 from tests.executors.scripted import Scripted, genotypes, made, run
+from tests.faults.commands import alive
 from tests.simulated import Simulated
 
 CELLS = genotypes(4)
@@ -43,18 +44,11 @@ def _workers(folder: Path, key: str = "") -> list[int]:
     return sorted({int(path.name.split("-")[1]) for path in folder.glob(f"{key or '[0-9a-f]'}*-*")})
 
 
-def _runs(pid: int) -> bool:
-    try:
-        return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:  # it ends while it is looked at
-        return False
-
-
 def _gone(pids: list[int]) -> bool:
     """Waits for processes to end; a zombie has ended."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        if not any(map(_runs, pids)):
+        if not any(map(alive, pids)):
             return True
         time.sleep(0.05)
     return False

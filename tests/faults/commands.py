@@ -113,7 +113,7 @@ class Started:
     def wait_for(self, path: Path, size: int = 1) -> None:
         """Returns when a file has so many bytes, or the command has ended."""
         deadline = time.monotonic() + SECONDS
-        while not (path.exists() and path.stat().st_size >= size) and _alive(self.pid):
+        while not (path.exists() and path.stat().st_size >= size) and alive(self.pid):
             assert time.monotonic() < deadline, f"{path}: not written"
             time.sleep(0.01)
 
@@ -121,14 +121,14 @@ class Started:
         """Returns when a file has so many lines; fails where the command ends before."""
         deadline = time.monotonic() + SECONDS
         while not (path.exists() and path.read_bytes().count(b"\n") >= lines):
-            assert _alive(self.pid), f"it ended before {path} had {lines} lines"
+            assert alive(self.pid), f"it ended before {path} had {lines} lines"
             assert time.monotonic() < deadline, f"{path}: not written"
             time.sleep(0.02)
 
     def wait_until_said(self, text: str) -> None:
         """Returns when the command has printed a text, or has ended."""
         deadline = time.monotonic() + SECONDS
-        while text not in (self.out.read_text() if self.out.exists() else "") and _alive(self.pid):
+        while text not in (self.out.read_text() if self.out.exists() else "") and alive(self.pid):
             assert time.monotonic() < deadline, f"{text!r}: not said"
             time.sleep(0.01)
 
@@ -139,7 +139,8 @@ class Started:
         return Ended(code, self.out.read_text(), steps)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Says whether a process runs; a zombie has ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -164,8 +164,7 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     known = (asked.top, entrants, sizing, recipe, data, run, target, automatic, baselines, asked.stem)
     prune = _prune(asked, searched, limits)
     alone = bool(searched.get("at_budget")) and one_goal(searched)
-    narrowed = (prune, asked.prune_taught)
-    return TransferPlan(*known, init, teacher, *narrowed, alone)
+    return TransferPlan(*known, init, teacher, prune, asked.prune_taught, alone)
 
 
 def one_goal(searched: DictConfig) -> bool:

@@ -14,7 +14,7 @@ from nastk.genotype.small import for_images
 from nastk.jobs.transfer.baselines import named_network
 from nastk.networks import NetworkConfig, build_network
 from tests.deploy.int8 import beside_stems
-from tests.deploy.networks import images
+from tests.deploy.networks import enliven, images
 
 # Concatenations, pooling, shuffled and divided channels, attention.
 NAMES = ("googlenet", "shufflenet_v1", "shufflenet_v2_x1_0", "densenet121", "mobilenet_v3_small", "xception")
@@ -25,12 +25,7 @@ def untrained(name: str) -> nn.Module:
     sizes = {"depth_multiplier": 0.25, "width_multiplier": 0.125}
     config = NetworkConfig(sizes=sizes, classes=10, channels=3, size=32)
     torch.manual_seed(0)
-    network = build_network(for_images(named_network(name), 32, 32), config).eval()
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.bias.normal_()
-    return network
+    return enliven(build_network(for_images(named_network(name), 32, 32), config))
 
 
 @pytest.mark.parametrize("name", NAMES)
