@@ -32,7 +32,7 @@ TRANSFER = (
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of one tiny pipeline run."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    call("pipeline", f"run={folder}", *SEARCH, *TRANSFER)
+    call("pipeline", f"run={folder}", *SEARCH, *TRANSFER, "export.seconds=0.01", "bench.seconds=0.01")
     return folder
 
 

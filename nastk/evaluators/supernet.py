@@ -27,7 +27,6 @@ from nastk.objective import SCORE_SECONDS
 from nastk.runs.folder import held
 from nastk.spaces import Space, StageSpace
 from nastk.supernet.facts import facts_of, recipe_facts
-from nastk.supernet.judged import recalibrate
 from nastk.supernet.progress import Shown
 from nastk.supernet.shapes import Shapes, shared_shapes
 from nastk.supernet.shared import SharedWeights
@@ -36,6 +35,7 @@ from nastk.supernet.train import Progress, check_holds, train_shared
 from nastk.training.batches import Batches, in_order
 from nastk.training.class_weights import check_count, class_weights
 from nastk.training.failure import TrainingError, memory_errors_named
+from nastk.training.recalibration import even_parts, recalibrate
 from nastk.training.scoring import scores
 from nastk.training.seeds import isolated_rng, threads_set
 from nastk.training.settings import TrainingSettings
@@ -241,11 +241,11 @@ class SupernetEvaluator(TrainingSettings, ImageEvaluator):
     def _all_facts(self) -> dict[str, Any]:
         return {**self._facts(), **recipe_facts(self), "folder": self.folder}
 
-    def _images_at(self, size: int) -> Tensor:
+    def _images_at(self, size: int) -> list[Tensor]:
         if size not in self._calibration:
-            self._calibration[size] = self.batch_of(size, self.recalibration)[0]
+            self._calibration[size] = even_parts(self.batch_of(size, self.recalibration)[0])
         return self._calibration[size]
 
     @cached_property
-    def _calibration(self) -> dict[int, Tensor]:
+    def _calibration(self) -> dict[int, list[Tensor]]:
         return {}

@@ -33,7 +33,7 @@ from nastk.training.fit import fit
 from nastk.training.initial import Initial, begin_with
 from nastk.training.job import Job
 from nastk.training.launcher import remove_job, train_in_ranks
-from nastk.training.outcome import METRICS, score_share, write_outcome
+from nastk.training.outcome import METRICS, score_on_the_way, score_share, write_outcome
 from nastk.training.recipe import BF16, FP32
 from nastk.training.run_settings import RunSettings
 from nastk.training.rungs import Rung, begin_rungs, known_rung, write_rung
@@ -112,7 +112,7 @@ def train_rung(
     Args:
         genotype, network_config, data, folder, progress, initial, teacher: as for `train_final`.
         settings: how; images are held out.
-        epochs: after which the averaged network is scored on them.
+        epochs: after which the averaged network, its normalisations counted anew, is scored on them.
 
     Returns:
         The scores, which are kept in the folder; nothing is trained where they are. Raises UserError as `train_final`.
@@ -124,12 +124,11 @@ def train_rung(
     if known is not None:
         return known
     parts = claimed.in_memory()
-    assert parts.held_out is not None
     begin_rungs(folder)
     device = choose_device(settings.device)
     given = (job, parts, folder, Share(), device, progress, epochs)
     with _trained(*given) as (network, normalisation, _), doing("scoring the images held out"):
-        found = score_share(network, parts.held_out, normalisation, device, Share(), len(data.classes))
+        found = score_on_the_way(network, parts, normalisation, device, job)
     return write_rung(folder, Rung(epochs, found.accuracy, found.loss))
 
 

@@ -15,9 +15,9 @@ from nastk.errors import UserError
 from nastk.genotype.stages import Stage, StageGenotype
 from nastk.networks import NetworkConfig, build_network
 from nastk.spaces import StageSpace, random_genotype
-from nastk.supernet.judged import recalibrate
 from nastk.supernet.roles import roles
 from nastk.supernet.shared import SharedWeights, States, part_of
+from nastk.training.recalibration import even_parts, recalibrate
 from nastk.training.recipe import Recipe
 from tests.supernet.small import FAMILIES, space
 
@@ -123,7 +123,7 @@ def test_normalisations_are_counted_anew_on_the_images_alone() -> None:
     norm.running_mean = torch.full((3,), 9.0)
     network = nn.Sequential(norm, nn.Dropout(0.9))
     images = torch.randn(512, 3, 4, 4) * 2 + 1
-    recalibrate(network, images)
+    recalibrate(network, even_parts(images))
     assert not network.training and not norm.training and norm.momentum == 0.1
     torch.testing.assert_close(norm.running_mean, images.mean((0, 2, 3)))
     halves = torch.stack([half.var((0, 2, 3)) for half in images.split(256)])

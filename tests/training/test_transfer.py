@@ -15,11 +15,16 @@ from nastk.data.sources import Npz
 from nastk.data.subsets import hold_out
 from nastk.errors import UserError
 from nastk.jobs.parts import without_automatic
-from nastk.networks import count_parameters
+from nastk.networks import build_network, count_parameters
 from nastk.networks.stored import load_trained
 from nastk.training.batches import in_order
+from nastk.training.job import Job
 from nastk.training.module import score
+from nastk.training.outcome import score_on_the_way, score_share
+from nastk.training.run_settings import RunSettings
+from nastk.training.share import Share
 from nastk.training.transfer import TransferSettings
+from nastk.training.transfer_parts import TransferParts
 from tests.training.final import CPU, FILES, NETWORK, SETTINGS, final, same_weights
 from tests.training.small import few_digits, genotype
 
@@ -108,7 +113,7 @@ def test_the_average_is_what_is_kept(data: DataSource, unbroken: Path, tmp_path:
 
 def test_averaged_statistics_of_batch_norm_are_averaged_with_the_weights(unbroken: Path) -> None:
     norms = [part for part in load_trained(unbroken).network.modules() if isinstance(part, nn.BatchNorm2d)]
-    assert norms
+
     assert all(not torch.equal(norm.running_var, torch.ones_like(norm.running_var)) for norm in norms if norm.affine)
 
 
@@ -125,3 +130,19 @@ def test_the_papers_recipe_is_the_papers() -> None:
     assert (made.epochs, made.batch, made.learning_rate, made.weight_decay) == (600, 32, 0.025, 5e-4)
     assert (made.clip, made.auxiliary, made.decay) == (5.0, 0.4, "cosine")
     assert made.augmentation(0.0, True).pixels(32) == (4, 16)
+
+
+def test_on_the_way_the_averaged_statistics_of_the_normalisations_do_not_count(data: DataSource) -> None:
+    job = Job(genotype(), NETWORK, data, SETTINGS, RunSettings())
+    held_out = data.train().take(torch.arange(50))
+    parts = TransferParts(data.train(), held_out, data.test())
+    network = build_network(genotype(), NETWORK)
+    normalisation = statistics(parts.train)
+    expected = score_on_the_way(network, parts, normalisation, CPU, job)
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    for norm in norms:
+        assert norm.running_mean is not None and norm.running_var is not None
+        norm.running_mean.fill_(9.0)
+        norm.running_var.fill_(0.01)
+    assert score_share(network, held_out, normalisation, CPU, Share(), 10) != expected
+    assert score_on_the_way(network, parts, normalisation, CPU, job) == expected

@@ -28,7 +28,7 @@ TRANSFER = ("baselines=[]", *QUICK, "transfer.top=3", "transfer.cells=1")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a pipeline run with a limit on the parameters and three networks."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    call("pipeline", f"run={folder}", *SEARCH, *TRANSFER)
+    call("pipeline", f"run={folder}", *SEARCH, *TRANSFER, "export.seconds=0.01", "bench.seconds=0.01")
     return folder
 
 
