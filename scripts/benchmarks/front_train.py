@@ -159,13 +159,14 @@ class Front:
             return []
         epochs = self._recipe(networks[0], 0).epochs
         before = time.perf_counter()
-        left = halved(networks, top, epochs, self._rung, lambda one: one.name)
+        left = halved(networks, top, epochs, self.rung, lambda one: one.name)
         done = self.place / f"{name}-halving.json"
         if not done.exists():
             write_json(done, {"seconds": time.perf_counter() - before})
         return left
 
-    def _rung(self, network: Trained, epochs: int) -> Rung:
+    def rung(self, network: Trained, epochs: int) -> Rung:
+        """Returns the scores on held-out images after so many epochs with the first seed."""
         data, recipe = data_at(self._plan.data, network.network.size), self._recipe(network, 0)
         return train_rung(network.genotype, network.network, data, recipe, _place(network, 0), epochs)
 
