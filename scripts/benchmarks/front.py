@@ -36,7 +36,6 @@ def parser_of_trainings(told: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=told, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of fashion-mnist/, cifar10/ and photos/")
     parser.add_argument("--work", type=Path, required=True, help="folder of runs and trainings; an earlier one goes on")
-    parser.add_argument("--seeds", type=int, default=3, help="of the best by held-out images, or of all that are told")
     parser.add_argument("--epochs", type=int, help="of a full training; default: nastk's own")
     return parser
 
@@ -45,6 +44,7 @@ def main() -> None:
     parser = parser_of_trainings(__doc__)
     parser.add_argument("--points", nargs="+", default=list(POINTS), help=f"of {', '.join(POINTS)}")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--seeds", type=int, default=3, help="of the best by held-out images")
     parser.add_argument("--spaces", nargs="+", default=["mobile"], help="that are searched; further ones stand beside")
     parser.add_argument("--trials", type=int, default=24, help="candidates that a search trains")
     parser.add_argument("--entrants", type=int, default=8, help="candidates that begin to be trained in full")

@@ -37,6 +37,7 @@ BY_HAND = ("resnet18", "repvgg_a0")
 def main() -> None:
     parser = parser_of_trainings(__doc__)
     parser.add_argument("--point", default="cifar10-int8-0.1", help="whose search has begun in --work")
+    parser.add_argument("--seeds", type=int, default=3, help="of each network")
     options = parser.parse_args()
     try:
         _run(options)
