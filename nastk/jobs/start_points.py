@@ -23,7 +23,7 @@ from nastk.networks import NetworkConfig
 from nastk.objective import Objective
 from nastk.outside import read_object
 from nastk.spaces import Space, StageSpace, Value, replay
-from nastk.spaces.nearest import nearest_choices, proportional_width
+from nastk.spaces.nearest import nearest_choices
 from nastk.training.failure import TrainingError, memory_errors_named
 
 Point = dict[str, Value]
@@ -154,9 +154,7 @@ def _largest(
 
 def _fitting(space: StageSpace, known: Genotype, objective: Objective, fit: BudgetFit) -> Point | None:
     """Returns the nearest point to a network; None where there is none, or it meets the limits in no width."""
-    if not isinstance(known, StageGenotype):
-        return None
-    point = nearest_choices(space, known, proportional_width(space, known, WIDTHS))
+    point = nearest_choices(space, known) if isinstance(known, StageGenotype) else None
     if point is None:
         return None
     try:

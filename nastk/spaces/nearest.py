@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -22,25 +21,12 @@ class Known(NamedTuple):
     stage: Stage
 
 
-class Met(NamedTuple):
-    """A stage of the space with the network's stages that it is to stand for, and the stride that leads to them."""
-
-    choices: StageChoices
-    stages: list[Stage]
-    stride: int
-
-    @property
-    def deepest(self) -> Stage | None:
-        """The stage that it is to be like."""
-        return max(self.stages, key=lambda stage: (stage.depth, stage.width), default=None)
-
-
 def nearest_choices(space: StageSpace, genotype: StageGenotype, width: float = 1.0) -> dict[str, Value] | None:
     """Returns the choices that come nearest to a network, every one that the space asks for; None where it has none.
 
-    The network's stages at one resolution go to the stages of the space that can be there, as many as are not needed
-    for lower resolutions. One that stands for several takes family, options and width of the deepest and the blocks of
-    all of them; one that stands for none is left out or as shallow as it may be.
+    A stage of the space takes the family, options and width of the deepest of the network's stages at the same
+    resolution, and the blocks of all of them; where the network has none there, it is left out or as shallow as it may
+    be.
 
     Args:
         space: the space.
@@ -51,55 +37,18 @@ def nearest_choices(space: StageSpace, genotype: StageGenotype, width: float = 1
     if len(space.resolutions) > 1:
         side = genotype.resolution or space.size or max(space.resolutions)
         chosen["resolution"] = _closest(space.resolutions, side)
-    parts = _met(space, genotype)
-    for met in itertools.chain(*parts.values()):
-        chosen |= _stage_choices(met, width)
-    chosen |= _stage_choices(Met(space.end, [genotype.classifier], 1), 1.0)
-    return chosen if any(met.stages for met in parts["stages"]) else None
-
-
-def proportional_width(space: StageSpace, genotype: StageGenotype, widths: Sequence[float]) -> float:
-    """Returns the first of the factors with which the space's widths are most nearly in proportion to a network's.
-
-    For networks that are sized later: of one that is wider than the space the widest choices would all be alike.
-    """
-    stages = [met for met in _met(space, genotype)["stages"] if met.deepest is not None and met.deepest.width]
-
-    def distortion(factor: float) -> float:
-        wanted = [(met.choices.width, met.deepest.width * factor) for met in stages if met.deepest is not None]
-        ratios = [math.log(_closest(choices, width) / width) for choices, width in wanted]
-        return round(max(ratios, default=0.0) - min(ratios, default=0.0), 6)
-
-    return min(widths, key=distortion)
-
-
-def _met(space: StageSpace, genotype: StageGenotype) -> dict[str, list[Met]]:
-    """Returns for each part of the space which of the network's stages its own stand for."""
-    known, level = _levels(genotype), 0
-    found: dict[str, list[Met]] = {"stem": [], "stages": [], "head": []}
-    for part, met in found.items():
+    known, level, met = _levels(genotype), 0, 0
+    for part in ("stem", "stages", "head"):
         rows = [one for one in known if one.stage in getattr(genotype, part)]
-        for place, choices in enumerate(space.parts[part]):
+        for choices in space.parts[part]:
             stride = _stride(choices, rows, level)
             level += stride.bit_length() - 1
             here = [one for one in rows if one.level == level and _family(choices, one.stage) is not None]
-            here = here[: _share(here, rows, space.parts[part][place + 1 :])]
             rows = [one for one in rows if one not in here]
-            whole = [one.stage for one in here if not block_named(one.stage.block).keeps]
-            met.append(Met(choices, whole or [one.stage for one in here], stride))
-    return found
-
-
-def _share(here: Sequence[Known], rows: Sequence[Known], following: Sequence[StageChoices]) -> int:
-    """Returns how many of the stages at a resolution a stage of the space takes, where following ones can have some.
-
-    Those that are alike in family and width stay together.
-    """
-    groups = [len(list(same)) for _, same in itertools.groupby(here, lambda one: (one.stage.block, one.stage.width))]
-    lower = len({one.level for one in rows if here and one.level > here[0].level})
-    staying = len(list(itertools.takewhile(lambda one: 1 in one.stride, following)))
-    others = max(0, min(staying, len(following) - lower, len(groups) - 1))
-    return sum(groups[: len(groups) - others])
+            met += bool(here) and part == "stages"
+            chosen |= _stage_choices(choices, [one.stage for one in here], stride, width)
+    chosen |= _stage_choices(space.end, [genotype.classifier], 1, 1.0)
+    return chosen if met else None
 
 
 def _levels(genotype: StageGenotype) -> list[Known]:
@@ -131,9 +80,9 @@ def _apart(one: object, other: object) -> float:
     return abs(one - other) if is_number(one) and is_number(other) else float(one != other)
 
 
-def _stage_choices(met: Met, width: float) -> dict[str, Value]:
-    choices, stages, stride = met
-    deepest = met.deepest
+def _stage_choices(choices: StageChoices, stages: Sequence[Stage], stride: int, width: float) -> dict[str, Value]:
+    stages = [stage for stage in stages if not block_named(stage.block).keeps] or list(stages)
+    deepest = max(stages, key=lambda stage: (stage.depth, stage.width), default=None)
     block = _family(choices, deepest) if deepest is not None else None
     depth = sum(stage.depth for stage in stages)
     wanted: dict[str, tuple[Sequence[object], object]] = {

@@ -9,7 +9,7 @@ import pytest
 
 from nastk.genotype.stages import StageGenotype
 from nastk.spaces import StageSpace, random_genotype, replay
-from nastk.spaces.nearest import nearest_choices, proportional_width
+from nastk.spaces.nearest import nearest_choices
 from tests.spaces.test_stages import drawn
 
 STAGE: dict[str, Any] = {
@@ -34,36 +34,6 @@ def test_a_network_that_is_a_point_of_the_space_is_found_again() -> None:
         choices = nearest_choices(SPACE, known)
         assert choices is not None
         assert replay(SPACE, choices).key == known.key
-
-
-def test_stages_at_one_resolution_keep_their_widths_as_long_as_there_are_stages_left() -> None:
-    for seed in range(40):
-        rng = random.Random(seed)
-        widths = sorted(rng.sample([16, 32, 64, 128], k=3))
-        stages = [
-            {"block": "residual_basic", "width": width, "depth": rng.randint(1, 3), "stride": rng.choice([1, 1, 2])}
-            for width in widths
-        ]
-        known = StageGenotype.from_dict({"kind": "stages", "stem": [{"block": "conv", "width": 16}], "stages": stages})
-        choices = nearest_choices(SPACE, known)
-        assert choices is not None
-        assert replay(SPACE, choices).key == known.key
-    many = [{"block": "residual_basic", "width": width, "stride": 1} for width in (16, 32, 64)]
-    lower = [{"block": "residual_basic", "width": width, "stride": 2} for width in (64, 128)]
-    stem = [{"block": "conv", "width": 16}]
-    choices = nearest_choices(SPACE, StageGenotype.from_dict({"kind": "stages", "stem": stem, "stages": many + lower}))
-    assert choices is not None
-    found = [(stage.width, stage.depth, stage.stride) for stage in replay(SPACE, choices).stages]
-    assert found == [(32, 2, 1), (64, 1, 1), (64, 1, 2), (128, 1, 2)]
-
-
-@pytest.mark.parametrize(
-    ("widths", "factor"), [((64, 128, 256, 512), 0.25), ((32, 64, 128), 1.0), ((128, 1024), 0.125)]
-)
-def test_a_factor_keeps_the_widths_in_proportion(widths: tuple[int, ...], factor: float) -> None:
-    stages = [{"block": "residual_basic", "width": width, "stride": 2} for width in widths]
-    known = StageGenotype.from_dict({"kind": "stages", "stages": stages})
-    assert proportional_width(SPACE, known, (1.0, 0.75, 0.5, 0.25, 0.125)) == factor
 
 
 def test_every_choice_is_answered_by_one_of_its_options() -> None:
