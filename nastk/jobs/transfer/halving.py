@@ -20,7 +20,7 @@ from nastk.training.rungs import RUNGS, Rung
 # backwards: one had 48.6 % then and 91.3 % in the end (scripts/benchmarks/reports/2026-11-27-front-fashion.md). That
 # was before normalisations were counted anew for a score on the way; with that, one epoch was not tried.
 FIRST = 2
-ENTRANTS = 8  # that nastk chooses, of which one is left: in all they train four times as long as one
+ENTRANTS = 6  # that nastk chooses, of which one is left: in all they train four times as long as one
 
 
 class Stop(NamedTuple):
@@ -34,10 +34,11 @@ Entrant = TypeVar("Entrant")
 
 
 def stops(entrants: int, top: int, epochs: int) -> list[Stop]:
-    """Returns where the candidates are compared: after equal stretches of the training, half of them going on.
+    """Returns where the candidates are compared: after half of the training and then equal stretches of it.
 
-    Hyperband's rungs double their epochs; here the first would come while the learning rate still rises, and the
-    averaged network is scored, which by then remembers mostly its random weights.
+    Half of them go on each time. Hyperband's rungs double their epochs, but while the learning rate is high what trains
+    quickly looks better than it will be in the end (scripts/benchmarks/reports/2026-11-28-rungs.md).
+
 
     Args:
         entrants: how many begin.
@@ -48,7 +49,8 @@ def stops(entrants: int, top: int, epochs: int) -> list[Stop]:
     while left[-1] > top:
         left.append(max(top, -(-left[-1] // 2)))
     first = min(FIRST, epochs - 1)
-    places = {max(first, epochs * place // len(left)): keep for place, keep in enumerate(left[1:], start=1)}
+    count = len(left) - 1
+    places = {max(first, epochs * (count + place) // (2 * count)): keep for place, keep in enumerate(left[1:])}
     return [Stop(at, keep) for at, keep in places.items() if 0 < at < epochs]
 
 

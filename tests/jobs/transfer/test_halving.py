@@ -19,9 +19,9 @@ Capture = pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("entrants", "top", "epochs", "expected"),
     [
-        (8, 1, 40, [(10, 4), (20, 2), (30, 1)]),
-        (8, 2, 30, [(10, 4), (20, 2)]),
-        (6, 2, 20, [(6, 3), (13, 2)]),
+        (8, 1, 40, [(20, 4), (26, 2), (33, 1)]),
+        (8, 2, 30, [(15, 4), (22, 2)]),
+        (6, 2, 20, [(10, 3), (15, 2)]),
         (8, 1, 4, [(2, 2), (3, 1)]),
         (8, 1, 3, [(2, 1)]),
         (8, 1, 2, [(1, 1)]),
@@ -30,7 +30,7 @@ Capture = pytest.CaptureFixture[str]
         (1, 3, 20, []),
     ],
 )
-def test_half_go_on_after_equal_stretches(
+def test_half_go_on_after_half_of_the_training_and_equal_stretches_of_it(
     entrants: int, top: int, epochs: int, expected: list[tuple[int, int]]
 ) -> None:
     assert stops(entrants, top, epochs) == [Stop(*one) for one in expected]
@@ -40,8 +40,8 @@ def test_the_better_half_goes_on_and_the_surer_one_of_equals(capsys: Capture) ->
     asked: list[tuple[str, int]] = []
     # By epochs: "slow" overtakes; "a" and "b" are equal but for their loss.
     scores = {
-        6: {"a": (0.8, 0.5), "b": (0.8, 0.4), "slow": (0.85, 0.6), "bad": (0.3, 2.0)},
-        13: {"b": (0.82, 0.4), "slow": (0.9, 0.3)},
+        10: {"a": (0.8, 0.5), "b": (0.8, 0.4), "slow": (0.85, 0.6), "bad": (0.3, 2.0)},
+        15: {"b": (0.82, 0.4), "slow": (0.9, 0.3)},
     }
 
     def train(name: str, epochs: int) -> Rung:
@@ -49,9 +49,9 @@ def test_the_better_half_goes_on_and_the_surer_one_of_equals(capsys: Capture) ->
         return Rung(epochs, *scores[epochs][name])
 
     assert halved(["a", "b", "slow", "bad"], 1, 20, train, str) == ["slow"]
-    assert asked == [("a", 6), ("b", 6), ("slow", 6), ("bad", 6), ("b", 13), ("slow", 13)]
+    assert asked == [("a", 10), ("b", 10), ("slow", 10), ("bad", 10), ("b", 15), ("slow", 15)]
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "transfer: after 6 epochs 2 of 4 go on: slow 0.8500, b 0.8000, a 0.8000, bad 0.3000"
+    assert said[0] == "transfer: after 10 epochs 2 of 4 go on: slow 0.8500, b 0.8000, a 0.8000, bad 0.3000"
 
 
 def test_scores_are_kept_by_epochs_and_a_damaged_file_is_named(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_four_begin_and_one_is_trained_to_the_end_also_after_it_was_stopped(sear
     folder, words = searched, WORDS
     ran = run(capsys, "transfer", f"run={folder}", *words)
     assert ran.code == 0, ran.err
-    assert "after 2 epochs 2 of 4 go on" in ran.err and "after 4 epochs 1 of 2 go on" in ran.err
+    assert "after 3 epochs 2 of 4 go on" in ran.err and "after 4 epochs 1 of 2 go on" in ran.err
     (winner,) = (path.parent for path in folder.glob("transfer/*/metrics.json"))
     rungs = {path.parent: json.loads(path.read_text())["rungs"] for path in folder.glob(f"transfer/*/{RUNGS}")}
     assert sorted(len(found) for found in rungs.values()) == [1, 1, 2, 2]
