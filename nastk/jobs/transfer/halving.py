@@ -39,7 +39,6 @@ def stops(entrants: int, top: int, epochs: int) -> list[Stop]:
     Half of them go on each time. Hyperband's rungs double their epochs, but while the learning rate is high what trains
     quickly looks better than it will be in the end (scripts/benchmarks/reports/2026-11-28-rungs.md).
 
-
     Args:
         entrants: how many begin.
         top: how many are trained to the end.
