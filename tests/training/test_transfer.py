@@ -113,7 +113,7 @@ def test_the_average_is_what_is_kept(data: DataSource, unbroken: Path, tmp_path:
 
 def test_averaged_statistics_of_batch_norm_are_averaged_with_the_weights(unbroken: Path) -> None:
     norms = [part for part in load_trained(unbroken).network.modules() if isinstance(part, nn.BatchNorm2d)]
-
+    assert norms
     assert all(not torch.equal(norm.running_var, torch.ones_like(norm.running_var)) for norm in norms if norm.affine)
 
 
