@@ -66,6 +66,7 @@ def score_on_the_way(
     assert parts.held_out is not None
     batch = min(job.settings.batch, len(parts.train))
     count = min(len(parts.train), RECALIBRATION) // batch or 1
+    # In random order: those of a folder lie class by class, and a batch of one class has another variance.
     drawn = torch.randperm(len(parts.train), generator=torch.Generator().manual_seed(0))[: count * batch]
     recalibrate(network, (x for x, _ in in_order(parts.train.take(drawn), normalisation, device, batch)))
     return score_share(network, parts.held_out, normalisation, device, Share(), len(job.data.classes))

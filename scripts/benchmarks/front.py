@@ -23,6 +23,7 @@ from front_report import write_report
 from front_train import Front, Trained
 
 from nastk.errors import UserError
+from nastk.jobs.transfer.halving import ENTRANTS
 
 RIVALS = (
     *("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v4_conv_small", "shufflenet_v2_x1_0"),
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="of the best by held-out images")
     parser.add_argument("--spaces", nargs="+", default=["mobile"], help="that are searched; further ones stand beside")
     parser.add_argument("--trials", type=int, default=24, help="candidates that a search trains")
-    parser.add_argument("--entrants", type=int, default=8, help="candidates that begin to be trained in full")
+    parser.add_argument("--entrants", type=int, default=ENTRANTS, help="candidates that begin to be trained in full")
     parser.add_argument("--finalists", type=int, default=2, help="of them that are trained to the end, with every seed")
     parser.add_argument("--top", type=int, default=3, help="rivals that are trained with every seed")
     parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS), help="that are trained")

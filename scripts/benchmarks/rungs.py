@@ -11,7 +11,7 @@ whose networks were not halved before.
 
 from __future__ import annotations
 
-import json
+import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from front import RIVALS, parser_of_trainings
 from front_points import point_named
-from front_train import Front, Trained
+from front_train import HELD_OUT, Front, Trained
 from machine import machine
 from scipy.stats import kendalltau
 from torch import nn
 
+from nastk.errors import UserError
 from nastk.files import write_json
+from nastk.outside import read_object
 from nastk.training import outcome, transfer
 from nastk.training.scoring import Scores
+from nastk.training.share import Share
 
 AVERAGED, COUNTED = "averaged", "counted anew"
 
@@ -39,6 +42,13 @@ def main() -> None:
     parser.add_argument("--short", nargs="*", choices=RIVALS, default=[], help="of them that are trained shortened too")
     parser.add_argument("--after", type=int, nargs="+", default=[1, 2, 3, 5, 7], help="epochs that are scored")
     options = parser.parse_args()
+    try:
+        _run(options)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def _run(options: argparse.Namespace) -> None:
     front = Front(point_named(options.point), "mobile", options.data, options.work, 0, options.epochs, [])
     found = {one.name: scored(front, one, options.after) for one in front.rivals(options.rivals, options.short)}
     facts = machine()
@@ -48,33 +58,32 @@ def main() -> None:
 
 
 def scored(front: Front, network: Trained, epochs: list[int]) -> dict[str, Any]:
-    """Returns the accuracy (0 to 1) of both kinds by epochs, and the one at the end; trains what was not trained."""
-    path = network.folder / "scores.json"
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {AVERAGED: {}, COUNTED: {}}
-    for after in epochs:
-        if str(after) not in found[COUNTED]:
-            both = _both(front, network, after)
-            found = {kind: {**found[kind], str(after): both[kind]} for kind in both}
-            write_json(path, found)
-    return {**found, "end": front.train(network, 0)["validation_accuracy"]}
+    """Returns the accuracy (0 to 1) of both kinds by epochs, and the one at the end; trains what was not trained.
 
+    Raises:
+        UserError: it was halved before, by something else.
+    """
+    path = network.folder / "averaged.json"  # the other kind is in the training's rungs.json, which is written after
+    averaged: dict[str, float] = read_object(path) if path.exists() else {}
+    counted: dict[str, float] = {}
+    kept = transfer.score_on_the_way
+    for after in map(str, epochs):
 
-def _both(front: Front, network: Trained, after: int) -> dict[str, float]:
-    """Trains on to an epoch and returns both scores: the one that a rung has, and that before counting anew."""
-    before: list[Scores] = []
+        def score_both(trained: nn.Module, parts: Any, *given: Any, after: str = after) -> Scores:
+            normalisation, device, job = given
+            found = outcome.score_share(trained, parts.held_out, normalisation, device, Share(), len(job.data.classes))
+            averaged[after] = found.accuracy
+            write_json(path, averaged)
+            return kept(trained, parts, *given)
 
-    def score_both(trained: nn.Module, parts: Any, *given: Any) -> Scores:
-        normalisation, device, job = given
-        images, share = parts.held_out, outcome.Share()
-        before.append(outcome.score_share(trained, images, normalisation, device, share, len(job.data.classes)))
-        return outcome.score_on_the_way(trained, parts, *given)
-
-    transfer.score_on_the_way, kept = score_both, transfer.score_on_the_way
-    try:
-        counted = front.rung(network, after)
-    finally:
-        transfer.score_on_the_way = kept
-    return {AVERAGED: before[0].accuracy, COUNTED: counted.validation_accuracy}
+        transfer.score_on_the_way = score_both
+        try:
+            counted[after] = front.rung(network, int(after)).validation_accuracy
+        finally:
+            transfer.score_on_the_way = kept
+        if after not in averaged:
+            raise UserError(f"{network.folder}: was halved before, expected a --work where it was not")
+    return {AVERAGED: averaged, COUNTED: counted, "end": front.train(network, 0)[HELD_OUT]}
 
 
 def table(found: dict[str, dict[str, Any]], epochs: list[int]) -> list[str]:
