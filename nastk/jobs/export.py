@@ -35,6 +35,7 @@ from nastk.networks.stored import WEIGHTS, own_size
 from nastk.runs.baselines import read_baseline, read_baselines
 from nastk.runs.folder import held
 from nastk.runs.ranking import Ranked, read_ranking, read_ranks, standing
+from nastk.runs.refit import to_export
 from nastk.runs.shipping import Shipping
 from nastk.runs.steps import timed_step
 from nastk.stats.steadiness import untrusted
@@ -65,7 +66,7 @@ def run_export(config: DictConfig) -> list[Path]:
             stack.enter_context(timed_step(run, "export"))
         data = _data(config, run)
         if as_backbone:
-            return export_backbones(models, data, how)
+            return export_backbones([to_export(model) for model in models], data, how)
         targets = export_targets(config, run)
         done = {model.name: _export(config, run, model, data, targets, how, qat) for model in models}
         if run is None:
@@ -109,16 +110,17 @@ def _export(
     qat: QatSettings,
 ) -> Path:
     out = model.parent.parent / "export" / model.name
-    data = data_at(data, own_size(model))
+    weights = to_export(model)
+    data = data_at(data, own_size(weights))
     targets = [*targets, *earlier_targets(out, [target.name for target in targets])]
     tuned = held_out = None
-    qat = settled(qat, run, model, data, how, targets[0].scheme)
+    qat = settled(qat, run, weights, data, how, targets[0].scheme)
     if qat.epochs or how.sensitivity:
-        train, held_out = held_out_images(model, data)
-        tuned = fine_tuned(model, data, train, how, qat, targets[0].scheme) if qat.epochs else None
+        train, held_out = held_out_images(weights, data)
+        tuned = fine_tuned(weights, data, train, how, qat, targets[0].scheme) if qat.epochs else None
     budget, begin = network_budget(model, run), timed_now()["at"]
     ranking = read_ranking(run) if run is not None and read_baselines(run) else []
-    manifest = export_model(model, out, data, how, targets, tuned, held_out, budget, _standing(model, ranking))
+    manifest = export_model(weights, out, data, how, targets, tuned, held_out, budget, _standing(model, ranking))
     _tell(model.name, manifest)
     for line in kept_timings(manifest, begin):
         print(f"export {model.name[:8]}: {line}", file=sys.stderr)

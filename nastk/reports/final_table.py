@@ -46,6 +46,7 @@ class FinalRow:
         score: of the untrained network, where the search trained none.
         test_images: that its accuracies were counted on.
         why: in a line why it ships, of the first row, where held-out images alone would not say so; else "".
+        refit_images: that it was trained on once more, all of them; None where it ships as it was ranked.
     """
 
     key: str
@@ -69,6 +70,7 @@ class FinalRow:
     score: float | None = None
     test_images: int | None = None
     why: str = ""
+    refit_images: int | None = None
 
 
 def final_table(run: Path | Run) -> list[FinalRow]:
@@ -121,7 +123,7 @@ def _searched(best: Candidate) -> FinalRow:
 
 def _made(run: Run, key: str, candidate: Candidate | None) -> FinalRow:
     where = f"{run.folder / 'transfer' / key / 'metrics.json'}"
-    metrics = run.transfers.get(key, {})
+    metrics, ranked = run.refits.get(key) or run.transfers.get(key, {}), run.transfers.get(key, {})
     measured = number_in(metrics, "accuracy", where)
     accuracy = {} if measured is None else {"fp32": measured}
     shipped, found = Shipped(), candidate.metrics if candidate is not None else {}
@@ -140,13 +142,14 @@ def _made(run: Run, key: str, candidate: Candidate | None) -> FinalRow:
         recommended=shipped.recommended,
         file=shipped.recommended_path,
         size=read_size(run.folder / "transfer" / key),
-        validation_accuracy=number_in(metrics, "validation_accuracy", where),
+        validation_accuracy=number_in(ranked, "validation_accuracy", where),
         doubts={file.precision: file.doubt for file in shipped.files if file.doubt},
         balanced_accuracy=number_in(metrics, "balanced_accuracy", where),
         untested=_names_in(metrics, "classes_without_test_images", where),
         baseline=run.baselines.get(key),
-        seconds=number_in(metrics, "seconds", where),
+        seconds=number_in(ranked, "seconds", where),
         test_images=_counted(number_in(metrics, "test_images", where)),
+        refit_images=_counted(number_in(run.refits.get(key, {}), "train_images", where)),
     )
     return replace(row, broken=_broken(run, row) if shipped.broken is None else shipped.broken)
 

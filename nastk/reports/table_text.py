@@ -111,7 +111,7 @@ def format_table(rows: Sequence[FinalRow]) -> str:
 
 
 def table_notes(rows: Sequence[FinalRow]) -> list[str]:
-    """Returns what has to be said beside the table: a baseline that won, broken limits, latencies in doubt."""
+    """Returns what has to be said beside the table: who won and why, what was trained again, limits and latencies."""
     several = len(rows) > 1
 
     def of(row: FinalRow) -> str:
@@ -123,7 +123,12 @@ def table_notes(rows: Sequence[FinalRow]) -> list[str]:
         for row in rows
         for precision, why in row.doubts.items()
     ]
-    return [*_won(rows), *broken, *doubts]
+    refits = [
+        f"{of(row)}trained once more on all {row.refit_images:,} images, those held out too: that is exported."
+        for row in rows
+        if row.refit_images
+    ]
+    return [*_won(rows), *refits, *broken, *doubts]
 
 
 def _won(rows: Sequence[FinalRow]) -> list[str]:

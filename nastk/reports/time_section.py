@@ -10,6 +10,7 @@ from nastk.outside import number_in
 from nastk.reports.page import card, paragraph
 from nastk.reports.table_text import SHOWN_KEY, duration
 from nastk.runs.contents import Run
+from nastk.runs.refit import METRICS, REFIT
 from nastk.runs.steps import read_steps
 
 TOLD = {
@@ -66,6 +67,13 @@ def _inner(run: Run, step: str) -> Sequence[Part]:
                 number_in(metrics, "seconds", str(run.folder / "transfer" / key / "metrics.json")) or 0.0,
             )
             for key, metrics in run.transfers.items()
+        ]
+        found += [
+            Part(
+                f"training {run.baselines.get(key) or key[:SHOWN_KEY]} on all images",
+                number_in(metrics, "seconds", str(run.folder / REFIT / key / METRICS)) or 0.0,
+            )
+            for key, metrics in run.refits.items()
         ]
     else:
         found = []

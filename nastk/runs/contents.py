@@ -15,6 +15,7 @@ from nastk.runs.candidate import Candidate
 from nastk.runs.front import read_best, read_front
 from nastk.runs.full_size import read_full_sizes
 from nastk.runs.pruned import read_prunings
+from nastk.runs.refit import METRICS, REFIT
 from nastk.runs.schema import Object, read_object
 from nastk.runs.trials import TRIALS, TrialRow, read_trials
 
@@ -36,6 +37,7 @@ class Run:
         baselines: names of the transferred networks that are baselines, by key.
         narrowed: key of the candidate that each narrowed network was cut out of, by its own key.
         grown: key of the candidate that each network is whose stages were grown to the limits, by its own key.
+        refits: metrics.json of each network that was trained once more on all images, by key.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class Run:
     baselines: Mapping[str, str] = field(default_factory=dict)
     narrowed: Mapping[str, str] = field(default_factory=dict)
     grown: Mapping[str, str] = field(default_factory=dict)
+    refits: Mapping[str, Object] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -88,6 +91,7 @@ def read_run(folder: Path) -> Run:
         baselines=read_baselines(folder),
         narrowed={key: record.of for key, record in read_prunings(folder).items() if record.of != key},
         grown={key: record.of for key, record in read_full_sizes(folder).items() if record.of != key},
+        refits=_by_key(folder / REFIT, METRICS),
     )
 
 

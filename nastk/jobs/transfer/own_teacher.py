@@ -13,6 +13,7 @@ from nastk.jobs.transfer.fitting import fitted_recipe, with_head
 from nastk.jobs.transfer.plan import TransferPlan
 from nastk.jobs.transfer.progress import TransferProgress
 from nastk.networks import NetworkConfig
+from nastk.training.initial import Initial
 from nastk.training.teacher import Teacher, trained_teacher
 from nastk.training.transfer import METRICS, TransferSettings, train_final
 
@@ -63,12 +64,13 @@ def trained_alone(
     recipe: TransferSettings,
     place: Path,
     teacher: Teacher | None = None,
+    initial: Initial | None = None,
 ) -> Mapping[str, Any]:
     """Trains a network that is no candidate with a count of its own, unless that was done; returns its metrics.
 
     Args:
         told: what it is called for people.
-        genotype, network, recipe, place, teacher: as for `train_final`.
+        genotype, network, recipe, place, teacher, initial: as for `train_final`.
         plan: of the transfer.
 
     Raises:
@@ -77,7 +79,8 @@ def trained_alone(
     known = " (trained before)" if (place / METRICS).exists() else ""
     with TransferProgress(recipe.epochs, quiet=bool(known)) as progress:
         progress.begin(told, recipe.epochs)
-        found = train_final(genotype, network, plan.data, recipe, place, progress.epoch, plan.run, teacher=teacher)
+        given = (genotype, network, plan.data, recipe, place, progress.epoch, plan.run)
+        found = train_final(*given, initial=initial, teacher=teacher)
         held_out = found.get("validation_accuracy")
         seen = f"accuracy {held_out:.4f} on held-out images, " if held_out is not None else ""
         line = f"{seen}{found['params']:,} parameters, {found['seconds']:.0f} s of training{known}"

@@ -62,6 +62,7 @@ class TransferShape:
         prune: train each candidate larger than the limits allow, then narrow it to them and train it again.
         prune_from: times the limits, that such a candidate is sized to at first.
         prune_taught: what is left of it learns from what it was cut out of, where there is no other teacher.
+        refit: train the network that ranks first once more, with the images held out.
     """
 
     top: int = 1
@@ -81,6 +82,7 @@ class TransferShape:
     prune: bool = False
     prune_from: float = 1.5
     prune_taught: bool = False
+    refit: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.top <= MOST_NETWORKS:
@@ -89,6 +91,7 @@ class TransferShape:
             check_whole("transfer.entrants", self.entrants, self.top, MOST_NETWORKS)
         check_flag("transfer.prune", self.prune)
         check_flag("transfer.prune_taught", self.prune_taught)
+        check_flag("transfer.refit", self.refit)
         check_number("transfer.prune_from", self.prune_from, 1, 16, above=True)
         for metric in LIMITED:
             value = getattr(self, f"max_{metric}")
@@ -103,6 +106,7 @@ class TransferPlan(NamedTuple):
     as with several candidates; they have the same teacher. `stem` is the one that the user names, None for none.
     `prune` is how many times the limits a candidate uses that is then narrowed, and may learn from its wide network.
     `accuracy_alone`: nothing but accuracy tells candidates apart, for there is one goal and all use the limits.
+    `refit`: what ranks first is trained once more, on all images.
     """
 
     top: int
@@ -120,6 +124,7 @@ class TransferPlan(NamedTuple):
     prune: float | None = None
     prune_taught: bool = False
     accuracy_alone: bool = False
+    refit: bool = True
 
     @property
     def ranks(self) -> bool:
@@ -164,7 +169,7 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     known = (asked.top, entrants, sizing, recipe, data, run, target, automatic, baselines, asked.stem)
     prune = _prune(asked, searched, limits)
     alone = bool(searched.get("at_budget")) and one_goal(searched)
-    return TransferPlan(*known, init, teacher, prune, asked.prune_taught, alone)
+    return TransferPlan(*known, init, teacher, prune, asked.prune_taught, alone, asked.refit)
 
 
 def one_goal(searched: DictConfig) -> bool:

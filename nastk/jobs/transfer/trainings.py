@@ -66,7 +66,7 @@ class Trainings:
         folder: of the run.
         plan: of the transfer.
         recipe: of all networks.
-        teacher: of all networks, None for none.
+        teacher: of all networks, None for none; an attribute too.
         networks: those of the search, and those made by hand.
         logger: of the run.
 
@@ -83,7 +83,7 @@ class Trainings:
         networks: Sequence[Sized],
         logger: Logger,
     ) -> None:
-        self._folder, self._plan, self._teacher, self._logger = folder, plan, teacher, logger
+        self._folder, self._plan, self.teacher, self._logger = folder, plan, teacher, logger
         self._recipes = {one.place: _own_recipe(plan, recipe, one) for one in networks}
         first = begun([(one.told, one.genotype, one.network, one.baseline) for one in networks], plan.init)
         self._initials = {
@@ -116,7 +116,7 @@ class Trainings:
             shown = functools.partial(self._epoch, log, one.genotype.key)
             recipe, initial = self._recipes[one.place], self._initials[one.place]
             given = (one.genotype, one.network, self._plan.data, recipe, one.place, epochs, shown)
-            return train_rung(*given, initial=initial, teacher=self._teacher)
+            return train_rung(*given, initial=initial, teacher=self.teacher)
 
     def full(self, one: Sized) -> Mapping[str, Any]:
         """Returns the metrics of a network that is trained to the end, now or before."""
@@ -126,11 +126,15 @@ class Trainings:
         with opened(self._folder, self._log_name(one), one.network.to_dict()) as log:
             shown = functools.partial(self._epoch, log, one.genotype.key)
             given = (one.genotype, one.network, self._plan.data, recipe, one.place, shown, self._plan.run)
-            found = train_final(*given, initial=self._initials[one.place], teacher=self._teacher)
+            found = train_final(*given, initial=self._initials[one.place], teacher=self.teacher)
             log({f"transfer/{name}": found[name] for name in LOGGED if name in found}, recipe.epochs)
         before = " (trained before)" if one.place in self._known else ""
         self._progress.end(one.name, recipe.epochs, found, f"transfer {one.told}: {_result(one.place, found)}{before}")
         return found
+
+    def made_of(self, one: Sized) -> tuple[TransferSettings, Initial | None]:
+        """Returns the recipe of a network, and the weights that it begins with."""
+        return self._recipes[one.place], self._initials[one.place]
 
     def _done(self, one: Sized, below: int) -> int:
         """Returns the epochs of a network that were counted when it was compared before."""

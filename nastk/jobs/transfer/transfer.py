@@ -26,6 +26,7 @@ from nastk.jobs.transfer.initial import own_size
 from nastk.jobs.transfer.own_teacher import own_teacher
 from nastk.jobs.transfer.plan import TransferPlan, transfer_plan
 from nastk.jobs.transfer.pruned import pruned_networks, wide_network
+from nastk.jobs.transfer.refit import refit
 from nastk.jobs.transfer.size_choice import Sizing
 from nastk.jobs.transfer.sized import NoSizeFits, measured_cost, recorded_cost, sized_network
 from nastk.jobs.transfer.sizing import TooLarge
@@ -49,8 +50,8 @@ def run_transfer(config: DictConfig) -> list[Path]:
 
     One candidate alone is trained on all training images. Of several networks each is trained without the validation
     images, and they are ranked by their accuracy on these, never on the test images; of more candidates than are
-    wanted the better half goes on each time. A finished one is not trained again, a killed one goes on from its last
-    epoch.
+    wanted the better half goes on each time, and the first of the ranking is trained once more, on all images. A
+    finished one is not trained again, a killed one goes on from its last epoch.
 
     Raises:
         UserError: no such run, nothing meets the limits, or one of `train_final`'s.
@@ -77,7 +78,9 @@ def run_transfer(config: DictConfig) -> list[Path]:
             metrics = [trainings.full(one) for one in networks]
         if not ranks:
             return [one.place for one in networks]
-        return _rank(folder, plan, networks, metrics)
+        order = _rank(folder, plan, networks, metrics)
+        refit(plan, trainings, next(one for one in networks if one.place == order[0]))
+        return order
 
 
 def _taught(
