@@ -132,7 +132,7 @@ def begun_with(
 def baseline_sizing(sizing: Sizing, limits: Sequence[Limit]) -> Sizing:
     """Returns how baselines get their size: to limits, whatever depth and width the searched networks are given."""
     network = dataclasses.replace(sizing.network, sizes={})
-    return dataclasses.replace(sizing, network=network, searched={}, limits=tuple(limits))
+    return dataclasses.replace(sizing, network=network, searched={}, limits=tuple(limits), judged=False)
 
 
 def baseline_limits(sizing: Sizing, first: tuple[Genotype, NetworkConfig] | None, place: Path) -> tuple[Limit, ...]:

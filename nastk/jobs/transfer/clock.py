@@ -9,7 +9,7 @@ from nastk.objective import STEADY
 
 # A latency of the search for a size must stay so far below its limit: it is measured again, and a clock is noisy.
 MARGIN = 0.03
-STEADY_MARGIN = 0.01  # where the clock was steady, as two measurements near the limit were
+STEADY_MARGIN = 0.015  # where the clock was steady, as two measurements near the limit were
 DOUBT = 10.0  # times the limit: what took longer is too slow however busy the machine was
 
 

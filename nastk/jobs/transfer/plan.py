@@ -162,7 +162,8 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     ranks = entrants > 1 or (baselines.networks and searched.get("target") is not None)
     target: Costing | None = costing(searched) if timed or ranks else None
     facts = plain(searched.target) if timed else None
-    sizing = Sizing(network, limits, searched_sizes(searched), target, facts)
+    judged = bool(searched.get("at_budget")) and all(limit.setting.startswith("objective.") for limit in limits)
+    sizing = Sizing(network, limits, searched_sizes(searched), target, facts, judged)
     init = asked_beginnings(asked.init, [one.name for one in baselines.networks])
     teacher = asked_teacher(recipe, data, run)
     _check_unlabelled(data, recipe)

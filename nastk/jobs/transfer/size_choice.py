@@ -24,6 +24,7 @@ class Sizing:
         searched: the sizes that the search's candidates had.
         target: that measures a cost which cannot be counted; None where none is limited.
         target_facts: the target as plain values, for the record.
+        judged: whether the search has brought its candidates to these limits, and judged them so.
     """
 
     network: NetworkConfig
@@ -31,6 +32,7 @@ class Sizing:
     searched: Mapping[str, Number]
     target: Costing | None
     target_facts: Mapping[str, Any] | None
+    judged: bool = False
 
     def of(self, skeleton: Skeleton) -> SkeletonSizing:
         """Returns how networks of one skeleton get theirs; raises UserError for a given size that they do not have."""

@@ -82,6 +82,28 @@ def test_a_latency_holds_when_the_clock_is_asked_again(tmp_path: Path) -> None:
     assert 9.3 < slow <= 10.0
 
 
+def test_a_candidate_that_the_search_brought_to_the_limits_is_trained_as_it_was_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock()
+    ms = counted_cost(GENOTYPE, sizing().network.of(GENOTYPE))["params"] / 10_000
+    judged = {}
+    for used in (0.93, 1.0, 0.85, 1.03):
+        limit = Limit("latency_ms", ms / used, "objective.max_latency_ms")
+        how = dataclasses.replace(sizing(limit, target=clock), judged=True)
+        (form, network), place = sized(tmp_path / str(used), GENOTYPE, how)
+        judged[used] = form == GENOTYPE
+        assert place.name == form.key and clock.cost(form, network)["latency_ms"] <= 1.02 * limit.value
+        assert sized(tmp_path / str(used), GENOTYPE, how)[0] == (form, network)
+        said = capsys.readouterr().err
+        assert (f"as the search judged it: latency_ms {ms:.4g} of" in said) is judged[used]
+        clock.asked.clear()
+    assert judged == {0.93: True, 1.0: True, 0.85: False, 1.03: False}
+    other = sizing(Limit("latency_ms", ms / 0.93, "transfer.max_latency_ms"), target=clock)
+    sized(tmp_path / "not judged", GENOTYPE, other)
+    assert "11 sizes measured" in capsys.readouterr().err
+
+
 def test_what_was_sized_is_not_measured_again_and_keeps_its_folder(tmp_path: Path) -> None:
     clock = Clock()
     limit = Limit("latency_ms", 10.0, "objective.max_latency_ms")
