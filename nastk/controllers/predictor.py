@@ -27,6 +27,7 @@ PARENTS = 10
 MOST_DRAWN = 10**6
 PARENTS_AT_A_LIMIT = 5
 BINDING = 3  # rejections from which on the limits count as binding
+ENOUGH_GIVEN = 4  # networks that a study was given to begin with, for a first model
 
 
 class Predictor(ChoicesController):
@@ -35,10 +36,12 @@ class Predictor(ChoicesController):
     In the manner of BANANAS (White, Neiswanger, Savani, AAAI 2021): candidates are mutations of the best networks and
     random ones; an ensemble predicts each one's value; the candidate with the largest expected improvement is tried.
     Where trials were rejected or failed, it is multiplied by the predicted odds that the candidate keeps the limits.
+    Where the study was given networks to begin with, known ones say, the first prediction follows these, and all
+    candidates are mutations: what is drawn at random is far behind what has a known network among its ancestors.
 
     Args:
         seed: of all draws.
-        start: how many random networks come before the first prediction.
+        start: how many random networks come before the first prediction, less where enough were given.
         candidates: how many networks are compared for one proposal.
         encode: describes the network that choices stand for by numbers, always as many; e.g. the paths of its cell. The
             model then sees these beside the choices.
@@ -77,14 +80,15 @@ class Predictor(ChoicesController):
         # A repeated network counts as an observation: its neighbours in the model are then known to be no better.
         valued = [record for record in known if record.score is not None and not record.violation]
         bad = [record for record in known if record.score is None or record.violation]
-        if len(known) < self.start:
+        given = _given(study)
+        if len(known) < (min(self.start, given) if given >= ENOUGH_GIVEN else self.start):
             return {}
         seen: set[Key] = {record.key for record in records} | set(running(study, trial))
         rng = generator(self.seed, trial.number, "candidates")
         best = sorted(valued or bad, key=fitness, reverse=True)
         if len(valued) < 2:
             return unseen_mutation(best[0], rng, seen)
-        options = self._candidates(known, best, seen, rng)
+        options = self._candidates(known, best, seen, rng, given >= ENOUGH_GIVEN)
         if not options:
             return {}
         with one_thread():
@@ -100,12 +104,12 @@ class Predictor(ChoicesController):
         return listed[int(gain.argmax())]
 
     def _candidates(
-        self, known: Sequence[Record], best: Sequence[Record], seen: set[Key], rng: random.Random
+        self, known: Sequence[Record], best: Sequence[Record], seen: set[Key], rng: random.Random, near: bool
     ) -> list[Choices]:
         """Returns networks to compare, none seen before: every other one a mutation of the best, the rest random.
 
         Where limits bind, the best lie just within them; there all are mutations of the very best, for a network drawn
-        at random is either beyond the limits or far from them.
+        at random is either beyond the limits or far from them. With `near` all are mutations too.
         """
         bound = sum(bool(record.violation) for record in known) >= BINDING
         parents = best[: PARENTS_AT_A_LIMIT if bound else PARENTS]
@@ -116,7 +120,7 @@ class Predictor(ChoicesController):
         for attempt in range(4 * self.candidates):
             if len(candidates) >= self.candidates:
                 break
-            if bound or attempt % 2:
+            if bound or near or attempt % 2:
                 candidate = mutated(rng.choice(parents), rng, steps=rng.choice((1, 1, 2)))
             else:
                 parent = rng.choice(known)
@@ -223,6 +227,11 @@ def _rejected_in_a_row(records: Sequence[Record]) -> int:
             break
         count += 1
     return count
+
+
+def _given(study: Study) -> int:
+    """Returns how many networks the study was given to begin with, which Optuna marks as it enqueues them."""
+    return sum("fixed_params" in trial.system_attrs for trial in study.get_trials(deepcopy=False))
 
 
 def _most(records: Sequence[Record], most: int) -> list[Record]:

@@ -43,7 +43,8 @@ def placed_blocks(genotype: StageGenotype, channels: int = 3) -> Iterator[Placed
 
 def stage_encoding(genotype: StageGenotype, width: int = WIDTH) -> list[float]:
     """Returns numbers of a fixed count: of each level the blocks, their mean channels, expansion and kernel, then how
-    often each pair of level and family, and of level and option, occurs, in places by a hash of the pair.
+    often each pair of level and family, and of level and option, occurs, in places by a hash of the pair; so does the
+    classifier, which has no level.
 
     Equal keys give equal numbers, for what counts is the row of blocks, not how it is cut into stages.
 
@@ -65,6 +66,10 @@ def stage_encoding(genotype: StageGenotype, width: int = WIDTH) -> list[float]:
         hashed[hashed_place((str(block.level), block.block), len(hashed))] += 1
         for name, chosen in block.options:
             hashed[hashed_place((str(block.level), name, str(chosen)), len(hashed))] += 1
+    end = genotype.classifier
+    hashed[hashed_place(("classifier", end.block), len(hashed))] += 1
+    for name, chosen in end.every_option.items():
+        hashed[hashed_place(("classifier", name, str(chosen)), len(hashed))] += 1
     for level in range(LEVELS):
         at = 2 + PLAIN * level
         for place in range(1, PLAIN):

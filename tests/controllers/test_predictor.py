@@ -109,3 +109,18 @@ def test_only_a_shortlist_is_scored_for_a_proposal_and_nothing_twice() -> None:
     assert len(scored) == 5 + 3
     study.optimize(lambda trial: count_a(twelve(trial)), n_trials=4)
     assert len(set(scored)) == len(scored) <= 5 + 5 * 3
+
+
+def test_after_networks_that_were_given_the_model_comes_at_once_and_stays_near_them() -> None:
+    given = [{f"c{place}": "abcd"[(place + seed) % 4] for place in range(12)} for seed in range(4)]
+    sampler = Predictor(0, start=10)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for choices in given:
+        study.enqueue_trial(choices)
+    study.optimize(lambda trial: count_a(twelve(trial)), n_trials=16)
+    assert [trial.params for trial in study.trials[:4]] == given
+    for number, trial in enumerate(study.trials[4:], start=4):
+        before = [other.params for other in study.trials[:number]]
+        steps = min(sum(trial.params[name] != other[name] for name in other) for other in before)
+        assert 1 <= steps <= 2
+    assert max(trial.values[0] for trial in study.trials) > max(trial.values[0] for trial in study.trials[:4])

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from nastk.genotype.stage_numbers import placed_blocks, stage_encoding, stage_terms
-from nastk.genotype.stages import StageGenotype
+from nastk.genotype.stages import Stage, StageGenotype
 from nastk.spaces import StageSpace, random_genotype
 
 BASIC = {"block": "residual_basic", "width": 16}
@@ -60,3 +60,11 @@ def test_what_differs_is_told_apart_in_as_many_numbers() -> None:
     encodings = {tuple(stage_encoding(one)) for one in made.values()}
     assert {len(encoding) for encoding in encodings} == {256}
     assert len(encodings) >= 0.95 * len(made)
+
+
+def test_the_classifier_is_told_apart_and_its_options_too() -> None:
+    space = StageSpace(stem=[STEM], stages=[{"block": "conv", "width": 8}], size=32)
+    made = random_genotype(space, random.Random(0))
+    ends = (Stage("pooled_classifier"), Stage("depthwise_classifier"))
+    forms = [dataclasses.replace(made, classifier=end) for end in ends]
+    assert len({one.key for one in forms}) == len({tuple(stage_encoding(one)) for one in forms}) == 2
