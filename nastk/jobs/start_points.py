@@ -30,7 +30,7 @@ Point = dict[str, Value]
 
 FILE = "start_points.json"
 SCHEMA = 1
-MOST = 10
+MOST = 11
 WIDTHS = (1.0, 0.75, 0.5, 0.35, 0.25, 0.125)
 
 
@@ -65,10 +65,27 @@ def plain(genotype: Genotype, height: int, width: int, least: int) -> StageGenot
     return dataclasses.replace(left, stages=stages)
 
 
+def smooth(genotype: Genotype, height: int, width: int, least: int) -> StageGenotype | None:
+    """Returns the plain genotype with SiLU behind every convolution but the stem's, where the map is largest.
+
+    Elfwing, Uchibe, Doya, "Sigmoid-Weighted Linear Units for Neural Network Function Approximation in Reinforcement
+    Learning", Neural Networks 2018.
+    """
+    left = plain(genotype, height, width, least)
+    if left is None:
+        return None
+    stages = tuple(
+        dataclasses.replace(stage, options=(*stage.options, ("act", "silu"))) if stage.block == "conv" else stage
+        for stage in left.stages
+    )
+    return dataclasses.replace(left, stages=stages)
+
+
 # What is asked for, as long as there is room: those that win on processors first, and how each is fitted to images that
 # are too small for it.
 KNOWN: tuple[tuple[str, Callable[[Genotype, int, int, int], Genotype | None]], ...] = (
     *(("mobilenet_v2", for_images), ("resnet18", for_images), ("resnet18", shallow), ("resnet18", plain)),
+    ("resnet18", smooth),
     *(("repvgg_a0", for_images), ("repvgg_a0", _short), ("efficientnet_v2_s", shallow)),
     *(("mobilenet_v4_conv_small", for_images), ("mobilenet_v3_small", for_images), ("mobilenet_v1", for_images)),
     ("pp_lcnet_x1_0", for_images),

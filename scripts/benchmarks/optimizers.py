@@ -86,7 +86,7 @@ def main() -> None:
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in options.sets:
-        data = _images(name, options.data, options.work)
+        data = images_of(name, options.data, options.work)
         for network in options.networks:
             told += _rows(name, data, network, options)
     text = "\n".join(told) + "\n"
@@ -100,13 +100,14 @@ def _rows(name: str, data: DataSource, network: str, options: argparse.Namespace
         base = base or found
         gains = [one.held_out - other.held_out for one, other in zip(found, base, strict=True)]
         gain = "" if found is base else _interval(gains)
-        accuracies = [_spread([one.held_out for one in found]), gain, _spread([one.test for one in found])]
+        accuracies = [spread([one.held_out for one in found]), gain, spread([one.test for one in found])]
         told = [name, str(_recipe(data, arm, 0, options).epochs), network, arm, *accuracies]
         rows.append(f"| {' | '.join(told)} | {statistics.median(one.seconds for one in found):.0f} |")
     return rows
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float]) -> str:
+    """Returns mean and standard deviation for a person to read."""
     spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.2f}{spread}"
 
@@ -117,7 +118,8 @@ def _interval(gains: Sequence[float]) -> str:
     return "{:+.2f} ± {:.2f}".format(*mean_and_reach(gains))
 
 
-def _images(name: str, data: Path, work: Path) -> DataSource:
+def images_of(name: str, data: Path, work: Path) -> DataSource:
+    """Returns the images of a name; arrays are written into `work` where they need to be."""
     if name == "digits":
         return Digits()
     words = data_words(Point("", name, "fp32", 1.0), data, work)
