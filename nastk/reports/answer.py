@@ -153,7 +153,10 @@ def _beside(rows: Sequence[FinalRow]) -> Tile:
     if latency is not None:
         told.append(f"{milliseconds(latency)} ms{' ?' * (precision in other.doubts)}")
     within = ["within the budget"] * bool(rows[0].broken and not other.broken)
-    return kind, other.baseline or other.key[:SHOWN_KEY], ", ".join([*told, precision, *within])
+    alike = [
+        f"trained like it, the shipped one has {share(one.ranked_accuracy)} %" for one in rows[:1] if one.refit_images
+    ]
+    return kind, other.baseline or other.key[:SHOWN_KEY], ", ".join([*told, precision, *within, *alike])
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nastk.reports.final_table import FinalRow
-from nastk.reports.table_text import share, size
+from nastk.reports.table_text import share, size, trained_once_more
 from nastk.stats.steadiness import untrusted
 
 KEY = 10  # characters that are shown of a key
@@ -39,3 +39,5 @@ def _measured(row: FinalRow, precision: str) -> Iterator[str]:
         yield f"{row.latency_ms[precision]:.3g} ms{doubt}"
     if precision in row.size_bytes:
         yield size(row.size_bytes[precision])
+    if row.refit_images:
+        yield trained_once_more(row)

@@ -47,6 +47,7 @@ class FinalRow:
         test_images: that its accuracies were counted on.
         why: in a line why it ships, of the first row, where held-out images alone would not say so; else "".
         refit_images: that it was trained on once more, all of them; None where it ships as it was ranked.
+        ranked_accuracy: test accuracy in fp32 as it was ranked, trained like the others, of what was trained once more.
     """
 
     key: str
@@ -71,6 +72,7 @@ class FinalRow:
     test_images: int | None = None
     why: str = ""
     refit_images: int | None = None
+    ranked_accuracy: float | None = None
 
 
 def final_table(run: Path | Run) -> list[FinalRow]:
@@ -150,6 +152,7 @@ def _made(run: Run, key: str, candidate: Candidate | None) -> FinalRow:
         seconds=number_in(ranked, "seconds", where),
         test_images=_counted(number_in(metrics, "test_images", where)),
         refit_images=_counted(number_in(run.refits.get(key, {}), "train_images", where)),
+        ranked_accuracy=number_in(ranked, "accuracy", where) if key in run.refits else None,
     )
     return replace(row, broken=_broken(run, row) if shipped.broken is None else shipped.broken)
 
