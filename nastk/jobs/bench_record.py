@@ -15,6 +15,7 @@ from nastk.deploy.runtimes.machine import machine_facts
 from nastk.errors import UserError
 from nastk.jobs.network_budget import network_budget
 from nastk.runs.bench import BENCH, Bench, read_bench, write_bench
+from nastk.runs.refit import to_export
 from nastk.stats.steadiness import untrusted
 
 FIELDS = ("p50_ms", "p90_ms", "p99_ms", "min_ms", "runs", "spread", "steady", "doubt")
@@ -38,7 +39,7 @@ def taken_over(
     run = export.resolve().parent.parent
     model = run / "transfer" / export.name
     budget = recorded_budget(manifest) or network_budget(model, run)
-    new = renewed(export, manifest, {target: Timed(mine, at)}, budget, model)
+    new = renewed(export, manifest, {target: Timed(mine, at)}, budget, to_export(model))
     if new["recommended"] != manifest["recommended"]:
         print(f"bench: {new['key'][:8]}: ship {new['recommended']} now: {new['reason']}", file=sys.stderr)
     note = card_note(export, new)

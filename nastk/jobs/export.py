@@ -35,7 +35,7 @@ from nastk.networks.stored import WEIGHTS, own_size
 from nastk.runs.baselines import read_baseline, read_baselines
 from nastk.runs.folder import held
 from nastk.runs.ranking import Ranked, read_ranking, read_ranks, standing
-from nastk.runs.refit import to_export
+from nastk.runs.refit import refit_place, to_export
 from nastk.runs.shipping import Shipping
 from nastk.runs.steps import timed_step
 from nastk.stats.steadiness import untrusted
@@ -111,6 +111,12 @@ def _export(
 ) -> Path:
     out = model.parent.parent / "export" / model.name
     weights = to_export(model)
+    if weights == model and refit_place(model).exists():
+        print(
+            f"note: {refit_place(model)}: the training on all images is not done; exported as it was ranked. The transfer, "
+            "called again, goes on with it",
+            file=sys.stderr,
+        )
     data = data_at(data, own_size(weights))
     targets = [*targets, *earlier_targets(out, [target.name for target in targets])]
     tuned = held_out = None

@@ -102,9 +102,20 @@ def test_another_call_trains_nothing_and_one_that_is_cut_off_comes_to_the_same(
     for name in ("model.safetensors", "genotype.json", "network.json", "metrics.json"):
         (place / name).unlink()  # as a kill leaves it that comes before the first checkpoint
     shutil.rmtree(place / "qat")
+    early = run(capsys, "export", f"run={copy}", "export.seconds=0.01", "export.qat.epochs=0")
+    assert early.code == 0 and early.err.count("the training on all images is not done; exported as it was ranked") == 1
     again = run(capsys, "transfer", f"run={copy}", *TRANSFER)
     assert again.code == 0 and "ranks first: trained once more, on all 1,437 images" in again.err
     assert {name: (place / name).read_bytes() for name in files} == {name: before[name] for name in files}
+
+
+def test_its_card_is_of_all_images_and_timing_it_again_keeps_that(whole: Path, tmp_path: Path, capsys: Capture) -> None:
+    copy = Path(shutil.copytree(whole, tmp_path / "run"))
+    card = copy / "export" / order(copy)[0] / "MODEL_CARD.md"
+    assert "`holdout=False`" in card.read_text()
+    timed = run(capsys, "bench", f"run={copy}", "bench.seconds=0.01")
+    assert timed.code == 0 and "MODEL_CARD.md" not in timed.err
+    assert "`holdout=False`" in card.read_text()
 
 
 def test_it_can_be_left_out(whole: Path, tmp_path: Path, capsys: Capture) -> None:
