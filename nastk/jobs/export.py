@@ -113,8 +113,8 @@ def _export(
     weights = to_export(model)
     if weights == model and refit_place(model).exists():
         print(
-            f"note: {refit_place(model)}: the training on all images is not done; exported as it was ranked. The transfer, "
-            "called again, goes on with it",
+            f"note: {refit_place(model)}: the training on all images is not done; exported as it was ranked. "
+            "The transfer, called again, goes on with it",
             file=sys.stderr,
         )
     data = data_at(data, own_size(weights))
