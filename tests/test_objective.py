@@ -45,6 +45,14 @@ def test_without_a_latency_the_front_of_one_metric_is_its_best() -> None:
     assert Objective().front([("a", {"accuracy": 0.1}), ("b", {"accuracy": 0.3})]) == ["b"]
 
 
+def test_of_candidates_that_are_equal_the_surest_is_on_the_front() -> None:
+    rows = [("first", {"accuracy": 0.3, "loss": 1.2}), ("surest", {"accuracy": 0.3, "loss": 1.1})]
+    assert Objective().front(rows) == ["surest"]
+    assert Objective().front([(name, {"accuracy": 0.3}) for name, _ in rows]) == ["first"]
+    timed = [(name, {**metrics, "latency_ms": 1.0}) for name, metrics in rows]
+    assert Objective().front(timed) == ["surest"]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,7 +17,7 @@ SCHEMA = 1
 RANKING = "ranking.json"
 SHOWN_KEY = 8
 # Written only where they are known, so that rankings without them are as they were.
-OPTIONAL = (STEADY, "baseline", "seconds")
+OPTIONAL = (STEADY, "baseline", "seconds", "validation_loss")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Ranked:
         latency_steady: whether the latency can be trusted; None where nothing was measured.
         baseline: name of the known network that it is; None for one that the search found.
         seconds: that its training took; None where that is not told.
+        validation_loss: cross-entropy on the same images, by which equally accurate ones are ranked; None where that is
+            not told.
     """
 
     key: str
@@ -44,6 +47,7 @@ class Ranked:
     latency_steady: bool | None = None
     baseline: str | None = None
     seconds: float | None = None
+    validation_loss: float | None = None
 
     @property
     def told(self) -> str:
@@ -52,8 +56,17 @@ class Ranked:
 
 
 def ranked(entries: Iterable[Ranked]) -> list[Ranked]:
-    """Returns the entries, the most accurate on held-out images first, of equal ones the smaller first."""
-    return sorted(entries, key=lambda entry: (-entry.validation_accuracy, entry.params, entry.key))
+    """Returns the entries, the most accurate on held-out images first, of equal ones the surest, then the smaller."""
+    return sorted(entries, key=lambda one: (-one.validation_accuracy, _doubt(one), one.params, one.key))
+
+
+def ahead(first: Ranked, second: Ranked) -> str:
+    """Returns in a word why the first of two equally accurate networks is ranked before the second."""
+    return "surer" if _doubt(first) < _doubt(second) else "smaller"
+
+
+def _doubt(entry: Ranked) -> float:
+    return math.inf if entry.validation_loss is None else entry.validation_loss
 
 
 def write_ranking(run: Path, order: Sequence[Ranked]) -> None:
@@ -89,6 +102,7 @@ def read_ranking(run: Path) -> list[Ranked]:
         found = [Ranked(**{name: entry[name] for name in names if name in entry}) for entry in entries]
         for one in found:
             float(one.validation_accuracy), float(one.params), float(one.latency_ms or 0), float(one.seconds or 0)
+            float(one.validation_loss or 0)
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{path}: a network without its numbers; damaged, transfer again to write it anew") from None
     return sorted(found, key=lambda one: ranks[one.key])
@@ -128,8 +142,8 @@ def standing(order: Sequence[Ranked], key: str) -> str:
         )
     if own.validation_accuracy == rival.validation_accuracy:
         return (
-            f"the {own.told} is smaller than the {rival.told}, and both name {own.validation_accuracy:.2%} of the "
-            "held-out images right"
+            f"the {own.told} is {ahead(own, rival)} than the {rival.told}, and both name {own.validation_accuracy:.2%} "
+            "of the held-out images right"
         )
     return (
         f"the {own.told} is better than the {rival.told} on held-out images, "
@@ -148,6 +162,7 @@ def ranked_entry(run: Path, folder: Path, metrics: Mapping[str, Any], cost: Mapp
             latency_ms=cost.get("latency_ms"),
             folder=str(folder.relative_to(run)),
             latency_steady=bool(cost[STEADY]) if STEADY in cost else None,
+            validation_loss=float(metrics["validation_loss"]) if "validation_loss" in metrics else None,
         )
     except (KeyError, TypeError, ValueError):
         raise UserError(

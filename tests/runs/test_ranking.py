@@ -36,6 +36,21 @@ def test_of_equals_the_smaller_is_first() -> None:
     assert [one.key for one in order] == ["b", "c", "a"]
 
 
+def test_of_equals_the_surest_is_first_however_large_it_is(tmp_path: Path) -> None:
+    metrics = {"validation_accuracy": 0.9, "accuracy": 0.8, "params": 100, "validation_loss": 0.5}
+    small = ranked_entry(tmp_path, tmp_path / "transfer" / "small", metrics, {})
+    large = ranked_entry(tmp_path, tmp_path / "transfer" / "large", {**metrics, "params": 300}, {})
+    surest = replace(large, key="surest", validation_loss=0.4, baseline="resnet18")
+    order = ranked([large, small, surest])
+    assert [one.key for one in order] == ["surest", "small", "large"]
+    assert "the baseline resnet18 is surer than the searched network small, and both name 90.00%" in standing(
+        order, "surest"
+    )
+    (tmp_path / "transfer").mkdir()
+    write_ranking(tmp_path, order)
+    assert read_ranking(tmp_path) == order
+
+
 def test_what_is_written_is_documented_and_read_again(tmp_path: Path) -> None:
     (tmp_path / "transfer").mkdir()
     assert read_ranks(tmp_path) == {}

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 from nastk.genotype import Genotype
-from nastk.objective import quality
+from nastk.objective import doubt, quality
 from nastk.runs.front import chosen
 from nastk.runs.trials import TRIALS, read_trials
 
 
 def transfer_candidates(folder: Path, top: int, accuracy_alone: bool = False) -> list[tuple[str, Genotype]]:
-    """Returns key and genotype of at most `top` candidates, the search's best first.
+    """Returns key and genotype of at most `top` candidates, the search's best first, of equal ones the surest.
 
     Every candidate that the search trained to a result meets its limits: what breaks them is never trained.
 
@@ -29,7 +29,7 @@ def transfer_candidates(folder: Path, top: int, accuracy_alone: bool = False) ->
     front = len(found)
     if front < top:
         complete = [trial for trial in read_trials(folder / TRIALS) if trial.state == "complete"]
-        for trial in sorted(complete, key=lambda trial: (-quality(trial.metrics), trial.number)):
+        for trial in sorted(complete, key=lambda one: (-quality(one.metrics), doubt(one.metrics), one.number)):
             if len(found) < top:
                 found.setdefault(trial.key, trial.genotype)
         told = [] if accuracy_alone else [_filled(front, len(found), top)]
