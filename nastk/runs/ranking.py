@@ -12,6 +12,7 @@ from nastk.errors import UserError
 from nastk.files import write_json
 from nastk.objective import NOT_TRUSTED, STEADY
 from nastk.outside import as_object, read_json
+from nastk.runs.failed import read_failures
 
 SCHEMA = 1
 RANKING = "ranking.json"
@@ -70,12 +71,14 @@ def _doubt(entry: Ranked) -> float:
 
 
 def write_ranking(run: Path, order: Sequence[Ranked]) -> None:
-    """Writes transfer/ranking.json into a run folder; raises UserError where it cannot be written."""
+    """Writes transfer/ranking.json into a run folder, and what failed there; raises UserError where that cannot be."""
     networks = []
     for rank, entry in enumerate(order, start=1):
         shown = {name: value for name, value in asdict(entry).items() if name not in OPTIONAL or value is not None}
         networks.append({"rank": rank, **shown})
-    write_json(run / "transfer" / RANKING, {"schema": SCHEMA, "networks": networks})
+    failures = [{"key": key, "reason": reason} for key, reason in read_failures(run).items()]
+    left_out = {"left_out": failures} if failures else {}
+    write_json(run / "transfer" / RANKING, {"schema": SCHEMA, "networks": networks, **left_out})
 
 
 def read_ranks(run: Path) -> dict[str, int]:

@@ -21,7 +21,7 @@ from nastk.jobs.transfer.baselines import Baseline, baseline_limits, baseline_si
 from nastk.jobs.transfer.candidates import transfer_candidates
 from nastk.jobs.transfer.fitting import with_head
 from nastk.jobs.transfer.full_size import Full, claim, full_network
-from nastk.jobs.transfer.halving import begun_without, halved
+from nastk.jobs.transfer.halving import begun_without
 from nastk.jobs.transfer.initial import own_size
 from nastk.jobs.transfer.own_teacher import own_teacher
 from nastk.jobs.transfer.plan import TransferPlan, transfer_plan
@@ -29,6 +29,7 @@ from nastk.jobs.transfer.pruned import pruned_networks, wide_network
 from nastk.jobs.transfer.size_choice import Sizing
 from nastk.jobs.transfer.sized import NoSizeFits, measured_cost, recorded_cost, sized_network
 from nastk.jobs.transfer.sizing import TooLarge
+from nastk.jobs.transfer.survivors import trained_to_the_end
 from nastk.jobs.transfer.trainings import Sized, Trainings
 from nastk.outside import number_in
 from nastk.progress import doing
@@ -70,11 +71,7 @@ def run_transfer(config: DictConfig) -> list[Path]:
         recipe, teacher = _taught(folder, plan, recipe, networks)
         networks = pruned_networks(folder, plan, recipe, teacher, networks)
         with Trainings(folder, plan, recipe, teacher, networks, logger) as trainings:
-            entrants = [one for one in networks if one.baseline is None]
-            rungs = (plan.top, trainings.epochs, trainings.rung)
-            left = halved(entrants, *rungs, told=lambda one: one.told) if plan.ranks else entrants
-            networks = [*left, *(one for one in networks if one.baseline is not None)]
-            metrics = [trainings.full(one) for one in networks]
+            networks, metrics = trained_to_the_end(networks, plan.top, plan.ranks, trainings)
         if not ranks:
             return [one.place for one in networks]
         return _rank(folder, plan, networks, metrics)
