@@ -14,12 +14,13 @@ RAM_KB, FLASH_KB = "ram_kb", "flash_kb"  # of the int8 file of a microcontroller
 LIMITED = ("latency_ms", "params", "macs", "memory_mb", RAM_KB, FLASH_KB)
 MICROCONTROLLER = "; target=microcontroller measures it"
 ACCURACY, INT8_ACCURACY = "accuracy", "int8_accuracy"
+BALANCED = "balanced_accuracy"  # mean over the classes of the share that is right of theirs
 SCORE = "score"  # of a candidate that was not trained: what zero-cost proxies say of it, in units of their own
 # Of a candidate whose latency was measured: 1, or 0 where the machine was busy with something else meanwhile.
 STEADY = "latency_steady"
 SCORE_SECONDS = "score_seconds"  # of a candidate that was judged without being trained
 LOSS = "loss"  # cross-entropy on held-out images
-TRAINED = (ACCURACY, "balanced_accuracy", INT8_ACCURACY, LOSS)
+TRAINED = (ACCURACY, BALANCED, INT8_ACCURACY, LOSS)
 KNOWN_METRICS = (*TRAINED, SCORE, *LIMITED)
 NOT_TRUSTED = " (not trustworthy: the machine was busy)"
 BEST, AUTO = "best", "auto"
@@ -110,6 +111,19 @@ class Objective:
             if name not in metrics:
                 raise unknown("metric for this evaluator and target: objective names", name, metrics)
         return [float(metrics[name]) for name in self.names]
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the balanced accuracy says which network is best, and not the accuracy."""
+        return self.names[0] == BALANCED
+
+    def best_first(self, metrics: Metrics) -> tuple[float, float]:
+        """Returns what sorts trained candidates by the first metric, the best first and the surest of equal ones.
+
+        Candidates without that metric, which another objective was for, are sorted by `quality`.
+        """
+        name, sign = self.names[0], -1.0 if self.maximize else 1.0
+        return sign * metrics[name] if name in metrics else -quality(metrics), doubt(metrics)
 
     def violation(self, cost: Metrics) -> Violation | None:
         """Returns what breaks the limits, or None; raises UserError where a limited metric is not measured."""

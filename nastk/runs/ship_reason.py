@@ -70,7 +70,7 @@ def _absent(before: Sequence[Ranked], files: Mapping[str, Exported]) -> str:
 
 
 def _better(other: Ranked, ships: Ranked) -> str:
-    points = 100 * (other.validation_accuracy - ships.validation_accuracy)
+    points = 100 * (other.held_out - ships.held_out)
     if points <= 0:
         return f"was as good on held-out images and is {ahead(other, ships)}"
     return f"was {points:{'.1f' if points >= 0.05 else '.2g'}} points better on held-out images"

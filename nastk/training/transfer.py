@@ -128,7 +128,7 @@ def train_rung(
     given = (job, parts, folder, Share(), device, progress, epochs)
     with _trained(*given) as (network, normalisation, _), doing("scoring the images held out"):
         found = score_on_the_way(network, parts, normalisation, device, job)
-    return write_rung(folder, Rung(epochs, found.accuracy, found.loss))
+    return write_rung(folder, Rung(epochs, *found))
 
 
 def train_share(job: Job, folder: Path, share: Share, device: torch.device, progress: Progress | None) -> nn.Module:

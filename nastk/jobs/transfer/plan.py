@@ -34,7 +34,7 @@ from nastk.jobs.transfer.sized import COUNTED
 from nastk.jobs.transfer.sizing import Limit
 from nastk.networks import NetworkConfig
 from nastk.networks.stems import fitted_stem
-from nastk.objective import LIMITED
+from nastk.objective import LIMITED, Objective
 from nastk.spaces import StageSpace
 from nastk.training.class_weights import check_count
 from nastk.training.teacher import Teacher
@@ -103,6 +103,7 @@ class TransferPlan(NamedTuple):
     as with several candidates; they have the same teacher. `stem` is the one that the user names, None for none.
     `prune` is how many times the limits a candidate uses that is then narrowed, and may learn from its wide network.
     `accuracy_alone`: nothing but accuracy tells candidates apart, for there is one goal and all use the limits.
+    `objective`: of the search, whose first metric says which networks are best.
     """
 
     top: int
@@ -120,6 +121,7 @@ class TransferPlan(NamedTuple):
     prune: float | None = None
     prune_taught: bool = False
     accuracy_alone: bool = False
+    objective: Objective = Objective()
 
     @property
     def ranks(self) -> bool:
@@ -164,7 +166,8 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     known = (asked.top, entrants, sizing, recipe, data, run, target, automatic, baselines, asked.stem)
     prune = _prune(asked, searched, limits)
     alone = bool(searched.get("at_budget")) and one_goal(searched)
-    return TransferPlan(*known, init, teacher, prune, asked.prune_taught, alone)
+    objective = make_objective(searched) if searched.get("objective") else Objective()
+    return TransferPlan(*known, init, teacher, prune, asked.prune_taught, alone, objective)
 
 
 def one_goal(searched: DictConfig) -> bool:

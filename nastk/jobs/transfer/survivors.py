@@ -27,7 +27,7 @@ class Trains(Protocol):
 
 
 def trained_to_the_end(
-    networks: Sequence[Sized], top: int, compared: bool, trainings: Trains
+    networks: Sequence[Sized], top: int, compared: bool, trainings: Trains, balanced: bool = False
 ) -> tuple[list[Sized], list[Metrics]]:
     """Trains the networks, of more candidates than are wanted the better part only; returns those that gave a result.
 
@@ -39,6 +39,7 @@ def trained_to_the_end(
         top: how many candidates are wanted.
         compared: whether candidates are compared on the way, which needs images held out.
         trainings: of the networks.
+        balanced: whether candidates are compared by their balanced accuracy.
 
     Returns:
         The networks, candidates first, and the metrics of each.
@@ -65,7 +66,7 @@ def trained_to_the_end(
         entrants = [one for one in networks if one.baseline is None]
         left = [one for one in entrants if one not in failures]
         if compared and left:
-            left = halved(left, top, trainings.epochs, rung, lambda one: one.told, len(entrants))
+            left = halved(left, top, trainings.epochs, rung, lambda one: one.told, len(entrants), balanced)
         return left
 
     left = candidates()

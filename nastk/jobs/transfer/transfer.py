@@ -71,7 +71,7 @@ def run_transfer(config: DictConfig) -> list[Path]:
         recipe, teacher = _taught(folder, plan, recipe, networks)
         networks = pruned_networks(folder, plan, recipe, teacher, networks)
         with Trainings(folder, plan, recipe, teacher, networks, logger) as trainings:
-            networks, metrics = trained_to_the_end(networks, plan.top, plan.ranks, trainings)
+            networks, metrics = trained_to_the_end(networks, plan.top, plan.ranks, trainings, plan.objective.balanced)
         if not ranks:
             return [one.place for one in networks]
         return _rank(folder, plan, networks, metrics)
@@ -95,7 +95,7 @@ def _taught(
 
 def _sized(folder: Path, plan: TransferPlan) -> tuple[list[str], list[Sized], list[NoSizeFits]]:
     """Returns the candidates' keys, the networks to train, all sized before the first is, and why others do not fit."""
-    candidates = transfer_candidates(folder, plan.entrants, plan.accuracy_alone)
+    candidates = transfer_candidates(folder, plan.entrants, plan.accuracy_alone, plan.objective)
     networks: dict[Path, Sized] = {}  # two candidates may grow into one network
     left_out: list[NoSizeFits] = []
     for key, genotype in candidates:
@@ -207,7 +207,8 @@ def _rank(
 ) -> list[Path]:
     """Writes and prints the ranking; returns the networks' folders in its order."""
     entries = [
-        ranked_entry(folder, one.place, found, _cost(plan, one)) for one, found in zip(networks, metrics, strict=True)
+        ranked_entry(folder, one.place, found, _cost(plan, one), plan.objective.balanced)
+        for one, found in zip(networks, metrics, strict=True)
     ]
     if any(one.baseline for one in networks):
         entries = [
@@ -216,7 +217,7 @@ def _rank(
         ]
     order = ranked(entries)
     write_ranking(folder, order)
-    print(f"Ranked by accuracy on held-out training images:\n{ranking_table(order)}", file=sys.stderr)
+    print(f"Ranked by {order[0].metric} on held-out training images:\n{ranking_table(order)}", file=sys.stderr)
     said = standing(order, order[0].key)
     if said:
         if_kept = ", if its file keeps the limits" if plan.sizing.limits else ""

@@ -52,6 +52,19 @@ def test_of_equally_accurate_candidates_the_surest_come_first(tmp_path: Path) ->
     assert alone == [second, last, third, first]
 
 
+def test_the_best_others_are_the_best_in_what_the_search_maximized(tmp_path: Path) -> None:
+    first, second, third, last = written(tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / TRIALS).read_text().splitlines()]
+    (tmp_path / TRIALS).unlink()
+    for row, balanced in zip(rows, (0.5, 0.4, 0.6, 0.7), strict=True):
+        row["metrics"]["balanced_accuracy"] = balanced
+        append_line(tmp_path / TRIALS, json.dumps(row))
+    objective = Objective(("balanced_accuracy",))
+    write_choice(tmp_path, [Row(**{name: row[name] for name in row if name != "schema"}) for row in rows], objective)
+    alone = [key for key, _ in transfer_candidates(tmp_path, 4, True, objective)]
+    assert alone == [last, third, first, second]
+
+
 @pytest.mark.parametrize(("minimize", "one"), [([], True), (["latency_ms"], False)])
 def test_a_search_for_two_goals_has_more_than_one(minimize: list[str], one: bool) -> None:
     assert one_goal(OmegaConf.create({"objective": {"minimize": minimize}})) is one

@@ -16,7 +16,9 @@ from nastk.jobs.transfer import trainings
 from nastk.jobs.transfer.survivors import trained_to_the_end
 from nastk.jobs.transfer.trainings import Sized
 from nastk.networks import NetworkConfig
+from nastk.reports import final_table
 from nastk.runs.failed import FAILED, read_failures
+from nastk.runs.ranking import read_ranking
 from nastk.training.failure import TrainingFailed
 from nastk.training.rungs import Rung
 from nastk.training.transfer import TransferSettings, train_rung
@@ -111,6 +113,7 @@ def test_what_is_no_failure_of_a_training_ends_the_command(tmp_path: Path) -> No
 SEARCH = (
     *("+space=nasbench201", "trials=3", "evaluator.epochs=1", "data.subset=300", "controller=random"),
     *("evaluator.network.filters=4", "evaluator.threads=1", "target.seconds=0.05"),
+    "objective.maximize=[balanced_accuracy]",
 )
 WORDS = (
     *("baselines=[]", "training.epochs=4", "training.threads=1", "transfer.cells=1", "transfer.filters=4"),
@@ -136,9 +139,12 @@ def test_a_transfer_goes_on_without_a_network_that_diverges_and_says_so_in_ranki
     assert ran.code == 0, ran.err
     assert f"left out: {bad[0][:8]} because its training failed: diverged: " in ran.err
     monkeypatch.undo()
+    assert "Ranked by balanced accuracy on held-out training images" in ran.err
     before = {path: path.read_bytes() for path in folder.glob("transfer/*/*")}
     again = run(capsys, "transfer", f"run={folder}", *WORDS)
     assert again.code == 0 and {path: path.read_bytes() for path in folder.glob("transfer/*/*")} == before
+    (ranked,) = read_ranking(folder)
+    assert ranked.held_out == final_table(folder)[0].validation_accuracy != ranked.validation_accuracy
     (left_out,) = json.loads((folder / "transfer" / "ranking.json").read_text())["left_out"]
     assert left_out["key"] == bad[0] and left_out["reason"].startswith("diverged: ")
     assert run(capsys, "report", f"run={folder}").code == 0
