@@ -14,11 +14,13 @@ RAM_KB, FLASH_KB = "ram_kb", "flash_kb"  # of the int8 file of a microcontroller
 LIMITED = ("latency_ms", "params", "macs", "memory_mb", RAM_KB, FLASH_KB)
 MICROCONTROLLER = "; target=microcontroller measures it"
 ACCURACY, INT8_ACCURACY = "accuracy", "int8_accuracy"
+BALANCED = "balanced_accuracy"  # mean over the classes of the share that is right of theirs
 SCORE = "score"  # of a candidate that was not trained: what zero-cost proxies say of it, in units of their own
 # Of a candidate whose latency was measured: 1, or 0 where the machine was busy with something else meanwhile.
 STEADY = "latency_steady"
 SCORE_SECONDS = "score_seconds"  # of a candidate that was judged without being trained
-TRAINED = (ACCURACY, "balanced_accuracy", INT8_ACCURACY, "loss")
+LOSS = "loss"  # cross-entropy on held-out images
+TRAINED = (ACCURACY, BALANCED, INT8_ACCURACY, LOSS)
 KNOWN_METRICS = (*TRAINED, SCORE, *LIMITED)
 NOT_TRUSTED = " (not trustworthy: the machine was busy)"
 BEST, AUTO = "best", "auto"
@@ -110,6 +112,19 @@ class Objective:
                 raise unknown("metric for this evaluator and target: objective names", name, metrics)
         return [float(metrics[name]) for name in self.names]
 
+    @property
+    def balanced(self) -> bool:
+        """Whether the balanced accuracy says which network is best, and not the accuracy."""
+        return self.names[0] == BALANCED
+
+    def best_first(self, metrics: Metrics) -> tuple[float, float]:
+        """Returns what sorts trained candidates by the first metric, the best first and the surest of equal ones.
+
+        Candidates without that metric, which another objective was for, are sorted by `quality`.
+        """
+        name, sign = self.names[0], -1.0 if self.maximize else 1.0
+        return sign * metrics[name] if name in metrics else -quality(metrics), doubt(metrics)
+
     def violation(self, cost: Metrics) -> Violation | None:
         """Returns what breaks the limits, or None; raises UserError where a limited metric is not measured."""
         broken = []
@@ -128,7 +143,7 @@ class Objective:
         return Violation(sum(amount for amount, _ in broken), ", ".join(reason for _, reason in broken))
 
     def front(self, rows: Sequence[tuple[Row, Metrics]]) -> list[Row]:
-        """Returns the rows that no other dominates, the best in the first metric first.
+        """Returns the rows that no other dominates, the best in the first metric first, of equal ones the surest.
 
         With one metric to maximize and a measured latency, the front is over both: that is what a user chooses from.
         """
@@ -136,7 +151,7 @@ class Objective:
         if len(names) == 1 and "latency_ms" not in names and all("latency_ms" in metrics for _, metrics in rows):
             names, signs = [*names, "latency_ms"], [*signs, 1.0]
         points = [[sign * metrics[name] for name, sign in zip(names, signs, strict=True)] for _, metrics in rows]
-        order = sorted(range(len(rows)), key=lambda index: points[index])
+        order = sorted(range(len(rows)), key=lambda index: (points[index], doubt(rows[index][1])))
         kept: list[int] = []
         for index in order:
             if not any(all(a <= b for a, b in zip(points[other], points[index], strict=True)) for other in kept):
@@ -151,6 +166,14 @@ def quality(metrics: Metrics) -> float:
         KeyError: it has neither.
     """
     return metrics[ACCURACY] if ACCURACY in metrics else metrics[SCORE]
+
+
+def doubt(metrics: Metrics) -> float:
+    """Returns what sorts equally good candidates, the surest first: the loss; infinity where none is told.
+
+    With a few hundred held-out images many candidates name as many of them right, and their losses still differ.
+    """
+    return metrics.get(LOSS, math.inf)
 
 
 def is_finite(metrics: Mapping[str, Any]) -> bool:

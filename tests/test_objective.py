@@ -45,6 +45,32 @@ def test_without_a_latency_the_front_of_one_metric_is_its_best() -> None:
     assert Objective().front([("a", {"accuracy": 0.1}), ("b", {"accuracy": 0.3})]) == ["b"]
 
 
+def test_of_candidates_that_are_equal_the_surest_is_on_the_front() -> None:
+    rows = [("first", {"accuracy": 0.3, "loss": 1.2}), ("surest", {"accuracy": 0.3, "loss": 1.1})]
+    assert Objective().front(rows) == ["surest"]
+    assert Objective().front([(name, {"accuracy": 0.3}) for name, _ in rows]) == ["first"]
+    timed = [(name, {**metrics, "latency_ms": 1.0}) for name, metrics in rows]
+    assert Objective().front(timed) == ["surest"]
+
+
+def test_candidates_are_sorted_by_the_first_metric_of_the_objective_and_then_by_the_loss() -> None:
+    rows = {
+        "accurate": {"accuracy": 0.9, "balanced_accuracy": 0.5, "latency_ms": 3.0, "loss": 1.0},
+        "balanced": {"accuracy": 0.8, "balanced_accuracy": 0.7, "latency_ms": 2.0, "loss": 1.0},
+        "surer": {"accuracy": 0.8, "balanced_accuracy": 0.7, "latency_ms": 4.0, "loss": 0.9},
+    }
+
+    def order(objective: Objective) -> list[str]:
+        return sorted(rows, key=lambda name: objective.best_first(rows[name]))
+
+    assert order(Objective()) == ["accurate", "surer", "balanced"]
+    assert order(Objective(("balanced_accuracy",))) == ["surer", "balanced", "accurate"]
+    assert order(Objective((), ("latency_ms",))) == ["balanced", "accurate", "surer"]
+    assert order(Objective(("int8_accuracy",))) == order(Objective())  # they have none
+    assert Objective(("score",)).best_first({"score": 3.0})[0] == -3.0
+    assert Objective(("balanced_accuracy", "accuracy")).balanced and not Objective().balanced
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -74,7 +74,7 @@ def balanced(images: LabelledImages, count: int, seed: int = 0) -> Tensor:
 def balanced_indices(images: LabelledImages, count: int, seed: int = 0) -> Tensor:
     """Returns where the images of `balanced` lie, int64."""
     order = torch.randperm(len(images.y), generator=torch.Generator().manual_seed(seed))
-    labels = images.y[order].numpy()
+    labels = images.y.cpu()[order].numpy()
     by_class = np.argsort(labels, kind="stable")
     firsts = np.searchsorted(labels[by_class], labels[by_class])
     turn = np.empty(len(labels), np.int64)

@@ -14,6 +14,7 @@ import torch
 from nastk.checks import MOST, check_number, check_whole
 from nastk.data.images import DataSource
 from nastk.data.summary import data_lines
+from nastk.deploy.images import balanced_indices
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.evaluators import EvaluationFailed, Report
@@ -168,11 +169,14 @@ class TrainingEvaluator(TrainingSettings, ImageEvaluator):
         images = self._images.at(config.size)
         train, held, normalisation = *images.drawn[:2], images.normalisation
         tested, labels = zip(*in_order(held, normalisation, CPU), strict=True)
+        # Of all classes, as an export does it: the first images of a folder are of its first class.
+        chosen = balanced_indices(train, self.int8_images)
+        calibration = next(iter(in_order(train.take(chosen.to(train.y.device)), normalisation, CPU, len(chosen))))[0]
         return int8_accuracy(
             network,
             config,
             key,
-            calibration=next(iter(in_order(train, normalisation, CPU, min(self.int8_images, len(train)))))[0],
+            calibration=calibration,
             images=torch.cat(tested),
             labels=torch.cat(labels),
             target=target,

@@ -33,6 +33,7 @@ from nastk.jobs.shipping import decided
 from nastk.jobs.teacher import tuning_teacher
 from nastk.networks.stored import WEIGHTS, own_size
 from nastk.runs.baselines import read_baseline, read_baselines
+from nastk.runs.failed import read_failure
 from nastk.runs.folder import held
 from nastk.runs.ranking import Ranked, read_ranking, read_ranks, standing
 from nastk.runs.refit import refit_place, to_export
@@ -111,7 +112,7 @@ def _export(
 ) -> Path:
     out = model.parent.parent / "export" / model.name
     weights = to_export(model)
-    if weights == model and refit_place(model).exists():
+    if weights == model and refit_place(model).exists() and read_failure(refit_place(model)) is None:
         print(
             f"note: {refit_place(model)}: the training on all images is not done; exported as it was ranked. "
             "The transfer, called again, goes on with it",

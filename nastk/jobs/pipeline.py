@@ -21,6 +21,7 @@ from nastk.jobs.search_parts import RECORDED_SETTINGS
 from nastk.jobs.transfer.transfer import run_transfer, transfer_plan
 from nastk.reports import final_table, format_table
 from nastk.reports.table_text import table_notes
+from nastk.runs.failed import failure_lines
 
 Result = TypeVar("Result")
 STEPS = 5
@@ -64,7 +65,8 @@ def run_pipeline(config: DictConfig, begin: Callable[[DictConfig], None] | None 
         print(f"[4/{STEPS} bench] left out: {reason}", file=sys.stderr)
     page = _step("report", 5, run_report, config)
     rows = final_table(Path(config.run))
-    return Finished(Path(config.run), "\n".join([format_table(rows), *table_notes(rows)]), page)
+    told = [format_table(rows), *table_notes(rows), *failure_lines(Path(config.run))]
+    return Finished(Path(config.run), "\n".join(told), page)
 
 
 def _step(name: str, number: int, job: Callable[[DictConfig], Result], config: DictConfig) -> Result:

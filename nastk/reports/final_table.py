@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nastk.budget import LATENCY, broken_limits
 from nastk.errors import UserError
-from nastk.objective import ACCURACY, SCORE, STEADY
+from nastk.objective import ACCURACY, BALANCED, SCORE, STEADY
 from nastk.outside import number_in
 from nastk.reports.run_config import limits, parse_config
 from nastk.reports.shipped import Shipped, read_shipped
@@ -36,7 +36,8 @@ class FinalRow:
         recommended: the precision to ship.
         file: the recommended file.
         size: N, F and the limits that they were picked by.
-        validation_accuracy: of the transferred network, on training images that were held out to rank several.
+        validation_accuracy: of the transferred network, on training images that were held out to rank several; the
+            balanced one where the search maximized that.
         doubts: by precision, why its latency cannot be trusted.
         broken: a sentence for each limit that it breaks.
         balanced_accuracy: of the transferred network on the test set, the mean over the classes.
@@ -144,7 +145,7 @@ def _made(run: Run, key: str, candidate: Candidate | None) -> FinalRow:
         recommended=shipped.recommended,
         file=shipped.recommended_path,
         size=read_size(run.folder / "transfer" / key),
-        validation_accuracy=number_in(ranked, "validation_accuracy", where),
+        validation_accuracy=_held_out(run, ranked, where),
         doubts={file.precision: file.doubt for file in shipped.files if file.doubt},
         balanced_accuracy=number_in(metrics, "balanced_accuracy", where),
         untested=_names_in(metrics, "classes_without_test_images", where),
@@ -155,6 +156,16 @@ def _made(run: Run, key: str, candidate: Candidate | None) -> FinalRow:
         ranked_accuracy=number_in(ranked, "accuracy", where) if key in run.refits else None,
     )
     return replace(row, broken=_broken(run, row) if shipped.broken is None else shipped.broken)
+
+
+def _held_out(run: Run, metrics: Mapping[str, object], where: str) -> float | None:
+    """Returns what a transferred network is ranked by; files of before have no balanced accuracy."""
+    config = parse_config(run.config_text, run.folder / "config.yaml") if run.config_text is not None else {}
+    objective = config.get("objective")
+    maximized = objective.get("maximize") if isinstance(objective, Mapping) else None
+    balanced = isinstance(maximized, Sequence) and list(maximized[:1]) == [BALANCED]
+    found = number_in(metrics, f"validation_{BALANCED}", where) if balanced else None
+    return found if found is not None else number_in(metrics, "validation_accuracy", where)
 
 
 def _broken(run: Run, row: FinalRow) -> tuple[str, ...]:

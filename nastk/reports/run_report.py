@@ -26,6 +26,7 @@ from nastk.reports.tips import templates
 from nastk.reports.training_section import training_section
 from nastk.reports.worth import worth_of
 from nastk.runs.contents import Run, read_run
+from nastk.runs.failed import failure_lines
 from nastk.runs.folder import DATA
 from nastk.runs.schema import read_object
 from nastk.runs.shown import read_shown
@@ -79,7 +80,7 @@ def _sections(
         header(run.name, sections.subtitle(run, config)),
         answer(run, config, rows),
         charts,
-        sections.networks(rows),
+        sections.networks(rows, failure_lines(run.folder)),
         sections.precisions(run, rows),
         fusion(run, rows),
         mistaken,

@@ -71,8 +71,8 @@ def _numbers(run: Run) -> tuple[tuple[int, str], tuple[int, str]]:
     return (len(run.trained), "candidate"), (len(run.trials), "trial")
 
 
-def networks(rows: Sequence[FinalRow]) -> str:
-    """Returns the final table."""
+def networks(rows: Sequence[FinalRow], left_out: Sequence[str] = ()) -> str:
+    """Returns the final table, and which networks are not in it, a line each."""
     if not rows:
         return ""
     columns = table_columns(rows)
@@ -93,7 +93,7 @@ def networks(rows: Sequence[FinalRow]) -> str:
     if untested:
         note += f" Without a test image, and in no accuracy on them: {', '.join(untested)}."
     grid = table(heads, texts, left, groups=group_spans(columns), first=True)
-    return card("Networks", grid, *map(warning, table_notes(rows)), paragraph(note, "dim small"))
+    return card("Networks", grid, *map(warning, [*table_notes(rows), *left_out]), paragraph(note, "dim small"))
 
 
 def _elsewhere(column: Column, rows: Sequence[FinalRow]) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from nastk.errors import UserError
 from nastk.files import write_json
 from nastk.objective import NOT_TRUSTED, STEADY
 from nastk.outside import as_object, read_json
+from nastk.runs.failed import read_failures
 
 SCHEMA = 1
 RANKING = "ranking.json"
 SHOWN_KEY = 8
+HELD_OUT_BALANCED = "validation_balanced_accuracy"
 # Written only where they are known, so that rankings without them are as they were.
-OPTIONAL = (STEADY, "baseline", "seconds")
+OPTIONAL = (STEADY, "baseline", "seconds", "validation_loss", HELD_OUT_BALANCED)
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Ranked:
 
     Attributes:
         key: of its genotype.
-        validation_accuracy: on training images that were held out, 0 to 1; what the ranking is by.
+        validation_accuracy: on training images that were held out, 0 to 1; what the ranking is by usually.
         accuracy: on the test images, 0 to 1; for reading only.
         params: parameters.
         latency_ms: p50 of the untrained network on the target; None where it could not be measured.
@@ -33,6 +36,10 @@ class Ranked:
         latency_steady: whether the latency can be trusted; None where nothing was measured.
         baseline: name of the known network that it is; None for one that the search found.
         seconds: that its training took; None where that is not told.
+        validation_loss: cross-entropy on the same images, by which equally accurate ones are ranked; None where that is
+            not told.
+        validation_balanced_accuracy: on the same images, the mean over the classes, 0 to 1; what the ranking is by
+            where the search maximized it, else None.
     """
 
     key: str
@@ -44,6 +51,19 @@ class Ranked:
     latency_steady: bool | None = None
     baseline: str | None = None
     seconds: float | None = None
+    validation_loss: float | None = None
+    validation_balanced_accuracy: float | None = None
+
+    @property
+    def held_out(self) -> float:
+        """What the ranking is by, 0 to 1."""
+        balanced = self.validation_balanced_accuracy
+        return self.validation_accuracy if balanced is None else balanced
+
+    @property
+    def metric(self) -> str:
+        """What `held_out` is, for a person to read."""
+        return "accuracy" if self.validation_balanced_accuracy is None else "balanced accuracy"
 
     @property
     def told(self) -> str:
@@ -52,17 +72,34 @@ class Ranked:
 
 
 def ranked(entries: Iterable[Ranked]) -> list[Ranked]:
-    """Returns the entries, the most accurate on held-out images first, of equal ones the smaller first."""
-    return sorted(entries, key=lambda entry: (-entry.validation_accuracy, entry.params, entry.key))
+    """Returns the entries, the most accurate on held-out images first, of equal ones the surest, then the smaller.
+
+    Where the balanced accuracy is not known of all, none is ranked by it.
+    """
+    found = list(entries)
+    if any(one.validation_balanced_accuracy is None for one in found):
+        found = [replace(one, validation_balanced_accuracy=None) for one in found]
+    return sorted(found, key=lambda one: (-one.held_out, _doubt(one), one.params, one.key))
+
+
+def ahead(first: Ranked, second: Ranked) -> str:
+    """Returns in a word why the first of two equally accurate networks is ranked before the second."""
+    return "surer" if _doubt(first) < _doubt(second) else "smaller"
+
+
+def _doubt(entry: Ranked) -> float:
+    return math.inf if entry.validation_loss is None else entry.validation_loss
 
 
 def write_ranking(run: Path, order: Sequence[Ranked]) -> None:
-    """Writes transfer/ranking.json into a run folder; raises UserError where it cannot be written."""
+    """Writes transfer/ranking.json into a run folder, and what failed there; raises UserError where that cannot be."""
     networks = []
     for rank, entry in enumerate(order, start=1):
         shown = {name: value for name, value in asdict(entry).items() if name not in OPTIONAL or value is not None}
         networks.append({"rank": rank, **shown})
-    write_json(run / "transfer" / RANKING, {"schema": SCHEMA, "networks": networks})
+    failures = [{"key": key, "reason": reason} for key, reason in read_failures(run).items()]
+    left_out = {"left_out": failures} if failures else {}
+    write_json(run / "transfer" / RANKING, {"schema": SCHEMA, "networks": networks, **left_out})
 
 
 def read_ranks(run: Path) -> dict[str, int]:
@@ -89,6 +126,7 @@ def read_ranking(run: Path) -> list[Ranked]:
         found = [Ranked(**{name: entry[name] for name in names if name in entry}) for entry in entries]
         for one in found:
             float(one.validation_accuracy), float(one.params), float(one.latency_ms or 0), float(one.seconds or 0)
+            float(one.validation_loss or 0), float(one.validation_balanced_accuracy or 0)
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{path}: a network without its numbers; damaged, transfer again to write it anew") from None
     return sorted(found, key=lambda one: ranks[one.key])
@@ -98,7 +136,8 @@ def ranking_table(order: Sequence[Ranked]) -> str:
     """Returns the ranking as fixed-width text; with baselines their names, and how long each was trained."""
     named = any(entry.baseline for entry in order)
     width = max((len(entry.baseline or "") for entry in order), default=0)
-    lines = ["rank  network     validation    test  parameters  latency (ms)"]
+    judged = "balanced" if order and order[0].validation_balanced_accuracy is not None else "validation"
+    lines = [f"rank  network     {judged:>10}    test  parameters  latency (ms)"]
     if named:
         lines[0] += f"  training (s)  {'baseline':<{width}}".rstrip()
     for rank, entry in enumerate(order, start=1):
@@ -107,7 +146,7 @@ def ranking_table(order: Sequence[Ranked]) -> str:
         seconds = "-" if entry.seconds is None else f"{entry.seconds:.1f}"
         told = f"  {seconds:>12}  {entry.baseline or '':<{width}}".rstrip() if named else ""
         lines.append(
-            f"{rank:>4}  {entry.key[:10]}  {entry.validation_accuracy:>10.2%}  {entry.accuracy:>6.2%}"
+            f"{rank:>4}  {entry.key[:10]}  {entry.held_out:>10.2%}  {entry.accuracy:>6.2%}"
             f"  {entry.params:>10,}  {latency:>12}{told}{doubt}"
         )
     return "\n".join(lines)
@@ -121,24 +160,31 @@ def standing(order: Sequence[Ranked], key: str) -> str:
     if place is None or first is None or rival is None:
         return ""
     own = order[place - 1]
+    classes = "" if own.validation_balanced_accuracy is None else " in the mean over the classes"
     if place > 1:
         return (
             f"the {own.told} is {place} of {len(order)} by held-out images, of which it names "
-            f"{own.validation_accuracy:.2%} right; first is the {first.told} with {first.validation_accuracy:.2%}"
+            f"{own.held_out:.2%} right{classes}; first is the {first.told} with {first.held_out:.2%}"
         )
-    if own.validation_accuracy == rival.validation_accuracy:
+    if own.held_out == rival.held_out:
         return (
-            f"the {own.told} is smaller than the {rival.told}, and both name {own.validation_accuracy:.2%} of the "
-            "held-out images right"
+            f"the {own.told} is {ahead(own, rival)} than the {rival.told}, and both name {own.held_out:.2%} "
+            f"of the held-out images right{classes}"
         )
     return (
         f"the {own.told} is better than the {rival.told} on held-out images, "
-        f"{own.validation_accuracy:.2%} to {rival.validation_accuracy:.2%}"
+        f"{own.held_out:.2%} to {rival.held_out:.2%}{classes}"
     )
 
 
-def ranked_entry(run: Path, folder: Path, metrics: Mapping[str, Any], cost: Mapping[str, float]) -> Ranked:
-    """Returns a trained network's entry from its metrics.json and cost; raises UserError where a number is missing."""
+def ranked_entry(
+    run: Path, folder: Path, metrics: Mapping[str, Any], cost: Mapping[str, float], balanced: bool = False
+) -> Ranked:
+    """Returns a trained network's entry from its metrics.json and cost, `balanced` to be ranked by balanced accuracy.
+
+    Raises:
+        UserError: a number is missing.
+    """
     try:
         return Ranked(
             key=folder.name,
@@ -148,6 +194,10 @@ def ranked_entry(run: Path, folder: Path, metrics: Mapping[str, Any], cost: Mapp
             latency_ms=cost.get("latency_ms"),
             folder=str(folder.relative_to(run)),
             latency_steady=bool(cost[STEADY]) if STEADY in cost else None,
+            validation_loss=float(metrics["validation_loss"]) if "validation_loss" in metrics else None,
+            validation_balanced_accuracy=(
+                float(metrics[HELD_OUT_BALANCED]) if balanced and HELD_OUT_BALANCED in metrics else None
+            ),
         )
     except (KeyError, TypeError, ValueError):
         raise UserError(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from nastk.budget import LATENCY, MODEL_KB, over_limits
 from nastk.objective import FLASH_KB, NOT_TRUSTED, RAM_KB
-from nastk.runs.ranking import Ranked
+from nastk.runs.ranking import Ranked, ahead
 from nastk.runs.shipping import Exported
 
 SPELLED: Mapping[str, Callable[[float, float], str]] = {
@@ -70,9 +70,9 @@ def _absent(before: Sequence[Ranked], files: Mapping[str, Exported]) -> str:
 
 
 def _better(other: Ranked, ships: Ranked) -> str:
-    points = 100 * (other.validation_accuracy - ships.validation_accuracy)
+    points = 100 * (other.held_out - ships.held_out)
     if points <= 0:
-        return "was as good on held-out images and is smaller"
+        return f"was as good on held-out images and is {ahead(other, ships)}"
     return f"was {points:{'.1f' if points >= 0.05 else '.2g'}} points better on held-out images"
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
+
+from nastk.errors import UserError
 
 ALLOCATION_MESSAGES = ("can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc")
 
@@ -16,6 +19,18 @@ class TrainingError(Exception):
     def __init__(self, reason: str) -> None:
         self.reason = " ".join(reason.split())
         super().__init__(self.reason)
+
+
+class TrainingFailed(UserError):  # noqa: N818  (the field's own words)
+    """A final training gave no result, as `TrainingError` says; nothing is known to be wrong with other trainings.
+
+    Attributes:
+        reason: in one line, without the folder.
+    """
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        self.reason = " ".join(reason.split())
+        super().__init__(f"transfer {folder}: {self.reason}")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from nastk.errors import UserError
 from nastk.files import cannot_write
+from nastk.training.failure import TrainingFailed
 from nastk.training.job import JOB, LOG, Job, write_job
 
 PARENT = "NASTK_PARENT_HOLDS_STDIN"
@@ -26,8 +27,8 @@ def train_in_ranks(job: Job, folder: Path, progress: Callable[[int, int, float],
     killed.
 
     Raises:
-        UserError: the training cannot give a result, or a process was killed; the same call goes on from the last
-            checkpoint.
+        TrainingFailed: it diverged, or ran out of memory.
+        UserError: it cannot begin, or a process was killed; the same call goes on from the last checkpoint.
         RuntimeError: a bug; with the last lines that the processes wrote.
     """
     write_job(folder, job)
@@ -93,7 +94,7 @@ def judge(folder: Path, devices: int, code: int, ended: list[dict[str, Any]]) ->
     """
     for fact in ended:
         if "error" in fact:
-            raise UserError(str(fact["error"]))
+            raise TrainingFailed(folder, str(fact["reason"])) if "reason" in fact else UserError(str(fact["error"]))
     if code == 0:
         hashes = {fact["weights"] for fact in ended if "weights" in fact}
         if len(hashes) != 1:

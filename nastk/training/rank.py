@@ -1,9 +1,9 @@
 """`python -m nastk.training.rank FOLDER`: one of the processes that train a network; torch's launcher starts it.
 
 What it trains it reads from the folder's job.json, so every rank trains the same. It tells whoever started it in lines
-of JSON on its standard output: {"epoch", "epochs", "loss"} after each epoch, {"error"} with the reason it ended for,
-{"rank", "failed"} with the traceback of a bug, {"rank", "lost"} where it only lost another process, {"rank", "weights"}
-with a hash of the weights that it holds at the end.
+of JSON on its standard output: {"epoch", "epochs", "loss"} after each epoch, {"error"} with what it ended for, and
+{"reason"} beside it where that is a TrainingFailed, {"rank", "failed"} with the traceback of a bug, {"rank", "lost"}
+where it only lost another process, {"rank", "weights"} with a hash of the weights that it holds at the end.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import torch.distributed as dist
 
 from nastk.errors import UserError
 from nastk.training.device import choose_device
+from nastk.training.failure import TrainingFailed
 from nastk.training.job import read_job
 from nastk.training.launcher import PARENT, TAIL
 from nastk.training.share import Share
@@ -37,7 +38,7 @@ def main() -> None:
     try:
         rank(Path(sys.argv[1]))
     except UserError as error:
-        _say(error=str(error))
+        _say(error=str(error), **({"reason": error.reason} if isinstance(error, TrainingFailed) else {}))
         os._exit(2)  # at once: an orderly end would wait for the other ranks
     except Exception as error:
         traceback.print_exc()

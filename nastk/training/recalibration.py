@@ -12,9 +12,14 @@ PART = 256  # images
 
 
 def even_parts(images: Tensor) -> list[Tensor]:
-    """Returns batches of one size, of at most 256 images; the rest is left out."""
+    """Returns batches of one size, of at most 256 images; the rest is left out.
+
+    They are drawn in a random order, the same one each time: images of a folder lie class by class, and a batch of one
+    class has another variance.
+    """
     at_once = min(PART, len(images))
-    return [part for part in torch.split(images, at_once) if len(part) == at_once]
+    drawn = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[: len(images) // at_once * at_once]
+    return list(torch.split(images[drawn.to(images.device)], at_once))
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from nastk.files import cannot_write, write_json
 from nastk.networks import NetworkConfig
 from nastk.outside import read_json
 from nastk.runs.baselines import BASELINE
+from nastk.runs.failed import FAILED
 from nastk.runs.full_size import FULL
 from nastk.runs.pruned import PRUNE
 from nastk.training.class_weights import BALANCED
@@ -100,7 +101,7 @@ def claim_folder(folder: Path, record: Mapping[str, Any]) -> None:
         visible = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     except OSError as error:
         raise cannot_write(folder, error) from None
-    names = sorted(visible - {SHAPE, FULL, BASELINE, PRUNE, JOB, LOG})
+    names = sorted(visible - {SHAPE, FULL, BASELINE, PRUNE, FAILED, JOB, LOG})
     if RECORD not in names and names:
         raise UserError(f"{folder}: holds {names[0]} but no {RECORD}, expected an empty folder or a training's own")
     if names in ([], [RECORD]):  # of a training that has not come to its first checkpoint there is nothing to lose

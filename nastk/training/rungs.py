@@ -25,11 +25,13 @@ class Rung(NamedTuple):
         epochs: done.
         validation_accuracy: of the averaged network on the images held out, 0 to 1.
         validation_loss: the same network's cross-entropy.
+        validation_balanced_accuracy: the same network's, the mean over the classes; None in files of before.
     """
 
     epochs: int
     validation_accuracy: float
     validation_loss: float
+    validation_balanced_accuracy: float | None = None
 
 
 def read_rungs(folder: Path) -> list[Rung]:
@@ -40,10 +42,10 @@ def read_rungs(folder: Path) -> list[Rung]:
     found = read_object(path)
     try:
         rungs = [Rung(**entry) for entry in found["rungs"]]
-        return sorted(Rung(int(one.epochs), *(float(score) for score in one[1:])) for one in rungs)
+        return sorted(_numbers(one) for one in rungs)
     except (KeyError, TypeError, ValueError):
         raise UserError(
-            f"{path}: expected rungs, each with {', '.join(Rung._fields)}; damaged, delete it to score anew"
+            f"{path}: expected rungs, each with {', '.join(Rung._fields[:3])}; damaged, delete it to score anew"
         ) from None
 
 
@@ -61,10 +63,10 @@ def known_rung(folder: Path, epochs: int) -> Rung | None:
     if found is not None or not path.exists():
         return found
     metrics = read_object(path)
-    scores = [number_in(metrics, name, str(path)) for name in Rung._fields[1:]]
-    if None in scores:
-        raise UserError(f"{path}: {', '.join(Rung._fields[1:])} missing; it was trained on all images, move it away")
-    return Rung(epochs, *(score for score in scores if score is not None))
+    accuracy, loss, balanced = (number_in(metrics, name, str(path)) for name in Rung._fields[1:])
+    if accuracy is None or loss is None:
+        raise UserError(f"{path}: {', '.join(Rung._fields[1:3])} missing; it was trained on all images, move it away")
+    return Rung(epochs, accuracy, loss, balanced)
 
 
 def begin_rungs(folder: Path) -> None:
@@ -81,4 +83,14 @@ def write_rung(folder: Path, rung: Rung) -> Rung:
 
 
 def _write(folder: Path, rungs: list[Rung]) -> None:
-    write_json(folder / RUNGS, {"schema": SCHEMA, "rungs": [one._asdict() for one in rungs]})
+    write_json(folder / RUNGS, {"schema": SCHEMA, "rungs": [_known(one) for one in rungs]})
+
+
+def _numbers(one: Rung) -> Rung:
+    balanced = one.validation_balanced_accuracy
+    scores = float(one.validation_accuracy), float(one.validation_loss)
+    return Rung(int(one.epochs), *scores, None if balanced is None else float(balanced))
+
+
+def _known(one: Rung) -> dict[str, float]:
+    return {name: value for name, value in one._asdict().items() if value is not None}

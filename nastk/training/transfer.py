@@ -14,7 +14,6 @@ from torch import nn
 from nastk.data.images import DataSource
 from nastk.data.normalisation import Normalisation, statistics
 from nastk.data.sized import data_at
-from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig, build_network
 from nastk.outside import read_object
@@ -28,7 +27,7 @@ from nastk.training.class_weights import class_weights
 from nastk.training.device import choose_device, place
 from nastk.training.distillation import Lesson, lesson
 from nastk.training.distributed import EndAtOnce, SameStatistics
-from nastk.training.failure import TrainingError, memory_errors_named
+from nastk.training.failure import TrainingError, TrainingFailed, memory_errors_named
 from nastk.training.fit import fit
 from nastk.training.initial import Initial, begin_with
 from nastk.training.job import Job
@@ -84,8 +83,8 @@ def train_final(
 
     Raises:
         UserError: the data are not what they should be, the folder holds another training or cannot be written, the
-            devices are not there, the weights do not fit, or the training diverged, ran out of memory or lost a
-            process.
+            devices are not there, the weights do not fit, or the training lost a process.
+        TrainingFailed: it diverged, or ran out of memory.
     """
     own = data_at(data, int(genotype.own_network.get("size", 0)))
     job = Job(genotype, network_config, own, settings, run or RunSettings(), initial, teacher).taught()
@@ -115,7 +114,7 @@ def train_rung(
         epochs: after which the averaged network, its normalisations counted anew, is scored on them.
 
     Returns:
-        The scores, which are kept in the folder; nothing is trained where they are. Raises UserError as `train_final`.
+        The scores, which are kept in the folder; nothing is trained where they are. Raises as `train_final`.
     """
     own = data_at(data, int(genotype.own_network.get("size", 0)))
     job = Job(genotype, network_config, own, settings, RunSettings(), initial, teacher).taught()
@@ -129,7 +128,7 @@ def train_rung(
     given = (job, parts, folder, Share(), device, progress, epochs)
     with _trained(*given) as (network, normalisation, _), doing("scoring the images held out"):
         found = score_on_the_way(network, parts, normalisation, device, job)
-    return write_rung(folder, Rung(epochs, found.accuracy, found.loss))
+    return write_rung(folder, Rung(epochs, *found))
 
 
 def train_share(job: Job, folder: Path, share: Share, device: torch.device, progress: Progress | None) -> nn.Module:
@@ -185,7 +184,7 @@ def _trained(
 ) -> Iterator[tuple[nn.Module, Normalisation, dict[str, float]]]:
     """Trains for so many of the epochs; gives the averaged network, the images' statistics and what the training took.
 
-    What fails in it and under it is the folder's UserError.
+    What fails in it and under it is the folder's TrainingFailed.
     """
     genotype, network_config, data, settings = job[:4]
     normalisation = statistics(parts.train)
@@ -204,7 +203,7 @@ def _trained(
             result, took = _train(network, batches, job, taught, folder, device, progress, epochs)
             yield result, normalisation, took
     except TrainingError as error:
-        raise UserError(f"transfer {folder}: {error.reason}") from None
+        raise TrainingFailed(folder, error.reason) from None
 
 
 def _train(

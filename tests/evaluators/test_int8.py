@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from nastk.data.sources import Digits
+from nastk.data.sources import Digits, Npz
 from nastk.deploy.emittable import emittable
 from nastk.deploy.runtimes.session import open_session, predict
 from nastk.deploy.targets import CpuTarget
 from nastk.errors import UserError
+from nastk.evaluators import training
 from nastk.evaluators.int8 import int8_accuracy
 from nastk.evaluators.training import TrainingEvaluator
 from nastk.networks import NetworkConfig, build_network
 from tests.commands import run
+from tests.data.files import write_npz
 from tests.deploy.networks import genotype
 
 QUICK = ("evaluator.epochs=1", "evaluator.network.filters=4", "data.subset=200", "trials=2", "controller=random")
@@ -67,3 +69,25 @@ def test_a_target_without_int8_is_refused_before_anything_is_trained(capsys, tmp
         TrainingEvaluator(data=Digits(), int8_target=Float())
     line = run(capsys, "search", "+space=nasnet", f"runs={tmp_path}", "objective=int8", "objective.precision=int4").line
     assert "int4" in line and "int8" in line and not list(tmp_path.iterdir())
+
+
+def test_a_candidate_s_ranges_are_taken_from_images_of_all_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.repeat(np.arange(4), 40)  # class by class, as a folder's images lie
+    pixels = np.broadcast_to((60 * labels).astype(np.uint8)[:, None, None], (160, 8, 8)).copy()
+    arrays = {"x_train": pixels, "y_train": labels, "x_test": pixels[::10], "y_test": labels[::10]}
+    path = write_npz(tmp_path / "flat.npz", **arrays)
+    seen: list[torch.Tensor] = []
+
+    def kept(*_: object, calibration: torch.Tensor, **__: object) -> float:
+        seen.append(calibration)
+        return 0.5
+
+    monkeypatch.setattr(training, "int8_accuracy", kept)
+    network = {"cells": 1, "filters": 4}
+    how = {"network": network, "epochs": 1, "batch": 32, "device": "cpu", "threads": 1, "int8_images": 8}
+    evaluator = TrainingEvaluator(data=Npz(str(path)), int8_target=CpuTarget(), **how)
+    assert evaluator.evaluate(genotype(seed=4), lambda *_: None)["int8_accuracy"] == 0.5
+    assert seen[0].shape == (8, 1, 8, 8)
+    assert seen[0][:, 0, 0, 0].unique(return_counts=True)[1].tolist() == [2, 2, 2, 2]

@@ -36,6 +36,42 @@ def test_of_equals_the_smaller_is_first() -> None:
     assert [one.key for one in order] == ["b", "c", "a"]
 
 
+def test_of_equals_the_surest_is_first_however_large_it_is(tmp_path: Path) -> None:
+    metrics = {"validation_accuracy": 0.9, "accuracy": 0.8, "params": 100, "validation_loss": 0.5}
+    small = ranked_entry(tmp_path, tmp_path / "transfer" / "small", metrics, {})
+    large = ranked_entry(tmp_path, tmp_path / "transfer" / "large", {**metrics, "params": 300}, {})
+    surest = replace(large, key="surest", validation_loss=0.4, baseline="resnet18")
+    order = ranked([large, small, surest])
+    assert [one.key for one in order] == ["surest", "small", "large"]
+    assert "the baseline resnet18 is surer than the searched network small, and both name 90.00%" in standing(
+        order, "surest"
+    )
+    (tmp_path / "transfer").mkdir()
+    write_ranking(tmp_path, order)
+    assert read_ranking(tmp_path) == order
+
+
+def test_a_search_for_balanced_accuracy_is_ranked_by_it_where_it_is_known_of_all(tmp_path: Path) -> None:
+    def made(key: str, accuracy: float, **more: float) -> Ranked:
+        metrics = {"validation_accuracy": accuracy, "accuracy": 0.8, "params": 100, **more}
+        return ranked_entry(tmp_path, tmp_path / "transfer" / key, metrics, {}, balanced=True)
+
+    one = made("a" * 12, 0.9, validation_balanced_accuracy=0.5)
+    other = replace(made("b" * 12, 0.8, validation_balanced_accuracy=0.6), baseline="resnet18")
+    order = ranked([one, other])
+    assert [entry.key[0] for entry in order] == ["b", "a"] and order[0].metric == "balanced accuracy"
+    assert "balanced" in ranking_table(order).splitlines()[0] and "60.00%" in ranking_table(order).splitlines()[1]
+    assert standing(order, order[0].key) == (
+        "the baseline resnet18 is better than the searched network aaaaaaaa on held-out images, 60.00% to 50.00% in "
+        "the mean over the classes"
+    )
+    (tmp_path / "transfer").mkdir()
+    write_ranking(tmp_path, order)
+    assert read_ranking(tmp_path) == order
+    before = ranked([one, other, made("c" * 12, 0.7)])  # trained by a version that did not tell it
+    assert [entry.key[0] for entry in before] == ["a", "b", "c"] and before[0].metric == "accuracy"
+
+
 def test_what_is_written_is_documented_and_read_again(tmp_path: Path) -> None:
     (tmp_path / "transfer").mkdir()
     assert read_ranks(tmp_path) == {}

@@ -123,8 +123,21 @@ def test_normalisations_are_counted_anew_on_the_images_alone() -> None:
     norm.running_mean = torch.full((3,), 9.0)
     network = nn.Sequential(norm, nn.Dropout(0.9))
     images = torch.randn(512, 3, 4, 4) * 2 + 1
-    recalibrate(network, even_parts(images))
+    parts = even_parts(images)
+    recalibrate(network, parts)
     assert not network.training and not norm.training and norm.momentum == 0.1
     torch.testing.assert_close(norm.running_mean, images.mean((0, 2, 3)))
-    halves = torch.stack([half.var((0, 2, 3)) for half in images.split(256)])
+    halves = torch.stack([half.var((0, 2, 3)) for half in parts])
     torch.testing.assert_close(norm.running_var, halves.mean(0))
+
+
+def test_no_batch_that_they_are_counted_on_is_of_one_class_where_images_lie_class_by_class() -> None:
+    classes = torch.arange(6).repeat_interleave(100).float()[:, None, None, None]
+    parts = even_parts(classes)
+    assert [len(part) for part in parts] == [256, 256]
+    assert all(part.unique().numel() == 6 and part.unique(return_counts=True)[1].min() > 20 for part in parts)
+    assert all(torch.equal(part, again) for part, again in zip(parts, even_parts(classes), strict=True))
+    norm = nn.BatchNorm2d(1)
+    recalibrate(norm, parts)
+    torch.testing.assert_close(norm.running_var, classes.var().reshape(1), rtol=0.05, atol=0.0)
+    assert [len(part) for part in even_parts(classes[:7])] == [7]

@@ -21,6 +21,7 @@ from nastk.networks.stored import load_trained
 from nastk.training import transfer
 from nastk.training.batches import in_order
 from nastk.training.checkpoint import LAST, find_checkpoint
+from nastk.training.failure import TrainingFailed
 from nastk.training.job import JOB, LOG, Job, read_job, write_job
 from nastk.training.launcher import judge
 from nastk.training.module import score
@@ -208,6 +209,8 @@ def test_how_the_processes_ended_is_understood(tmp_path: Path) -> None:
         judge(tmp_path, 2, 0, [{"rank": 0, "weights": "a"}, {"rank": 1, "weights": "b"}])
     with pytest.raises(UserError, match="diverged"):
         judge(tmp_path, 2, 1, [{"error": "diverged"}, {"exit": {"0": 2}}])
+    with pytest.raises(TrainingFailed, match=f"transfer {tmp_path}: diverged$"):
+        judge(tmp_path, 2, 1, [{"error": "transfer there: diverged", "reason": "diverged"}, {"exit": {"0": 2}}])
     with pytest.raises(RuntimeError, match="a bug"):
         judge(tmp_path, 2, 1, [{"exit": {"0": 1}}])
 

@@ -8,6 +8,7 @@ import pytest
 
 from nastk.data.images import DataSource
 from nastk.errors import UserError
+from nastk.training.failure import TrainingFailed
 from nastk.training.transfer import TransferSettings, train_final, train_rung
 from tests.training.final import NETWORK, SETTINGS, broken, final
 from tests.training.small import few_digits, genotype
@@ -71,7 +72,7 @@ def test_a_network_that_does_not_fit_the_data_is_refused(data: DataSource, tmp_p
 
 
 def test_a_training_that_diverges_is_said_in_one_line(data: DataSource, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"net: diverged: the training loss is (nan|inf)"):
+    with pytest.raises(TrainingFailed, match=r"net: diverged: the training loss is (nan|inf)"):
         final(tmp_path / "net", data, learning_rate=1e30, clip=0.0)
     with pytest.raises(UserError, match=r"net: diverged: the loss of the trained network is (nan|inf)"):
         final(

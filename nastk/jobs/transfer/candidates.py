@@ -6,13 +6,15 @@ import sys
 from pathlib import Path
 
 from nastk.genotype import Genotype
-from nastk.objective import quality
+from nastk.objective import Objective
 from nastk.runs.front import chosen
 from nastk.runs.trials import TRIALS, read_trials
 
 
-def transfer_candidates(folder: Path, top: int, accuracy_alone: bool = False) -> list[tuple[str, Genotype]]:
-    """Returns key and genotype of at most `top` candidates, the search's best first.
+def transfer_candidates(
+    folder: Path, top: int, accuracy_alone: bool = False, objective: Objective | None = None
+) -> list[tuple[str, Genotype]]:
+    """Returns key and genotype of at most `top` candidates, the search's best first, of equal ones the surest.
 
     Every candidate that the search trained to a result meets its limits: what breaks them is never trained.
 
@@ -21,6 +23,7 @@ def transfer_candidates(folder: Path, top: int, accuracy_alone: bool = False) ->
         top: how many.
         accuracy_alone: whether all candidates were brought to the limits for one goal. Then the front's others, which
             are a little quicker and may be much less accurate, have no place before more accurate ones.
+        objective: of the search, whose first metric says which candidates are the best others; None for the accuracy.
 
     Raises:
         UserError: the run has no result yet, or its files are damaged.
@@ -29,7 +32,8 @@ def transfer_candidates(folder: Path, top: int, accuracy_alone: bool = False) ->
     front = len(found)
     if front < top:
         complete = [trial for trial in read_trials(folder / TRIALS) if trial.state == "complete"]
-        for trial in sorted(complete, key=lambda trial: (-quality(trial.metrics), trial.number)):
+        wanted = objective or Objective()
+        for trial in sorted(complete, key=lambda one: (*wanted.best_first(one.metrics), one.number)):
             if len(found) < top:
                 found.setdefault(trial.key, trial.genotype)
         told = [] if accuracy_alone else [_filled(front, len(found), top)]

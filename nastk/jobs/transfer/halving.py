@@ -57,8 +57,10 @@ def halved(
     entrants: Sequence[Entrant],
     top: int,
     epochs: int,
-    train: Callable[[Entrant, int], Rung],
+    train: Callable[[Entrant, int], Rung | None],
     told: Callable[[Entrant], str],
+    begun: int | None = None,
+    balanced: bool = False,
 ) -> list[Entrant]:
     """Returns the entrants that are to be trained to the end, in the order in which they came.
 
@@ -66,17 +68,23 @@ def halved(
         entrants: at least one.
         top: how many are left.
         epochs: of a whole training.
-        train: trains an entrant for the first so many epochs, and scores it on held-out images.
+        train: trains an entrant for the first so many epochs, and scores it on held-out images; None where its
+            training fails, and it does not go on.
         told: an entrant's name for a person to read.
+        begun: how many there were, which says when they are compared, where some were left out; None for all.
+        balanced: whether they are compared by their balanced accuracy, where it is known of all.
     """
     left = list(entrants)
-    for stop in stops(len(entrants), top, epochs):
-        scores = [train(one, stop.epochs) for one in left]
-        order = sorted(range(len(left)), key=lambda place: _worse_last(scores[place]))
-        going = set(order[: stop.keep])
-        line = ", ".join(f"{told(left[place])} {scores[place].validation_accuracy:.4f}" for place in order)
-        print(f"transfer: after {stop.epochs} epochs {stop.keep} of {len(left)} go on: {line}", file=sys.stderr)
-        left = [one for place, one in enumerate(left) if place in going]
+    for stop in stops(begun or len(entrants), top, epochs):
+        trained = [(one, train(one, stop.epochs)) for one in left]
+        scored = [(one, score) for one, score in trained if score is not None]
+        judged = _judged([score for _, score in scored], balanced)
+        order = sorted(range(len(scored)), key=lambda place: (-judged[place], scored[place][1].validation_loss))
+        going = sorted(order[: stop.keep])
+        line = ", ".join(f"{told(scored[place][0])} {judged[place]:.4f}" for place in order)
+        if scored:
+            print(f"transfer: after {stop.epochs} epochs {len(going)} of {len(left)} go on: {line}", file=sys.stderr)
+        left = [scored[place][0] for place in going]
     return left[:top]
 
 
@@ -86,6 +94,8 @@ def begun_without(run: Path) -> bool:
     return bool(begun) and not any((path.parent / RUNGS).exists() for path in begun)
 
 
-def _worse_last(rung: Rung) -> tuple[float, float]:
-    """Sorts by accuracy; of equal ones, and with few images there are many, the one that is surer of it first."""
-    return -rung.validation_accuracy, rung.validation_loss
+def _judged(scores: Sequence[Rung], balanced: bool) -> list[float]:
+    """Returns by what networks are compared; of equal ones, and with few images there are many, the surest goes on."""
+    found = [score.validation_balanced_accuracy for score in scores]
+    known = [score for score in found if score is not None]
+    return known if balanced and len(known) == len(scores) else [score.validation_accuracy for score in scores]

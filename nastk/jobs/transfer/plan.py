@@ -34,7 +34,7 @@ from nastk.jobs.transfer.sized import COUNTED
 from nastk.jobs.transfer.sizing import Limit
 from nastk.networks import NetworkConfig
 from nastk.networks.stems import fitted_stem
-from nastk.objective import LIMITED
+from nastk.objective import LIMITED, Objective
 from nastk.spaces import StageSpace
 from nastk.training.class_weights import check_count
 from nastk.training.teacher import Teacher
@@ -107,6 +107,7 @@ class TransferPlan(NamedTuple):
     `prune` is how many times the limits a candidate uses that is then narrowed, and may learn from its wide network.
     `accuracy_alone`: nothing but accuracy tells candidates apart, for there is one goal and all use the limits.
     `refit`: what ranks first is trained once more, on all images.
+    `objective`: of the search, whose first metric says which networks are best.
     """
 
     top: int
@@ -125,6 +126,7 @@ class TransferPlan(NamedTuple):
     prune_taught: bool = False
     accuracy_alone: bool = False
     refit: bool = True
+    objective: Objective = Objective()
 
     @property
     def ranks(self) -> bool:
@@ -170,7 +172,8 @@ def transfer_plan(config: DictConfig, searched: DictConfig) -> TransferPlan:
     known = (asked.top, entrants, sizing, recipe, data, run, target, automatic, baselines, asked.stem)
     prune = _prune(asked, searched, limits)
     alone = bool(searched.get("at_budget")) and one_goal(searched)
-    return TransferPlan(*known, init, teacher, prune, asked.prune_taught, alone, asked.refit)
+    objective = make_objective(searched) if searched.get("objective") else Objective()
+    return TransferPlan(*known, init, teacher, prune, asked.prune_taught, alone, asked.refit, objective)
 
 
 def one_goal(searched: DictConfig) -> bool:

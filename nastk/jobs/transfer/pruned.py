@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from nastk.genotype import Genotype
 from nastk.genotype.skeleton import skeleton_named
 from nastk.genotype.stages import StageGenotype
 from nastk.jobs.transfer.baked import baked, unscaled, write_baked_shape
+from nastk.jobs.transfer.failures import Failures
 from nastk.jobs.transfer.fitting import fitted_recipe, with_head
 from nastk.jobs.transfer.narrowed import NothingNarrowEnough, Ruler, narrowed, narrowest
 from nastk.jobs.transfer.own_teacher import trained_alone
@@ -60,8 +62,8 @@ def pruned_networks(
 ) -> list[Sized]:
     """Trains the wide networks in `<run>/unpruned/<key>` and returns what they are narrowed to, baselines as they are.
 
-    What was trained or narrowed before is not again; killed, it goes on. Only the clock of a measured latency may say
-    something else then.
+    One whose training fails is left out. What was trained or narrowed before is not again; killed, it goes on. Only the
+    clock of a measured latency may say something else then.
 
     Args:
         folder: of the run.
@@ -76,13 +78,17 @@ def pruned_networks(
     if plan.prune is None:
         return list(networks)
     found: dict[Path, Sized] = {}
+    failures = Failures()
     for one in networks:
         if one.baseline is None:
             own = fitted_recipe(plan, recipe, one.genotype, one.network, one.place)
-            told = f"{one.told} before it is narrowed"
-            trained_alone(told, one.genotype, one.network, plan, own, one.place, teacher)
+            given = (f"{one.told} before it is narrowed", one.genotype, one.network, plan, own, one.place, teacher)
+            if failures.attempt(one, functools.partial(trained_alone, *given)) is None:
+                continue
             one = _narrowed(folder, plan, recipe, one)  # noqa: PLW2901
         found.setdefault(one.place, one)
+    if not found:
+        raise failures.none_left()
     return list(found.values())
 
 

@@ -14,7 +14,9 @@ from nastk.data.images import DataSource
 from nastk.jobs.transfer.own_teacher import trained_alone
 from nastk.jobs.transfer.plan import TransferPlan
 from nastk.jobs.transfer.trainings import Sized, Trainings
+from nastk.runs.failed import FAILED, read_failure, write_failure
 from nastk.runs.refit import refit_place
+from nastk.training.failure import TrainingFailed
 from nastk.training.transfer import METRICS
 
 
@@ -38,7 +40,7 @@ def refit(plan: TransferPlan, trainings: Trainings, one: Sized) -> None:
         return
     place = refit_place(one.place)
     images = len(plan.data.train())
-    if not (place / METRICS).exists():
+    if not (place / METRICS).exists() and not (place / FAILED).exists():
         print(
             f"transfer: {one.told} ranks first: trained once more, on all {images:,} images "
             "(transfer.refit=false leaves it as it is)",
@@ -47,4 +49,16 @@ def refit(plan: TransferPlan, trainings: Trainings, one: Sized) -> None:
     recipe, initial = trainings.made_of(one)
     given = (f"{one.told} on all images", one.genotype, one.network, plan)
     recipe = dataclasses.replace(recipe, holdout=False)
-    trained_alone(*given, recipe, place, trainings.teacher, initial)
+    reason = read_failure(place)
+    if reason is None:
+        try:
+            trained_alone(*given, recipe, place, trainings.teacher, initial)
+        except TrainingFailed as error:
+            reason = error.reason
+            write_failure(place, reason)
+    if reason is not None:
+        again = f"delete {place / FAILED} to train it again"
+        print(
+            f"warning: {one.told} ships as it was ranked: on all images its training failed: {reason}; {again}",
+            file=sys.stderr,
+        )

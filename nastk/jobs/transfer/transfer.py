@@ -21,7 +21,7 @@ from nastk.jobs.transfer.baselines import Baseline, baseline_limits, baseline_si
 from nastk.jobs.transfer.candidates import transfer_candidates
 from nastk.jobs.transfer.fitting import with_head
 from nastk.jobs.transfer.full_size import Full, claim, full_network
-from nastk.jobs.transfer.halving import begun_without, halved
+from nastk.jobs.transfer.halving import begun_without
 from nastk.jobs.transfer.initial import own_size
 from nastk.jobs.transfer.own_teacher import own_teacher
 from nastk.jobs.transfer.plan import TransferPlan, transfer_plan
@@ -30,6 +30,7 @@ from nastk.jobs.transfer.refit import refit
 from nastk.jobs.transfer.size_choice import Sizing
 from nastk.jobs.transfer.sized import NoSizeFits, measured_cost, recorded_cost, sized_network
 from nastk.jobs.transfer.sizing import TooLarge
+from nastk.jobs.transfer.survivors import trained_to_the_end
 from nastk.jobs.transfer.trainings import Sized, Trainings
 from nastk.outside import number_in
 from nastk.progress import doing
@@ -71,11 +72,7 @@ def run_transfer(config: DictConfig) -> list[Path]:
         recipe, teacher = _taught(folder, plan, recipe, networks)
         networks = pruned_networks(folder, plan, recipe, teacher, networks)
         with Trainings(folder, plan, recipe, teacher, networks, logger) as trainings:
-            entrants = [one for one in networks if one.baseline is None]
-            rungs = (plan.top, trainings.epochs, trainings.rung)
-            left = halved(entrants, *rungs, told=lambda one: one.told) if plan.ranks else entrants
-            networks = [*left, *(one for one in networks if one.baseline is not None)]
-            metrics = [trainings.full(one) for one in networks]
+            networks, metrics = trained_to_the_end(networks, plan.top, plan.ranks, trainings, plan.objective.balanced)
         if not ranks:
             return [one.place for one in networks]
         order = _rank(folder, plan, networks, metrics)
@@ -101,7 +98,7 @@ def _taught(
 
 def _sized(folder: Path, plan: TransferPlan) -> tuple[list[str], list[Sized], list[NoSizeFits]]:
     """Returns the candidates' keys, the networks to train, all sized before the first is, and why others do not fit."""
-    candidates = transfer_candidates(folder, plan.entrants, plan.accuracy_alone)
+    candidates = transfer_candidates(folder, plan.entrants, plan.accuracy_alone, plan.objective)
     networks: dict[Path, Sized] = {}  # two candidates may grow into one network
     left_out: list[NoSizeFits] = []
     for key, genotype in candidates:
@@ -213,7 +210,8 @@ def _rank(
 ) -> list[Path]:
     """Writes and prints the ranking; returns the networks' folders in its order."""
     entries = [
-        ranked_entry(folder, one.place, found, _cost(plan, one)) for one, found in zip(networks, metrics, strict=True)
+        ranked_entry(folder, one.place, found, _cost(plan, one), plan.objective.balanced)
+        for one, found in zip(networks, metrics, strict=True)
     ]
     if any(one.baseline for one in networks):
         entries = [
@@ -222,7 +220,7 @@ def _rank(
         ]
     order = ranked(entries)
     write_ranking(folder, order)
-    print(f"Ranked by accuracy on held-out training images:\n{ranking_table(order)}", file=sys.stderr)
+    print(f"Ranked by {order[0].metric} on held-out training images:\n{ranking_table(order)}", file=sys.stderr)
     said = standing(order, order[0].key)
     if said:
         if_kept = ", if its file keeps the limits" if plan.sizing.limits else ""

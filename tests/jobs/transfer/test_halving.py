@@ -54,14 +54,29 @@ def test_the_better_half_goes_on_and_the_surer_one_of_equals(capsys: Capture) ->
     assert said[0] == "transfer: after 10 epochs 2 of 4 go on: slow 0.8500, b 0.8000, a 0.8000, bad 0.3000"
 
 
+def test_they_are_compared_by_balanced_accuracy_where_that_is_wanted_and_known_of_all(capsys: Capture) -> None:
+    scores = {"a": Rung(1, 0.9, 0.5, 0.4), "b": Rung(1, 0.8, 0.5, 0.6)}
+    given = (["a", "b"], 1, 2, lambda name, _: scores[name], str)
+    assert halved(*given) == ["a"]
+    assert halved(*given, balanced=True) == ["b"]
+    assert "b 0.6000, a 0.4000" in capsys.readouterr().err
+    scores["b"] = Rung(1, 0.8, 0.5)  # of a version of before
+    assert halved(*given, balanced=True) == ["a"]
+
+
 def test_scores_are_kept_by_epochs_and_a_damaged_file_is_named(tmp_path: Path) -> None:
     write_rung(tmp_path, Rung(10, 0.75, 1.0))
     write_rung(tmp_path, Rung(5, 0.5, 1.5))
+    write_rung(tmp_path, Rung(6, 0.5, 1.5, 0.25))
+    assert known_rung(tmp_path, 6) == Rung(6, 0.5, 1.5, 0.25)
     assert known_rung(tmp_path, 5) == Rung(5, 0.5, 1.5)
     assert known_rung(tmp_path, 7) is None
     (tmp_path / "metrics.json").write_text('{"validation_accuracy": 0.9, "validation_loss": 0.5}')
     assert known_rung(tmp_path, 10) == Rung(10, 0.75, 1.0)
     assert known_rung(tmp_path, 7) == Rung(7, 0.9, 0.5)
+    whole = {"validation_accuracy": 0.9, "validation_loss": 0.5, "validation_balanced_accuracy": 0.8}
+    (tmp_path / "metrics.json").write_text(json.dumps(whole))
+    assert known_rung(tmp_path, 7) == Rung(7, 0.9, 0.5, 0.8)
     (tmp_path / "metrics.json").write_text('{"accuracy": 0.9}')
     with pytest.raises(UserError, match="it was trained on all images"):
         known_rung(tmp_path, 7)

@@ -11,15 +11,19 @@ import pytest
 
 from nastk.data.sources import Digits
 from nastk.genotype.stages import Stage, StageGenotype
+from nastk.jobs.transfer import pruned
 from nastk.jobs.transfer.plan import TransferPlan
 from nastk.jobs.transfer.pruned import FIRST_WEIGHTS, wide_network
 from nastk.jobs.transfer.size_choice import Sizing
 from nastk.jobs.transfer.sized import NoSizeFits
 from nastk.jobs.transfer.sizing import Limit
+from nastk.jobs.transfer.trainings import Sized
 from nastk.networks import NetworkConfig
 from nastk.networks.stored import load_trained
 from nastk.reports import final_table
+from nastk.runs.failed import read_failures
 from nastk.runs.pruned import Pruning, read_pruning, write_pruning
+from nastk.training.failure import TrainingFailed
 from nastk.training.teacher import trained_teacher
 from nastk.training.transfer import RunSettings, TransferSettings
 from tests.commands import call, run
@@ -167,3 +171,25 @@ def test_a_network_that_cannot_be_narrowed_so_far_is_left_out(
     plan = TransferPlan(1, 1, sizing, TransferSettings(), Digits(), RunSettings(), None, prune=times)
     with pytest.raises(NoSizeFits, match=message):
         wide_network(tmp_path, plan, genotype.key, genotype)
+
+
+def test_a_wide_network_that_diverges_is_left_out_where_another_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverges(told: str, *given: object) -> None:
+        raise TrainingFailed(wide.place, "diverged: the training loss is nan in epoch 1")
+
+    monkeypatch.setattr(pruned, "trained_alone", diverges)
+    network = NetworkConfig(channels=1, size=8)
+    wide, known = (
+        Sized(StageGenotype((Stage("conv", width),)), network, tmp_path / place / f"of{width}", baseline)
+        for width, place, baseline in ((16, "unpruned", None), (8, "transfer", "resnet18"))
+    )
+    wide.place.mkdir(parents=True)
+    recipe, sizing = TransferSettings(threads=1), Sizing(network, (), {}, None, None)
+    plan = TransferPlan(1, 1, sizing, recipe, Digits(), RunSettings(), None, prune=1.5)
+    assert pruned.pruned_networks(tmp_path, plan, recipe, None, [wide, known]) == [known]
+    assert read_failures(tmp_path) == {"of16": "diverged: the training loss is nan in epoch 1"}
+    with pytest.raises(TrainingFailed, match=f"transfer {wide.place}: diverged"):
+        pruned.pruned_networks(tmp_path, plan, recipe, None, [wide])
+    assert read_failures(tmp_path) == {}

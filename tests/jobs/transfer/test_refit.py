@@ -18,6 +18,7 @@ from nastk.networks.stored import load_trained
 from nastk.reports import final_table
 from nastk.reports.table_text import table_notes
 from nastk.runs.refit import to_export
+from nastk.training.failure import TrainingFailed
 from tests.commands import call, run
 
 Capture = pytest.CaptureFixture[str]
@@ -116,6 +117,29 @@ def test_its_card_is_of_all_images_and_timing_it_again_keeps_that(whole: Path, t
     timed = run(capsys, "bench", f"run={copy}", "bench.seconds=0.01")
     assert timed.code == 0 and "MODEL_CARD.md" not in timed.err
     assert "`holdout=False`" in card.read_text()
+
+
+def test_where_it_diverges_the_network_ships_as_it_was_ranked(
+    whole: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copytree(whole, tmp_path / "run", ignore=shutil.ignore_patterns("refit", "export")))
+    called: list[Path] = []
+
+    def diverges(*given: Any, **_: Any) -> None:
+        place = next(one for one in given if isinstance(one, Path))
+        place.mkdir(parents=True, exist_ok=True)
+        called.append(place)
+        raise TrainingFailed(place, "the loss is not finite after 3 steps")
+
+    monkeypatch.setattr("nastk.jobs.transfer.own_teacher.train_final", diverges)
+    for _ in range(2):
+        ran = run(capsys, "transfer", f"run={copy}", *TRANSFER)
+        assert ran.code == 0 and "ships as it was ranked: on all images its training failed: the loss" in ran.err
+    first = order(copy)[0]
+    assert called == [copy / "refit" / first]  # once: that it failed is remembered
+    assert to_export(copy / "transfer" / first) == copy / "transfer" / first
+    told = run(capsys, "export", f"run={copy}", "export.seconds=0.01", "export.qat.epochs=0")
+    assert told.code == 0 and "is not done" not in told.err
 
 
 def test_it_can_be_left_out(whole: Path, tmp_path: Path, capsys: Capture) -> None:
