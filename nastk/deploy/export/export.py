@@ -219,6 +219,7 @@ def _target_entry(
         "precisions": {one.precision: _entry(one, files[one.file]["size_bytes"]) for one in evaluated},
         "not_run": target.cannot_run(),
         "not_timed": target.cannot_time(),
+        "times_decide": target.times_decide,
         "extras": list(target.extras),
         "timed": timed_now(target) if any(one.latency for one in evaluated) else None,
         **target.facts(folder),
@@ -227,7 +228,8 @@ def _target_entry(
 
 def _timed(target: Target, folder: Path, seconds: float) -> Timed:
     latencies = latencies_of(target, folder, seconds)
-    return Timed(latencies, timed_now(target) if latencies else {})  # what is not timed here has no runtime here
+    at = timed_now(target) if latencies else {}  # what is not timed here has no runtime here
+    return Timed(latencies, at, target.times_decide)
 
 
 def _entry(evaluated: EvaluatedFile, size: int) -> dict[str, Any]:

@@ -23,10 +23,14 @@ DROP = 0.005  # max_accuracy_drop of an export that does not say
 
 @dataclass(frozen=True)
 class Timed:
-    """Latencies of a target's files by name, and when and on what they were taken, as of `timings.timed_now`."""
+    """Latencies of a target's files by name, when and on what they were taken, as of `timings.timed_now`.
+
+    `decide` is whether they say anything of where the files will run, see `Target`.
+    """
 
     latencies: Mapping[str, Latency]
     at: Mapping[str, Any]
+    decide: bool = True
 
 
 def renewable(manifest: Mapping[str, Any]) -> bool:
@@ -61,7 +65,8 @@ def renewed(
     targets = dict(manifest["targets"])
     for name, found in timed.items():
         if name in targets and fits(targets[name], _object(asked.get(name)), found.latencies):
-            targets[name] = retimed(targets[name], found.latencies, found.at, manifest["machine"])
+            entry = retimed(targets[name], found.latencies, found.at, manifest["machine"])
+            targets[name] = {**entry, "times_decide": found.decide}
     drop = settings.get("max_accuracy_drop")
     new = concluded({**manifest, "targets": targets}, drop if isinstance(drop, int | float) else DROP, budget)
     if new == manifest:
