@@ -22,6 +22,7 @@ from nastk.deploy.runtimes.remote_runtimes import runtime_version
 from nastk.deploy.runtimes.remote_shell import SSH
 from nastk.deploy.runtimes.remote_timing import check_hosts, farm_of, latencies_there, quick_there
 from nastk.deploy.runtimes.remote_trtexec import PROVIDER
+from nastk.deploy.runtimes.suspects import tried_twice
 from nastk.deploy.targets.arm import ArmTarget
 from nastk.deploy.targets.checks import check_count
 from nastk.deploy.targets.cpu import CpuTarget
@@ -217,7 +218,7 @@ class RemoteTarget(ElsewhereTarget):
         if self.hosts:
             return self._farm.run(job)
         assert self.host is not None
-        timed = job(self.host)
+        timed = tried_twice(job, self.host)
         if timed.about is not None:  # trtexec names its GPU when it measures
             self.__dict__["_alone"] = timed.about
         return self.host, timed.value
