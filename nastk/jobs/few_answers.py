@@ -12,6 +12,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from nastk.checks import wrong
+from nastk.deploy.cost.conditions import conditions_of
 from nastk.deploy.cost.few import costs_by_term, fit_few, left_out_errors
 from nastk.deploy.cost.learned import LearnedLatency, write_learned
 from nastk.deploy.export.timings import timed_now
@@ -49,7 +50,7 @@ def measure_few(folder: Path, wanted: FewList, target: Target) -> tuple[dict[str
         )
     timed = timed_now(target)
     facts = timed["machine"]
-    conditions = {name: getattr(target, name) for name in ("precision", "threads", "batch") if hasattr(target, name)}
+    conditions = conditions_of(target)
     name = f"{facts.get('processor')}, {target.name}, {conditions.get('precision')}"
     return {"name": name, **facts, **conditions}, timed["versions"]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nastk.deploy.cost.conditions import conditions_of
 from nastk.deploy.cost.provenance import changed_since
 from nastk.deploy.cost.sources import made_of
 from nastk.deploy.export.timings import timed_now
@@ -16,7 +17,7 @@ from nastk.errors import UserError
 from nastk.jobs.search_parts import SearchParts
 from nastk.runs.latency_record import MEASURED, LatencyRecord, add_latency_record
 
-CONDITIONS = ("precision", "threads", "batch", "seconds", "of")
+FURTHER = ("seconds", "of")  # what a record tells beside the conditions that a latency holds for
 
 
 def record_latencies(folder: Path, parts: SearchParts, from_trial: int, known: bool) -> None:
@@ -34,7 +35,7 @@ def record_latencies(folder: Path, parts: SearchParts, from_trial: int, known: b
     machine, ran = _here(target)
     stem = None if target is None else target.scheme.float_stem
     if made is not None:
-        said = changed_since(made, machine, ran, stem)
+        said = changed_since(made, machine, ran, stem, None if target is None else target.timed_with)
         if said is not None:
             print(said, file=sys.stderr)
     elif (hot := heat_warning(machine)) is not None:
@@ -42,7 +43,8 @@ def record_latencies(folder: Path, parts: SearchParts, from_trial: int, known: b
     record = LatencyRecord(
         source=MEASURED if made is None else made.kind,
         target=None if target is None else target.name,
-        conditions={name: getattr(target, name) for name in CONDITIONS if hasattr(target, name)}
+        conditions=conditions_of(target)
+        | {name: getattr(target, name) for name in FURTHER if hasattr(target, name)}
         | ({} if stem is None else {"float_stem": stem}),
         versions=ran,
         machine=machine,
