@@ -16,6 +16,7 @@ from nastk.deploy.cost.conditions import conditions_of
 from nastk.deploy.cost.few import costs_by_term, fit_few, left_out_errors
 from nastk.deploy.cost.learned import LearnedLatency, write_learned
 from nastk.deploy.export.timings import timed_now
+from nastk.deploy.runtimes.suspects import FileFailed
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.jobs.few_list import ANSWERS, LIST, FewList, read_answers, read_list, write_answers
@@ -29,6 +30,8 @@ LEFT_OUT = "left_out_error"
 def measure_few(folder: Path, wanted: FewList, target: Target) -> tuple[dict[str, Any], dict[str, str]]:
     """Measures the networks of a list on the target, one after the other, and writes answers.csv.
 
+    One that there is no memory for, or that fails twice, is told and left out.
+
     Returns:
         facts of the device, and the version of what ran there, by package.
 
@@ -39,7 +42,11 @@ def measure_few(folder: Path, wanted: FewList, target: Target) -> tuple[dict[str
     latencies: dict[str, float | None] = dict.fromkeys(wanted.networks)
     unsteady = 0
     for number, (name, genotype) in enumerate(wanted.networks.items(), 1):
-        cost = target.cost(genotype, network.of(genotype))
+        try:
+            cost = target.cost(genotype, network.of(genotype))
+        except (MemoryError, FileFailed) as error:
+            print(f"warning: {name} is left out: {str(error) or 'no memory for it'}", file=sys.stderr)
+            continue
         latencies[name] = cost["latency_ms"]
         unsteady += not cost.get(STEADY, 1.0)
         write_answers(folder / ANSWERS, latencies)

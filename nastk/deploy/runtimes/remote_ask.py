@@ -111,7 +111,7 @@ def ask(host: str, how: Conditions, request: Request) -> RemoteResult:
         MemoryError: it has not enough for a file.
     """
     plan = plan_of(how, request)
-    with allocation_errors_named():
+    with allocation_errors_named(f"remote {host}: "):
         printed = run_there(host, how.python, PROGRAM, sent_files(plan, request.models), plan["timeout"])
         answer = read_result(host, printed, request.models, request.quick, how.runtime)
     emulated = answer.machine["emulated"]

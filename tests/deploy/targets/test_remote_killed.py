@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from nastk.deploy.export.evaluation import latencies_of
 from nastk.deploy.runtimes.suspects import FileFailed
 from nastk.deploy.targets import RemoteTarget
+from nastk.errors import UserError
 from nastk.networks import NetworkConfig
 from tests.commands import run
+from tests.deploy.digits import exported_digits
 from tests.deploy.networks import genotype
 from tests.deploy.targets.test_remote_farm import CONFIG, boards
 
@@ -38,6 +41,19 @@ def test_a_candidate_that_kills_two_boards_is_given_up_and_they_stay(boards: Pat
         machines.cost(cell, LARGE)
     assert {machines.cost(cell, CONFIG)["latency_host"] for _ in range(3)} == {0.0, 1.0, 2.0}
     assert "left out" not in capsys.readouterr().err
+
+
+def test_a_board_that_has_no_memory_for_a_file_is_named_in_one_line(boards: Path, tmp_path: Path) -> None:
+    exported = exported_digits(tmp_path / "digits")
+    machine = RemoteTarget("a", of="cpu")
+    machine.check()
+    said = {"refused": "ONNX Runtime 1.31.1 cannot run the model (Failed to allocate memory for requested buffer)"}
+    (boards / "a" / "bin" / "python3").write_text(f"#!/bin/sh\necho 'nastk-remote:{json.dumps(said)}'\n")
+    message = r"^target remote: model.onnx, model.int8.onnx cannot be timed: remote a: ONNX Runtime failed to allocate "
+    with pytest.raises(UserError, match=message):
+        latencies_of(machine, exported, 0.01)
+    with pytest.raises(MemoryError, match="^remote a: ONNX Runtime failed to allocate memory$"):
+        machine.cost(genotype("nasbench201", 1), CONFIG)
 
 
 def test_a_search_on_one_board_goes_on_without_the_candidates_that_kill_it(boards: Path, tmp_path: Path, capsys):
