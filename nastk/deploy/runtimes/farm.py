@@ -8,11 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from nastk.deploy.runtimes.farm_asked import LOOK_AGAIN_SECONDS, asked_at_once
+from nastk.deploy.runtimes.farm_asked import asked_at_once
 from nastk.deploy.runtimes.farm_checks import check_alike, check_different, why_busy
 from nastk.deploy.runtimes.farm_member import Member
 from nastk.deploy.runtimes.farm_task import Found, Task, Timed
-from nastk.deploy.runtimes.host_lock import locked, unlocked
+from nastk.deploy.runtimes.host_lock import LOOK_AGAIN_SECONDS, locked, unlocked
 from nastk.deploy.runtimes.remote_result import RemoteResult
 from nastk.deploy.runtimes.remote_shell import FileSuspected, HostFailed, end_there
 from nastk.deploy.runtimes.suspects import FileFailed, Suspects

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
+from nastk.deploy.runtimes.host_lock import LOOK_AGAIN_SECONDS
 from nastk.deploy.runtimes.remote_result import RemoteResult
 from nastk.deploy.runtimes.remote_shell import end_there
 from nastk.errors import UserError
-
-LOOK_AGAIN_SECONDS = 0.05
 
 
 def asked_at_once(

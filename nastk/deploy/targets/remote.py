@@ -12,7 +12,9 @@ from typing import Any, ClassVar
 from nastk.deploy.onnx.validate import validate_model
 from nastk.deploy.runtimes.candidate_timing import QuickTiming
 from nastk.deploy.runtimes.farm import Farm
+from nastk.deploy.runtimes.farm_member import lock_of
 from nastk.deploy.runtimes.farm_task import Timed
+from nastk.deploy.runtimes.host_lock import turn
 from nastk.deploy.runtimes.latency import Latency
 from nastk.deploy.runtimes.machine import RUNTIMES
 from nastk.deploy.runtimes.remote_ask import Conditions, Request, ask, why_emulated
@@ -218,7 +220,8 @@ class RemoteTarget(ElsewhereTarget):
         if self.hosts:
             return self._farm.run(job)
         assert self.host is not None
-        timed = tried_twice(job, self.host)
+        with turn(lock_of(self._alone.identity or self.host), f"remote {self.host}"):
+            timed = tried_twice(job, self.host)
         if timed.about is not None:  # trtexec names its GPU when it measures
             self.__dict__["_alone"] = timed.about
         return self.host, timed.value

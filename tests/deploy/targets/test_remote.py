@@ -51,6 +51,13 @@ def target(**fields: Any) -> RemoteTarget:
     return RemoteTarget(**{"host": "user@board", "of": "cpu", **fields})
 
 
+def known() -> RemoteTarget:
+    """A machine that said before what it is."""
+    made = target()
+    made.__dict__["_alone"] = RemoteResult({}, 1, {}, {"emulated": None})
+    return made
+
+
 def files(export: Path) -> list[Path]:
     return [export / "model.onnx", export / "model.int8.onnx"]
 
@@ -110,7 +117,7 @@ def test_a_machine_that_is_busy_is_asked_again_and_what_it_says_then_counts(monk
         before = next(answers(quiet))
         monkeypatch.setattr(remote_timing, "ask", lambda host, how, asked: before if asked.quick else next(said))
         monkeypatch.setattr(elsewhere, "validate_model", lambda path: SimpleNamespace(data=b""))
-        return target().measure([Path("a.onnx")])[0], len(list(said))
+        return known().measure([Path("a.onnx")])[0], len(list(said))
 
     found, left = measured(answers(busy, quiet, quiet))
     assert (found.p50_ms, found.doubt, left) == (1.73, None, 1)
@@ -120,7 +127,7 @@ def test_a_machine_that_is_busy_is_asked_again_and_what_it_says_then_counts(monk
     assert crowded.doubt == "7 others wanted to run on 4 cores" and left == 0
     said = answers(busy, busy, busy)
     monkeypatch.setattr(remote_timing, "ask", lambda *asked, **settings: next(said))
-    cost = target().cost(genotype("nasbench201", 1), CONFIG)
+    cost = known().cost(genotype("nasbench201", 1), CONFIG)
     assert cost["latency_steady"] == 0.0 and cost["latency_ms"] == pytest.approx(9.8)
 
 
@@ -130,9 +137,9 @@ def test_a_machine_that_is_slowed_down_by_heat_is_not_trusted_however_steady_it_
     answer = RemoteResult(dict.fromkeys(("0.onnx", "candidate.onnx"), steady), 1, {}, {"cores": 4}, 0.0, hot)
     monkeypatch.setattr(remote_timing, "ask", lambda *asked, **settings: answer)
     monkeypatch.setattr(elsewhere, "validate_model", lambda path: SimpleNamespace(data=b""))
-    found = target().measure([Path("a.onnx")])[0]
+    found = known().measure([Path("a.onnx")])[0]
     assert (found.steady, found.doubt) == (False, hot) and untrusted(hot) == f"not trustworthy: {hot}"
-    assert target().cost(genotype("nasbench201", 1), CONFIG)["latency_steady"] == 0.0
+    assert known().cost(genotype("nasbench201", 1), CONFIG)["latency_steady"] == 0.0
 
 
 def test_the_script_counts_what_wants_to_run_as_this_machine_does() -> None:
