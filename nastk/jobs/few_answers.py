@@ -19,7 +19,7 @@ from nastk.deploy.export.timings import timed_now
 from nastk.deploy.runtimes.suspects import FileFailed
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
-from nastk.jobs.few_list import ANSWERS, LIST, FewList, read_answers, read_list, write_answers
+from nastk.jobs.few_list import ANSWERS, LIST, FewList, answers_so_far, read_answers, read_list, write_answers
 from nastk.jobs.learn import PREDICTOR
 from nastk.networks import NetworkConfig
 from nastk.objective import STEADY
@@ -30,7 +30,7 @@ LEFT_OUT = "left_out_error"
 def measure_few(folder: Path, wanted: FewList, target: Target) -> tuple[dict[str, Any], dict[str, str]]:
     """Measures the networks of a list on the target, one after the other, and writes answers.csv.
 
-    One that there is no memory for, or that fails twice, is told and left out.
+    One that there is no memory for, or that fails twice, is told and left out. One that has its answer keeps it.
 
     Returns:
         facts of the device, and the version of what ran there, by package.
@@ -39,9 +39,14 @@ def measure_few(folder: Path, wanted: FewList, target: Target) -> tuple[dict[str
         UserError: the target cannot measure; what was measured until then is in answers.csv.
     """
     network = NetworkConfig.from_dict(dict(wanted.network))
-    latencies: dict[str, float | None] = dict.fromkeys(wanted.networks)
+    known = answers_so_far(folder / ANSWERS, wanted) if (folder / ANSWERS).exists() else {}
+    latencies: dict[str, float | None] = {**dict.fromkeys(wanted.networks), **known}
+    if known:
+        print(f"bench: {len(known)} of {len(latencies)} were measured before", file=sys.stderr)
     unsteady = 0
     for number, (name, genotype) in enumerate(wanted.networks.items(), 1):
+        if name in known:
+            continue
         try:
             cost = target.cost(genotype, network.of(genotype))
         except (MemoryError, FileFailed) as error:
