@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -16,6 +16,7 @@ from nastk.deploy.export.model_card import CARD, model_card
 from nastk.deploy.export.timings import fits, retimed
 from nastk.deploy.manifest import MANIFEST
 from nastk.deploy.runtimes.latency import Latency
+from nastk.deploy.targets.target import Target
 from nastk.outside import read_bytes
 
 DROP = 0.005  # max_accuracy_drop of an export that does not say
@@ -41,6 +42,13 @@ def renewable(manifest: Mapping[str, Any]) -> bool:
     except (KeyError, TypeError, AttributeError, ValueError, StopIteration, IndexError):
         return False
     return True
+
+
+def stays(manifest: Mapping[str, Any], targets: Sequence[Target]) -> bool:
+    """Returns whether an export of these targets need only be timed anew."""
+    if not renewable(manifest) or manifest["target"] != targets[0].name:
+        return False
+    return all(target.still_fits(manifest["targets"].get(target.name, {})) for target in targets)
 
 
 def renewed(

@@ -94,6 +94,10 @@ class Target(ABC):
     def emit(self, source: Emittable, folder: Path) -> None:
         """Writes `files` and `extras` into `folder`; raises UserError where an operator has no place there."""
 
+    def still_fits(self, entry: Mapping[str, Any]) -> bool:
+        """Returns whether its files of an export, of which the manifest has `entry`, may be used here as they are."""
+        return True
+
     def cannot_run(self) -> str | None:
         """Returns in one line why its files cannot be run on this machine, or None where they can."""
         return None
