@@ -106,8 +106,8 @@ def ask(host: str, how: Conditions, request: Request) -> RemoteResult:
     Raises:
         HostFailed: it does not do its part.
         FileSuspected: it cannot run a file, or ran out of memory with it.
-        UserError: it cannot measure, has another version than the one that is set, or is emulated, so that what it
-            measures is of no use.
+        UserError: it cannot measure, has fewer cores than threads are wanted, has another version than the one that is
+            set, or is emulated, so that what it measures is of no use.
         MemoryError: it has not enough for a file.
     """
     plan = plan_of(how, request)
@@ -117,6 +117,9 @@ def ask(host: str, how: Conditions, request: Request) -> RemoteResult:
     emulated = answer.machine["emulated"]
     if request.models and emulated is not None:
         raise UserError(why_emulated(host, emulated))
+    cores = answer.machine["cores"]
+    if isinstance(cores, int | float) and how.threads > cores:
+        raise UserError(f"remote {host}: has {cores:g} cores, target.threads={how.threads} is set; expected no more")
     found, name = answer.versions[how.runtime], RUNTIMES[how.runtime]
     if how.version is not None and found != how.version:
         raise UserError(f"remote {host}: runs {name} {found}, target.onnxruntime={how.version} is set")

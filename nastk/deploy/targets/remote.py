@@ -37,6 +37,7 @@ from nastk.deploy.targets.tensorrt import TensorrtTarget
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
+from nastk.processor import told_quick_bf16
 
 KINDS: tuple[type[Local], ...] = (
     *(ArmTarget, CpuTarget, CudaTarget, ExecutorchTarget, LitertTarget, OpenvinoTarget, TensorrtTarget),
@@ -118,7 +119,9 @@ class RemoteTarget(ElsewhereTarget):
     def check(self) -> None:
         """Asks the machines for their versions; raises UserError where none answers or can measure."""
         self._files_of.check()
-        _ = self._there
+        machine = self._there.machine
+        if isinstance(self._files_of, OpenvinoTarget) and not told_quick_bf16(machine.get("features")):
+            self._files_of.leave_out_bf16(f"remote {self.host or self._farm.last.host}")
 
     @property
     def _provider(self) -> str:
@@ -169,6 +172,8 @@ class RemoteTarget(ElsewhereTarget):
         if isinstance(self._files_of, CudaTarget | TensorrtTarget):
             cuda = " with CUDA" * isinstance(self._files_of, CudaTarget)
             found |= {"run_by": f"{name} {there}{cuda}, {host}", "gpu": machine["gpu"]}
+        if isinstance(self._files_of, OpenvinoTarget):  # its settings are those that it was scored with here
+            found["openvino"] = {**found["openvino"], "timed_threads": self._there.threads}
         found["remote"] = {"host": host, "of": self.of, "machine": machine, "versions": versions}
         if self.hosts:
             found["remote"]["hosts"] = {one.host: dict(one.about.machine) for one in self._farm.members}
