@@ -59,6 +59,13 @@ def bf16_sets(system: Path = ROOT) -> list[str]:
     return [name for flag, name in BF16.items() if flag in flags]
 
 
+def told_quick_bf16(features: object) -> bool:
+    """Whether a processor computes bfloat16 quickly by its `processor_features`, or tells none."""
+    if not isinstance(features, str):
+        return True
+    return any(name in X86_BF16 for flag, name in BF16.items() if flag in features.split())
+
+
 def quick_bf16(system: Path = ROOT) -> bool:
     """Whether torch and OpenVINO compute bfloat16 quickly on the processor."""
     return not set(X86_BF16).isdisjoint(bf16_sets(system))

@@ -66,6 +66,22 @@ def test_an_export_tells_the_memory_and_which_limit_it_breaks(tmp_path: Path):
     assert manifest["files"]["model.micro.int8.tflite"]["sha256"] in header
     assert "says nothing of a microcontroller's" in (out / "MODEL_CARD.md").read_text()
     shipped = manifest["recommended"]
+    assert shipped == "model.micro.int8.tflite", "whatever LiteRT takes on this machine"
+    assert manifest["reason"].startswith("int8 is what runs there, and it ")
     flash = manifest["files"][shipped]["size_bytes"] / 1000
     again = concluded(manifest, 0.005, Budget({"ram_kb": 0.5, "flash_kb": flash + 1}))
     assert [line.split(", ")[1] for line in again["budget"]["broken"]] == ["max_ram_kb is 0.5"]
+
+
+def test_the_float32_file_ships_to_a_microcontroller_only_where_int8_loses_too_much(tmp_path: Path):
+    out = tmp_path / "export"
+    target = MicrocontrollerTarget(seconds=0.02)
+    manifest = export_model(trained_digits(tmp_path / "transfer"), out, Digits(), ExportSettings(seconds=0.0), [target])
+    for entry, p50 in zip(manifest["targets"]["microcontroller"]["precisions"].values(), (0.25, 0.51), strict=True):
+        entry["latency_ms"] |= {"p50": p50, "min": p50}
+    slower = concluded(manifest, 0.005, Budget({"latency_ms": 0.3}))
+    assert slower["recommended"] == "model.micro.int8.tflite" and not slower["budget"]["broken"]
+    assert any("max_latency_ms=0.3 is not known: times of this machine" in line for line in slower["warnings"])
+    manifest["targets"]["microcontroller"]["precisions"]["int8"]["accuracy"] -= 0.5
+    worse = concluded(manifest, 0.005, Budget())
+    assert worse["recommended"] == "model.tflite" and "points of accuracy" in worse["reason"]

@@ -204,13 +204,16 @@ def _target(config: DictConfig, node: DictConfig | None) -> Any:
 
 
 def as_text(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the measurements as a table."""
-    lines = [f"{'file':<52} {'batch':>5} {'threads':>7} {'p50 ms':>9} {'p90 ms':>9} {'p99 ms':>9} {'runs':>6}  spread"]
+    """Returns the measurements as a table, streams among them where any has several."""
+    several = any(entry.get("streams", 1) != 1 for entry in entries)
+    head = f"{'file':<52} {'batch':>5} {'threads':>7}" + f" {'streams':>7}" * several
+    lines = [f"{head} {'p50 ms':>9} {'p90 ms':>9} {'p99 ms':>9} {'runs':>6}  spread"]
     for entry in entries:
         doubt = "" if entry["steady"] else f"  ({untrusted(entry['doubt'])})"
         name = "/".join(Path(entry["file"]).parts[-2:])
+        streams = f" {entry.get('streams', 1):>7}" * several
         lines.append(
-            f"{name:<52} {entry['batch']:>5} {entry['threads'] or 'all':>7} {entry['p50_ms']:>9.4f} "
+            f"{name:<52} {entry['batch']:>5} {entry['threads'] or 'all':>7}{streams} {entry['p50_ms']:>9.4f} "
             f"{entry['p90_ms']:>9.4f} {entry['p99_ms']:>9.4f} {entry['runs']:>6}  {entry['spread']:.1%}{doubt}"
         )
     return "\n".join(lines)

@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator, Mapping
 
 from nastk.deploy.cost.sources import Costing, LatencySource, MeasuredLatency, TableLatency
+from nastk.deploy.runtimes.suspects import FileFailed
 from nastk.deploy.targets import Target
 from nastk.deploy.targets.quickest import Quickest
 from nastk.errors import UserError
@@ -75,9 +76,9 @@ def _failures_named(measured: bool) -> Iterator[None]:
     except TrainingError as error:
         raise EvaluationFailed(error.reason) from None
     except UserError as error:
-        if measured:
+        if measured and not isinstance(error, FileFailed):
             raise
-        raise EvaluationFailed(str(error)) from None  # of other cells the table or predictor may know enough
+        raise EvaluationFailed(str(error)) from None  # of others enough may be known, or they can be run
 
 
 def check_times(target: Target | None) -> None:

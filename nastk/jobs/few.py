@@ -28,7 +28,7 @@ from nastk.deploy.targets import Target
 from nastk.errors import UserError
 from nastk.files import cannot_write, write_bytes
 from nastk.genotype import Genotype
-from nastk.jobs.few_list import FewList, write_list
+from nastk.jobs.few_list import LIST, FewList, is_of, write_list
 from nastk.jobs.op_table import asked_networks
 from nastk.networks import NetworkConfig
 from nastk.spaces import Space, random_genotype
@@ -59,15 +59,16 @@ def write_few(config: DictConfig) -> tuple[Path, FewList, Target | None]:
         the folder, the list, and the target where the command line names one.
 
     Raises:
-        UserError: no space, a number that cannot be, a folder that holds something already, a library that knows no
-            such networks, or a target that does not answer.
+        UserError: no space, a number that cannot be, a folder that holds something already that is not the same list
+            for a target to go on with, a library that knows no such networks, or a target that does not answer.
     """
     count = check_whole("few", config.few, LEAST_SAMPLES, MOST)
     size = check_whole("few_pool", config.few_pool, 2 * count, MOST_POOL)
     target, space, network, _ = asked_networks(config)
     target = None if config.get("target") is None else target
-    folder = _free_folder(config.out)
-    if target is not None and target.cannot_time() is None:
+    measured = target is not None and target.cannot_time() is None
+    folder = _free_folder(config.out, goes_on=measured)
+    if target is not None and measured:
         target.check()
     devices = [read_known(Path(path), network) for path in _library(config)]
     pool = _drawn(space, network, devices, size, config.seed)
@@ -85,7 +86,13 @@ def write_few(config: DictConfig) -> tuple[Path, FewList, Target | None]:
         measured=[table.part(places) for table in tables],
         library=[device.name for device in devices],
     )
-    _write(folder, wanted, network, target)
+    if not (folder / LIST).is_file():
+        _write(folder, wanted, network, target)
+    elif not is_of(folder / LIST, wanted):
+        raise UserError(
+            f"out={str(folder)!r}: holds another list, expected a new folder, or that of these {count} networks in "
+            f"{wanted.precision} of a pool of {size}, to go on with"
+        )
     return folder, wanted, target
 
 
@@ -151,10 +158,12 @@ def _library(config: DictConfig) -> list[str]:
     return [check_path("library", path) for path in paths]
 
 
-def _free_folder(out: Any) -> Path:
+def _free_folder(out: Any, goes_on: bool) -> Path:
     if not out:
         raise UserError("few: out is not given, expected a folder for the list and the files: out=FOLDER")
     folder = Path(out)
+    if goes_on and (folder / LIST).is_file():
+        return folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(
             f"out={str(folder)!r}: is there already, expected a new folder; answers={folder} learns from a list"

@@ -12,12 +12,14 @@ import numpy as np
 from omegaconf import DictConfig
 
 from nastk.checks import wrong
+from nastk.deploy.cost.conditions import conditions_of
 from nastk.deploy.cost.few import costs_by_term, fit_few, left_out_errors
 from nastk.deploy.cost.learned import LearnedLatency, write_learned
 from nastk.deploy.export.timings import timed_now
+from nastk.deploy.runtimes.suspects import FileFailed
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
-from nastk.jobs.few_list import ANSWERS, LIST, FewList, read_answers, read_list, write_answers
+from nastk.jobs.few_list import ANSWERS, LIST, FewList, answers_so_far, read_answers, read_list, write_answers
 from nastk.jobs.learn import PREDICTOR
 from nastk.networks import NetworkConfig
 from nastk.objective import STEADY
@@ -28,6 +30,8 @@ LEFT_OUT = "left_out_error"
 def measure_few(folder: Path, wanted: FewList, target: Target) -> tuple[dict[str, Any], dict[str, str]]:
     """Measures the networks of a list on the target, one after the other, and writes answers.csv.
 
+    One that there is no memory for, or that fails twice, is told and left out. One that has its answer keeps it.
+
     Returns:
         facts of the device, and the version of what ran there, by package.
 
@@ -35,10 +39,19 @@ def measure_few(folder: Path, wanted: FewList, target: Target) -> tuple[dict[str
         UserError: the target cannot measure; what was measured until then is in answers.csv.
     """
     network = NetworkConfig.from_dict(dict(wanted.network))
-    latencies: dict[str, float | None] = dict.fromkeys(wanted.networks)
+    known = answers_so_far(folder / ANSWERS, wanted) if (folder / ANSWERS).exists() else {}
+    latencies: dict[str, float | None] = {**dict.fromkeys(wanted.networks), **known}
+    if known:
+        print(f"bench: {len(known)} of {len(latencies)} were measured before", file=sys.stderr)
     unsteady = 0
     for number, (name, genotype) in enumerate(wanted.networks.items(), 1):
-        cost = target.cost(genotype, network.of(genotype))
+        if name in known:
+            continue
+        try:
+            cost = target.cost(genotype, network.of(genotype))
+        except (MemoryError, FileFailed) as error:
+            print(f"warning: {name} is left out: {str(error) or 'no memory for it'}", file=sys.stderr)
+            continue
         latencies[name] = cost["latency_ms"]
         unsteady += not cost.get(STEADY, 1.0)
         write_answers(folder / ANSWERS, latencies)
@@ -49,7 +62,7 @@ def measure_few(folder: Path, wanted: FewList, target: Target) -> tuple[dict[str
         )
     timed = timed_now(target)
     facts = timed["machine"]
-    conditions = {name: getattr(target, name) for name in ("precision", "threads", "batch") if hasattr(target, name)}
+    conditions = conditions_of(target)
     name = f"{facts.get('processor')}, {target.name}, {conditions.get('precision')}"
     return {"name": name, **facts, **conditions}, timed["versions"]
 

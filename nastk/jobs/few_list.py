@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,16 @@ def write_answers(path: Path, latencies: Mapping[str, float | None]) -> None:
     write_text(path, "\n".join([f"{NAME},{LATENCY}", *lines, ""]))
 
 
+def is_of(path: Path, wanted: FewList) -> bool:
+    """Returns whether a list in a file is of these networks in this precision; raises UserError as `read_list` does."""
+    found = read_list(path)
+    same = (dict(found.networks), found.precision, found.library) == (
+        *(dict(wanted.networks), wanted.precision),
+        list(wanted.library),
+    )
+    return same and found.network == json.loads(json.dumps(dict(wanted.network)))
+
+
 def read_list(path: Path) -> FewList:
     """Reads what `write_list` wrote; raises UserError where the file is not that, or was changed."""
     content = read_checksummed(path, KIND)
@@ -109,6 +120,17 @@ def _reading(stored: Mapping[str, Any], networks: int) -> tuple[Prior, TermTable
 
 
 def read_answers(path: Path, wanted: FewList) -> dict[str, float]:
+    """Returns what `answers_so_far` does; raises UserError as it does, and where they are too few."""
+    found = answers_so_far(path, wanted)
+    if len(found) < LEAST_SAMPLES:
+        raise UserError(
+            f"{path}: {len(found)} of {len(wanted.networks)} networks have a latency_ms, "
+            f"expected at least {LEAST_SAMPLES}"
+        )
+    return found
+
+
+def answers_so_far(path: Path, wanted: FewList) -> dict[str, float]:
     """Returns the milliseconds by name of the network, in the list's order, without those left empty.
 
     Args:
@@ -116,7 +138,7 @@ def read_answers(path: Path, wanted: FewList) -> dict[str, float]:
         wanted: the list that is answered.
 
     Raises:
-        UserError: an unknown network, one twice, a latency that is no number above 0, or too few.
+        UserError: an unknown network, one twice, or a latency that is no number above 0.
     """
     found: dict[str, float] = {}
     for name, value in _json_pairs(path) if path.suffix == ".json" else _csv_pairs(path):
@@ -129,11 +151,6 @@ def read_answers(path: Path, wanted: FewList) -> dict[str, float]:
         if not is_number(value) or value <= 0:
             raise UserError(f"{path}: {name} has latency_ms={shortened(value)}, expected milliseconds above 0")
         found[name] = float(value)
-    if len(found) < LEAST_SAMPLES:
-        raise UserError(
-            f"{path}: {len(found)} of {len(wanted.networks)} networks have a latency_ms, "
-            f"expected at least {LEAST_SAMPLES}"
-        )
     return {name: found[name] for name in wanted.networks if name in found}
 
 

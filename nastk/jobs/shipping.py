@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nastk.budget import LATENCY, MODEL_KB, PREFIX, over_limits
 from nastk.cli.wish_words import KILOBYTE
-from nastk.deploy.export.conclusions import micro_costs, recorded_budget
+from nastk.deploy.export.conclusions import micro_costs, recorded_budget, times_decide
 from nastk.deploy.manifest import MANIFEST
 from nastk.deploy.targets import Target
 from nastk.errors import UserError
@@ -119,7 +119,7 @@ def _network(run: Path, entry: Ranked, manifest: Object, max_kb: float | None) -
         "macs": shipped.macs,
         "memory_mb": budget.memory_mb,
         **_micro_costs(manifest, file.file),
-        LATENCY: file.p50_ms,
+        LATENCY: file.p50_ms if _times_decide(manifest) else None,
         MODEL_KB: None if file.size_bytes is None else file.size_bytes / KILOBYTE,
     }
     entries = manifest.get("files")
@@ -140,6 +140,13 @@ def _micro_costs(manifest: Object, file: str) -> dict[str, float | None]:
         return micro_costs(manifest["targets"][manifest["target"]], file)
     except (KeyError, TypeError, AttributeError):
         return {}
+
+
+def _times_decide(manifest: Object) -> bool:
+    try:
+        return times_decide(manifest["targets"][manifest["target"]])
+    except (KeyError, TypeError, AttributeError):
+        return True
 
 
 def _in_question(order: Sequence[Exported], ranking: Sequence[Ranked], before: Shipping | None) -> list[Exported]:

@@ -17,6 +17,7 @@ from nastk.runs.schema import SCHEMA
 
 LATENCIES = "latency.jsonl"
 MEASURED = "measured"
+HOLD_FOR = ("precision", "threads", "batch", "streams")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class LatencyRecord:
     Attributes:
         source: "measured", "table" or "learned".
         target: its name; None where there is none.
-        conditions: precision, threads, batch and seconds, as far as the target has them, and its `float_stem`.
+        conditions: precision, threads, batch, streams and seconds, as far as the target has them, and its `float_stem`.
         versions: of what runs the files, by package.
         machine: facts of where they run.
         made_of: of a table or predictor: its file, and the device, versions and date that it is of; {} if measured.
@@ -51,6 +52,8 @@ def add_latency_record(folder: Path, record: LatencyRecord, from_trial: int) -> 
 def latencies_are_of(folder: Path) -> tuple[Mapping[str, Any], Mapping[str, str]]:
     """Returns facts and versions of what a run's latencies were measured with last, each {} where it does not tell.
 
+    Among the facts are the conditions that the latencies hold for.
+
     Raises:
         UserError: the file cannot be read.
     """
@@ -58,7 +61,8 @@ def latencies_are_of(folder: Path) -> tuple[Mapping[str, Any], Mapping[str, str]
     if not lines:
         return {}, {}
     if lines[-1]["source"] == MEASURED:
-        return lines[-1]["machine"], lines[-1]["versions"]
+        conditions = {name: value for name, value in lines[-1]["conditions"].items() if name in HOLD_FOR}
+        return {**lines[-1]["machine"], **conditions}, lines[-1]["versions"]
     made = lines[-1]["made_of"]
     facts, versions = (part if isinstance(part := made.get(name), dict) else {} for name in ("device", "versions"))
     return facts, versions

@@ -11,6 +11,8 @@ timed: one line, exit code 2.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -20,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
+from kept_rows import KeptRows
 from machine import machine
 from many_networks import AsOne, Step, captured, on_streams, one_after_another
 from torch import Tensor, nn
@@ -43,6 +46,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=20, help="timed at once")
     parser.add_argument("--rounds", type=int, default=5, help="of each comparison")
     parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
+    parser.add_argument("--work", type=Path, help="folder of what is measured; an earlier one goes on")
     parser.add_argument("--out", type=Path, help="report to write; default: print it")
     return parser
 
@@ -96,6 +100,27 @@ def compare(subject: Subject, count: int, given: argparse.Namespace, device: tor
     return rows
 
 
+def compared(subject: Subject, count: int, given: argparse.Namespace, device: torch.device) -> list[list[object]]:
+    """Returns the rows of `compare`; where the GPU has too little memory one that says so."""
+    with contextlib.suppress(torch.OutOfMemoryError):
+        return compare(subject, count, given, device)
+    gc.collect()  # what the failure left of the networks
+    torch.cuda.empty_cache()
+    return [[subject.name, count, "out of memory", "-", "-", "-"]]
+
+
+def measured(given: argparse.Namespace, device: torch.device) -> list[list[object]]:
+    """Returns the rows of all subjects and counts, each kept once it is measured."""
+    settings = {name: getattr(given, name) for name in ("batch", "steps", "rounds", "precision")}
+    kept = KeptRows(given.work, {"gpu": str(present_gpu()), "commit": machine()["commit"], **settings})
+    return [
+        row
+        for subject in subjects(64)
+        for count in given.counts
+        for row in kept.rows(f"{subject.name}, {count}", partial(compared, subject, count, given, device))
+    ]
+
+
 def report(rows: Sequence[Sequence[object]], given: argparse.Namespace) -> str:
     """Returns the report in Markdown."""
     facts = {
@@ -120,8 +145,7 @@ def main() -> None:
         print(f"gpu_many.py: nothing timed: {missing}", file=sys.stderr)
         sys.exit(2)
     device = torch.device("cuda:0")
-    rows = [row for subject in subjects(64) for count in given.counts for row in compare(subject, count, given, device)]
-    text = report(rows, given)
+    text = report(measured(given, device), given)
     print(text) if given.out is None else given.out.write_text(text)
 
 

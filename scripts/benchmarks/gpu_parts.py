@@ -80,6 +80,10 @@ def _script(name: str, *words: object) -> Command:
     return [sys.executable, str(BENCHMARKS / f"{name}.py"), *map(str, words)]
 
 
+def _rows(place: Place, name: str) -> list[object]:
+    return ["--work", place.work / name]
+
+
 def _engines(place: Place, *words: str) -> Command:
     return _script("tensorrt_engines", "--model", place.trained(), "--data", "cifar10", *words)
 
@@ -91,11 +95,11 @@ PARTS: Mapping[str, Part] = {
     ),
     "training": Part(
         "training in bf16, with and without CUDA graphs; 1, 2 and 4 candidates side by side",
-        lambda place: [_script("training", "--gpu", "--rounds", 3, "--out", place.reports)],
+        lambda place: [_script("training", "--gpu", "--rounds", 3, *_rows(place, "training"), "--out", place.reports)],
     ),
     "many": Part(
         "many small networks at once: stacked and mapped (vmap), on streams, one after another",
-        lambda place: [_script("gpu_many", "--out", place.report("gpu-many"))],
+        lambda place: [_script("gpu_many", *_rows(place, "many"), "--out", place.report("gpu-many"))],
     ),
     "precision": Part(
         "bf16 as accurate as fp32: pairs of trainings on CIFAR-10",

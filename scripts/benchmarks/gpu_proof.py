@@ -6,8 +6,8 @@
     scripts/gpu_proof --parts many ddp   these alone; --again: though they are done
 
 A part that is done is kept, with its reports, and skipped. One that takes too long is ended and goes on the next time
-where it was, if what it runs can: searches and transfers do. Exit code: 0 where all that can run is done, 1 where
-something failed or is not finished, 2 where there is no GPU or a word is wrong.
+where it was, if what it runs can: searches, transfers and what measures rows do. Exit code: 0 where all that can run is
+done, 1 where something failed or is not finished, 2 where there is no GPU or a word is wrong.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from gpu_parts import NEEDS, PARTS, ROOT, Place, file_runtime, missing_gpu
+from kept_rows import ROWS
 from machine import machine
 
 from nastk.jobs.machine import cores, gpus
@@ -99,7 +100,8 @@ def run_part(name: str, place: Place, seconds: float) -> bool:
             print(f"{name}: {told}; {log}", file=sys.stderr, flush=True)
             return False
     written = [path.name for path in place.reports.iterdir() if earlier.get(path) != path.stat().st_mtime_ns]
-    fact = {"part": name, "date": place.date, "gpus": gpus(), "seconds": round(time.monotonic() - begun)}
+    fact = {"part": name, "date": place.date, "gpus": gpus(), "commit": machine()["commit"]}
+    fact |= {"seconds": round(time.monotonic() - begun)}
     fact |= {"commands": [shlex.join(command) for command in commands], "reports": sorted(written)}
     _kept(place, name).write_text(json.dumps(fact, indent=1) + "\n")
     print(f"{name}: done in {fact['seconds']} s: {', '.join(sorted(written)) or log}", flush=True)
@@ -180,6 +182,8 @@ def run_all(place: Place, given: argparse.Namespace) -> bool:
         if lacking is not None:
             print(f"{name}: skipped: {lacking}", flush=True)
             continue
+        if name in done:  # it is measured again, not taken from what it measured
+            (place.work / name / ROWS).unlink(missing_ok=True)
         _kept(place, name).unlink(missing_ok=True)
         fine &= run_part(name, place, 60 * given.minutes)
     return fine
@@ -187,11 +191,13 @@ def run_all(place: Place, given: argparse.Namespace) -> bool:
 
 def summary(place: Place) -> str:
     """Returns the report of all parts that are done, whenever that was."""
-    lines = ["| part | shows | date | seconds | reports |", "|---|---|---|---|---|"]
+    lines = ["| part | shows | date | GPUs | commit | seconds | reports |", "|---|---|---|---|---|---|---|"]
     for name in done_parts(place):
         fact = json.loads(_kept(place, name).read_text())
         reports = ", ".join(fact["reports"]) or "-"
-        lines.append(f"| {name} | {PARTS[name].says} | {fact['date']} | {fact['seconds']} | {reports} |")
+        on = "; ".join(fact["gpus"]) or "not told"
+        told = fact["date"], on, fact.get("commit", "not told"), fact["seconds"], reports
+        lines.append(f"| {name} | {PARTS[name].says} | " + " | ".join(map(str, told)) + " |")
     facts = {**machine(), "gpus": "; ".join(gpus())}
     if place.accuracy() is not None:
         facts["accuracy of the searched network on CIFAR-10's test images"] = place.accuracy()

@@ -20,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
+from kept_rows import KeptRows
 from machine import machine
 from training_forms import FORMS, SHAPES, compare, keep_memory
 from training_gpu import on_gpu
@@ -193,6 +194,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=5, help="of each comparison")
     parser.add_argument("--quick", action="store_true", help="one round of everything, to see that it runs")
     parser.add_argument("--gpu", action="store_true", help="what needs a GPU alone, into <date>-training-gpu.md")
+    parser.add_argument("--work", type=Path, help="folder of what is measured on a GPU; an earlier one goes on")
     parser.add_argument("--out", type=Path, default=REPORTS, help="folder of the report")
     return parser
 
@@ -208,7 +210,8 @@ def main() -> None:
     report.facts["gpu"] = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
     if not arguments.gpu:
         on_processor(report, rounds, quick)
-    on_gpu(report, rounds)
+    settings = {"gpu": report.facts["gpu"], "commit": report.facts["commit"], "rounds": rounds}
+    on_gpu(report, rounds, KeptRows(arguments.work, settings))
     if not arguments.gpu:
         single_forms(report, 3 if quick else 15)
     print(report.write(arguments.out, "training-gpu" if arguments.gpu else "training"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -92,3 +93,27 @@ def test_without_a_gpu_it_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch, c
         many.main()
     assert ended.value.code == 2
     assert capsys.readouterr().err == "gpu_many.py: nothing timed: no NVIDIA GPU: made up\n"
+
+
+def test_too_little_memory_is_a_row_and_what_was_measured_is_kept(
+    subject: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many, asked = script("gpu_many"), []
+
+    def compare(subject: object, count: int, *rest: object) -> list[list[object]]:
+        asked.append(count)
+        if count == 64:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return [[subject.name, count, "as one", "16", "1.00", "1.00 to 1.00"]]
+
+    monkeypatch.setattr(many, "compare", compare)
+    monkeypatch.setattr(many, "subjects", lambda count: [subject])
+    monkeypatch.setattr(many, "present_gpu", lambda: "NVIDIA A10")
+    given = many.options().parse_args(["--counts", "1", "64", "4", "--work", str(tmp_path)])
+    for _ in range(2):
+        rows = many.measured(given, torch.device("cpu"))
+        assert [row[1:3] for row in rows] == [[1, "as one"], [64, "out of memory"], [4, "as one"]]
+    assert asked == [1, 64, 4]
+    monkeypatch.setattr(many, "present_gpu", lambda: "Tesla T4")
+    many.measured(given, torch.device("cpu"))
+    assert asked == [1, 64, 4] * 2, "another GPU's rows are not taken"

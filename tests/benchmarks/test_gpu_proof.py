@@ -122,6 +122,33 @@ def test_what_is_done_is_kept_what_is_not_goes_on(
     assert fact["reports"] == ["2026-01-02-good.md"] and Path(report).read_text() == "x"
     (summary,) = (tmp_path / "reports").glob("*-gpu-proof.md")
     assert "| good | writes |" in summary.read_text() and "| bad |" not in summary.read_text()
+    assert f" | not told | {fact['commit']} | " in summary.read_text()
+
+
+def test_a_part_of_another_gpu_is_told_with_it(place: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    proof = script("gpu_proof")
+    monkeypatch.setattr(proof, "gpus", lambda: ["NVIDIA A10, 23028 MiB, 550.54"])
+    fact = {"date": "2026-01-01", "gpus": ["Tesla T4, 15360 MiB, 550.54"], "seconds": 7, "reports": ["a.md"]}
+    for name, more in (("many", {"commit": "abc1234"}), ("ddp", {})):
+        (place.work / f"{name}.done.json").write_text(json.dumps(fact | more))
+    told = proof.summary(place)
+    assert f"| many | {PARTS['many'].says} | 2026-01-01 | Tesla T4, 15360 MiB, 550.54 | abc1234 | 7 | a.md |" in told
+    assert "| Tesla T4, 15360 MiB, 550.54 | not told | 7 | a.md |" in told and "- gpus: NVIDIA A10" in told
+
+
+def test_what_is_measured_again_takes_no_rows_of_before(place: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    proof, part = script("gpu_proof"), script("gpu_parts").Part
+    rows = place.work / "good" / "rows.jsonl"
+    rows.parent.mkdir()
+    code = f"import pathlib; p = pathlib.Path({str(rows)!r}); print(p.exists()); p.write_text('x')"
+    monkeypatch.setattr(proof, "PARTS", {"good": part("writes", lambda place: [python(code)])})
+    monkeypatch.setattr(proof, "missing_gpu", lambda: None)
+    words = ("--work", str(place.work), "--reports", str(place.reports), "--parts", "good")
+    rows.write_text("of a sitting that was ended")
+    assert run(monkeypatch, "gpu_proof", *words) == 0
+    assert run(monkeypatch, "gpu_proof", *words, "--again") == 0
+    log = (place.work / "good.log").read_text().splitlines()
+    assert [line for line in log if line in ("True", "False")] == ["True", "False"]
 
 
 def test_files_of_target_cuda_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,3 +171,37 @@ def test_a_training_of_several_epochs_is_timed(tmp_path: Path, monkeypatch: pyte
     assert (devices, strategy) == (1, "auto") and rate > 0 and 0 < float(accuracy) <= 1
     told = ddp.report([[1, "auto", 100.0, "0.5"], [2, "auto", 190.0, "0.5"]], given)
     assert "| 2 | auto | 190 | 1.90 | 0.5 |" in told and "N = 1, F = 4, 128 images a step and GPU, 2 epochs" in told
+
+
+def test_a_training_that_was_ended_goes_on_and_one_that_is_done_is_timed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ddp = script("gpu_ddp")
+    monkeypatch.setattr(ddp, "CELLS", 1)
+    monkeypatch.setattr(ddp, "FILTERS", 4)
+    words = ["--data", "digits", "--work", str(tmp_path), "--batch", "512", "--epochs", "4"]
+    given, real, begun = ddp.options().parse_args(words), ddp.train_final, []
+
+    def train(genotype, config, data, recipe, folder, progress, run):  # type: ignore[no-untyped-def]
+        begun.append(sorted(path.name for path in folder.glob("*")) if folder.exists() else None)
+        done: list[int] = []
+
+        def told(*epoch: object) -> None:
+            done.append(1)
+            progress(*epoch)
+            if len(begun) == 1 and len(done) == 2:
+                raise KeyboardInterrupt
+
+        try:
+            return real(genotype, config, data, recipe, folder, told, run)
+        finally:
+            epochs.append(len(done))
+
+    epochs: list[int] = []
+    monkeypatch.setattr(ddp, "train_final", train)
+    with pytest.raises(KeyboardInterrupt):
+        ddp.measured(RunSettings(), given, device="cpu")
+    for _ in range(2):
+        assert ddp.measured(RunSettings(), given, device="cpu")[2] > 0
+    assert epochs[0] == 2 and 2 <= epochs[1] < 4, "what was left"
+    assert epochs[2:] == [0, 4] and begun[3] is None, "nothing was left, so it began anew"

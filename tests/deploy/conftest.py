@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nastk.deploy.runtimes import farm_member
 from tests.deploy.adbd import Adbd
 from tests.deploy.phone import adb, adb_server, make_phone
 
@@ -26,3 +27,11 @@ def phone(server, tmp_path: Path) -> Iterator[Adbd]:
     yield made
     adb("disconnect", made.serial)
     made.unplug()
+
+
+@pytest.fixture(autouse=True)
+def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the locks of devices lie in a test: not where those of this machine's user do."""
+    folder = tmp_path / "locks"
+    monkeypatch.setattr(farm_member, "LOCKS", folder)
+    return folder

@@ -13,6 +13,7 @@ from nastk.deploy.export.model_card import model_card
 from nastk.deploy.export.timings import timed_now
 from nastk.deploy.runtimes.latency import Latency
 from nastk.deploy.runtimes.machine import machine_facts
+from nastk.jobs.bench import as_text
 from nastk.jobs.bench_record import refresh_bench, shown_entry, taken_over
 from tests.commands import run
 from tests.deploy.digits import exported_digits
@@ -164,3 +165,14 @@ def test_a_damaged_bench_does_not_end_an_export(capsys: Capture, searched: Path,
     (searched / "bench.json").write_text(text)
     refresh_bench(searched, export, manifest)
     assert "is damaged; python -m nastk.bench writes it anew" in capsys.readouterr().err
+
+
+def test_the_table_tells_streams_where_there_are_several() -> None:
+    latency = Latency(2.0, 2.1, 2.2, 1.9, 201, 0.01, True, 1, 4).to_dict()
+    one, four = ({**latency, "file": "x/model.onnx", "streams": streams} for streams in (1, 4))
+    head, first, second = as_text([one, four]).splitlines()
+    assert head.split()[:5] == ["file", "batch", "threads", "streams", "p50"]
+    assert (first.split()[:5], second.split()[3]) == (["x/model.onnx", "1", "4", "1", "2.0000"], "4")
+    del one["streams"]  # as in records of before
+    head, first = as_text([one]).splitlines()
+    assert "streams" not in head and first.split()[:4] == ["x/model.onnx", "1", "4", "2.0000"]

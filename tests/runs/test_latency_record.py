@@ -13,13 +13,13 @@ from nastk.runs.latency_record import (
     read_latency_records,
 )
 
-HERE = LatencyRecord(MEASURED, "cpu", {"threads": 1}, {"onnxruntime": "1.31.1"}, {"processor": "Xeon"})
+HERE = LatencyRecord(MEASURED, "cpu", {"threads": 2, "seconds": 0.3}, {"onnxruntime": "1.31.1"}, {"processor": "Xeon"})
 
 
 def test_the_last_sitting_says_what_was_measured_and_a_table_what_it_is_of(tmp_path: Path) -> None:
     assert read_latency_records(tmp_path) == [] and latencies_are_of(tmp_path) == ({}, {})
     add_latency_record(tmp_path, HERE, 0)
-    assert latencies_are_of(tmp_path) == ({"processor": "Xeon"}, {"onnxruntime": "1.31.1"})
+    assert latencies_are_of(tmp_path) == ({"processor": "Xeon", "threads": 2}, {"onnxruntime": "1.31.1"})
     made = {"device": {"processor": "Cortex-A72"}, "versions": {"onnxruntime": "1.24.0"}}
     add_latency_record(tmp_path, LatencyRecord("table", None, {}, HERE.versions, HERE.machine, made), 7)
     assert latencies_are_of(tmp_path) == ({"processor": "Cortex-A72"}, {"onnxruntime": "1.24.0"})

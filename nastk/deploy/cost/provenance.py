@@ -42,7 +42,11 @@ class Provenance:
 
 
 def changed_since(
-    made: Provenance, machine: Mapping[str, Any], versions: Mapping[str, str], float_stem: int | None = None
+    made: Provenance,
+    machine: Mapping[str, Any],
+    versions: Mapping[str, str],
+    float_stem: int | None = None,
+    runtime: str | None = None,
 ) -> str | None:
     """Returns in one line what is not as it was when a file of latencies was made, None where nothing is known of it.
 
@@ -54,12 +58,17 @@ def changed_since(
         machine: facts of where the files will run, or of this machine.
         versions: of the runtimes there, by package.
         float_stem: of the scheme that int8 files are written by now, None if unknown.
+        runtime: the package that will run the files, None if unknown.
     """
+    by = [name for name in RUNTIMES if name in made.versions]
     others = [
         f"{RUNTIMES[name]} {one_line(made.versions[name])}, here is {versions[name]}"
-        for name in RUNTIMES
-        if name in made.versions and name in versions and made.versions[name] != versions[name]
+        for name in by
+        if name in versions and made.versions[name] != versions[name]
     ]
+    if by and runtime is not None and runtime not in by:
+        told = ", ".join(f"{RUNTIMES[name]} {one_line(made.versions[name])}" for name in by)
+        others = [f"{told}, the target's files run by {RUNTIMES.get(runtime, runtime)}"]
     if None not in (made.float_stem, float_stem) and made.float_stem != float_stem:
         others.append("int8 files that compute their stem otherwise")
     processor, mine = made.device.get("processor"), machine.get("processor")

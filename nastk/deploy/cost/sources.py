@@ -8,6 +8,7 @@ from typing import Protocol
 
 import onnx
 
+from nastk.deploy.cost.conditions import check_conditions
 from nastk.deploy.cost.cost import static_cost
 from nastk.deploy.cost.learned import LearnedLatency, read_learned
 from nastk.deploy.cost.op_bench import writer
@@ -17,6 +18,8 @@ from nastk.deploy.cost.workload import graph_terms
 from nastk.errors import UserError
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
+
+OP_RUNTIME = "onnxruntime"  # what times the operations of a table
 
 
 class Costing(Protocol):
@@ -64,13 +67,8 @@ class TableLatency:
     def costing(self, target: Costing) -> Costing:
         """Returns what sums up; raises UserError where the table was taken under other conditions than the target's."""
         table: OpTable = self._table  # type: ignore[attr-defined]
-        for name in ("precision", "threads", "batch"):
-            asked = getattr(target, name, None)
-            if asked != getattr(table, name):
-                raise UserError(
-                    f"{self.path}: was taken with {name}={getattr(table, name)}, the target has {name}={asked}; "
-                    f"give target.{name}={getattr(table, name)}, or measure such a table"
-                )
+        taken = {"precision": table.precision, "threads": table.threads, "batch": table.batch, "streams": 1}
+        check_conditions(self.path, taken, target, "table")
         return _Summed(table)
 
     def predicted(self, genotype: Genotype) -> float | None:
@@ -100,8 +98,14 @@ class PredictorLatency:
         object.__setattr__(self, "_predictor", predictor)
 
     def costing(self, target: Costing) -> Costing:
-        """Returns what predicts; size and memory are those of the target's precision."""
-        return _Predicted(self._predictor, getattr(target, "precision", "fp32"))  # type: ignore[attr-defined]
+        """Returns what predicts; size and memory are those of the target's precision.
+
+        Raises:
+            UserError: the predictor tells of other conditions than the target's.
+        """
+        predictor: LearnedLatency = self._predictor  # type: ignore[attr-defined]
+        check_conditions(self.path, predictor.device, target, "predictor")
+        return _Predicted(predictor, getattr(target, "precision", "fp32"))
 
     def predicted(self, genotype: Genotype) -> float | None:
         """Returns the milliseconds, None where the predictor reads graphs.
@@ -121,7 +125,8 @@ def made_of(source: LatencySource) -> Provenance | None:
     if isinstance(source, TableLatency):
         table: OpTable = source._table  # type: ignore[attr-defined]
         stem = table.float_stem if table.precision == "int8" else None
-        return Provenance("table", Path(str(source.path)), table.device, table.versions, table.date, stem)
+        ran = {name: version for name, version in table.versions.items() if name == OP_RUNTIME}
+        return Provenance("table", Path(str(source.path)), table.device, ran, table.date, stem)
     if isinstance(source, PredictorLatency):
         predictor: LearnedLatency = source._predictor  # type: ignore[attr-defined]
         return Provenance("learned", Path(str(source.path)), predictor.device, predictor.versions, predictor.date)

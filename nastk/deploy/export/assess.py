@@ -114,6 +114,25 @@ def recommend(
     return chosen.file, "; ".join(reasons) or "there is no other", tuple(warnings)
 
 
+def recommend_untimed(files: Sequence[EvaluatedFile], max_accuracy_drop: float) -> tuple[str, str, tuple[str, ...]]:
+    """Chooses the file to ship of a target whose times here decide nothing: the first after fp32 that loses little.
+
+    Args, what is returned: as of `recommend`.
+    """
+    first, warnings = files[0], []
+    for other in files[1:]:
+        lost = _lost(first, other, max_accuracy_drop)
+        if lost:
+            warnings.append(lost)
+        elif other.quality is None or first.quality is None:
+            unknown = f"{other.precision} was not run on this machine: what accuracy it loses is not known"
+            return other.file, unknown, (*warnings, unknown)
+        else:
+            drop = first.quality.accuracy - other.quality.accuracy
+            return other.file, f"{other.precision} is what runs there, and it {_changed(drop)}", tuple(warnings)
+    return first.file, "; ".join(warnings) or "there is no other", tuple(warnings)
+
+
 def _within(files: Sequence[EvaluatedFile], limit_ms: float) -> list[EvaluatedFile]:
     """Returns the files within the limit, the most accurate first; where there is none the fastest."""
     known = [one for one in files if one.quality is not None and one.latency is not None]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nastk.budget import LATENCY, broken_limits
-from nastk.deploy.export.assess import recommend, shortcomings
+from nastk.deploy.export.assess import recommend, recommend_untimed, shortcomings
 from nastk.deploy.export.timings import evaluated_files
 from nastk.objective import FLASH_KB, RAM_KB
 
@@ -38,8 +38,12 @@ def concluded(manifest: Mapping[str, Any], max_accuracy_drop: float, budget: Bud
     """
     first = manifest["target"]
     files = evaluated_files(manifest["targets"][first])
-    chosen, reason, warnings = recommend(files, max_accuracy_drop, budget.limits.get(LATENCY))
-    latency = next(one.latency for one in files if one.file == chosen)
+    if times_decide(manifest["targets"][first]):
+        chosen, reason, warnings = recommend(files, max_accuracy_drop, budget.limits.get(LATENCY))
+        latency, why = next(one.latency for one in files if one.file == chosen), "it was not timed on this machine"
+    else:
+        chosen, reason, warnings = recommend_untimed(files, max_accuracy_drop)
+        latency, why = None, f"times of this machine say nothing of a {first}"
     costs = {
         "params": manifest["params"],
         "macs": manifest["macs"],
@@ -57,7 +61,7 @@ def concluded(manifest: Mapping[str, Any], max_accuracy_drop: float, budget: Bud
     unknown = []
     if LATENCY in budget.limits and latency is None:
         limit = budget.limits[LATENCY]
-        unknown = [f"whether {chosen} keeps max_latency_ms={limit:g} is not known: it was not timed on this machine"]
+        unknown = [f"whether {chosen} keeps max_latency_ms={limit:g} is not known: {why}"]
     standing = manifest.get("standing")
     return {
         **manifest,
@@ -67,6 +71,11 @@ def concluded(manifest: Mapping[str, Any], max_accuracy_drop: float, budget: Bud
         "budget": {"limits": dict(budget.limits), "memory_mb": budget.memory_mb, "broken": broken},
         "precisions": manifest["targets"][first]["precisions"],
     }
+
+
+def times_decide(target: Mapping[str, Any]) -> bool:
+    """Returns whether the latencies in a target's entry say anything of where its files will run, see `Target`."""
+    return target.get("times_decide") is not False
 
 
 def micro_costs(target: Mapping[str, Any], file: str) -> dict[str, float | None]:

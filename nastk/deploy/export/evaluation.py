@@ -13,6 +13,7 @@ from nastk.deploy.images import ImageSource, normalised
 from nastk.deploy.runtimes.latency import Latency
 from nastk.deploy.runtimes.session import denormals_flushed
 from nastk.deploy.targets.target import Target
+from nastk.errors import UserError
 from nastk.networks.stored import Trained
 from nastk.progress import doing
 
@@ -82,10 +83,18 @@ def _answers(
 
 
 def latencies_of(target: Target, folder: Path, seconds: float) -> dict[str, Latency]:
-    """Times a target's files for so many seconds each; returns their latencies by name, none where that cannot be."""
+    """Times a target's files for so many seconds each; returns their latencies by name, none where that cannot be.
+
+    Raises:
+        UserError: of `Target.measure`, or there is not enough memory where they are timed.
+    """
     if target.cannot_run() is not None or target.cannot_time() is not None:
         return {}
     files = list(target.files.values())
-    with doing(f"timing {len(files)} files for {target.name}"):
-        measured = target.measure([folder / file for file in files], seconds=seconds)
+    try:
+        with doing(f"timing {len(files)} files for {target.name}"):
+            measured = target.measure([folder / file for file in files], seconds=seconds)
+    except MemoryError as error:
+        said = str(error) or "no memory"
+        raise UserError(f"target {target.name}: {', '.join(files)} cannot be timed: {said}") from None
     return dict(zip(files, measured, strict=True))

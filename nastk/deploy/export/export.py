@@ -18,7 +18,7 @@ from nastk.deploy.export.evaluation import evaluate_files, latencies_of
 from nastk.deploy.export.export_folder import clear_left_over, existing, partial_folder, put_in_place
 from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.export.model_card import CARD, PREDICT, model_card
-from nastk.deploy.export.renewal import Timed, renewable, renewed
+from nastk.deploy.export.renewal import Timed, renewed, stays
 from nastk.deploy.export.timings import latency_entry, timed_now
 from nastk.deploy.images import ImageSource, balanced, check_source, normalised
 from nastk.deploy.manifest import LABELS, MANIFEST, SCHEMA, describe_files, sha256
@@ -102,7 +102,7 @@ def _exported(
     clear_left_over(out_folder)
     # The card has no hash in the manifest: it is for people, who may add to it.
     manifest = existing(out_folder, source, {*names, CARD})
-    if manifest is not None and renewable(manifest) and manifest["target"] == targets[0].name:
+    if manifest is not None and stays(manifest, targets):
         kept = {name: value for name, value in manifest.items() if name not in RANKED} | dict(added)
         timed = {target.name: _timed(target, out_folder, settings.seconds) for target in targets}
         known = {name: one for name, one in timed.items() if one.latencies}
@@ -219,6 +219,7 @@ def _target_entry(
         "precisions": {one.precision: _entry(one, files[one.file]["size_bytes"]) for one in evaluated},
         "not_run": target.cannot_run(),
         "not_timed": target.cannot_time(),
+        "times_decide": target.times_decide,
         "extras": list(target.extras),
         "timed": timed_now(target) if any(one.latency for one in evaluated) else None,
         **target.facts(folder),
@@ -227,7 +228,8 @@ def _target_entry(
 
 def _timed(target: Target, folder: Path, seconds: float) -> Timed:
     latencies = latencies_of(target, folder, seconds)
-    return Timed(latencies, timed_now(target) if latencies else {})  # what is not timed here has no runtime here
+    at = timed_now(target) if latencies else {}  # what is not timed here has no runtime here
+    return Timed(latencies, at, target.times_decide)
 
 
 def _entry(evaluated: EvaluatedFile, size: int) -> dict[str, Any]:

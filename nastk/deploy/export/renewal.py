@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -16,6 +16,7 @@ from nastk.deploy.export.model_card import CARD, model_card
 from nastk.deploy.export.timings import fits, retimed
 from nastk.deploy.manifest import MANIFEST
 from nastk.deploy.runtimes.latency import Latency
+from nastk.deploy.targets.target import Target
 from nastk.outside import read_bytes
 
 DROP = 0.005  # max_accuracy_drop of an export that does not say
@@ -23,10 +24,14 @@ DROP = 0.005  # max_accuracy_drop of an export that does not say
 
 @dataclass(frozen=True)
 class Timed:
-    """Latencies of a target's files by name, and when and on what they were taken, as of `timings.timed_now`."""
+    """Latencies of a target's files by name, when and on what they were taken, as of `timings.timed_now`.
+
+    `decide` is whether they say anything of where the files will run, see `Target`.
+    """
 
     latencies: Mapping[str, Latency]
     at: Mapping[str, Any]
+    decide: bool = True
 
 
 def renewable(manifest: Mapping[str, Any]) -> bool:
@@ -37,6 +42,13 @@ def renewable(manifest: Mapping[str, Any]) -> bool:
     except (KeyError, TypeError, AttributeError, ValueError, StopIteration, IndexError):
         return False
     return True
+
+
+def stays(manifest: Mapping[str, Any], targets: Sequence[Target]) -> bool:
+    """Returns whether an export of these targets need only be timed anew."""
+    if not renewable(manifest) or manifest["target"] != targets[0].name:
+        return False
+    return all(target.still_fits(manifest["targets"].get(target.name, {})) for target in targets)
 
 
 def renewed(
@@ -61,7 +73,8 @@ def renewed(
     targets = dict(manifest["targets"])
     for name, found in timed.items():
         if name in targets and fits(targets[name], _object(asked.get(name)), found.latencies):
-            targets[name] = retimed(targets[name], found.latencies, found.at, manifest["machine"])
+            entry = retimed(targets[name], found.latencies, found.at, manifest["machine"])
+            targets[name] = {**entry, "times_decide": found.decide}
     drop = settings.get("max_accuracy_drop")
     new = concluded({**manifest, "targets": targets}, drop if isinstance(drop, int | float) else DROP, budget)
     if new == manifest:

@@ -7,11 +7,13 @@ built, or whose hash an export's manifest holds, are handed to TensorRT. Nothing
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nastk.console import one_line
 from nastk.deploy.manifest import MANIFEST, load_manifest
 from nastk.deploy.runtimes.gpu import Gpu
 from nastk.errors import UserError
@@ -63,14 +65,15 @@ def engine_record(settings: EngineSettings, gpu: Gpu, tensorrt: str) -> dict[str
     }
 
 
-def trusted_engine(path: Path, gpu: Gpu) -> tuple[bytes, bool]:
-    """Reads an engine that may be run on this GPU.
+def trusted_engine(path: Path, gpu: Gpu, tensorrt: str) -> tuple[bytes, bool]:
+    """Reads an engine that may be run on this GPU by this version of TensorRT.
 
     Returns:
         The engine, and whether it may bring code for the CPU.
 
     Raises:
-        UserError: neither this process nor an export made it, it was changed since, or it is for another GPU.
+        UserError: neither this process nor an export made it, it was changed since, or it is for another GPU or
+            version of TensorRT.
     """
     data = read_bytes(path, MAX_BYTES)
     digest = hashlib.sha256(data).hexdigest()
@@ -80,6 +83,11 @@ def trusted_engine(path: Path, gpu: Gpu) -> tuple[bytes, bool]:
     if not fits(record, gpu):
         built_for = Gpu(str(record.get("gpu")), str(record.get("compute_capability")))
         raise UserError(f"{path}: built for {built_for}, this machine has {gpu}; export again here, or build_engine.sh")
+    if not runs_by(record, tensorrt):
+        built_by = one_line(record.get("tensorrt"))
+        raise UserError(
+            f"{path}: built by TensorRT {built_by}, this machine has {tensorrt}; export again here, or build_engine.sh"
+        )
     return data, record.get("version_compatible") is True
 
 
@@ -90,6 +98,25 @@ def fits(record: Mapping[str, Any], gpu: Gpu) -> bool:
     if record.get("hardware") == "compute_capability":
         return record.get("compute_capability") == gpu.capability
     return (record.get("gpu"), record.get("compute_capability")) == (gpu.name, gpu.capability)
+
+
+def all_run(engines: object, gpu: Gpu, tensorrt: str) -> bool:
+    """Returns whether what a manifest says of its engines, by file, lets all of them run here."""
+    records = engines.values() if isinstance(engines, Mapping) else ()
+    return all(isinstance(one, Mapping) and fits(one, gpu) and runs_by(one, tensorrt) for one in records)
+
+
+def runs_by(record: Mapping[str, Any], tensorrt: str) -> bool:
+    """Returns whether a version of TensorRT runs an engine: that which built it, or a later one of the same major.
+
+    Later ones run version-compatible engines only (NVIDIA's developer guide, "Version Compatibility"). A record that
+    does not say which version built it is believed.
+    """
+    built_by = record.get("tensorrt")
+    if not isinstance(built_by, str) or built_by == tensorrt:
+        return True
+    before, now = (tuple(int(part) for part in re.findall(r"\d+", version)[:3]) for version in (built_by, tensorrt))
+    return record.get("version_compatible") is True and before[:1] == now[:1] and before <= now
 
 
 def _record(path: Path, digest: str) -> Mapping[str, Any]:

@@ -7,18 +7,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 
+from nastk.deploy.runtimes.farm_asked import asked_at_once
 from nastk.deploy.runtimes.farm_checks import check_alike, check_different, why_busy
 from nastk.deploy.runtimes.farm_member import Member
 from nastk.deploy.runtimes.farm_task import Found, Task, Timed
-from nastk.deploy.runtimes.host_lock import locked, unlocked
+from nastk.deploy.runtimes.host_lock import LOOK_AGAIN_SECONDS, locked, unlocked
 from nastk.deploy.runtimes.remote_result import RemoteResult
-from nastk.deploy.runtimes.remote_shell import HostFailed, end_there
+from nastk.deploy.runtimes.remote_shell import FileSuspected, HostFailed, end_there
+from nastk.deploy.runtimes.suspects import FileFailed, Suspects
 from nastk.errors import UserError
 
 REST_SECONDS = 300.0
-LOOK_AGAIN_SECONDS = 0.05
 # How much longer, or shorter, a network may take on one machine than on those that it is compared with.
 ALIKE = 0.1
 MOST_DOUBTS = 3  # networks at which a machine may be in doubt before one could be compared
@@ -33,7 +33,8 @@ class Farm:
 
     A machine that fails is left out; one that is busy or hot rests for five minutes, unless there is no other. Each is
     told on stderr, and another does its work. One that was in doubt at the first network, at which all are compared,
-    does no work but to measure a later one too, until it is found to be alike or is left out.
+    does no work but to measure a later one too, until it is found to be alike or is left out. A file that two of them
+    fail at is at fault itself, and they stay.
 
     Args:
         hosts: as ssh takes them.
@@ -79,6 +80,7 @@ class Farm:
 
         Raises:
             UserError: none is left; or what `job` raises that is not the machine's fault.
+            FileFailed: a second one failed at the file, or the only one twice.
             Ended: `end` was called meanwhile.
         """
         begun = self._ends
@@ -90,43 +92,40 @@ class Farm:
                 return found
         tried: dict[str, Timed[Found]] = {}
         by: dict[str, Member] = {}
-        while not tried or self._awake(tried):
+        suspects = Suspects()
+        while not tried or self._awake(suspects.without(tried, self._members)):
             try:
-                with self._free(tried, task) as member:
+                with self._free(suspects.without(tried, self._members), task) as member:
                     tried[member.host] = timed = task.on(member.host)
                     by[member.host] = member
                     member.about = timed.about or member.about
+            except FileSuspected as error:
+                suspects.add(member, error)
+                continue
             except HostFailed as error:
                 self._leave_out(member, str(error))
                 continue
             except _OnlyTried:  # the others went while this one waited for them
-                break
+                if tried:
+                    break
+                continue
             if timed.doubt is None:
                 self._compare_again(task, member, timed.milliseconds)
                 break
             if self._awake(tried):
                 self._rest(member, timed.doubt)
+        for member, why in suspects:  # not the file's fault: another one has measured it
+            self._leave_out(member, why)
         host = min(tried, key=lambda one: (tried[one].doubt is not None, tried[one].milliseconds))
         self.last = by[host]
         return host, tried[host].value
 
     def _present(self, ask: Callable[[str], RemoteResult]) -> list[Member]:
-        pool = ThreadPoolExecutor(len(self._hosts))
-        asked = {host: pool.submit(ask, host) for host in self._hosts}
-        try:
-            wait(asked.values())
-        finally:  # Ctrl-C does not wait for a machine that hangs
-            pool.shutdown(wait=False, cancel_futures=True)
-            while wait(asked.values(), LOOK_AGAIN_SECONDS).not_done:
-                end_there(self._hosts)
-        for host, future in asked.items():
-            with contextlib.suppress(UserError):
-                future.result()
-                continue
-            self._gone[host] = str(future.exception())
-            print(f"{self._gone[host]}; it is left out", file=sys.stderr)
-        members = [Member(host, future.result()) for host, future in asked.items() if host not in self._gone]
-        return members or self._none_left()
+        said, silent = asked_at_once(self._hosts, ask)
+        for host, why in silent.items():
+            self._gone[host] = str(why)
+            print(f"{why}; it is left out", file=sys.stderr)
+        return [Member(host, about) for host, about in said.items()] or self._none_left()
 
     def _compare(self, task: Task[Found]) -> tuple[str, Found]:
         found: dict[Member, Timed[Found]] = {}
@@ -135,13 +134,14 @@ class Farm:
             try:
                 with self._taken(member, task):
                     found[member] = task.on(member.host)
-            except HostFailed as error:
-                self._leave_out(member, str(error))
             except (UserError, MemoryError) as error:
-                refused[member] = error
+                if isinstance(error, HostFailed) and not isinstance(error, FileSuspected):
+                    self._leave_out(member, str(error))
+                else:
+                    refused[member] = error
         if not found:
             for why in refused.values():
-                raise why
+                raise FileFailed(str(why)) if isinstance(why, FileSuspected) else why
             self._none_left()
         for member, why in refused.items():  # not the network's fault: another one has measured it
             self._leave_out(member, str(why))

@@ -44,7 +44,12 @@ def why_busy(about: RemoteResult) -> str | None:
     return about.hot
 
 
+def without_revision(fact: object) -> object:
+    """Returns a fact of a board as it is of all its revisions."""
+    return REVISION.sub("", fact) if isinstance(fact, str) else fact
+
+
 def _kind(about: RemoteResult) -> dict[str, object]:
     facts = {name: about.machine.get(name) for name in SAME}
-    alike = {name: REVISION.sub("", fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
+    alike = {name: without_revision(fact) for name, fact in facts.items()}
     return {**alike, **{name: one for name, one in about.versions.items() if name not in ("python", "numpy")}}

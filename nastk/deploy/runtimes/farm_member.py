@@ -11,6 +11,11 @@ from nastk.deploy.runtimes.remote_result import RemoteResult
 LOCKS = Path("~/.cache/nastk/hosts")
 
 
+def lock_of(name: str) -> Path:
+    """Returns the file that is locked by whoever measures on a device of that name, from this machine."""
+    return LOCKS.expanduser() / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.lock"
+
+
 @dataclass(eq=False)
 class Member:
     """A machine of a farm.
@@ -34,5 +39,4 @@ class Member:
     @property
     def lock(self) -> Path:
         """The file that is locked by whoever measures on it, from this machine and under whatever name."""
-        name = hashlib.sha256((self.about.identity or self.host).encode()).hexdigest()[:16]
-        return LOCKS.expanduser() / f"{name}.lock"
+        return lock_of(self.about.identity or self.host)

@@ -12,6 +12,8 @@ import numpy as np
 
 from nastk.deploy.runtimes.candidate_timing import QuickTiming, steadiest
 from nastk.deploy.runtimes.elf import check_abi
+from nastk.deploy.runtimes.farm_member import lock_of
+from nastk.deploy.runtimes.host_lock import turn
 from nastk.deploy.runtimes.latency import LEAST_RUNS, LEAST_WARMUP, Latency, summary
 from nastk.deploy.runtimes.phone import RUNNING, Phone, open_phone
 from nastk.deploy.runtimes.phone_facts import Core, PhoneFacts, cooled, phone_facts, slowed
@@ -179,6 +181,13 @@ def latencies_on_phone(
 
 def _timed(how: PhoneConditions, models: Mapping[str, bytes], job: Callable[[Session], T]) -> tuple[T, PhoneFacts]:
     phone = open_phone(how.serial)
+    with turn(lock_of(f"adb {phone.serial}"), f"adb {phone.serial}"):
+        return _timed_alone(phone, how, models, job)
+
+
+def _timed_alone(
+    phone: Phone, how: PhoneConditions, models: Mapping[str, bytes], job: Callable[[Session], T]
+) -> tuple[T, PhoneFacts]:
     facts = cooled(phone, how.celsius, how.wait)
     check_abi(how.program, how.where, f"adb {phone.serial}", facts.abis)
     pinned = facts.fastest(how.threads)

@@ -27,6 +27,7 @@ main(folder)
 """
 PARTS = tuple(Path(str(part.__file__)) for part in (remote_measure, remote_machine, remote_runtimes, remote_trtexec))
 BUILD_SECONDS = 600  # that building one engine may take
+MOST_SECONDS = 86_400.0  # whatever another machine says that it takes
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Request:
         seconds: of measuring each.
         runs: of each at least, where not `quick`.
         quick: until the median is known, as a candidate of a search is timed.
+        expected: seconds that all of it is thought to take, where the files were run before.
         settings: of OpenVINO, or options of trtexec, by name.
     """
 
@@ -70,6 +72,7 @@ class Request:
     seconds: float = 0.0
     runs: int = 0
     quick: bool = False
+    expected: float = 0.0
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -87,7 +90,7 @@ def plan_of(how: Conditions, request: Request) -> dict[str, Any]:
         "runs": request.runs,
         "seconds": request.seconds,
         "quick": request.quick,
-        "timeout": how.timeout + a_file * len(request.models),
+        "timeout": how.timeout + max(a_file * len(request.models), min(3 * request.expected, MOST_SECONDS)),
     }
 
 
@@ -102,17 +105,21 @@ def ask(host: str, how: Conditions, request: Request) -> RemoteResult:
 
     Raises:
         HostFailed: it does not do its part.
-        UserError: it cannot run a file, has another version than the one that is set, or is emulated, so that what it
-            measures is of no use.
+        FileSuspected: it cannot run a file, or ran out of memory with it.
+        UserError: it cannot measure, has fewer cores than threads are wanted, has another version than the one that is
+            set, or is emulated, so that what it measures is of no use.
         MemoryError: it has not enough for a file.
     """
     plan = plan_of(how, request)
-    with allocation_errors_named():
+    with allocation_errors_named(f"remote {host}: "):
         printed = run_there(host, how.python, PROGRAM, sent_files(plan, request.models), plan["timeout"])
         answer = read_result(host, printed, request.models, request.quick, how.runtime)
     emulated = answer.machine["emulated"]
     if request.models and emulated is not None:
         raise UserError(why_emulated(host, emulated))
+    cores = answer.machine["cores"]
+    if isinstance(cores, int | float) and how.threads > cores:
+        raise UserError(f"remote {host}: has {cores:g} cores, target.threads={how.threads} is set; expected no more")
     found, name = answer.versions[how.runtime], RUNTIMES[how.runtime]
     if how.version is not None and found != how.version:
         raise UserError(f"remote {host}: runs {name} {found}, target.onnxruntime={how.version} is set")

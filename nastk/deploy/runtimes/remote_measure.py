@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .remote_machine import hot, identity, machine, others_running, usable_cores
-from .remote_runtimes import CannotMeasure, HostCannot, Timer, checked_version, opened
+from .remote_runtimes import CannotMeasure, CannotRun, HostCannot, Timer, checked_version, opened
 from .remote_trtexec import TENSORRT, Engines
 
 PLAN, MARK = "plan.json", "nastk-remote:"
@@ -32,6 +32,8 @@ def main(folder: Path) -> None:
     end_with_whoever_asked()
     try:
         answer = measured(folder, json.loads((folder / PLAN).read_text()))
+    except CannotRun as error:
+        answer = {"refused": str(error)}
     except CannotMeasure as error:
         answer = {"error": str(error)}
     except HostCannot as error:

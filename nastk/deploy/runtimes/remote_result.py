@@ -8,7 +8,7 @@ from typing import Any
 
 from nastk.checks import is_whole
 from nastk.deploy.runtimes.remote_measure import MARK, REPEATS
-from nastk.deploy.runtimes.remote_shell import HostFailed, clean
+from nastk.deploy.runtimes.remote_shell import FileSuspected, HostFailed, clean
 from nastk.deploy.runtimes.remote_trtexec import TENSORRT
 from nastk.errors import UserError
 from nastk.outside import parse_json
@@ -60,6 +60,7 @@ def read_result(
 
     Raises:
         HostFailed: what the machine says is no measurement of these files.
+        FileSuspected: it says that it cannot run a file.
         UserError: it says that it cannot measure.
     """
     line, found = _parsed(host, printed)
@@ -98,6 +99,8 @@ def _parsed(host: str, printed: str) -> tuple[str, Any]:
         raise _malformed(host, line) from None
     if isinstance(found, dict) and isinstance(found.get("error"), str):
         raise UserError(f"remote {host}: {clean(found['error'])}")
+    if isinstance(found, dict) and isinstance(found.get("refused"), str):
+        raise FileSuspected(f"remote {host}: {clean(found['refused'])}")
     if isinstance(found, dict) and isinstance(found.get("failed"), str):
         raise HostFailed(f"remote {host}: {clean(found['failed'])}")
     return line, found

@@ -20,6 +20,10 @@ class CannotMeasure(Exception):  # noqa: N818 - it is what the other side prints
     """Why nothing can be measured here, in one line."""
 
 
+class CannotRun(CannotMeasure):
+    """Why this runtime here cannot run a file."""
+
+
 class HostCannot(Exception):  # noqa: N818 - it is what the other side prints
     """Why this machine did not do its part, in one line: another one may."""
 
@@ -169,7 +173,7 @@ def runtime_version(runtime: str) -> str:
 
 
 def opened(model: bytes, plan: dict[str, Any], threads: int) -> Timer:
-    """Opens a file in the plan's runtime and runs it once; raises CannotMeasure where that cannot be."""
+    """Opens a file in the plan's runtime and runs it once; raises CannotRun where that cannot be."""
     name, opens = RUNTIMES[plan["runtime"]]
     try:
         timer = Timer(opens(model, plan, threads))
@@ -179,9 +183,7 @@ def opened(model: bytes, plan: dict[str, Any], threads: int) -> Timer:
     except Exception as error:  # the runtimes' exceptions share no base class
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         lines.sort(key=lambda line: line.startswith(("Exception from", "Check ")))  # OpenVINO's source comes first
-        raise CannotMeasure(
-            f"{name} {runtime_version(plan['runtime'])} cannot run the model ({lines[0][:200]})"
-        ) from None
+        raise CannotRun(f"{name} {runtime_version(plan['runtime'])} cannot run the model ({lines[0][:200]})") from None
     return timer
 
 

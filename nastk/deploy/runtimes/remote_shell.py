@@ -31,6 +31,9 @@ HOST = re.compile(
 )
 NO_PYTHON, NO_FOLDER, NO_TAR = 96, 97, 98
 SSH_FAILED = 255
+SIGNALLED = 128  # and the signal's number is how a shell says that a program was ended
+# What ends the measuring from outside.
+TOLD_TO_END = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGALRM, signal.SIGTERM})
 SCRIPT = """umask 077
 command -v {python} >/dev/null || exit {no_python}
 folder=$(mktemp -d) || exit {no_folder}
@@ -46,6 +49,10 @@ _running: dict[subprocess.Popen[bytes], str] = {}  # what was started and has no
 
 class HostFailed(UserError):  # noqa: N818 - what happened, as in the message
     """A machine did not do its part: another one may."""
+
+
+class FileSuspected(HostFailed):
+    """A machine did not do its part, and the file may be why: it refused it, or measuring it was ended by a signal."""
 
 
 def check_host(host: str) -> None:
@@ -72,6 +79,7 @@ def run_there(host: str, python: str, program: str, files: Mapping[str, bytes], 
 
     Raises:
         HostFailed: SSH does not get there, there is no Python, or no answer in time.
+        FileSuspected: a signal ended the program, as where memory runs out.
         UserError: a host that is none, or no ssh here.
     """
     check_host(host)
@@ -89,7 +97,8 @@ def run_there(host: str, python: str, program: str, files: Mapping[str, bytes], 
         said.seek(0)
         last = (clean(said.read(2**16).decode(errors="replace")).splitlines() or [""])[-1]
     if code:
-        raise HostFailed(f"remote {host}: {_reason(code, python, last)}")
+        failed = FileSuspected if _ended_by(code) else HostFailed
+        raise failed(f"remote {host}: {_reason(code, python, last)}")
     return output.decode(errors="replace")
 
 
@@ -152,6 +161,14 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
+def _ended_by(code: int) -> str | None:
+    """Returns the signal that a program was ended by, where it may have been its own doing, by its exit code."""
+    number = code - SIGNALLED
+    if number not in set(signal.Signals) - TOLD_TO_END:
+        return None
+    return signal.Signals(number).name
+
+
 def _reason(code: int, python: str, last: str) -> str:
     said = f" ({last})" if last else ""
     if code == SSH_FAILED:
@@ -162,4 +179,6 @@ def _reason(code: int, python: str, last: str) -> str:
         return f"no folder can be made there{said}"
     if code == NO_TAR:
         return f"the files cannot be unpacked there{said}"
+    if (name := _ended_by(code)) is not None:
+        return f"measuring was ended by {name}{', as where memory runs out' * (name == 'SIGKILL')}{said}"
     return f"measuring ended with exit code {code}{said}"

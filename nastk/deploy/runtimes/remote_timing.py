@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,11 +12,12 @@ from typing import Any
 from nastk.checks import check_whole
 from nastk.deploy.runtimes.candidate_timing import QuickTiming, steadiest, timing_of
 from nastk.deploy.runtimes.farm import Farm
-from nastk.deploy.runtimes.latency import Latency, summaries
+from nastk.deploy.runtimes.latency import TURN_SECONDS, Latency, summaries
 from nastk.deploy.runtimes.remote_ask import Conditions, Request, ask, why_emulated
 from nastk.deploy.runtimes.remote_machine import CPU
 from nastk.deploy.runtimes.remote_result import RemoteResult
 from nastk.deploy.runtimes.remote_shell import check_host
+from nastk.deploy.runtimes.remote_trtexec import TENSORRT
 from nastk.errors import UserError
 from nastk.stats.steadiness import MOST_REPEATS, Repeat, quietest
 
@@ -38,8 +41,11 @@ def quick_there(
 def latencies_there(host: str, how: Conditions, request: Request) -> tuple[list[Latency], RemoteResult]:
     """Returns the latency of each file there, measured in turn, anew where in doubt, and what the machine then is.
 
-    See `latency.measure`.
+    See `latency.measure`. Some runs beforehand say how long the machine may take for all of them.
     """
+    if how.runtime != TENSORRT:  # trtexec has time to build an engine, which is more
+        before = ask(host, how, replace(request, quick=True, seconds=0.0))
+        request = replace(request, expected=expected_seconds(before, request))
     repeats: list[Repeat] = []
     while True:
         answer = ask(host, how, request)
@@ -50,6 +56,14 @@ def latencies_there(host: str, how: Conditions, request: Request) -> tuple[list[
             found = [replace(one, steady=False, doubt=one.doubt or answer.hot) for one in found]
         if len(repeats) >= MOST_REPEATS or all(latency.steady for latency in found):
             return found, replace(answer, seconds={})
+
+
+def expected_seconds(before: RemoteResult, request: Request) -> float:
+    """Returns how long the files take in turn by some runs of each: the slowest needs most turns, and all take them."""
+    medians = [statistics.median(repeats[0]) for repeats in before.seconds.values()]
+    # A turn's first run is not counted, and one is, however long it takes.
+    turns = [max(request.runs, request.seconds / one) / max(1.0, TURN_SECONDS / one - 1) for one in medians]
+    return max(turns) * math.fsum(max(2 * one, TURN_SECONDS + one) for one in medians)
 
 
 def check_hosts(host: str | None, hosts: Sequence[str]) -> None:

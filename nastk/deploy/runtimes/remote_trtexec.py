@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .remote_machine import gpu
-from .remote_runtimes import CannotMeasure, HostCannot
+from .remote_runtimes import CannotMeasure, CannotRun, HostCannot
 
 TENSORRT, PROVIDER = "tensorrt", "TensorRT"
 OLDEST = 10
@@ -148,7 +148,7 @@ class Engines:
         device = DEVICE.search(said)
         self.gpu = device.group(1).strip() if device and passes else self.gpu
         if passes and done.returncode > 0:
-            raise CannotMeasure(f"TensorRT {self.version}: trtexec fails ({_reason(said)})")
+            raise CannotRun(f"TensorRT {self.version}: trtexec fails ({_reason(said)})")
         if passes and (done.returncode or PASSED not in said):
             how = f"was ended by signal {-done.returncode}" if done.returncode else "did not say that it passed"
             raise HostCannot(f"TensorRT {self.version}: trtexec {how}, its output is cut short ({_reason(said)})")

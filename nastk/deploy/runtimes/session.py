@@ -86,11 +86,15 @@ def failures_told() -> Iterator[None]:
 
 
 @contextmanager
-def allocation_errors_named() -> Iterator[None]:
-    """Turns ONNX Runtime's failure to get memory, which has no exception class of its own, into MemoryError."""
+def allocation_errors_named(where: str = "") -> Iterator[None]:
+    """Turns ONNX Runtime's failure to get memory, which has no exception class of its own, into MemoryError.
+
+    Args:
+        where: that is, in front of the message: "remote board: "; "" on this machine.
+    """
     try:
         yield
     except Exception as error:
         if NO_MEMORY not in str(error):
             raise
-        raise MemoryError("ONNX Runtime failed to allocate memory") from None
+        raise MemoryError(f"{where}ONNX Runtime failed to allocate memory") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -44,7 +44,7 @@ class AdbTarget(ElsewhereTarget):
     Attributes:
         binary: path here of the program, built for the phone: of `of` "litert" `benchmark_model`, of "executorch"
             `executor_runner`, of "arm" and "cpu" `onnxruntime_perf_test`.
-        serial: the phone, as `adb devices` calls it; None takes the only one.
+        serial: the phone, as `adb devices` calls it; None takes the only one, and no other after that.
         of: whose files run there.
         threads: that compute one batch together, on the fastest cores; 0 is all cores there.
         batch: images at a time.
@@ -109,6 +109,11 @@ class AdbTarget(ElsewhereTarget):
         numbers = (self.batch, self.threads, self.celsius, self.wait, self.timeout)
         return PhoneConditions(self.serial, self._tool, program, self.binary, *numbers)
 
+    @property
+    def _found(self) -> PhoneConditions:
+        """The conditions on the phone that was found: another one that is plugged in later is not it."""
+        return replace(self._how, serial=self._there[0])
+
     @cached_property
     def _there(self) -> tuple[str, PhoneFacts]:
         return about_phone(self._how)
@@ -148,13 +153,13 @@ class AdbTarget(ElsewhereTarget):
         self._check_clock()
         static = self._files_of.candidate(genotype, config)
         name = f"candidate{Path(self.files[self.precision]).suffix}"
-        return static.timed(quick_on_phone(self._how, name, static.file, self.seconds))
+        return static.timed(quick_on_phone(self._found, name, static.file, self.seconds))
 
     def measure(self, paths: Sequence[Path], *, runs: int = 200, seconds: float = 1.0) -> list[Latency]:
         """Returns the latency there of each file, all in turn, anew where in doubt; see `latencies_on_phone`."""
         self._check_clock()
         models = {f"{index}{path.suffix}": self._content(path) for index, path in enumerate(paths)}
-        latencies, facts = latencies_on_phone(self._how, models, runs, seconds)
+        latencies, facts = latencies_on_phone(self._found, models, runs, seconds)
         self.__dict__["_there"] = self._there[0], facts  # what is told of the phone is as it was when it measured
         return latencies
 

@@ -42,6 +42,7 @@ class MicrocontrollerTarget(LitertTarget):
     name: ClassVar[str] = "microcontroller"
     files: ClassVar[Mapping[str, str]] = FILES
     general: ClassVar[tuple[str, ...]] = ()
+    times_decide: ClassVar[bool] = False
 
     precision: str = "int8"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -101,7 +102,24 @@ class OpenvinoTarget(Target):
 
         With AVX512 alone OpenVINO would compute bfloat16 too, but by way of float32, and slowly.
         """
-        return {name: file for name, file in FILES.items() if name != "bf16" or quick_bf16()}
+        return {name: file for name, file in FILES.items() if name != "bf16" or self._bf16}
+
+    @cached_property
+    def _bf16(self) -> bool:
+        return quick_bf16()
+
+    def leave_out_bf16(self, where: str) -> None:
+        """Takes the bfloat16 file out, for it will run on a processor without; raises UserError where it is asked for.
+
+        Args:
+            where: that is, for the message.
+        """
+        if self.precision == "bf16":
+            raise UserError(
+                f"target {self.name}: precision='bf16', but {where} has no instructions for it "
+                f"({', '.join(X86_BF16)}); expected fp32 or int8"
+            )
+        self.__dict__["_bf16"] = False
 
     def check(self) -> None:
         """Raises UserError where OpenVINO is not installed: a file that nobody has scored is not shipped."""

@@ -12,7 +12,9 @@ from typing import Any, ClassVar
 from nastk.deploy.onnx.validate import validate_model
 from nastk.deploy.runtimes.candidate_timing import QuickTiming
 from nastk.deploy.runtimes.farm import Farm
+from nastk.deploy.runtimes.farm_member import lock_of
 from nastk.deploy.runtimes.farm_task import Timed
+from nastk.deploy.runtimes.host_lock import turn
 from nastk.deploy.runtimes.latency import Latency
 from nastk.deploy.runtimes.machine import RUNTIMES
 from nastk.deploy.runtimes.remote_ask import Conditions, Request, ask, why_emulated
@@ -22,6 +24,7 @@ from nastk.deploy.runtimes.remote_runtimes import runtime_version
 from nastk.deploy.runtimes.remote_shell import SSH
 from nastk.deploy.runtimes.remote_timing import check_hosts, farm_of, latencies_there, quick_there
 from nastk.deploy.runtimes.remote_trtexec import PROVIDER
+from nastk.deploy.runtimes.suspects import tried_twice
 from nastk.deploy.targets.arm import ArmTarget
 from nastk.deploy.targets.checks import check_count
 from nastk.deploy.targets.cpu import CpuTarget
@@ -34,6 +37,7 @@ from nastk.deploy.targets.tensorrt import TensorrtTarget
 from nastk.errors import UserError, unknown
 from nastk.genotype import Genotype
 from nastk.networks import NetworkConfig
+from nastk.processor import told_quick_bf16
 
 KINDS: tuple[type[Local], ...] = (
     *(ArmTarget, CpuTarget, CudaTarget, ExecutorchTarget, LitertTarget, OpenvinoTarget, TensorrtTarget),
@@ -115,7 +119,9 @@ class RemoteTarget(ElsewhereTarget):
     def check(self) -> None:
         """Asks the machines for their versions; raises UserError where none answers or can measure."""
         self._files_of.check()
-        _ = self._there
+        machine = self._there.machine
+        if isinstance(self._files_of, OpenvinoTarget) and not told_quick_bf16(machine.get("features")):
+            self._files_of.leave_out_bf16(f"remote {self.host or self._farm.last.host}")
 
     @property
     def _provider(self) -> str:
@@ -166,6 +172,8 @@ class RemoteTarget(ElsewhereTarget):
         if isinstance(self._files_of, CudaTarget | TensorrtTarget):
             cuda = " with CUDA" * isinstance(self._files_of, CudaTarget)
             found |= {"run_by": f"{name} {there}{cuda}, {host}", "gpu": machine["gpu"]}
+        if isinstance(self._files_of, OpenvinoTarget):  # its settings are those that it was scored with here
+            found["openvino"] = {**found["openvino"], "timed_threads": self._there.threads}
         found["remote"] = {"host": host, "of": self.of, "machine": machine, "versions": versions}
         if self.hosts:
             found["remote"]["hosts"] = {one.host: dict(one.about.machine) for one in self._farm.members}
@@ -217,7 +225,8 @@ class RemoteTarget(ElsewhereTarget):
         if self.hosts:
             return self._farm.run(job)
         assert self.host is not None
-        timed = job(self.host)
+        with turn(lock_of(self._alone.identity or self.host), f"remote {self.host}"):
+            timed = tried_twice(job, self.host)
         if timed.about is not None:  # trtexec names its GPU when it measures
             self.__dict__["_alone"] = timed.about
         return self.host, timed.value

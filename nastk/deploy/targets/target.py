@@ -34,6 +34,7 @@ class Target(ABC):
         operators: of ONNX that it computes; None: those of ONNX Runtime on a CPU.
         provider: of ONNX Runtime, that runs its files where they were copied to; None: another runtime does.
         over_network: whether using it reaches another machine.
+        times_decide: whether the latencies that `measure` takes say anything of where the files will run.
         baselines: networks of conf/network that suit it, which a transfer trains beside what was searched.
     """
 
@@ -42,6 +43,7 @@ class Target(ABC):
     operators: ClassVar[frozenset[str] | None] = None
     provider: ClassVar[str | None] = None
     over_network: ClassVar[bool] = False
+    times_decide: ClassVar[bool] = True
     # A desktop's processor runs dense and depthwise convolutions well in int8.
     baselines: ClassVar[tuple[str, ...]] = ("mobilenet_v2", "resnet18", "mobilenet_v3_small")
 
@@ -91,6 +93,10 @@ class Target(ABC):
     @abstractmethod
     def emit(self, source: Emittable, folder: Path) -> None:
         """Writes `files` and `extras` into `folder`; raises UserError where an operator has no place there."""
+
+    def still_fits(self, entry: Mapping[str, Any]) -> bool:
+        """Returns whether its files of an export, of which the manifest has `entry`, may be used here as they are."""
+        return True
 
     def cannot_run(self) -> str | None:
         """Returns in one line why its files cannot be run on this machine, or None where they can."""

@@ -25,6 +25,7 @@ from nastk.deploy.runtimes.candidate_timing import QuickTiming
 from nastk.deploy.runtimes.engine_file import (
     HARDWARE,
     EngineSettings,
+    all_run,
     engine_path,
     engine_record,
     trusted_engine,
@@ -36,7 +37,7 @@ from nastk.deploy.runtimes.session import open_session, predict
 from nastk.deploy.runtimes.trtexec import BUILD_SCRIPT, build_script, options_there
 from nastk.deploy.targets.checks import check_count, check_precision, check_seconds
 from nastk.deploy.targets.target import Runner, Target
-from nastk.deploy.targets.tensorrt_rules import GRAPH_RULES, OPERATORS, RULES
+from nastk.deploy.targets.tensorrt_rules import GRAPH_RULES, OPERATORS, RULES, quantized_convolutions
 from nastk.errors import UserError, unknown
 from nastk.files import write_bytes, write_text
 from nastk.genotype import Genotype
@@ -123,6 +124,11 @@ class TensorrtTarget(Target):
         script = build_script(list(FILES.items()), source.shape, self.engine_settings)
         write_text(folder / BUILD_SCRIPT, script)
 
+    def still_fits(self, entry: Mapping[str, Any]) -> bool:
+        """Returns whether the engines of an export run here; where none can, they stay what they are."""
+        gpu = present_gpu()
+        return missing_tensorrt() is not None or gpu is None or all_run(entry.get("engines"), gpu, _version())
+
     def cannot_time(self) -> str | None:
         """Says what is missing."""
         missing = missing_tensorrt()
@@ -140,11 +146,11 @@ class TensorrtTarget(Target):
         And how long each takes as one CUDA graph and launch by launch, p50 in milliseconds.
         """
         int8 = validate_model(folder / FILES["int8"]).data
-        convolutions = _quantized_convolutions(onnx.ModelProto.FromString(int8))
+        convolutions = quantized_convolutions(onnx.ModelProto.FromString(int8))
         gpu = present_gpu()
         if missing_tensorrt() is not None or gpu is None:
             return {"run_by": ON_CPU, "note": NOTE, "int8": convolutions, "engines": {}}
-        version = importlib.import_module("tensorrt").__version__
+        version = _version()
         record = engine_record(self.engine_settings, gpu, version)
         paths = [folder / name for name in FILES.values()]
         ways = {"cuda_graph": True, "launches": False}
@@ -199,7 +205,7 @@ class TensorrtTarget(Target):
         beside = engine_path(path)
         gpu = present_gpu()
         if beside.exists() and gpu is not None:
-            return _opened(*trusted_engine(beside, gpu))
+            return _opened(*trusted_engine(beside, gpu, _version()))
         checked = validate_model(path)
         return _opened(self._build(checked.data, checked.shape), host_code=True)
 
@@ -212,8 +218,7 @@ class TensorrtTarget(Target):
         if self.timing_cache is not None:
             return Path(self.timing_cache).expanduser()
         gpu = present_gpu()
-        version = importlib.import_module("tensorrt").__version__
-        return CACHES.expanduser() / f"{version}-{'-'.join(gpu.name.split()) if gpu else 'none'}.timing"
+        return CACHES.expanduser() / f"{_version()}-{'-'.join(gpu.name.split()) if gpu else 'none'}.timing"
 
     def _check_timing(self) -> None:
         missing = missing_tensorrt()
@@ -221,10 +226,14 @@ class TensorrtTarget(Target):
             raise UserError(f"target tensorrt: cannot measure here: {missing}")
 
 
+def _version() -> str:
+    return str(importlib.import_module("tensorrt").__version__)
+
+
 def missing_tensorrt() -> str | None:
     """Returns in one line why no engine can be built or run here, or None."""
     try:
-        version = str(importlib.import_module("tensorrt").__version__)
+        version = _version()
     except ModuleNotFoundError:
         return "TensorRT is not installed (pip install 'nastk[tensorrt]' fetches it from NVIDIA)"
     except (ImportError, OSError) as error:
@@ -238,11 +247,3 @@ def _opened(data: bytes, host_code: bool) -> Engine:
     from nastk.deploy.runtimes.tensorrt_engine import Engine
 
     return Engine(data, host_code)
-
-
-def _quantized_convolutions(model: onnx.ModelProto) -> dict[str, int]:
-    """Returns how many convolutions there are, and how many of them read int8 on both sides."""
-    dequantized = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    in_int8 = sum(dequantized.issuperset(node.input[:2]) for node in convolutions)
-    return {"convolutions": len(convolutions), "in_int8": in_int8}

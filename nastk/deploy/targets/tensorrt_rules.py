@@ -72,3 +72,11 @@ def _element_types(model: onnx.ModelProto) -> dict[str, str]:
     types = {value.name: value.type.tensor_type.elem_type for value in values}
     types |= {tensor.name: tensor.data_type for tensor in graph.initializer}
     return {name: onnx.TensorProto.DataType.Name(kind) for name, kind in types.items() if kind}
+
+
+def quantized_convolutions(model: onnx.ModelProto) -> dict[str, int]:
+    """Returns how many convolutions there are, and how many of them read int8 on both sides."""
+    dequantized = {node.output[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    in_int8 = sum(dequantized.issuperset(node.input[:2]) for node in convolutions)
+    return {"convolutions": len(convolutions), "in_int8": in_int8}

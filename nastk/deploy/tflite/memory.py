@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nastk.deploy.tflite.graph import Graph, Operator, Tensor
+from nastk.deploy.tflite.scratch import scratch
 
 ALIGNMENT = 16  # bytes, of TensorFlow Lite for Microcontrollers
 MOST_SETS = 5_000  # that are looked at, after which the file's order stands
@@ -76,14 +77,14 @@ def _bytes(tensor: Tensor) -> int:
 
 
 def _lives(graph: Graph) -> dict[Tensor, tuple[int, int]]:
-    """Returns at which operators each activation is made and last read."""
+    """Returns at which operators each activation is made and last read, and after these what operators work in."""
     lives = {graph.input: (0, 0)}
     for place, op in enumerate(graph.operators):
         for tensor in (*op.inputs, op.output):
             if tensor.data is None:
                 lives[tensor] = lives.get(tensor, (place, place))[0], place
     lives[graph.output] = lives[graph.output][0], len(graph.operators) - 1
-    return lives
+    return lives | {one: (place, place) for place, op in enumerate(graph.operators) for one in scratch(op)}
 
 
 class _Wiring:
@@ -95,6 +96,7 @@ class _Wiring:
         self.inputs = [
             list(dict.fromkeys(tensor for tensor in op.inputs if tensor.data is None)) for op in graph.operators
         ]
+        self.scratch = [sum(map(_bytes, scratch(op))) for op in graph.operators]
         self.makers: Mapping[Tensor, int] = {op.output: place for place, op in enumerate(graph.operators)}
         self.readers: dict[Tensor, int] = {}
         self.needs = [0] * len(graph.operators)
@@ -109,9 +111,9 @@ class _Wiring:
         """Returns the bytes that live while an operator runs after others, and those that live after it."""
         op, after = self.operators[place], done | 1 << place
         dead = [one for one in self.inputs[place] if self._is_dead(one, after)]
-        during = live + _bytes(op.output)
+        during = live + _bytes(op.output) + self.scratch[place]
         if in_place and op.kind in IN_PLACE and any(one.size == op.output.size for one in dead):
-            during = live
+            during = live + self.scratch[place]
         return during, live + _bytes(op.output) - sum(map(_bytes, dead))
 
     def _is_dead(self, tensor: Tensor, done: int) -> bool:
@@ -168,7 +170,8 @@ class _Wiring:
     def _least(self) -> int:
         """Returns what no order can be below: the operator that reads and makes most."""
         return max(
-            sum(map(_bytes, inputs)) + _bytes(op.output) for inputs, op in zip(self.inputs, self.operators, strict=True)
+            sum(map(_bytes, inputs)) + _bytes(op.output) + scratch
+            for inputs, op, scratch in zip(self.inputs, self.operators, self.scratch, strict=True)
         )
 
     def _ready(self, done: int) -> list[int]:

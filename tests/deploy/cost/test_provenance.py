@@ -53,3 +53,11 @@ def test_int8_files_with_another_stem_are_one_line() -> None:
     assert line is not None and line.startswith(said) and "\n" not in line
     for then, now in ((128, 128), (0, 0), (None, 128), (0, None)):
         assert changed_since(replace(MADE, float_stem=then), HERE, NOW, now) is None
+
+
+def test_a_file_that_another_runtime_made_is_one_line() -> None:
+    line = changed_since(MADE, HERE, {"openvino": "2026.4"}, runtime="openvino")
+    said = "warning: latency=table: t.json is of 2026-05-01; made with ONNX Runtime 1.31.1, the target's files run by "
+    assert line is not None and line.startswith(f"{said}OpenVINO: ") and "\n" not in line
+    assert changed_since(MADE, HERE, NOW, runtime="onnxruntime") is None
+    assert changed_since(replace(MADE, versions={}), HERE, NOW, runtime="openvino") is None, "not told"

@@ -10,6 +10,7 @@ from nastk.deploy.export.assess import (
     check_parity,
     quality,
     recommend,
+    recommend_untimed,
     shortcomings,
 )
 from nastk.deploy.runtimes.latency import Latency
@@ -131,3 +132,14 @@ def test_parity_is_relative_to_the_logits_and_does_not_pass_nan() -> None:
         check_parity("model.onnx", reference + 0.2, reference)
     with pytest.raises(ParityError):
         check_parity("model.onnx", np.full((1, 2), np.nan, np.float32), reference)
+
+
+def test_a_target_whose_times_decide_nothing_ships_int8_whatever_was_timed() -> None:
+    first = EvaluatedFile("fp32", "a", Quality(0.95, 1.0, 0.0), latency(1.0))
+    int8 = EvaluatedFile("int8", "b", Quality(0.948, 1.0, 0.0), latency(2.0, spread=0.3))
+    chosen, reason, warnings = recommend_untimed([first, int8], 0.005)
+    assert (chosen, reason, warnings) == ("b", "int8 is what runs there, and it loses 0.20 points of accuracy", ())
+    chosen, reason, warnings = recommend_untimed([first, int8], 0.001)
+    assert chosen == "a" and warnings == (reason,) and "0.20 points of accuracy" in reason
+    chosen, reason, warnings = recommend_untimed([first, EvaluatedFile("int8", "b", None, None)], 0.005)
+    assert chosen == "b" and warnings == (reason,) and "not run on this machine" in reason

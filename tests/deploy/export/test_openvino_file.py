@@ -81,6 +81,7 @@ def test_files_that_were_timed_elsewhere_are_run_as_they_were_scored_here(export
     export_model(export.parent / "transfer", tmp_path / "export", Digits(), ExportSettings(seconds=0.0), (board,))
     found, local = (json.loads((one / "manifest.json").read_text()) for one in (tmp_path / "export", export))
     assert found["targets"]["remote"]["openvino"]["files"] == local["targets"]["openvino"]["openvino"]["files"]
+    assert found["targets"]["remote"]["openvino"]["timed_threads"] == 2
     images = normalised(Digits().test().x[:64], [MEAN], [STD])
     for precision, entry in found["precisions"].items():
         classifier = open_classifier(tmp_path / "export", precision)

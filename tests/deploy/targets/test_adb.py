@@ -21,7 +21,7 @@ from tests.commands import run
 from tests.deploy.adbd import Adbd
 from tests.deploy.digits import exported_digits
 from tests.deploy.networks import genotype
-from tests.deploy.phone import adb, program, write
+from tests.deploy.phone import adb, make_phone, program, write
 from tests.deploy.targets.test_remote import CONFIG
 
 
@@ -92,6 +92,23 @@ def test_a_phone_that_is_unplugged_in_the_middle_says_so_and_serves_again_when_b
     adb("disconnect", phone.serial)
     adb("connect", phone.serial)
     assert quick_on_phone(how, "a.x", b"one", 0.02).p50_ms == pytest.approx(1.504, abs=0.005)
+
+
+def test_a_phone_that_is_exchanged_for_another_one_is_not_taken_for_it(phone: Adbd, tmp_path: Path) -> None:
+    mine, cell = target(tmp_path), genotype("nasbench201", 1)
+    mine.check()
+    phone.unplug()
+    adb("disconnect", phone.serial)
+    other = make_phone(tmp_path / "other")
+    adb("connect", other.serial)
+    try:
+        with pytest.raises(UserError, match=re.escape(phone.serial)):
+            mine.cost(cell, CONFIG)
+        assert target(tmp_path).cost(cell, CONFIG)["latency_ms"] > 0, "a new target takes it"
+        assert left(other) == []
+    finally:
+        adb("disconnect", other.serial)
+        other.unplug()
 
 
 def test_a_program_that_is_not_for_the_phone_is_refused_before_anything_is_done(phone: Adbd, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from nastk.deploy.runtimes.engine_file import EngineSettings
 from nastk.deploy.runtimes.remote_ask import PACKAGE, PROGRAM, Conditions, Request, plan_of, sent_files
 from nastk.deploy.runtimes.remote_shell import SSH, HostFailed
 from nastk.deploy.runtimes.remote_trtexec import PROVIDER
+from nastk.deploy.runtimes.suspects import FileFailed
 from nastk.deploy.runtimes.trtexec import options_there
 from nastk.deploy.targets import RemoteTarget, TensorrtTarget
 from nastk.errors import UserError
@@ -148,7 +149,7 @@ def test_what_runs_there_ends_when_nobody_reads_its_answer(tmp_path: Path) -> No
         ({"version": 8601}, UserError, r"TensorRT 8\.6\.1 is too old, expected 10 or later \(.*trtexec\)"),
         (
             {"fails": "parser"},
-            UserError,
+            FileFailed,
             r"TensorRT 10\.16\.0: trtexec fails \(While parsing node number 2 \[Foo -> \"y\"\]: \[6\] creator && "
             r"\"Plugin not found, are the plugin name, version, and namespace correct\?\"\)",
         ),

@@ -6,9 +6,12 @@ import itertools
 import os
 import random
 import tempfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from nastk.deploy.emittable import untrained
 from nastk.deploy.tflite.graph import Graph, Operator, Tensor, serialise
@@ -141,6 +144,45 @@ def test_the_interpreter_takes_what_is_claimed_for_activations_and_no_less_will_
     found.invoke()
     assert found.get_output(0).shape == one.output.shape
     assert interpreted(data, arena) is None, "the interpreter needs something for itself"
+
+
+class Gated(nn.Module):
+    """Means over maps twice: of a gate, whose maps are still read, and of a wide head."""
+
+    def __init__(self, middle: int, wide: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, middle, 3, stride=stride, padding=1)
+        self.narrow, self.gate = nn.Conv2d(middle, 4, 1), nn.Conv2d(4, middle, 1)
+        self.head, self.classes = nn.Conv2d(middle, wide, 1), nn.Linear(wide, 10)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = torch.relu(self.first(images))
+        maps = maps * torch.sigmoid(self.gate(torch.relu(self.narrow(maps.mean((2, 3), keepdim=True)))))
+        answer: torch.Tensor = self.classes(torch.relu(self.head(maps)).mean((2, 3)))
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("middle", "wide", "stride"), [(16, 1280, 8), (16, 1280, 4), (256, 256, 4), (35, 71, 2), (3, 5, 8)]
+)
+def test_what_a_mean_works_in_is_claimed_too(middle: int, wide: int, stride: int) -> None:
+    _, data, arena = made(Gated(middle, wide, stride).eval(), 8)
+    assert told(data)["head"] == arena == arena_bytes(read_graph(data))
+
+
+def test_a_mean_lives_with_what_it_works_in() -> None:
+    image, axes = tensor("image", 2), Tensor("axes", (2,), "int32", data=np.array([1, 2], np.int32))
+    mean = Graph([Operator("MEAN", (image, axes), tensor("mean", 1))], image, tensor("mean", 1))
+    mean = replace(mean, output=mean.operators[0].output)
+    found = planned(mean)
+    blocks = 2 + 1 + 1 + 1 + 4  # image, result, two that it counts with, and an int32 for each value of the result
+    assert (found.peak, found.arena, found.proven) == (blocks * ALIGNMENT, blocks * ALIGNMENT, True)
+
+
+def test_a_mean_of_floats_adds_up_in_its_result() -> None:
+    source = untrained(Gated(16, 300, 8).eval(), NetworkConfig(size=8), "abc")
+    data = serialise(tflite_graph(source.model, None), "nastk")
+    assert told(data)["head"] == arena_bytes(read_graph(data))
 
 
 def test_the_order_saves_memory_in_the_interpreter_too() -> None:
