@@ -24,10 +24,11 @@ from nastk.jobs.bench_record import refresh_bench
 from nastk.jobs.export_backbones import check_features, export_backbones
 from nastk.jobs.export_targets import also_targets, earlier_targets, export_targets
 from nastk.jobs.given import run_settings
+from nastk.jobs.held_out import held_out_images, unseen_images
 from nastk.jobs.int8_lines import int8_lines
 from nastk.jobs.network_budget import network_budget
 from nastk.jobs.parts import make_data, run_config
-from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images
+from nastk.jobs.qat import QatSettings, fine_tuned
 from nastk.jobs.qat_needed import settled
 from nastk.jobs.shipping import decided
 from nastk.jobs.teacher import tuning_teacher
@@ -120,7 +121,7 @@ def _export(
         )
     data = data_at(data, own_size(weights))
     targets = [*targets, *earlier_targets(out, [target.name for target in targets])]
-    tuned = held_out = None
+    tuned, held_out = None, unseen_images(weights, data)
     qat = settled(qat, run, weights, data, how, targets[0].scheme)
     if qat.epochs or how.sensitivity:
         train, held_out = held_out_images(weights, data)

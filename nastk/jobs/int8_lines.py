@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from nastk.deploy.export.timings import HELD_OUT
+
 SHOWN = 5
 
 
@@ -23,7 +25,7 @@ def int8_lines(
     others = [name for name in manifest["targets"] if name in own_quantizers]
     if found is not None and found["keep_float"] and others:
         lines.append(f"note: {' and '.join(others)} quantize by themselves, so their files have no layer in float32")
-    drop = _drop(manifest)
+    drop, where = _drop(manifest)
     if drop > max_accuracy_drop:
         tried = found or {}
         options = [
@@ -35,7 +37,7 @@ def int8_lines(
             if not done
         ]
         if options:
-            lines.append(f"int8 loses {100 * drop:.2f} points on the test images: {'; '.join(options)}")
+            lines.append(f"int8 loses {100 * drop:.2f} points on the {where} images: {'; '.join(options)}")
     return lines
 
 
@@ -68,10 +70,12 @@ def _decibels(layer: Mapping[str, Any]) -> str:
     return "unchanged" if layer["sqnr_db"] is None else f"{layer['sqnr_db']:.1f} dB"
 
 
-def _drop(manifest: Mapping[str, Any]) -> float:
-    """Returns by how much int8 is worse than float32 on the test images, 0 where either was not run here."""
+def _drop(manifest: Mapping[str, Any]) -> tuple[float, str]:
+    """Returns by how much int8 is worse than float32, 0 where either was not run here, and on which images."""
     entries = manifest["precisions"]
     first, int8 = next(iter(entries.values())), entries.get("int8")
     if int8 is None or int8["accuracy"] is None or first["accuracy"] is None:
-        return 0.0
-    return float(first["accuracy"] - int8["accuracy"])
+        return 0.0, "test"
+    held_out = HELD_OUT in first and HELD_OUT in int8
+    name = HELD_OUT if held_out else "accuracy"
+    return float(first[name] - int8[name]), "held-out" if held_out else "test"

@@ -10,14 +10,12 @@ from nastk.checks import MOST, check_number, check_path, check_whole
 from nastk.data.images import DataSource, ImageSet
 from nastk.data.normalisation import Normalisation
 from nastk.data.sources.unlabelled import unlabelled_images
-from nastk.data.subsets import hold_out
 from nastk.deploy.emittable import Emittable, emittable
 from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.images import balanced, check_source, normalised
 from nastk.deploy.manifest import describe_files
 from nastk.deploy.precision.calibrate import tensor_ranges
 from nastk.deploy.precision.scheme import X86, Scheme
-from nastk.deploy.tuning.int8_source import HeldOut
 from nastk.deploy.tuning.trainable import TrainableInt8
 from nastk.deploy.tuning.tuned import SCHEMA, TUNED
 from nastk.deploy.tuning.write_back import write_back
@@ -29,7 +27,6 @@ from nastk.networks.stored import GENOTYPE, NETWORK, WEIGHTS, Trained, load_trai
 from nastk.outside import read_json
 from nastk.training.checkpoint import remove_checkpoints
 from nastk.training.fine_tune import fine_tune
-from nastk.training.record import RECORD
 from nastk.training.settings import TrainingSettings
 from nastk.training.teacher import Teacher
 
@@ -92,20 +89,6 @@ class QatSettings:
             device=self.device,
             threads=self.threads,
         )
-
-
-def held_out_images(model: Path, data: DataSource) -> tuple[ImageSet, HeldOut]:
-    """Returns the training images less those held out, and these: what int8 is decided on.
-
-    They are the ones that the transfer held out, where it did.
-    """
-    path = model / RECORD
-    record = read_json(path) if path.exists() else {}
-    transfer: Any = record.get("settings") if isinstance(record, dict) else None
-    known = transfer if isinstance(transfer, dict) else {}
-    seed = known.get("seed")
-    train, held = hold_out(data, seed if isinstance(seed, int) else 0)
-    return train, HeldOut(held, unseen=known.get("holdout") is True)
 
 
 def fine_tuned(

@@ -11,7 +11,8 @@ from nastk.data.images import DataSource
 from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.precision.scheme import Scheme
 from nastk.deploy.tuning.int8_source import int8_loss
-from nastk.jobs.qat import QatSettings, calibrated, held_out_images
+from nastk.jobs.held_out import held_out_images
+from nastk.jobs.qat import QatSettings, calibrated
 from nastk.networks.stored import load_trained
 from nastk.objective import BEST
 

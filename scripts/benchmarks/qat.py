@@ -48,7 +48,8 @@ from nastk.deploy.targets.target import Runner
 from nastk.deploy.tuning.trainable import TrainableInt8
 from nastk.deploy.tuning.tuned import tuned_emittable
 from nastk.deploy.tuning.write_back import write_back
-from nastk.jobs.qat import QatSettings, fine_tuned, held_out_images
+from nastk.jobs.held_out import held_out_images
+from nastk.jobs.qat import QatSettings, fine_tuned
 from nastk.networks import NetworkConfig
 from nastk.networks.stored import Trained, load_trained, save_trained
 from nastk.spaces import DartsSpace, NasBench201Space, NasnetSpace

@@ -23,8 +23,9 @@ from nastk.deploy.tuning.int8_source import HeldOut, Int8Wishes, int8_source
 from nastk.deploy.tuning.trainable import TrainableInt8
 from nastk.errors import UserError
 from nastk.jobs import qat
+from nastk.jobs.held_out import held_out_images, unseen_images
 from nastk.jobs.int8_lines import int8_lines
-from nastk.jobs.qat import QatSettings, calibrated, fine_tuned, held_out_images
+from nastk.jobs.qat import QatSettings, calibrated, fine_tuned
 from nastk.jobs.qat_needed import settled
 from nastk.jobs.teacher import open_teacher
 from nastk.networks import NetworkConfig
@@ -304,3 +305,13 @@ def test_a_teacher_is_part_of_the_training_and_found_before_it(model: Path, tune
     assert (copy / "qat" / "model.safetensors").read_bytes() != weights
     with pytest.raises(UserError, match="teacher nowhere: not there"):
         fine_tuned(copy, DIGITS, train, QUICK, dataclasses.replace(taught, teacher="nowhere"))
+
+
+def test_only_images_that_a_network_was_not_trained_on_choose_its_file(model: Path, tmp_path: Path) -> None:
+    held = unseen_images(model, DIGITS)
+    assert held is not None and held.unseen and len(held.images.y) == 287
+    assert unseen_images(model, load_data("digits", validation=0.5)) is None  # other images are held out of it now
+    record = json.loads((model / "training.json").read_text())
+    record["settings"]["holdout"] = False
+    (tmp_path / "training.json").write_text(json.dumps(record))
+    assert unseen_images(tmp_path, DIGITS) is None and unseen_images(tmp_path / "none", DIGITS) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -33,12 +33,15 @@ class Quality:
         agreement: share on which it names the same class as the trained network in torch.
         max_difference: greatest absolute difference of a logit.
         balanced_accuracy: mean over the classes that have test images of the share that is right of theirs.
+        held_out: accuracy on training images that the network was not trained on, by which files are chosen; None where
+            there are none, and the test images decide.
     """
 
     accuracy: float
     agreement: float
     max_difference: float
     balanced_accuracy: float | None = field(default=None, compare=False)
+    held_out: float | None = field(default=None, compare=False)
 
 
 def torch_logits(network: nn.Module, images: NDArray[np.float32], batch: int = 256) -> NDArray[np.float32]:
@@ -87,16 +90,18 @@ def recommend(
 
     Args:
         files: of one target, measured against each other; the first is what the others are compared with.
-        max_accuracy_drop: that another may lose, as a share of the test images.
+        max_accuracy_drop: that another may lose, as a share of the images held out, or of the test images where none
+            were.
         limit_ms: p50 that the file to ship may take; None for no limit.
 
     Returns:
         The file's name, why, and what the user should be warned of.
     """
+    files, where = _judged(files)
     first, chosen = files[0], files[0]
     reasons, warnings = [], []
     for other in files[1:]:
-        gain, losses = _compared(first, other, max_accuracy_drop)
+        gain, losses = _compared(first, other, max_accuracy_drop, where)
         if losses:
             warnings += losses
             reasons += losses if chosen is first else []
@@ -109,7 +114,7 @@ def recommend(
             chosen = within[0]
             reasons = [
                 f"{chosen.precision} takes {_p50(chosen):.3g} ms, {first.precision} {_p50(first):.3g} ms, "
-                f"{limit_ms:g} are allowed, and it {_changed(_accuracy(first) - _accuracy(chosen))}"
+                f"{limit_ms:g} are allowed, and it {_changed(_accuracy(first) - _accuracy(chosen), where)}"
             ]
     return chosen.file, "; ".join(reasons) or "there is no other", tuple(warnings)
 
@@ -119,9 +124,10 @@ def recommend_untimed(files: Sequence[EvaluatedFile], max_accuracy_drop: float) 
 
     Args, what is returned: as of `recommend`.
     """
+    files, where = _judged(files)
     first, warnings = files[0], []
     for other in files[1:]:
-        lost = _lost(first, other, max_accuracy_drop)
+        lost = _lost(first, other, max_accuracy_drop, where)
         if lost:
             warnings.append(lost)
         elif other.quality is None or first.quality is None:
@@ -129,8 +135,22 @@ def recommend_untimed(files: Sequence[EvaluatedFile], max_accuracy_drop: float) 
             return other.file, unknown, (*warnings, unknown)
         else:
             drop = first.quality.accuracy - other.quality.accuracy
-            return other.file, f"{other.precision} is what runs there, and it {_changed(drop)}", tuple(warnings)
+            return other.file, f"{other.precision} is what runs there, and it {_changed(drop, where)}", tuple(warnings)
     return first.file, "; ".join(warnings) or "there is no other", tuple(warnings)
+
+
+def _judged(files: Sequence[EvaluatedFile]) -> tuple[Sequence[EvaluatedFile], str]:
+    """Returns the files with the accuracies that decide as theirs, and words for where those were counted.
+
+    They are those on the images held out, where all that were run have them.
+    """
+    found = []
+    for one in files:
+        if one.quality is not None and one.quality.held_out is None:
+            return files, ""
+        score = one.quality and replace(one.quality, accuracy=one.quality.held_out or 0.0)
+        found.append(replace(one, quality=score))
+    return found, " on held-out images"
 
 
 def _within(files: Sequence[EvaluatedFile], limit_ms: float) -> list[EvaluatedFile]:
@@ -142,13 +162,16 @@ def _within(files: Sequence[EvaluatedFile], limit_ms: float) -> list[EvaluatedFi
 
 def shortcomings(target: str, files: Sequence[EvaluatedFile], max_accuracy_drop: float) -> list[str]:
     """Returns what a user should be warned of in the files of a further target, of which none is recommended."""
-    losses = (_lost(files[0], other, max_accuracy_drop) for other in files[1:])
+    files, where = _judged(files)
+    losses = (_lost(files[0], other, max_accuracy_drop, where) for other in files[1:])
     return [f"target {target}: {line}" for line in (*filter(None, losses), *_unsteady(files))]
 
 
-def _compared(first: EvaluatedFile, other: EvaluatedFile, max_accuracy_drop: float) -> tuple[str, list[str]]:
+def _compared(
+    first: EvaluatedFile, other: EvaluatedFile, max_accuracy_drop: float, where: str
+) -> tuple[str, list[str]]:
     """Returns what speaks for `other`, and what against it."""
-    name, lost = other.precision, _lost(first, other, max_accuracy_drop)
+    name, lost = other.precision, _lost(first, other, max_accuracy_drop, where)
     losses = [lost] if lost else []
     if other.quality is None or first.quality is None or other.latency is None or first.latency is None:
         return "", [*losses, f"{name} was not {'run' if other.quality is None else 'timed'} on this machine"]
@@ -159,18 +182,18 @@ def _compared(first: EvaluatedFile, other: EvaluatedFile, max_accuracy_drop: flo
         speed += " (decided by timings that are not trustworthy)"
     if after > before * (1 - LEAST_GAIN):
         losses.append(f"{name} is not faster here (by at least {100 * LEAST_GAIN:.0f} %): {speed}")
-    return f"{speed}, and it {_changed(drop)}", losses
+    return f"{speed}, and it {_changed(drop, where)}", losses
 
 
-def _changed(drop: float) -> str:
+def _changed(drop: float, where: str) -> str:
     """Returns in words how much accuracy is lost, as a share; what rounds to nothing is nothing."""
     points = round(100 * abs(drop), 2)
     if not points:
-        return "loses no accuracy"
-    return f"{'loses' if drop > 0 else 'gains'} {points:.2f} points of accuracy"
+        return f"loses no accuracy{where}"
+    return f"{'loses' if drop > 0 else 'gains'} {points:.2f} points of accuracy{where}"
 
 
-def _lost(first: EvaluatedFile, other: EvaluatedFile, max_accuracy_drop: float) -> str | None:
+def _lost(first: EvaluatedFile, other: EvaluatedFile, max_accuracy_drop: float, where: str) -> str | None:
     """Returns how much accuracy `other` loses where that is too much."""
     if first.quality is None or other.quality is None:
         return None
@@ -178,8 +201,8 @@ def _lost(first: EvaluatedFile, other: EvaluatedFile, max_accuracy_drop: float) 
     if before - after <= max_accuracy_drop:
         return None
     return (
-        f"{other.precision} loses {100 * (before - after):.2f} points of accuracy ({before:.4f} to {after:.4f}), "
-        f"more than the {100 * max_accuracy_drop:.2f} allowed"
+        f"{other.precision} loses {100 * (before - after):.2f} points of accuracy{where} "
+        f"({before:.4f} to {after:.4f}), more than the {100 * max_accuracy_drop:.2f} allowed"
     )
 
 

@@ -14,13 +14,13 @@ from nastk.deploy.emittable import emittable
 from nastk.deploy.export import standalone
 from nastk.deploy.export.assess import EvaluatedFile
 from nastk.deploy.export.conclusions import Budget, concluded
-from nastk.deploy.export.evaluation import evaluate_files, latencies_of
+from nastk.deploy.export.evaluation import decided_on, evaluate_files, latencies_of
 from nastk.deploy.export.export_folder import clear_left_over, existing, partial_folder, put_in_place
 from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.export.model_card import CARD, PREDICT, model_card
 from nastk.deploy.export.renewal import Timed, renewed, stays
-from nastk.deploy.export.timings import latency_entry, timed_now
-from nastk.deploy.images import ImageSource, balanced, check_source, normalised
+from nastk.deploy.export.timings import HELD_OUT, latency_entry, timed_now
+from nastk.deploy.images import ImageSource, LabelledImages, balanced, check_source, normalised
 from nastk.deploy.manifest import LABELS, MANIFEST, SCHEMA, describe_files, sha256
 from nastk.deploy.precision.calibration_cache import CALIBRATION, cached_ranges
 from nastk.deploy.runtimes.machine import machine_facts, versions
@@ -36,8 +36,10 @@ from nastk.runs.folder import git_commit
 
 RANKED = ("baseline", "standing")
 
-# What a folder is filled from: network, data, settings, targets, names of files, and what to try for int8.
-_Export = tuple[Trained, ImageSource, ExportSettings, Sequence[Target], Collection[str], Int8Wishes | None]
+# What a folder is filled from: network, data, settings, targets, names of files, what to try for int8, unseen images.
+_Export = tuple[
+    Trained, ImageSource, ExportSettings, Sequence[Target], Collection[str], Int8Wishes | None, LabelledImages | None
+]
 
 
 def export_model(
@@ -63,7 +65,7 @@ def export_model(
         settings: default `ExportSettings()`.
         targets: that files are written for, of different names; one of the first's files is recommended.
         tuned: folder of the same network fine-tuned for int8, for int8 files where its weights score better.
-        held_out: images to decide that on; None for the training images.
+        held_out: images to decide that on, and if unseen which file ships; None for training and for test images.
         budget: what the network may cost.
         standing: what the manifest says of how it was ranked.
 
@@ -107,7 +109,8 @@ def _exported(
         timed = {target.name: _timed(target, out_folder, settings.seconds) for target in targets}
         known = {name: one for name, one in timed.items() if one.latencies}
         return renewed(out_folder, kept, known, budget, transfer_folder)
-    export = trained, data, settings, targets, names, _wishes(settings, data, *int8, targets[0])
+    unseen = int8[1].images if int8[1] is not None and int8[1].unseen else None
+    export = trained, data, settings, targets, names, _wishes(settings, data, *int8, targets[0]), unseen
     return _made(out_folder, transfer_folder, export, budget, {"source": source, **added})
 
 
@@ -162,6 +165,7 @@ def _fill(
     targets: Sequence[Target],
     names: Collection[str],
     wishes: Int8Wishes | None,
+    unseen: LabelledImages | None,
 ) -> dict[str, Any]:
     config, facts = trained.config, trained.facts
     mean, std = facts["normalisation"]["mean"], facts["normalisation"]["std"]
@@ -172,7 +176,7 @@ def _fill(
     for target in targets:
         with doing(f"writing the files for {target.name}"):
             target.emit(source, folder)
-    evaluated, test_images = evaluate_files(targets, folder, trained, data, settings.seconds)
+    evaluated, test_images = evaluate_files(targets, folder, trained, data, settings.seconds, unseen)
     write_json(folder / LABELS, {"schema": SCHEMA, "classes": facts["classes"]})
     if PREDICT in names:
         write_bytes(folder / PREDICT, Path(standalone.__file__).read_bytes())
@@ -186,6 +190,7 @@ def _fill(
         "target": targets[0].name,
         "targets": entries,
         "int8": int8,
+        "decided_on": decided_on(unseen),
         "calibration_images": len(calibration),
         "files": files,
         "preprocessing": _preprocessing(trained),
@@ -240,6 +245,7 @@ def _entry(evaluated: EvaluatedFile, size: int) -> dict[str, Any]:
         "size_bytes": size,
         "accuracy": score and score.accuracy,
         "balanced_accuracy": score and score.balanced_accuracy,
+        **({} if score is None or score.held_out is None else {HELD_OUT: score.held_out}),
         "agreement": score and score.agreement,
         "max_logit_difference": score and score.max_difference,
         "latency_ms": latency_entry(evaluated.latency),

@@ -15,7 +15,8 @@ class ExportSettings:
     """How to export.
 
     Attributes:
-        max_accuracy_drop: int8 that loses more than this share of the test images is not recommended.
+        max_accuracy_drop: int8 that loses more than this share of the held-out images, or of the test images where none
+            were held out, is not recommended.
         calibration: training images that the int8 ranges are taken from.
         calibration_method: how: "min_max", "percentile" or "entropy"; see `Method`.
         percentile: of the values that "percentile" keeps.

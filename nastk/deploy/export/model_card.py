@@ -43,7 +43,7 @@ def model_card(manifest: Mapping[str, Any], transfer_folder: Path, licence: str 
         f"{manifest['params']:,} parameters, {manifest['macs']:,} multiply-accumulates an image. "
         f"Genotype {code(manifest['key'])}.",
         *(f"**Over its budget:** {text(line)}." for line in (manifest.get("budget") or {}).get("broken", ())),
-        f"Ship {code(manifest['recommended'])}: {text(manifest['reason'])}.",
+        f"Ship {code(manifest['recommended'])}: {text(manifest['reason'])}.{_decided(manifest)}",
         "## Files",
         *_files(manifest),
         "## How to run",
@@ -61,6 +61,12 @@ def model_card(manifest: Mapping[str, Any], transfer_folder: Path, licence: str 
         table(("file", "SHA-256"), [(code(name), code(one["sha256"])) for name, one in manifest["files"].items()]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _decided(manifest: Mapping[str, Any]) -> str:
+    """Returns by which images the file was chosen; "" in exports of before that was told."""
+    images = manifest.get("decided_on")
+    return f" Accuracy was compared on {text(images)}." if images else ""
 
 
 def _origin(manifest: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from nastk.deploy.runtimes.machine import machine_facts, versions
 from nastk.deploy.targets import Target
 from nastk.stats.steadiness import doubt
 
+HELD_OUT = "held_out_accuracy"  # of a file, where training images were held out of the network's training
 NUMBERS = {"p50": "p50_ms", "p90": "p90_ms", "p99": "p99_ms", "min": "min_ms"}
 OTHERS = ("runs", "spread", "batch", "threads", "steady", "doubt", "streams")
 # What makes two machines one: a clock and a load are never the same twice.
@@ -48,7 +49,8 @@ def evaluated_files(target: Mapping[str, Any]) -> list[EvaluatedFile]:
     for precision, entry in target["precisions"].items():
         score = None
         if entry["accuracy"] is not None:
-            score = Quality(entry["accuracy"], entry["agreement"], entry["max_logit_difference"])
+            known = (entry["accuracy"], entry["agreement"], entry["max_logit_difference"])
+            score = Quality(*known, held_out=entry.get(HELD_OUT))
         found.append(EvaluatedFile(precision, entry["file"], score, stored_latency(entry["latency_ms"])))
     return found
 

@@ -143,3 +143,21 @@ def test_a_target_whose_times_decide_nothing_ships_int8_whatever_was_timed() -> 
     assert chosen == "a" and warnings == (reason,) and "0.20 points of accuracy" in reason
     chosen, reason, warnings = recommend_untimed([first, EvaluatedFile("int8", "b", None, None)], 0.005)
     assert chosen == "b" and warnings == (reason,) and "not run on this machine" in reason
+
+
+def judged(precision: str, test: float, held_out: float | None, p50: float) -> EvaluatedFile:
+    return EvaluatedFile(precision, precision, Quality(test, 1.0, 0.0, held_out=held_out), latency(p50))
+
+
+def test_images_held_out_decide_and_the_test_images_only_where_there_are_none() -> None:
+    fp32, good, bad = judged("fp32", 0.95, 0.90, 2.0), judged("int8", 0.80, 0.90, 1.0), judged("int8", 0.95, 0.8, 1.0)
+    chosen, reason, warnings = recommend([fp32, good], 0.005)
+    assert chosen == "int8" and warnings == ()
+    assert reason == "int8 takes 1 ms, fp32 2 ms, and it loses no accuracy on held-out images"
+    chosen, _, (warning,) = recommend([fp32, bad], 0.005)
+    assert chosen == "fp32"
+    assert "int8 loses 10.00 points of accuracy on held-out images (0.9000 to 0.8000)" in warning
+    assert len(shortcomings("arm", [fp32, bad], 0.005)) == 1 and not shortcomings("arm", [fp32, good], 0.005)
+    half = judged("fp16", 0.70, 0.85, 1.5)
+    assert recommend([fp32, half, bad], 0.005, 1.6)[0] == "fp16"
+    assert recommend([judged("fp32", 0.95, None, 2.0), bad], 0.005)[0] == "int8"

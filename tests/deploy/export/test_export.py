@@ -22,6 +22,7 @@ from nastk.deploy.images import normalised
 from nastk.deploy.manifest import describe_files, load_manifest, sha256
 from nastk.deploy.precision.fusion import QUICKER
 from nastk.deploy.runtimes.session import open_session, predict
+from nastk.deploy.tuning.int8_source import HeldOut
 from nastk.errors import UserError
 from nastk.networks import NetworkConfig, build_network
 from nastk.networks.stored import load_trained, save_trained
@@ -82,6 +83,26 @@ def test_the_folder_holds_what_the_manifest_says_and_nothing_else(exported) -> N
     assert set(manifest["files"]) == {"model.onnx", "model.int8.onnx", "labels.json", "calibration.json", "predict.py"}
     assert [path.name for path in out.parent.iterdir()] == ["abc"]
     assert json.loads((out / "labels.json").read_text()) == {"schema": 1, "classes": ["0", "1"]}
+
+
+def test_which_file_ships_is_decided_on_images_held_out_where_the_network_has_not_seen_them(
+    exported, trained: Path, tmp_path: Path
+) -> None:
+    images = Source().train()
+    manifest = export_model(trained, tmp_path / "out", Source(), QUICK, held_out=HeldOut(images, unseen=True))
+    entry = manifest["precisions"]["int8"]
+    x = normalised(images.x, [MEAN], [STD])
+    answers = predict(open_session((tmp_path / "out" / entry["file"]).read_bytes()), x).argmax(1)
+    assert entry["held_out_accuracy"] == pytest.approx((answers == images.y.numpy()).mean())
+    assert manifest["decided_on"] == f"{len(images.y):,} held-out training images"
+    assert f"compared on {len(images.y):,} held-out" in (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    before = {name: value for name, value in entry.items() if name != "latency_ms"}
+    again = export_model(trained, tmp_path / "out", Source(), QUICK)  # kept, and timed again
+    assert {name: again["precisions"]["int8"][name] for name in before} == before
+    seen = export_model(trained, tmp_path / "seen", Source(), QUICK, held_out=HeldOut(images, unseen=False))
+    for other in (seen, exported[1]):
+        assert "held_out_accuracy" not in other["precisions"]["int8"]
+        assert other["decided_on"].startswith("the test images, for no others are known")
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

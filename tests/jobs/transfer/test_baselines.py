@@ -77,6 +77,8 @@ def test_a_baseline_is_sized_to_the_same_limit_and_trained_by_the_same_recipe_on
     assert one["settings"] == other["settings"] and one["settings"]["holdout"] is True
     assert (one["data"], one["run"]) == (other["data"], other["run"])
     assert metrics["train_images"] + metrics["validation_images"] == 1437
+    manifest = read(whole / "export" / baseline.name / "manifest.json")
+    assert manifest["decided_on"] == f"{metrics['validation_images']} held-out training images"
 
 
 def test_one_that_fits_in_no_size_is_left_out_and_stays_so(whole: Path, copy: Path, capsys: Capture) -> None:
