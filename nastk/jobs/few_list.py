@@ -88,7 +88,8 @@ def is_of(path: Path, wanted: FewList) -> bool:
         *(dict(wanted.networks), wanted.precision),
         list(wanted.library),
     )
-    return same and found.network == json.loads(json.dumps(dict(wanted.network)))
+    one, other = (json.dumps(dict(part.network), sort_keys=True) for part in (found, wanted))
+    return same and one == other
 
 
 def read_list(path: Path) -> FewList:

@@ -11,6 +11,7 @@ import torch
 
 from nastk.budget import LATENCY
 from nastk.deploy.cost.sources import Costing
+from nastk.deploy.runtimes.suspects import FileFailed
 from nastk.errors import UserError
 from nastk.files import cannot_write, write_json
 from nastk.genotype import Genotype
@@ -90,12 +91,18 @@ def recorded_cost(folder: Path) -> Mapping[str, float] | None:
 
 
 def measured_cost(genotype: Genotype, network: NetworkConfig, target: Costing) -> Mapping[str, float]:
-    """Returns what the untrained network costs on the target; raises TooLarge where there is no memory for it."""
+    """Returns what the untrained network costs on the target.
+
+    Raises:
+        TooLarge: there is no memory for it, or it ended twice what measures it.
+    """
     try:
         with memory_errors_named():
             return target.cost(genotype, network)
     except TrainingError as error:
         raise TooLarge(error.reason) from None
+    except FileFailed as error:
+        raise TooLarge(str(error)) from None
 
 
 def counted_cost(genotype: Genotype, network: NetworkConfig) -> Mapping[str, float]:

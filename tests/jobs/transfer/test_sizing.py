@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nastk.deploy.runtimes.suspects import FileFailed
+from nastk.genotype import Genotype
 from nastk.genotype.skeleton import filter_widths
+from nastk.jobs.transfer.sized import measured_cost
 from nastk.jobs.transfer.sizing import (
     Freedom,
     Limit,
@@ -20,6 +24,8 @@ from nastk.jobs.transfer.sizing import (
     pick_shape,
     sizes,
 )
+from nastk.networks import NetworkConfig
+from tests.deploy.networks import genotype as cell
 
 START = Freedom(NetworkSize(1, 8))
 
@@ -152,3 +158,14 @@ def test_the_last_that_fits_is_found_wherever_it_is(count: int, last: int, first
     assert last_that_fits(fits, count, first) == last
     assert len(asked) == len(set(asked)) <= 16
     assert all(0 <= index < count for index in asked)
+
+
+@pytest.mark.parametrize(
+    "error", [FileFailed("remote a: measuring was ended by SIGKILL"), MemoryError("remote a: none")]
+)
+def test_what_ends_its_measuring_is_too_large(error: Exception) -> None:
+    def cost(genotype: Genotype, config: NetworkConfig) -> dict[str, float]:
+        raise error
+
+    with pytest.raises(TooLarge, match="remote a: "):
+        measured_cost(cell(), NetworkConfig(), SimpleNamespace(cost=cost))
