@@ -86,17 +86,19 @@ def write_few(config: DictConfig) -> tuple[Path, FewList, Target | None]:
         measured=[table.part(places) for table in tables],
         library=[device.name for device in devices],
     )
-    if not (folder / LIST).is_file():
-        _write(folder, wanted, network, target)
-    elif not is_of(folder / LIST, wanted):
-        raise UserError(
-            f"out={str(folder)!r}: holds another list, expected a new folder, or that of these {count} networks in "
-            f"{wanted.precision} of a pool of {size}, to go on with"
-        )
+    _write(folder, wanted, network, target, size)
     return folder, wanted, target
 
 
-def _write(folder: Path, wanted: FewList, network: NetworkConfig, target: Target | None) -> None:
+def _write(folder: Path, wanted: FewList, network: NetworkConfig, target: Target | None, pool: int) -> None:
+    """Writes the list and its files; where the list is there, it has to be the same."""
+    if (folder / LIST).is_file():
+        if is_of(folder / LIST, wanted):
+            return
+        raise UserError(
+            f"out={str(folder)!r}: holds another list, expected a new folder, or that of these {len(wanted.networks)} "
+            f"networks in {wanted.precision} of a pool of {pool}, to go on with"
+        )
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:

@@ -60,15 +60,7 @@ def changed_since(
         float_stem: of the scheme that int8 files are written by now, None if unknown.
         runtime: the package that will run the files, None if unknown.
     """
-    by = [name for name in RUNTIMES if name in made.versions]
-    others = [
-        f"{RUNTIMES[name]} {one_line(made.versions[name])}, here is {versions[name]}"
-        for name in by
-        if name in versions and made.versions[name] != versions[name]
-    ]
-    if by and runtime is not None and runtime not in by:
-        told = ", ".join(f"{RUNTIMES[name]} {one_line(made.versions[name])}" for name in by)
-        others = [f"{told}, the target's files run by {RUNTIMES.get(runtime, runtime)}"]
+    others = _runtimes(made, versions, runtime)
     if None not in (made.float_stem, float_stem) and made.float_stem != float_stem:
         others.append("int8 files that compute their stem otherwise")
     processor, mine = made.device.get("processor"), machine.get("processor")
@@ -84,6 +76,18 @@ def changed_since(
             "what will run, or compare: python -m nastk.bench against=FILE"
         )
     return f"note: {head}{where}: latencies are those of that processor" if where else None
+
+
+def _runtimes(made: Provenance, versions: Mapping[str, str], runtime: str | None) -> list[str]:
+    """Returns which other runtime, or which other version of it, made the file; [] where none is known to have."""
+    by = {name: f"{RUNTIMES[name]} {one_line(made.versions[name])}" for name in RUNTIMES if name in made.versions}
+    if by and runtime is not None and runtime not in by:
+        return [f"{', '.join(by.values())}, the target's files run by {RUNTIMES.get(runtime, runtime)}"]
+    return [
+        f"{told}, here is {versions[name]}"
+        for name, told in by.items()
+        if name in versions and made.versions[name] != versions[name]
+    ]
 
 
 def _features(then: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

@@ -38,16 +38,12 @@ def concluded(manifest: Mapping[str, Any], max_accuracy_drop: float, budget: Bud
     """
     first = manifest["target"]
     files = evaluated_files(manifest["targets"][first])
-    if times_decide(manifest["targets"][first]):
-        chosen, reason, warnings = recommend(files, max_accuracy_drop, budget.limits.get(LATENCY))
-        latency, why = next(one.latency for one in files if one.file == chosen), "it was not timed on this machine"
-    else:
-        chosen, reason, warnings = recommend_untimed(files, max_accuracy_drop)
-        latency, why = None, f"times of this machine say nothing of a {first}"
+    decide = times_decide(manifest["targets"][first])
+    choice = recommend(files, max_accuracy_drop, budget.limits.get(LATENCY)) if decide else None
+    chosen, reason, warnings = choice or recommend_untimed(files, max_accuracy_drop)
+    latency = next(one.latency for one in files if one.file == chosen) if decide else None
     costs = {
-        "params": manifest["params"],
-        "macs": manifest["macs"],
-        "memory_mb": budget.memory_mb,
+        **{"params": manifest["params"], "macs": manifest["macs"], "memory_mb": budget.memory_mb},
         **micro_costs(manifest["targets"][first], chosen),
         LATENCY: latency and latency.p50_ms,
     }
@@ -60,8 +56,8 @@ def concluded(manifest: Mapping[str, Any], max_accuracy_drop: float, budget: Bud
     ]
     unknown = []
     if LATENCY in budget.limits and latency is None:
-        limit = budget.limits[LATENCY]
-        unknown = [f"whether {chosen} keeps max_latency_ms={limit:g} is not known: {why}"]
+        why = "it was not timed on this machine" if decide else f"times of this machine say nothing of a {first}"
+        unknown = [f"whether {chosen} keeps max_latency_ms={budget.limits[LATENCY]:g} is not known: {why}"]
     standing = manifest.get("standing")
     return {
         **manifest,

@@ -90,35 +90,33 @@ class Farm:
                 found = self._compare(task)
                 self._compared = True
                 return found
-        tried: dict[str, Timed[Found]] = {}
-        by: dict[str, Member] = {}
+        tried = self._tried(task)
+        self.last = best = min(tried, key=lambda one: (tried[one].doubt is not None, tried[one].milliseconds))
+        return best.host, tried[best].value
+
+    def _tried(self, task: Task[Found]) -> dict[Member, Timed[Found]]:
+        """Returns what was measured by one machine after the other, until one is not in doubt."""
+        tried: dict[Member, Timed[Found]] = {}
         suspects = Suspects()
         while not tried or self._awake(suspects.without(tried, self._members)):
             try:
                 with self._free(suspects.without(tried, self._members), task) as member:
-                    tried[member.host] = timed = task.on(member.host)
-                    by[member.host] = member
+                    tried[member] = timed = task.on(member.host)
                     member.about = timed.about or member.about
-            except FileSuspected as error:
-                suspects.add(member, error)
-                continue
             except HostFailed as error:
-                self._leave_out(member, str(error))
+                if not suspects.add(member, error):
+                    self._leave_out(member, str(error))
                 continue
             except _OnlyTried:  # the others went while this one waited for them
-                if tried:
-                    break
                 continue
             if timed.doubt is None:
                 self._compare_again(task, member, timed.milliseconds)
                 break
-            if self._awake(tried):
+            if self._awake(suspects.without(tried, self._members)):
                 self._rest(member, timed.doubt)
         for member, why in suspects:  # not the file's fault: another one has measured it
             self._leave_out(member, why)
-        host = min(tried, key=lambda one: (tried[one].doubt is not None, tried[one].milliseconds))
-        self.last = by[host]
-        return host, tried[host].value
+        return tried
 
     def _present(self, ask: Callable[[str], RemoteResult]) -> list[Member]:
         said, silent = asked_at_once(self._hosts, ask)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TypeVar
 
 from nastk.deploy.runtimes.farm_member import Member
-from nastk.deploy.runtimes.remote_shell import FileSuspected
+from nastk.deploy.runtimes.remote_shell import FileSuspected, HostFailed
 from nastk.errors import UserError
 
 Found = TypeVar("Found")
@@ -25,18 +25,24 @@ class Suspects:
     def __iter__(self) -> Iterator[tuple[Member, str]]:
         return ((member, str(why)) for member, why in self._why.items())
 
-    def without(self, tried: Iterable[str], members: list[Member]) -> list[str]:
-        """Returns the hosts that are not asked: those of `tried`, and the suspects as long as there is another."""
-        mine = [member.host for member in self._why]
-        others = [one for one in members if one not in self._why]
-        return [*tried, *(mine if others else ())]
+    def without(self, tried: Collection[Member], members: Collection[Member]) -> list[str]:
+        """Returns the hosts that are not asked: those of `tried`, and suspects unless there is nobody else."""
+        others = bool(tried) or any(one not in self._why for one in members)
+        return [one.host for one in (*tried, *(self._why if others else ()))]
 
-    def add(self, member: Member, why: FileSuspected) -> None:
-        """Notes that the file failed on a machine; raises FileFailed where it did so before, there or elsewhere."""
+    def add(self, member: Member, why: HostFailed) -> bool:
+        """Notes that a machine failed where the file may be why; returns whether it may.
+
+        Raises:
+            FileFailed: the file did so before, there or elsewhere.
+        """
+        if not isinstance(why, FileSuspected):
+            return False
         for before, earlier in self._why.items():
             again = "a second time" if before is member else f"remote {member.host}: the same"
             raise FileFailed(f"{earlier}; {again}")
         self._why[member] = why
+        return True
 
 
 def tried_twice(job: Callable[[str], Found], host: str) -> Found:

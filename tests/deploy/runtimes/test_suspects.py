@@ -46,6 +46,22 @@ def test_a_machine_that_fails_at_what_another_one_measures_is_left_out(capsys) -
     assert capsys.readouterr().err == f"remote a: {KILLED}; it is left out, its work goes to b, c\n"
 
 
+def test_a_suspect_is_not_asked_again_where_another_one_measured_it_in_doubt(capsys) -> None:
+    farm, asked = three(), []
+    farm.run(taking(lambda host: 1.0))
+
+    def job(host: str) -> Timed[str]:
+        asked.append(host)
+        if host == "a":
+            raise FileSuspected(f"remote a: {KILLED}")
+        if host == "c":
+            raise HostFailed("remote c: SSH does not get there")
+        return Timed(host, 1.0, "p50 varied")
+
+    assert farm.run(job) == ("b", "b") and asked == ["a", "b", "c"]
+    assert [one.host for one in farm.members] == ["b"]
+
+
 def test_the_last_machine_is_asked_twice(capsys) -> None:
     farm, job = three(), Job("a", gone="bc")
     farm.run(taking(lambda host: 1.0))
