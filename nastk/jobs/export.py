@@ -122,7 +122,7 @@ def _export(
     data = data_at(data, own_size(weights))
     targets = [*targets, *earlier_targets(out, [target.name for target in targets])]
     tuned, held_out = None, unseen_images(weights, data)
-    qat = settled(qat, run, weights, data, how, targets[0].scheme)
+    qat = settled(qat, run, model, data, how, targets[0].scheme)  # by images that it has not seen
     if qat.epochs or how.sensitivity:
         train, held_out = held_out_images(weights, data)
         tuned = fine_tuned(weights, data, train, how, qat, targets[0].scheme) if qat.epochs else None

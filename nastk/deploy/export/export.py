@@ -19,7 +19,7 @@ from nastk.deploy.export.export_folder import clear_left_over, existing, partial
 from nastk.deploy.export.export_settings import ExportSettings
 from nastk.deploy.export.model_card import CARD, PREDICT, model_card
 from nastk.deploy.export.renewal import Timed, renewed, stays
-from nastk.deploy.export.timings import HELD_OUT, latency_entry, timed_now
+from nastk.deploy.export.timings import file_entry, timed_now
 from nastk.deploy.images import ImageSource, LabelledImages, balanced, check_source, normalised
 from nastk.deploy.manifest import LABELS, MANIFEST, SCHEMA, describe_files, sha256
 from nastk.deploy.precision.calibration_cache import CALIBRATION, cached_ranges
@@ -221,7 +221,7 @@ def _target_entry(
     target: Target, folder: Path, evaluated: Sequence[EvaluatedFile], files: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     return {
-        "precisions": {one.precision: _entry(one, files[one.file]["size_bytes"]) for one in evaluated},
+        "precisions": {one.precision: file_entry(one, files[one.file]["size_bytes"]) for one in evaluated},
         "not_run": target.cannot_run(),
         "not_timed": target.cannot_time(),
         "times_decide": target.times_decide,
@@ -235,18 +235,3 @@ def _timed(target: Target, folder: Path, seconds: float) -> Timed:
     latencies = latencies_of(target, folder, seconds)
     at = timed_now(target) if latencies else {}  # what is not timed here has no runtime here
     return Timed(latencies, at, target.times_decide)
-
-
-def _entry(evaluated: EvaluatedFile, size: int) -> dict[str, Any]:
-    """Returns what the manifest says of a file; null stands for what could not be found out on this machine."""
-    score = evaluated.quality
-    return {
-        "file": evaluated.file,
-        "size_bytes": size,
-        "accuracy": score and score.accuracy,
-        "balanced_accuracy": score and score.balanced_accuracy,
-        **({} if score is None or score.held_out is None else {HELD_OUT: score.held_out}),
-        "agreement": score and score.agreement,
-        "max_logit_difference": score and score.max_difference,
-        "latency_ms": latency_entry(evaluated.latency),
-    }

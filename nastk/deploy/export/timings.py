@@ -121,3 +121,18 @@ def retimed(
 
 def _settings(latency: Latency) -> tuple[tuple[str, int], ...]:
     return ("batch", latency.batch), ("threads", latency.threads), ("streams", latency.streams)
+
+
+def file_entry(evaluated: EvaluatedFile, size: int) -> dict[str, Any]:
+    """Returns what the manifest says of a file; null stands for what could not be found out on this machine."""
+    score = evaluated.quality
+    return {
+        "file": evaluated.file,
+        "size_bytes": size,
+        "accuracy": score and score.accuracy,
+        "balanced_accuracy": score and score.balanced_accuracy,
+        **({} if score is None or score.held_out is None else {HELD_OUT: score.held_out}),
+        "agreement": score and score.agreement,
+        "max_logit_difference": score and score.max_difference,
+        "latency_ms": latency_entry(evaluated.latency),
+    }
