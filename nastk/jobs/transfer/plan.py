@@ -82,7 +82,7 @@ class TransferShape:
     prune: bool = False
     prune_from: float = 1.5
     prune_taught: bool = False
-    refit: bool = True
+    refit: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.top <= MOST_NETWORKS:
@@ -125,7 +125,7 @@ class TransferPlan(NamedTuple):
     prune: float | None = None
     prune_taught: bool = False
     accuracy_alone: bool = False
-    refit: bool = True
+    refit: bool = False
     objective: Objective = Objective()
 
     @property

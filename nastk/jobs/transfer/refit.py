@@ -42,8 +42,7 @@ def refit(plan: TransferPlan, trainings: Trainings, one: Sized) -> None:
     images = len(plan.data.train())
     if not (place / METRICS).exists() and not (place / FAILED).exists():
         print(
-            f"transfer: {one.told} ranks first: trained once more, on all {images:,} images "
-            "(transfer.refit=false leaves it as it is)",
+            f"transfer: {one.told} ranks first: trained once more, on all {images:,} images",
             file=sys.stderr,
         )
     recipe, initial = trainings.made_of(one)

@@ -51,8 +51,8 @@ def run_transfer(config: DictConfig) -> list[Path]:
 
     One candidate alone is trained on all training images. Of several networks each is trained without the validation
     images, and they are ranked by their accuracy on these, never on the test images; of more candidates than are
-    wanted the better half goes on each time, and the first of the ranking is trained once more, on all images. A
-    finished one is not trained again, a killed one goes on from its last epoch.
+    wanted the better half goes on each time. A finished one is not trained again, a killed one goes on from its last
+    epoch.
 
     Raises:
         UserError: no such run, nothing meets the limits, or one of `train_final`'s.

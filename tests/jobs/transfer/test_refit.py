@@ -29,7 +29,7 @@ SEARCH = (
 )
 TRANSFER = (
     *("baselines=[]", "training.epochs=2", "training.batch=128", "training.threads=1"),
-    *("transfer.top=2", "transfer.cells=1", "transfer.filters=4"),
+    *("transfer.top=2", "transfer.cells=1", "transfer.filters=4", "transfer.refit=true"),
 )
 EXPORT = ("export.seconds=0.01", "export.qat.epochs=1")
 
@@ -142,12 +142,12 @@ def test_where_it_diverges_the_network_ships_as_it_was_ranked(
     assert told.code == 0 and "is not done" not in told.err
 
 
-def test_it_can_be_left_out(whole: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_it_is_left_out_where_it_is_not_asked_for(whole: Path, tmp_path: Path, capsys: Capture) -> None:
     copy = Path(shutil.copytree(whole, tmp_path / "run", ignore=shutil.ignore_patterns("refit", "export")))
-    assert run(capsys, "transfer", f"run={copy}", *TRANSFER, "transfer.refit=false").code == 0
+    assert run(capsys, "transfer", f"run={copy}", *TRANSFER[:-1]).code == 0
     assert not (copy / "refit").exists()
     assert to_export(copy / "transfer" / order(copy)[0]).parent.name == "transfer"
-    refused = run(capsys, "transfer", f"run={copy}", *TRANSFER, "transfer.refit=maybe")
+    refused = run(capsys, "transfer", f"run={copy}", *TRANSFER[:-1], "transfer.refit=maybe")
     assert "transfer.refit" in refused.line
 
 
