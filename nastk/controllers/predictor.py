@@ -81,14 +81,15 @@ class Predictor(ChoicesController):
         valued = [record for record in known if record.score is not None and not record.violation]
         bad = [record for record in known if record.score is None or record.violation]
         given = _given(study)
-        if len(known) < (min(self.start, given) if given >= ENOUGH_GIVEN else self.start):
+        near = given >= ENOUGH_GIVEN
+        if len(known) < (min(self.start, given) if near else self.start):
             return {}
         seen: set[Key] = {record.key for record in records} | set(running(study, trial))
         rng = generator(self.seed, trial.number, "candidates")
         best = sorted(valued or bad, key=fitness, reverse=True)
         if len(valued) < 2:
             return unseen_mutation(best[0], rng, seen)
-        options = self._candidates(known, best, seen, rng, given >= ENOUGH_GIVEN)
+        options = self._candidates(known, best, seen, rng, near)
         if not options:
             return {}
         with one_thread():

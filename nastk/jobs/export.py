@@ -19,6 +19,7 @@ from nastk.deploy.export.renewal import card_note
 from nastk.deploy.export.timings import timed_now
 from nastk.deploy.manifest import load_manifest
 from nastk.deploy.targets import Target
+from nastk.deploy.tuning.int8_source import HeldOut
 from nastk.errors import UserError
 from nastk.jobs.bench_record import refresh_bench
 from nastk.jobs.export_backbones import check_features, export_backbones
@@ -121,11 +122,14 @@ def _export(
         )
     data = data_at(data, own_size(weights))
     targets = [*targets, *earlier_targets(out, [target.name for target in targets])]
-    tuned, held_out = None, unseen_images(weights, data)
+    tuned: Path | None = None
+    held_out: HeldOut | None = None
     qat = settled(qat, run, model, data, how, targets[0].scheme)  # by images that it has not seen
     if qat.epochs or how.sensitivity:
         train, held_out = held_out_images(weights, data)
         tuned = fine_tuned(weights, data, train, how, qat, targets[0].scheme) if qat.epochs else None
+    else:
+        held_out = unseen_images(weights, data)
     budget, begin = network_budget(model, run), timed_now()["at"]
     ranking = read_ranking(run) if run is not None and read_baselines(run) else []
     manifest = export_model(weights, out, data, how, targets, tuned, held_out, budget, _standing(model, ranking))

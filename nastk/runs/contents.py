@@ -83,7 +83,7 @@ def read_run(folder: Path) -> Run:
         trials=read_trials(folder / TRIALS),
         front=read_front(folder),
         best=read_best(folder),
-        transfers=_by_key(folder / "transfer", "metrics.json"),
+        transfers=_by_key(folder / "transfer", METRICS),
         exports=_by_key(folder / "export", "manifest.json"),
         bench=read_bench(folder),
         audit=read_audit(folder),

@@ -99,7 +99,7 @@ def _rows(name: str, data: DataSource, network: str, options: argparse.Namespace
         found = [_scored(name, data, network, arm, seed, options) for seed in range(options.seeds)]
         base = base or found
         gains = [one.held_out - other.held_out for one, other in zip(found, base, strict=True)]
-        gain = "" if found is base else _interval(gains)
+        gain = "" if found is base else interval(gains)
         accuracies = [spread([one.held_out for one in found]), gain, spread([one.test for one in found])]
         told = [name, str(_recipe(data, arm, 0, options).epochs), network, arm, *accuracies]
         rows.append(f"| {' | '.join(told)} | {statistics.median(one.seconds for one in found):.0f} |")
@@ -112,7 +112,8 @@ def spread(values: Sequence[float]) -> str:
     return f"{statistics.fmean(values):.2f}{spread}"
 
 
-def _interval(gains: Sequence[float]) -> str:
+def interval(gains: Sequence[float]) -> str:
+    """Returns the mean of paired differences and its 95 % interval for a person to read."""
     if len(gains) < 2:
         return f"{gains[0]:+.2f}"
     return "{:+.2f} ± {:.2f}".format(*mean_and_reach(gains))
@@ -139,21 +140,25 @@ def _recipe(data: DataSource, arm: str, seed: int, options: argparse.Namespace) 
     return dataclasses.replace(usual, learning_rate=scaled)
 
 
-def _scored(name: str, data: DataSource, network: str, arm: str, seed: int, options: argparse.Namespace) -> Scored:
-    recipe = _recipe(data, arm, seed, options)
-    folder = options.work / name / f"{network}-{recipe.epochs}-{arm.replace('=', '-')}-{seed}"
-    if (folder / "scored.json").exists():
-        return Scored(**read_json(folder / "scored.json"))
+def network_for(network: str, data: DataSource) -> tuple[Genotype, NetworkConfig]:
+    """Returns a network of `NETWORKS` at its width, or of cells, for images."""
     sizes: dict[str, Any] = {"cells": 1, "filters": 8}
     made = genotype()
     if network != CELLS:
         sizes = {"depth_multiplier": 1.0, "width_multiplier": NETWORKS[network]}
         made = for_images(named_network(network), data.size, data.size, 4)
-    built = NetworkConfig(
+    return made, NetworkConfig(
         sizes=sizes, classes=len(data.classes), channels=data.channels, size=data.size, auxiliary=network == CELLS
     )
+
+
+def _scored(name: str, data: DataSource, network: str, arm: str, seed: int, options: argparse.Namespace) -> Scored:
+    recipe = _recipe(data, arm, seed, options)
+    folder = options.work / name / f"{network}-{recipe.epochs}-{arm.replace('=', '-')}-{seed}"
+    if (folder / "scored.json").exists():
+        return Scored(**read_json(folder / "scored.json"))
     start = time.process_time()
-    found = train_final(made, built, data, recipe, folder)
+    found = train_final(*network_for(network, data), data, recipe, folder)
     accuracies = 100 * found["validation_accuracy"], 100 * found["accuracy"]
     scored = Scored(*accuracies, time.process_time() - start)
     write_json(folder / "scored.json", scored._asdict())

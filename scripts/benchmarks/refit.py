@@ -20,16 +20,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from fast_recipe import fast_recipe
 from front_points import IMAGES
-from intervals import mean_and_reach
 from machine import machine
-from optimizers import NETWORKS, images_of, spread
+from optimizers import NETWORKS, images_of, interval, network_for, spread
 
 from nastk.data.images import DataSource
 from nastk.data.subsets import hold_out
 from nastk.errors import UserError
-from nastk.genotype.small import for_images
-from nastk.jobs.transfer.baselines import named_network
-from nastk.networks import NetworkConfig
 from nastk.training.transfer import train_final
 
 
@@ -66,9 +62,7 @@ def main() -> None:
 def _row(name: str, data: DataSource, options: argparse.Namespace) -> str:
     found = [_trained(name, data, seed, options) for seed in range(options.seeds)]
     parts, alls = ([100 * one[place]["accuracy"] for one in found] for place in (0, 1))
-    gain = "{:+.2f} ± {:.2f}".format(
-        *mean_and_reach([after - before for before, after in zip(parts, alls, strict=True)])
-    )
+    gain = interval([after - before for before, after in zip(parts, alls, strict=True)])
     counts = [f"{one['train_images']:,}" for one in found[0]]
     cells = [name, str(found[0][0]["epochs"]), f"{counts[0]}: {spread(parts)}", f"{counts[1]}: {spread(alls)}", gain]
     return f"| {' | '.join(cells)} |"
@@ -80,13 +74,10 @@ def _trained(name: str, data: DataSource, seed: int, options: argparse.Namespace
     if options.epochs:
         changes["epochs"] = options.epochs
     recipe = fast_recipe(len(hold_out(data, seed)[0]), data.size, **changes)
-    genotype = for_images(named_network(options.network), data.size, data.size, 4)
-    sizes: dict[str, Any] = {"depth_multiplier": 1.0, "width_multiplier": NETWORKS[options.network]}
-    network = NetworkConfig(sizes=sizes, classes=len(data.classes), channels=data.channels, size=data.size)
     found = []
     for word, how in (("part", recipe), ("all", dataclasses.replace(recipe, holdout=False))):
         folder = options.work / name / f"{options.network}-{recipe.epochs}-{word}-{seed}"
-        found.append(train_final(genotype, network, data, how, folder))
+        found.append(train_final(*network_for(options.network, data), data, how, folder))
         print(f"{folder}: test {100 * found[-1]['accuracy']:.2f}", file=sys.stderr, flush=True)
     return found
 

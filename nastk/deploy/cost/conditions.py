@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from nastk.errors import UserError, shortened
+from nastk.runs.latency_record import HOLD_FOR
 
 # Settings of a target that a latency holds for, and what one has that lacks the setting.
-CONDITIONS: Mapping[str, object] = {"precision": None, "threads": None, "batch": None, "streams": 1}
+CONDITIONS: Mapping[str, object] = {**dict.fromkeys(HOLD_FOR), "streams": 1}
 
 
 def conditions_of(target: object) -> dict[str, Any]:

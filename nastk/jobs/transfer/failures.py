@@ -15,6 +15,27 @@ from nastk.training.failure import TrainingFailed
 Result = TypeVar("Result")
 
 
+def attempted(place: Path, train: Callable[[], Result]) -> tuple[Result | None, str | None]:
+    """Returns what `train` gives and None, or None and why it fails, or failed before, which is kept in its folder.
+
+    Raises:
+        UserError: what `train` raises otherwise; a record of a failure is damaged or cannot be written.
+    """
+    reason = read_failure(place)
+    if reason is None:
+        try:
+            return train(), None
+        except TrainingFailed as error:
+            reason = error.reason
+        write_failure(place, reason)
+    return None, reason
+
+
+def again(place: Path) -> str:
+    """Returns what to do for a training that failed to be tried again."""
+    return f"delete {place / FAILED} to train it again"
+
+
 class Failures:
     """The networks whose training diverged or ran out of memory, in this sitting or before."""
 
@@ -32,17 +53,12 @@ class Failures:
         """
         if one in self:
             return None
-        reason = read_failure(one.place)
-        if reason is None:
-            try:
-                return train()
-            except TrainingFailed as error:
-                reason = error.reason
-            write_failure(one.place, reason)
-        self._found[one.place] = one, reason
-        again = f"delete {one.place / FAILED} to train it again"
-        print(f"transfer: left out: {one.told} because its training failed: {reason}; {again}", file=sys.stderr)
-        return None
+        found, reason = attempted(one.place, train)
+        if reason is not None:
+            self._found[one.place] = one, reason
+            told = f"{one.told} because its training failed: {reason}"
+            print(f"transfer: left out: {told}; {again(one.place)}", file=sys.stderr)
+        return found
 
     def none_left(self) -> UserError:
         """Returns what to raise where all have failed; the same command, or one with other settings, tries all again.

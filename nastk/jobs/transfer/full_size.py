@@ -109,7 +109,7 @@ def full_size(genotype: Genotype, sizing: Sizing, work: Path) -> Full:
     if record is not None and record.asked != own.asked():
         (work / FULL).unlink()
         record = None
-    if record is None and sizing.judged and not (work / SHAPE).exists():
+    if record is None and sizing.judged:
         record = _as_judged(genotype, own, work)
     network = sized_network(genotype, sizing, work)
     if record is None:
@@ -143,21 +143,18 @@ def _as_judged(genotype: StageGenotype, own: SkeletonSizing, work: Path) -> Full
     What is trained then is what was compared: a form that is grown anew by the noise of a clock is another network.
     """
     network = own.config(own.free.start)
-    form = baked(genotype, network)
-    ruler = Ruler(_measure(unscaled(genotype, network), own.sizing), own.sizing.limits)
+    form, ruler = baked(genotype, network), _ruler(genotype, network, own)
     limit, cost = ruler.binding(form), ruler.cost(form)
     if not JUDGED <= cost[limit.metric] / limit.value <= 1:
         return None
     write_shape(work, genotype, own, Picked(own.free.start, cost, [(own.free.start, cost)]))
-    told = f"{limit.metric} {told_number(limit.metric, cost[limit.metric])} of {told_number(limit.metric, limit.value)}"
-    print(f"transfer {genotype.key[:8]}: as the search judged it: {told}", file=sys.stderr)
-    return FullSize(genotype.key, own.sizes(own.free.start), own.asked(), form.key, form.to_dict(), {**cost})
+    print(f"transfer {genotype.key[:8]}: as the search judged it: {_used(ruler, form)}", file=sys.stderr)
+    return FullSize(genotype.key, own.sizes(own.free.start), own.asked(), form.key, form.to_dict(), dict(cost))
 
 
 def _grown(genotype: StageGenotype, network: NetworkConfig, own: SkeletonSizing) -> FullSize:
     """Returns the record of a network whose single stages have grown as far as the limits have room."""
-    uniform = baked(genotype, network)
-    ruler = Ruler(_measure(unscaled(genotype, network), own.sizing), own.sizing.limits)
+    uniform, ruler = baked(genotype, network), _ruler(genotype, network, own)
     full = filled_surely(uniform, functools.partial(_share, ruler), functools.partial(_holds, ruler))
     _tell(genotype, uniform, full, ruler)
     return FullSize(
@@ -168,6 +165,17 @@ def _grown(genotype: StageGenotype, network: NetworkConfig, own: SkeletonSizing)
         full.to_dict(),
         dict(ruler.cost(full)),
     )
+
+
+def _ruler(genotype: StageGenotype, network: NetworkConfig, own: SkeletonSizing) -> Ruler:
+    return Ruler(_measure(unscaled(genotype, network), own.sizing), own.sizing.limits)
+
+
+def _used(ruler: Ruler, form: StageGenotype) -> str:
+    """Returns how much of the limit that binds a form uses, for a person to read."""
+    limit = ruler.binding(form)
+    cost = ruler.cost(form)[limit.metric]
+    return f"{limit.metric} {told_number(limit.metric, cost)} of {told_number(limit.metric, limit.value)}"
 
 
 def _share(ruler: Ruler, form: StageGenotype) -> float:
@@ -194,11 +202,9 @@ def _measure(network: NetworkConfig, sizing: Sizing) -> Callable[[StageGenotype]
 
 
 def _tell(genotype: StageGenotype, uniform: StageGenotype, full: StageGenotype, ruler: Ruler) -> None:
-    limit = ruler.binding(full)
-    cost = ruler.cost(full)[limit.metric]
-    told = f"{limit.metric} {told_number(limit.metric, cost)} of {told_number(limit.metric, limit.value)}"
+    told, limit = _used(ruler, full), ruler.binding(full)
     if full == uniform:
-        if cost < ENOUGH * limit.value:
+        if ruler.cost(full)[limit.metric] < ENOUGH * limit.value:
             print(f"transfer {genotype.key[:8]}: no single stage has room to grow: {told}", file=sys.stderr)
         return
     widths = ", ".join(f"{stage.width}" for stage in full.body if stage.width)

@@ -1,22 +1,23 @@
 """The last training of a transfer: the network that ranks first, on all images, those held out among them.
 
 What was held out has chosen the network and the length of its training; nothing is left for it to decide, and more
-images teach more. That is usual where images are few (Hastie, Tibshirani, Friedman, "The Elements of Statistical
-Learning", 2nd edition, 2009, section 7.10: the chosen model is fitted to all data).
+images may teach more. That is usual where images are few (Hastie, Tibshirani, Friedman, "The Elements of Statistical
+Learning", 2nd edition, 2009, section 7.10.1: the chosen model is fitted to all data).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 
 from nastk.data.images import DataSource
+from nastk.jobs.transfer.failures import again, attempted
 from nastk.jobs.transfer.own_teacher import trained_alone
 from nastk.jobs.transfer.plan import TransferPlan
 from nastk.jobs.transfer.trainings import Sized, Trainings
-from nastk.runs.failed import FAILED, read_failure, write_failure
+from nastk.runs.failed import FAILED
 from nastk.runs.refit import refit_place
-from nastk.training.failure import TrainingFailed
 from nastk.training.transfer import METRICS
 
 
@@ -39,25 +40,13 @@ def refit(plan: TransferPlan, trainings: Trainings, one: Sized) -> None:
     if not plan.refit or not has_held_out(plan.data):
         return
     place = refit_place(one.place)
-    images = len(plan.data.train())
     if not (place / METRICS).exists() and not (place / FAILED).exists():
-        print(
-            f"transfer: {one.told} ranks first: trained once more, on all {images:,} images",
-            file=sys.stderr,
-        )
+        images = len(plan.data.train())
+        print(f"transfer: {one.told} ranks first: trained once more, on all {images:,} images", file=sys.stderr)
     recipe, initial = trainings.made_of(one)
-    given = (f"{one.told} on all images", one.genotype, one.network, plan)
     recipe = dataclasses.replace(recipe, holdout=False)
-    reason = read_failure(place)
-    if reason is None:
-        try:
-            trained_alone(*given, recipe, place, trainings.teacher, initial)
-        except TrainingFailed as error:
-            reason = error.reason
-            write_failure(place, reason)
+    given = (f"{one.told} on all images", one.genotype, one.network, plan, recipe, place, trainings.teacher, initial)
+    _, reason = attempted(place, functools.partial(trained_alone, *given))
     if reason is not None:
-        again = f"delete {place / FAILED} to train it again"
-        print(
-            f"warning: {one.told} ships as it was ranked: on all images its training failed: {reason}; {again}",
-            file=sys.stderr,
-        )
+        told = f"{one.told} ships as it was ranked: on all images its training failed: {reason}"
+        print(f"warning: {told}; {again(place)}", file=sys.stderr)
