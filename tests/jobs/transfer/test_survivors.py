@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class Scripted:
 
     epochs = 20
 
-    def __init__(self, at_the_end: set[int] = frozenset(), at_once: set[int] = frozenset()) -> None:  # type: ignore[assignment]
+    def __init__(self, at_the_end: Collection[int] = (), at_once: Collection[int] = ()) -> None:
         self.at_the_end, self.at_once, self.asked = at_the_end, at_once, list[tuple[int, int]]()
 
     def rung(self, one: Sized, epochs: int) -> Rung:
