@@ -34,7 +34,7 @@ class Scripted:
     epochs = 20
 
     def __init__(self, at_the_end: Collection[int] = (), at_once: Collection[int] = ()) -> None:
-        self.at_the_end, self.at_once, self.asked = at_the_end, at_once, list[tuple[int, int]]()
+        self.at_the_end, self.at_once, self.asked = set(at_the_end), set(at_once), list[tuple[int, int]]()
 
     def rung(self, one: Sized, epochs: int) -> Rung:
         return Rung(epochs, self._trained(one, epochs, self.at_once)["accuracy"], 1.0)
